@@ -1,1 +1,53 @@
-//! x
+//! What a signed image is: the format of a `.slotimg` file and of the manifest
+//! area that it leaves in a slot; reading, checking, building and signing.
+//!
+//! The bytes are described in `docs/image-format.md`. Without the feature
+//! `std` (on by default) this is the reader that runs before the kernel: it
+//! works on slices, does no I/O, and parses nothing that is not signed.
+//!
+//! The way in, for a stream: [`header::Header::parse`] on the first 64 bytes,
+//! [`head::Head::open`] on the `header.rest_length()` bytes that follow, then
+//! [`head::Head::chunks`] for what the payload consists of. For a slot:
+//! [`slot_area::open`] on its last [`SLOT_AREA_LEN`] bytes.
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+extern crate alloc;
+
+mod bytes;
+pub mod chunk;
+pub mod head;
+pub mod header;
+pub mod index;
+pub mod key;
+pub mod manifest;
+mod refused;
+pub mod signature;
+pub mod slot_area;
+pub mod table;
+pub mod version;
+
+pub use refused::{Malformed, Part, Refused};
+
+/// A BLAKE3 hash. The one of a manifest's bytes is the digest of the image.
+pub type Digest = [u8; 32];
+
+/// The number of every format described in `docs/image-format.md`.
+pub const FORMAT: u32 = 1;
+
+/// Payloads, pieces and the index begin at multiples of this in a slot, so
+/// that direct I/O works on every disk. In bytes.
+pub const ALIGN: u64 = 4096;
+
+/// The longest piece of slot content, in bytes.
+pub const PIECE_MAX: u32 = 1 << 20;
+
+/// How much of the end of a slot belongs to the manifest, in bytes.
+pub const SLOT_AREA_LEN: usize = 64 * 1024;
+
+/// BLAKE3 of `bytes`.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> Digest {
+    *blake3::hash(bytes).as_bytes()
+}
