@@ -90,7 +90,8 @@ impl Header {
         })
     }
 
-    fn check(&self) -> Result<(), Refused> {
+    /// Whether manifest and head are within their limits.
+    pub(crate) fn check(&self) -> Result<(), Refused> {
         let limit = u64::from(MANIFEST_MAX);
         let found = u64::from(self.manifest_len);
         if found > limit {

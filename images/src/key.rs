@@ -1,8 +1,22 @@
 //! Keys: Ed25519, and how they are named.
 
+#[cfg(feature = "std")]
+mod file;
+#[cfg(feature = "std")]
+mod pem;
+#[cfg(feature = "std")]
+mod secret;
+
 use core::fmt;
 
 use ed25519_dalek::VerifyingKey;
+
+#[cfg(feature = "std")]
+pub use file::KeyError;
+#[cfg(feature = "std")]
+pub use pem::NotAKey;
+#[cfg(feature = "std")]
+pub use secret::SecretKey;
 
 /// The first 16 bytes of the BLAKE3 of a raw public key. Shown as hex.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,6 +15,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "std")]
+pub mod build;
 mod bytes;
 pub mod chunk;
 pub mod head;
@@ -22,10 +24,19 @@ pub mod header;
 pub mod index;
 pub mod key;
 pub mod manifest;
+pub mod payload_hashes;
+#[cfg(feature = "std")]
+mod pipeline;
+#[cfg(feature = "std")]
+pub mod read;
 mod refused;
+#[cfg(feature = "std")]
+pub mod sign;
 pub mod signature;
 pub mod slot_area;
 pub mod table;
+#[cfg(feature = "std")]
+pub mod verify;
 pub mod version;
 
 pub use refused::{Malformed, Part, Refused};

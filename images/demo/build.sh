@@ -1,0 +1,112 @@
+#!/bin/sh
+# Builds the demo OS: build.sh SLOTCTL OUT
+# Leaves vmlinuz, initrd.img and root-v1.erofs … root-v4.erofs in OUT. The same
+# inputs give the same bytes. README.md says what is in them.
+set -eu
+
+slotctl=$(realpath "$1")
+mkdir -p "$2"
+out=$(realpath "$2")
+here=$(dirname "$(realpath "$0")")
+modules="i6300esb virtio_pci virtio_blk virtio_net nvme ahci sd_mod crct10dif_generic
+	erofs ext4 crc32c_generic efivarfs"
+
+PATH=$PATH:/usr/sbin:/sbin
+export LC_ALL=C TZ=UTC
+
+# Debian's current kernel, unpacked and not installed. Cached: a second build
+# needs no network.
+kernel() {
+	[ -e "$out/kernel/complete" ] && return
+	rm -rf "$out/kernel"
+	mkdir -p "$out/kernel"
+	package=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: //p' | head -n 1)
+	if [ -z "$package" ]; then
+		echo "no kernel package known to apt; run \`apt-get update\` first" >&2
+		exit 1
+	fi
+	(cd "$out/kernel" && apt-get -q -o APT::Sandbox::User=root download "$package" >&2)
+	dpkg -x "$out"/kernel/*.deb "$out/kernel"
+	rm "$out"/kernel/*.deb
+	depmod -b "$out/kernel" "$(ls "$out/kernel/lib/modules")"
+	touch "$out/kernel/complete"
+}
+
+# A program and the libraries it loads, copied into the tree $1.
+program() {
+	tree=$1
+	install -D "$(command -v "$2")" "$tree/usr/sbin/$2"
+	for library in $(ldd "$(command -v "$2")" | grep -o '/[^ ]*'); do
+		install -D "$library" "$tree$library"
+	done
+}
+
+# busybox under every name it knows but those the tree has a better one for.
+busybox_into() {
+	install -D "$(command -v busybox)" "$1/bin/busybox"
+	for applet in $(busybox --list); do
+		[ "$applet" = busybox ] || [ -e "$1/usr/sbin/$applet" ] ||
+			ln -sf busybox "$1/bin/$applet"
+	done
+}
+
+# The modules above and what they need, and nothing else: a small module list
+# loads faster.
+modules_into() {
+	version=$(ls "$out/kernel/lib/modules")
+	for module in $modules; do
+		modprobe -d "$out/kernel" -S "$version" --show-depends "$module"
+	done | sed -n 's/^insmod //p' | tr -d ' ' | sort -u | while read -r file; do
+		install -D -m 644 "$file" "$1/lib/modules/$version/kernel/$(basename "$file")"
+	done
+	(
+		cd "$1/lib/modules/$version"
+		touch modules.order modules.builtin modules.builtin.modinfo
+		depmod -b "$1" "$version"
+		find . -name 'modules.*' ! -name modules.dep -delete
+	)
+}
+
+initrd() {
+	tree=$(mktemp -d "$out/initrd.XXXXXX")
+	mkdir -p "$tree/dev" "$tree/proc" "$tree/sys" "$tree/newroot"
+	cp -r "$here/initramfs/." "$tree"
+	program "$tree" findfs
+	busybox_into "$tree"
+	install -D "$slotctl" "$tree/usr/bin/slotctl"
+	modules_into "$tree"
+	find "$tree" -exec touch -h -d @0 {} +
+	# Not compressed: unpacking would cost more than reading.
+	(cd "$tree" && find . | sort | cpio --quiet --reproducible -o -H newc -R 0:0) >"$out/initrd.img"
+	rm -rf "$tree"
+}
+
+# One root file system per version: what all share, then what differs.
+root() {
+	tree=$(mktemp -d "$out/root.XXXXXX")
+	chmod 755 "$tree"
+	for directory in dev proc sys run tmp data root var/lib/slotctl srv/www etc; do
+		mkdir -p "$tree/$directory"
+	done
+	cp -r "$here/root/." "$tree"
+	program "$tree" mke2fs
+	program "$tree" blkid
+	busybox_into "$tree"
+	install -D "$slotctl" "$tree/usr/bin/slotctl"
+	printf 'NAME="slotctl demo"\nID=slotctl-demo\nVERSION_ID=%s\n' "$1" >"$tree/etc/os-release"
+	echo ok >"$tree/srv/www/health"
+	echo "<h1>Demo plant, version $1</h1>" >"$tree/srv/www/index.html"
+	[ ! -d "$here/v$1" ] || cp -r "$here/v$1/." "$tree"
+	mkfs.erofs --quiet -T0 -U"00000000-0000-4000-8000-00000000000$1" --all-root \
+		"$out/root-v$1.erofs" "$tree"
+	rm -rf "$tree"
+}
+
+rm -rf "$out"/initrd.?????? "$out"/root.??????
+umask 022
+kernel
+cp "$out"/kernel/boot/vmlinuz-* "$out/vmlinuz"
+initrd
+for version in 1 2 3 4; do
+	root $version
+done

@@ -1,0 +1,177 @@
+//! Building an image from the files it consists of.
+
+mod boot;
+mod content;
+mod error;
+mod layout;
+mod output;
+mod root;
+mod warning;
+
+use std::path::{Path, PathBuf};
+use std::string::String;
+use std::vec::Vec;
+
+pub use error::BuildError;
+pub use warning::Warning;
+
+use crate::header::Header;
+use crate::key::SecretKey;
+use crate::manifest::{Kind, Manifest};
+use crate::signature::{Signature, SignatureArea, tbs};
+use crate::{Digest, digest};
+use content::Packed;
+use layout::Layout;
+use output::Output;
+
+/// What an image is built from.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// The root filesystem.
+    pub rootfs: PathBuf,
+    /// What starts it.
+    pub boot: Boot,
+    /// The kernel command line; `{slot}` stands for the slot's PARTUUID.
+    pub cmdline: String,
+    /// For which machines.
+    pub compatible: String,
+    /// The version, in the order of `dpkg`.
+    pub version: String,
+    /// A controller whose floor is higher refuses the image.
+    pub security_version: u64,
+    /// The image pets the hardware watchdog with this period in seconds; 0 if
+    /// it does not.
+    pub watchdog_seconds: u32,
+    /// Who signs; nobody leaves the image unsigned.
+    pub keys: Vec<SecretKey>,
+}
+
+/// What starts the root filesystem.
+#[derive(Debug, Clone)]
+pub enum Boot {
+    /// A kernel with an EFI stub.
+    Kernel {
+        /// The kernel.
+        kernel: PathBuf,
+        /// Its initial RAM disk, if it needs one.
+        initrd: Option<PathBuf>,
+    },
+    /// A unified kernel image.
+    Uki(PathBuf),
+}
+
+/// What was built.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// BLAKE3 of the manifest: the digest of the image.
+    pub digest: Digest,
+    /// What the manifest says.
+    pub manifest: Manifest,
+    /// Length of the file, in bytes.
+    pub file_length: u64,
+    /// What is allowed and yet probably a mistake.
+    pub warnings: Vec<Warning>,
+}
+
+impl Inputs {
+    /// The input files, in the order of the slot.
+    fn payloads(&self) -> Vec<(Kind, &Path)> {
+        let mut payloads = vec![(Kind::Rootfs, self.rootfs.as_path())];
+        match &self.boot {
+            Boot::Kernel { kernel, initrd } => {
+                payloads.push((Kind::Kernel, kernel));
+                payloads.extend(initrd.iter().map(|path| (Kind::Initrd, path.as_path())));
+            }
+            Boot::Uki(uki) => payloads.push((Kind::Uki, uki)),
+        }
+        payloads
+    }
+}
+
+/// Builds the image `out` from `inputs`, on all cores; the same bytes for the
+/// same inputs, whatever the number of cores. It appears under its name when it
+/// is whole and on disk. `progress` gets the bytes of content that were packed,
+/// and how many there are.
+///
+/// # Errors
+/// [`BuildError`]; nothing is left behind, and a file `out` that was there
+/// before is unchanged.
+pub fn build(
+    inputs: &Inputs,
+    out: &Path,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Built, BuildError> {
+    boot::check_watchdog(&inputs.cmdline, inputs.watchdog_seconds)?;
+    let mut warnings = boot::check(&inputs.boot)?;
+    warnings.extend(root::check(&inputs.rootfs)?);
+    let layout = Layout::plan(&inputs.payloads())?;
+    // Lengths are known before the first byte is read: so is where the payload
+    // begins, and one pass is enough.
+    let draft = manifest(inputs, &layout).encode()?;
+    let mut header = layout.header(draft.len())?;
+    let mut output = Output::create(out, &inputs.payloads(), header.payload_offset())?;
+    let packed = content::pack(&layout, &mut output, progress)?;
+    let mut manifest = manifest(inputs, &layout);
+    for (payload, hash) in manifest.payloads.iter_mut().zip(&packed.hashes) {
+        payload.hash = *hash;
+    }
+    manifest.index_hash = digest(&packed.index);
+    header.payload_len = packed.length;
+    let (head, digest) = head(&header, &manifest, &packed, &inputs.keys)?;
+    output.finish(&head)?;
+    Ok(Built {
+        digest,
+        manifest,
+        file_length: header.file_length(),
+        warnings,
+    })
+}
+
+/// Everything before the payload, and the digest of the image.
+fn head(
+    header: &Header,
+    manifest: &Manifest,
+    packed: &Packed,
+    keys: &[SecretKey],
+) -> Result<(Vec<u8>, Digest), BuildError> {
+    let manifest = manifest.encode()?;
+    let digest = digest(&manifest);
+    let mut head = header.encode().to_vec();
+    head.extend(sign(keys, &digest, &packed.table)?.encode());
+    head.extend(manifest);
+    head.extend_from_slice(&packed.index);
+    head.extend_from_slice(&packed.table);
+    Ok((head, digest))
+}
+
+/// The manifest, with all hashes zero.
+fn manifest(inputs: &Inputs, layout: &Layout) -> Manifest {
+    Manifest {
+        compatible: inputs.compatible.clone(),
+        version: inputs.version.clone(),
+        security_version: inputs.security_version,
+        revoke_below: 0,
+        record_major: 1,
+        record_minor: 0,
+        watchdog_seconds: inputs.watchdog_seconds,
+        cmdline: inputs.cmdline.clone(),
+        content_len: layout.content_len,
+        index_len: layout.index_len(),
+        index_hash: Digest::default(),
+        payloads: layout.payloads(),
+        verity: None,
+        key_set: None,
+    }
+}
+
+fn sign(keys: &[SecretKey], manifest: &Digest, table: &[u8]) -> Result<SignatureArea, BuildError> {
+    let message = tbs(manifest, &digest(table));
+    let mut area = SignatureArea::default();
+    for key in keys {
+        area.insert(Signature {
+            key: key.public().id(),
+            bytes: key.sign(&message),
+        })?;
+    }
+    Ok(area)
+}

@@ -1,0 +1,87 @@
+//! Why an image was not built.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::string::String;
+
+use crate::signature::NotAdded;
+use crate::{Malformed, Refused};
+
+/// Why an image was not built. Nothing was left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// An input cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Input {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// An input is a directory, a device, a pipe.
+    #[error("{} is not a regular file; its length must be known first", .0.display())]
+    NotAFile(PathBuf),
+    /// An input has no bytes.
+    #[error("{} is empty", .0.display())]
+    Empty(PathBuf),
+    /// An input was written to meanwhile.
+    #[error("{} changed while it was read; build again when nothing writes to it", .0.display())]
+    Changed(PathBuf),
+    /// The image cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Output {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The image would take the place of one of its inputs.
+    #[error("{} is an input of this image; give the image another name", .0.display())]
+    OutputIsInput(PathBuf),
+    /// The manifest may not say this.
+    #[error("{}", .0.what)]
+    Manifest(#[from] Malformed),
+    /// A panic would restart the machine before the watchdog does.
+    #[error(
+        "command line has {0:?}, and the image pets the watchdog: a panic must end in the \
+         watchdog, or its cause is lost (leave it out, or say panic=0)"
+    )]
+    PanicWithWatchdog(String),
+    /// The stub in the UKI would ignore the signed command line.
+    #[error(
+        "{} has a command line of its own (section .cmdline), and would ignore the signed one; \
+         build it without",
+        .0.display()
+    )]
+    UkiCmdline(PathBuf),
+    /// Firmware cannot start this.
+    #[error("{} is no unified kernel image: not a PE file", .0.display())]
+    UkiNoPe(PathBuf),
+    /// More than fits into an image.
+    #[error(transparent)]
+    TooLarge(#[from] Refused),
+    /// The same key twice, or too many keys.
+    #[error(transparent)]
+    Signature(#[from] NotAdded),
+    /// The compressor failed.
+    #[error("cannot compress: {0}")]
+    Compress(io::Error),
+}
+
+impl BuildError {
+    /// An input that cannot be read.
+    pub(super) fn input(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Input {
+            path: path.into(),
+            source,
+        }
+    }
+
+    /// An output that cannot be written.
+    pub(super) fn output(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Output {
+            path: path.into(),
+            source,
+        }
+    }
+}

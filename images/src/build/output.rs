@@ -1,0 +1,75 @@
+//! The image file: under a name of its own until it is whole.
+
+use std::fs::{File, Permissions};
+use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use super::BuildError;
+use crate::manifest::Kind;
+
+/// An image that is being written. Dropped before [`Output::finish`], it
+/// leaves nothing.
+pub(super) struct Output<'a> {
+    path: &'a Path,
+    directory: &'a Path,
+    file: NamedTempFile,
+}
+
+impl<'a> Output<'a> {
+    /// A new file beside `path`, to be written from `payload_offset` on.
+    pub(super) fn create(
+        path: &'a Path,
+        inputs: &[(Kind, &Path)],
+        payload_offset: u64,
+    ) -> Result<Self, BuildError> {
+        let there = path.canonicalize().ok();
+        let same = |input: &Path| there.is_some() && input.canonicalize().ok() == there;
+        if inputs.iter().any(|(_, input)| same(input)) {
+            return Err(BuildError::OutputIsInput(path.into()));
+        }
+        let parent = path.parent().unwrap_or(path);
+        let directory = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        };
+        let create = || {
+            let mut file = tempfile::Builder::new()
+                .prefix(".slotimg-")
+                .permissions(Permissions::from_mode(0o666))
+                .tempfile_in(directory)?;
+            file.seek(SeekFrom::Start(payload_offset))?;
+            Ok(file)
+        };
+        let file = create().map_err(BuildError::output(path))?;
+        Ok(Self {
+            path,
+            directory,
+            file,
+        })
+    }
+
+    /// Appends to the payload.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
+        let written = self.file.write_all(bytes);
+        written.map_err(BuildError::output(self.path))
+    }
+
+    /// Writes the head, and gives the image its name once it is on disk.
+    pub(super) fn finish(mut self, head: &[u8]) -> Result<(), BuildError> {
+        let mut write = || {
+            self.file.seek(SeekFrom::Start(0))?;
+            self.file.write_all(head)?;
+            self.file.as_file().sync_all()
+        };
+        write().map_err(BuildError::output(self.path))?;
+        let named = self.file.persist(self.path);
+        named
+            .map_err(|error| error.error)
+            .and_then(|_| File::open(self.directory)?.sync_all())
+            .map_err(BuildError::output(self.path))
+    }
+}
