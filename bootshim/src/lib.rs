@@ -1,1 +1,37 @@
-//! x
+//! What boots: the boot record, the decision which slot starts next, and the
+//! strict reader of the disk they live on.
+//!
+//! This code runs in three places and is the same in all of them: in the UEFI
+//! program before the kernel, in `slotctl` on the controller, and in the
+//! power-cut simulator. It does no I/O of its own; every byte goes through
+//! [`medium::Medium`].
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`medium`] | the one small trait through which a disk is touched |
+//! | [`gpt`] | the strict reader of the partition table |
+//! | [`layout`] | which partitions are ours: boot record, slots, ESP, data |
+//! | [`record`] | the boot record: fields and bytes |
+//! | [`copies`] | its four copies: reading them, and the durable commit |
+//! | [`state`] | the states of a slot and every allowed transition |
+//! | [`choice`] | which slot starts next, in which order |
+//! | [`slot`] | a slot on disk: manifest and boot payloads, verified |
+//! | [`boot`] | one start from record to kernel: read, choose, commit, verify, start |
+//! | [`handover`] | what the started system is told |
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod boot;
+pub mod choice;
+pub mod copies;
+pub mod gpt;
+pub mod guid;
+pub mod handover;
+pub mod layout;
+pub mod medium;
+pub mod record;
+pub mod slot;
+pub mod state;

@@ -1,0 +1,525 @@
+//! One start, from the boot record to the kernel: read, choose, commit, verify,
+//! start; on failure the next candidate.
+//!
+//! The UEFI program runs this with the firmware as its [`Hands`], `slotctl
+//! next-boot` with hands that start nothing, and the simulator with hands that
+//! cut the power. The order of operations is here and nowhere else.
+
+use crate::choice::{self, Kind, Situation, Slots, Step};
+use crate::copies::{COPIES, CommitError, Copy, Durable, Note, Store};
+use crate::guid::Guid;
+use crate::medium::{Fault, Medium};
+use crate::record::{Digest, Reason, Record, Slot, SlotId, Stage, State};
+use crate::state;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+use core::fmt;
+
+/// What is known of an image whose manifest and boot payloads verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// BLAKE3 of its manifest.
+    pub manifest: Digest,
+    /// Its security version.
+    pub security_version: u64,
+    /// Its version, in dpkg's order.
+    pub version: String,
+}
+
+/// Why a slot does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Defect {
+    /// The device did not give its bytes: no judgement on the slot.
+    Unreadable(Fault),
+    /// It is not what its manifest says, or no trusted key signed that.
+    Bad(Reason, String),
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Defect::Unreadable(fault) => write!(f, "unreadable: {fault}"),
+            Defect::Bad(reason, detail) if detail.is_empty() => write!(f, "{reason}"),
+            Defect::Bad(reason, detail) => write!(f, "{reason}: {detail}"),
+        }
+    }
+}
+
+/// Leave to start one slot. It exists only where the start is durable in the
+/// record, or needs no record: for a good slot, and for the one exception, that
+/// nothing can be committed and nothing good starts.
+#[derive(Debug)]
+pub struct Permit {
+    slot: SlotId,
+    kind: Kind,
+}
+
+impl Permit {
+    /// The slot that may start.
+    #[must_use]
+    pub fn slot(&self) -> SlotId {
+        self.slot
+    }
+
+    /// As what.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn armed(proof: &Durable, slot: SlotId, kind: Kind) -> Option<Permit> {
+        let armed = proof.record().armed?;
+        (armed.slot == slot && Some(armed.as_what) == kind.arming())
+            .then_some(Permit { slot, kind })
+    }
+}
+
+/// What the decision needs from the machine it runs on.
+pub trait Hands {
+    /// An image in memory, verified, whose very bytes are going to run.
+    type Image;
+    /// What a start that worked leaves behind; uninhabited where it never
+    /// returns.
+    type Running;
+
+    /// Reads a slot's manifest and boot payloads, once, and verifies them.
+    ///
+    /// # Errors
+    /// [`Defect`]; bytes that could not be read are no defect of the slot.
+    fn load(&mut self, slot: SlotId) -> Result<(Facts, Self::Image), Defect>;
+
+    /// Starts a verified image.
+    ///
+    /// # Errors
+    /// The words of the firmware when the kernel was refused or came back.
+    fn start(
+        &mut self,
+        permit: Permit,
+        record: &Record,
+        facts: &Facts,
+        image: Self::Image,
+    ) -> Result<Self::Running, String>;
+
+    /// Told of everything that is found and decided, as it happens.
+    fn tell(&mut self, event: &Event);
+
+    /// A number that differs from start to start.
+    fn turn(&self) -> u64;
+}
+
+/// What was found or decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A copy of the record does not count.
+    CopyLost(usize, Copy),
+    /// No copy of the record is valid; it is made anew from the slots that
+    /// verify.
+    RecordLost,
+    /// The record has a format of a later version: nothing is committed.
+    UnknownMajor(u16),
+    /// A slot verified while the record was made anew.
+    Found(SlotId, Facts),
+    /// The record was made anew.
+    Rebuilt(u64),
+    /// A slot is started.
+    Starting {
+        /// Which one.
+        slot: SlotId,
+        /// As what.
+        kind: Kind,
+        /// What is known of it after the commit.
+        tries_left: u8,
+        /// Its version.
+        version: String,
+    },
+    /// A slot was passed over.
+    PassedOver(SlotId, Why),
+    /// A commit failed: no trial and no one-shot at this start.
+    CommitFailed(CommitError),
+    /// Nothing starts.
+    Nothing,
+}
+
+/// Why a slot was passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Nothing is installed in it, or it is half written.
+    NotInstalled(State),
+    /// Its turn did not come, with its state.
+    NotItsTurn(State),
+    /// Its trial is over, for this reason.
+    TrialOver(Reason),
+    /// It is on trial or one-shot, and the record cannot be written.
+    NoCommit,
+    /// It is bad, for this reason.
+    Bad(Reason),
+    /// It does not verify, or cannot be read.
+    Defect(Defect),
+    /// The firmware did not start it, in its words.
+    NotStarted(String),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::NotInstalled(state) | Why::NotItsTurn(state) => write!(f, "{state}"),
+            Why::TrialOver(reason) => write!(f, "trial over: {reason}"),
+            Why::NoCommit => f.write_str("on trial, and the record cannot be written"),
+            Why::Bad(reason) => write!(f, "bad: {reason}"),
+            Why::Defect(defect) => write!(f, "{defect}"),
+            Why::NotStarted(words) => write!(f, "did not start: {words}"),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::CopyLost(copy, why) => write!(f, "record copy {copy} does not count: {why}"),
+            Event::RecordLost => f.write_str(
+                "no valid copy of the boot record; making it anew from the slots that verify",
+            ),
+            Event::UnknownMajor(major) => {
+                write!(
+                    f,
+                    "boot record format {major} is unknown; only good slots start, nothing is written"
+                )
+            }
+            Event::Found(slot, facts) => write!(
+                f,
+                "slot {slot} verifies: version {}, security version {}",
+                facts.version, facts.security_version
+            ),
+            Event::Rebuilt(sequence) => write!(f, "boot record made anew, number {sequence}"),
+            Event::Starting {
+                slot,
+                kind,
+                tries_left,
+                version,
+            } => {
+                write!(f, "starting slot {slot}, version {version}, as {kind}")?;
+                if *kind == Kind::Trial {
+                    write!(f, ", {tries_left} tries left after this one")?;
+                }
+                Ok(())
+            }
+            Event::PassedOver(slot, why) => write!(f, "slot {slot} passed over: {why}"),
+            Event::CommitFailed(error) => write!(f, "{error}; no trial and no one-shot now"),
+            Event::Nothing => f.write_str("no slot starts"),
+        }
+    }
+}
+
+/// How a start ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome<R> {
+    /// A slot runs.
+    Running(R),
+    /// No slot starts.
+    Nothing,
+}
+
+/// One start of the machine.
+#[derive(Debug)]
+pub struct Boot<M, H: Hands> {
+    store: Store<M>,
+    partition: Guid,
+    slots: usize,
+    hands: H,
+    passed: Slots,
+    can_commit: bool,
+    desperate: Option<Record>,
+}
+
+impl<M: Medium, H: Hands> Boot<M, H> {
+    /// Reads the record from its partition, on a disk with `slots` slots.
+    pub fn new(record: M, partition: Guid, slots: usize, hands: H) -> Self {
+        let store = Store::open(record, partition);
+        let passed = Slots::default();
+        Boot {
+            store,
+            partition,
+            slots,
+            hands,
+            passed,
+            can_commit: true,
+            desperate: None,
+        }
+    }
+
+    /// What runs this, back.
+    pub fn into_hands(self) -> H {
+        self.hands
+    }
+
+    /// The hands, while it is running.
+    pub fn hands(&mut self) -> &mut H {
+        &mut self.hands
+    }
+
+    /// The record as it is now.
+    #[must_use]
+    pub fn record(&self) -> Option<&Record> {
+        self.store.record().or(self.desperate.as_ref())
+    }
+
+    /// Chooses and starts, until a slot runs or none is left.
+    pub fn run(&mut self) -> Outcome<H::Running> {
+        self.tell_of_copies();
+        self.require_record();
+        loop {
+            let Some(record) = self.record().cloned() else {
+                return self.nothing();
+            };
+            let now = Situation {
+                passed: self.passed,
+                can_commit: self.can_commit,
+                turn: self.hands.turn(),
+            };
+            match choice::next(&record, &now) {
+                Step::Nothing => return self.nothing(),
+                Step::EndTrial(slot, reason) => self.end_trial(&record, slot, reason),
+                Step::Start(slot, kind) => {
+                    if let Some(running) = self.attempt(slot, kind) {
+                        return Outcome::Running(running);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts the slot that a person chose at the menu: verified like any other,
+    /// and armed where the record can be written.
+    pub fn by_hand(&mut self, slot: SlotId) -> Outcome<H::Running> {
+        self.passed = Slots::default();
+        let good = self
+            .record()
+            .is_some_and(|r| r.slot(slot).state == State::Good);
+        let kind = if good { Kind::Good } else { Kind::LastResort };
+        match self.attempt(slot, kind) {
+            Some(running) => Outcome::Running(running),
+            None => Outcome::Nothing,
+        }
+    }
+
+    fn nothing(&mut self) -> Outcome<H::Running> {
+        self.hands.tell(&Event::Nothing);
+        Outcome::Nothing
+    }
+
+    fn tell_of_copies(&mut self) {
+        let newest = self.store.record().map(|record| record.sequence);
+        for copy in 0..COPIES {
+            match self.store.copies().get(copy) {
+                Some(Copy::Valid(_)) | None => {}
+                Some(lost) if newest.is_some() || !is_blank(lost) => {
+                    self.hands.tell(&Event::CopyLost(copy, *lost));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Without a record that counts, one is made of what verifies; success is
+    /// never invented: nothing becomes good.
+    fn require_record(&mut self) {
+        if let Some(major) = self.store.unknown_major() {
+            self.hands.tell(&Event::UnknownMajor(major));
+            self.can_commit = false;
+        }
+        if self
+            .store
+            .record()
+            .is_some_and(|record| record.ids().count() == self.slots)
+        {
+            return;
+        }
+        self.hands.tell(&Event::RecordLost);
+        let record = self.rebuild();
+        if !self.can_commit {
+            self.desperate = Some(record);
+            return;
+        }
+        match self
+            .store
+            .commit_everywhere(record.clone(), Note::default())
+        {
+            Ok(durable) => self.hands.tell(&Event::Rebuilt(durable.record().sequence)),
+            Err(error) => {
+                self.commit_failed(error);
+                self.desperate = Some(record);
+            }
+        }
+    }
+
+    fn rebuild(&mut self) -> Record {
+        let mut record = Record::new(self.partition, self.slots);
+        let mut found: Vec<(SlotId, Facts)> = Vec::new();
+        for slot in record.ids() {
+            match self.hands.load(slot) {
+                Ok((facts, _)) => {
+                    self.hands.tell(&Event::Found(slot, facts.clone()));
+                    found.push((slot, facts));
+                }
+                Err(defect) => {
+                    self.hands
+                        .tell(&Event::PassedOver(slot, Why::Defect(defect)));
+                }
+            }
+        }
+        for (slot, facts) in &found {
+            let installed = Slot {
+                state: State::Ready,
+                manifest: facts.manifest,
+                security_version: facts.security_version,
+                ..Slot::EMPTY
+            };
+            record.set_slot(*slot, installed);
+        }
+        let best = found.iter().max_by(|(_, a), (_, b)| by_worth(a, b));
+        if let Some((slot, _)) = best
+            && let Ok(activated) = state::activate(&record, *slot, 1)
+        {
+            record = activated;
+        }
+        record
+    }
+
+    fn end_trial(&mut self, record: &Record, slot: SlotId, reason: Reason) {
+        let note = self.store.note();
+        match self
+            .store
+            .commit(state::fail(record, slot, reason, stage_of(reason)), note)
+        {
+            Ok(_) => self
+                .hands
+                .tell(&Event::PassedOver(slot, Why::TrialOver(reason))),
+            Err(error) => self.commit_failed(error),
+        }
+    }
+
+    /// Commits what has to be, verifies, starts. Comes back with `None` when the
+    /// slot did not start; the record knows why by then.
+    fn attempt(&mut self, slot: SlotId, kind: Kind) -> Option<H::Running> {
+        let permit = self.permit(slot, kind)?;
+        self.passed.insert(slot);
+        let record = self.record()?.clone();
+        let (facts, image) = match self.hands.load(slot) {
+            Ok(loaded) => loaded,
+            Err(defect) => return self.defective(slot, defect),
+        };
+        if let Err(defect) = check(&record, slot, &facts) {
+            return self.defective(slot, defect);
+        }
+        self.hands.tell(&Event::Starting {
+            slot,
+            kind,
+            tries_left: record.slot(slot).tries_left,
+            version: facts.version.clone(),
+        });
+        match self.hands.start(permit, &record, &facts, image) {
+            Ok(running) => Some(running),
+            Err(words) => {
+                self.note_failure(slot, Reason::NotStarted, Stage::Load, &words);
+                self.hands
+                    .tell(&Event::PassedOver(slot, Why::NotStarted(words)));
+                None
+            }
+        }
+    }
+
+    /// Leave to start, after the commit that it needs.
+    fn permit(&mut self, slot: SlotId, kind: Kind) -> Option<Permit> {
+        let Some(arming) = kind.arming() else {
+            return Some(Permit { slot, kind });
+        };
+        if !self.can_commit {
+            // The one exception: nothing can be committed, and nothing good starts.
+            return (kind == Kind::LastResort).then_some(Permit { slot, kind });
+        }
+        let record = self.record()?.clone();
+        let note = self.store.note();
+        match self.store.commit(state::arm(&record, slot, arming), note) {
+            Ok(durable) => Permit::armed(&durable, slot, kind),
+            Err(error) => {
+                self.commit_failed(error);
+                None
+            }
+        }
+    }
+
+    fn defective(&mut self, slot: SlotId, defect: Defect) -> Option<H::Running> {
+        match &defect {
+            // A device that fails now may not fail next time.
+            Defect::Unreadable(_) => {}
+            Defect::Bad(reason, detail) => {
+                self.note_failure(slot, *reason, Stage::Verify, detail);
+            }
+        }
+        self.hands
+            .tell(&Event::PassedOver(slot, Why::Defect(defect)));
+        None
+    }
+
+    /// Writes down that a slot failed, unless that is known: a start that finds
+    /// the same as the last one writes nothing.
+    fn note_failure(&mut self, slot: SlotId, reason: Reason, stage: Stage, words: &str) {
+        let Some(record) = self.store.record().filter(|_| self.can_commit).cloned() else {
+            return;
+        };
+        let before = record.slot(slot);
+        if before.reason == reason && before.state != State::Trying {
+            return;
+        }
+        let note = Note::new(&alloc::format!("slot {slot}: {reason}: {words}"));
+        if let Err(error) = self
+            .store
+            .commit(state::fail(&record, slot, reason, stage), note)
+        {
+            self.commit_failed(error);
+        }
+    }
+
+    fn commit_failed(&mut self, error: CommitError) {
+        self.can_commit = false;
+        self.hands.tell(&Event::CommitFailed(error));
+    }
+}
+
+/// What the record demands of a slot beyond being authentic.
+fn check(record: &Record, slot: SlotId, facts: &Facts) -> Result<(), Defect> {
+    if record.slot(slot).manifest != facts.manifest {
+        return Err(Defect::Bad(Reason::WrongManifest, String::new()));
+    }
+    if facts.security_version < record.floor {
+        let words = alloc::format!(
+            "security version {}, the floor is {}",
+            facts.security_version,
+            record.floor
+        );
+        return Err(Defect::Bad(Reason::BelowFloor, words));
+    }
+    Ok(())
+}
+
+fn by_worth(a: &Facts, b: &Facts) -> Ordering {
+    let version = || images::version::compare(&a.version, &b.version);
+    a.security_version
+        .cmp(&b.security_version)
+        .then_with(version)
+}
+
+fn stage_of(reason: Reason) -> Stage {
+    match reason {
+        Reason::Exhausted => Stage::Started,
+        _ => Stage::Watch,
+    }
+}
+
+fn is_blank(copy: &Copy) -> bool {
+    matches!(copy, Copy::Invalid(crate::record::Invalid::NotARecord))
+}
+
+#[cfg(test)]
+mod tests;

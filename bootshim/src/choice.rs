@@ -1,0 +1,229 @@
+//! Which slot starts next.
+//!
+//! A pure function of the record, of the slots already passed over at this
+//! start, and of whether anything can be committed. The order: the one-shot, the
+//! trial, the good slots by priority, and at last whatever verifies.
+
+use crate::record::{Arming, Reason, Record, SlotId, State};
+use core::fmt;
+
+/// As what a slot starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Once, because somebody asked for it.
+    Once,
+    /// On trial.
+    Trial,
+    /// As a good slot.
+    Good,
+    /// Because nothing good starts.
+    LastResort,
+}
+
+impl Kind {
+    /// Its word, as in the JSON of `next-boot`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Once => "once",
+            Kind::Trial => "trial",
+            Kind::Good => "good",
+            Kind::LastResort => "last_resort",
+        }
+    }
+
+    /// How the record says so; `None` for a good slot, whose start writes
+    /// nothing.
+    #[must_use]
+    pub fn arming(self) -> Option<Arming> {
+        match self {
+            Kind::Once => Some(Arming::Once),
+            Kind::Trial => Some(Arming::Trial),
+            Kind::Good => None,
+            Kind::LastResort => Some(Arming::LastResort),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::LastResort => "last resort",
+            other => other.word(),
+        })
+    }
+}
+
+/// A set of slots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slots(u8);
+
+impl Slots {
+    /// Adds a slot.
+    pub fn insert(&mut self, slot: SlotId) {
+        self.0 |= Self::bit(slot);
+    }
+
+    /// Whether a slot is in it.
+    #[must_use]
+    pub fn contains(self, slot: SlotId) -> bool {
+        self.0 & Self::bit(slot) != 0
+    }
+
+    fn bit(slot: SlotId) -> u8 {
+        1u8.checked_shl(u32::try_from(slot.index()).unwrap_or(u32::MAX))
+            .unwrap_or(0)
+    }
+}
+
+/// What bootshim does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Start this slot.
+    Start(SlotId, Kind),
+    /// The trial has no start left: commit that it is bad, and ask again.
+    EndTrial(SlotId, Reason),
+    /// Nothing is left to be started.
+    Nothing,
+}
+
+/// What a decision rests on besides the record.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation {
+    /// Slots that were tried at this start and did not come up.
+    pub passed: Slots,
+    /// Whether the record can be written; without that there is no trial and no
+    /// one-shot.
+    pub can_commit: bool,
+    /// A number that differs from start to start, for taking turns where
+    /// nothing can be remembered.
+    pub turn: u64,
+}
+
+/// The next step.
+#[must_use]
+pub fn next(record: &Record, now: &Situation) -> Step {
+    let open = |slot: &SlotId| !now.passed.contains(*slot);
+    if now.can_commit {
+        if let Some(slot) = record.once.filter(open) {
+            return Step::Start(slot, Kind::Once);
+        }
+        if let Some(slot) = record.trial().filter(open) {
+            return trial(record, slot);
+        }
+    }
+    if let Some(slot) = record.good().into_iter().find(open) {
+        return Step::Start(slot, Kind::Good);
+    }
+    let slot = if now.can_commit {
+        last_resort(record, now.passed)
+    } else {
+        by_turns(record, now)
+    };
+    slot.map_or(Step::Nothing, |slot| Step::Start(slot, Kind::LastResort))
+}
+
+fn trial(record: &Record, slot: SlotId) -> Step {
+    let trial = record.slot(slot);
+    if trial.attempts >= trial.attempts_limit() {
+        return Step::EndTrial(slot, Reason::Unconfirmed);
+    }
+    if trial.tries_left > 0 {
+        return Step::Start(slot, Kind::Trial);
+    }
+    // What `watch` noted before the last restart says more than the count.
+    let reason = if trial.reason == Reason::None {
+        Reason::Exhausted
+    } else {
+        trial.reason
+    };
+    Step::EndTrial(slot, reason)
+}
+
+/// Ready slots before bad ones, each in turn after the one that was booted last.
+fn last_resort(record: &Record, passed: Slots) -> Option<SlotId> {
+    let after = record
+        .last_booted
+        .map_or(0, |slot| slot.index().saturating_add(1));
+    [State::Ready, State::Bad].into_iter().find_map(|state| {
+        let fits = |slot: &SlotId| record.slot(*slot).state == state && !passed.contains(*slot);
+        record
+            .ids()
+            .cycle()
+            .skip(after)
+            .take(record.ids().count())
+            .find(fits)
+    })
+}
+
+/// Nothing can be remembered, so chance decides where to begin.
+fn by_turns(record: &Record, now: &Situation) -> Option<SlotId> {
+    let count = record.ids().count();
+    let first = usize::try_from(now.turn % 8).unwrap_or(0);
+    let fits = |slot: &SlotId| {
+        let state = record.slot(*slot).state;
+        let installed = matches!(state, State::Ready | State::Trying | State::Bad);
+        installed && !now.passed.contains(*slot)
+    };
+    record.ids().cycle().skip(first).take(count).find(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::any_record;
+    use crate::state;
+    use proptest::prelude::*;
+
+    fn now() -> Situation {
+        Situation {
+            passed: Slots::default(),
+            can_commit: true,
+            turn: 0,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn without_a_commit_there_is_no_trial_and_no_one_shot(record in any_record(), turn: u64) {
+            let step = next(&record, &Situation { can_commit: false, turn, ..now() });
+            prop_assert!(!matches!(step, Step::Start(_, Kind::Once | Kind::Trial) | Step::EndTrial(..)));
+        }
+
+        #[test]
+        fn every_start_that_never_is_confirmed_ends_in_the_good_slot(record in any_record()) {
+            prop_assume!(record.known_good().is_some());
+            let mut record = record;
+            let limit = record.trial().map_or(0, |t| record.slot(t).attempts_limit()) + 2;
+            for _ in 0..=limit {
+                match next(&record, &now()) {
+                    Step::Start(_, Kind::Good) => return Ok(()),
+                    Step::Start(slot, kind) => {
+                        record = state::arm(&record, slot, kind.arming().unwrap());
+                    }
+                    Step::EndTrial(slot, why) => {
+                        record = state::fail(&record, slot, why, crate::record::Stage::Started);
+                    }
+                    Step::Nothing => prop_assert!(false, "nothing although a slot is good"),
+                }
+            }
+            prop_assert!(false, "not back in the good slot");
+        }
+
+        #[test]
+        fn passing_over_every_slot_comes_to_an_end(record in any_record(), can_commit: bool, turn: u64) {
+            let mut record = record;
+            let mut now = Situation { can_commit, turn, ..now() };
+            for _ in 0..20 {
+                match next(&record, &now) {
+                    Step::Nothing => return Ok(()),
+                    Step::Start(slot, _) => now.passed.insert(slot),
+                    Step::EndTrial(slot, why) => {
+                        record = state::fail(&record, slot, why, crate::record::Stage::Started);
+                    }
+                }
+            }
+            prop_assert!(false, "no end");
+        }
+    }
+}

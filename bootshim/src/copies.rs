@@ -1,0 +1,487 @@
+//! The four copies of the boot record: how they are read, and the one durable
+//! write that changes what boots.
+//!
+//! The copies lie 256 KiB apart, each in a 4 KiB block of its own that is always
+//! written whole. They form two pairs, {0, 1} and {2, 3}. The pair that does not
+//! hold the current generation takes the next one:
+//!
+//! | step | pair that holds g | other pair |
+//! |---|---|---|
+//! | before | g, g | g-1, g-1 |
+//! | first copy written | g, g | torn or g+1, g-1 |
+//! | flushed and read back | g, g | g+1, g-1 |
+//! | second copy written | g, g | g+1, torn or g+1 |
+//! | flushed and read back | g, g | g+1, g+1 |
+//!
+//! A cut at any step leaves g or g+1 as the highest valid number, never less.
+
+use crate::guid::Guid;
+use crate::medium::{Access, BLOCK, Cause, Fault, Medium};
+use crate::record::{Invalid, RECORD_BYTES, Record, SEQUENCE_END};
+use alloc::string::String;
+use core::fmt;
+
+/// Number of copies.
+pub const COPIES: usize = 4;
+/// Bytes from the start of one copy to the start of the next.
+pub const SPACING: u64 = 256 * 1024;
+
+const BLOCK_BYTES: usize = 4096;
+const NOTE_TEXT: usize = 2;
+const NOTE_HASH: usize = BLOCK_BYTES - RECORD_BYTES - 32;
+/// Longest note in bytes.
+pub const NOTE_MAX: usize = NOTE_HASH - NOTE_TEXT;
+/// A read is tried this often before a copy counts as lost.
+const READS: usize = 3;
+
+type Block = [u8; BLOCK_BYTES];
+
+/// Words beside a record: why the last trial failed. They never decide anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Note(String);
+
+impl Note {
+    /// A note; what is longer than [`NOTE_MAX`] bytes is cut at a character.
+    #[must_use]
+    pub fn new(text: &str) -> Note {
+        Note(
+            text.get(..text.floor_char_boundary(NOTE_MAX))
+                .unwrap_or_default()
+                .into(),
+        )
+    }
+
+    /// Its words.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// The note of a block; a damaged one is no note.
+    fn decode(area: &[u8]) -> Note {
+        let read = || {
+            let (hashed, hash) = area.split_at_checked(NOTE_HASH)?;
+            let intact = blake3::hash(hashed).as_bytes().as_slice() == hash;
+            let (length, text) = hashed.split_first_chunk().filter(|_| intact)?;
+            let text = text.get(..usize::from(u16::from_le_bytes(*length)))?;
+            core::str::from_utf8(text).ok()
+        };
+        Note(read().unwrap_or_default().into())
+    }
+
+    fn encode(&self, area: &mut [u8]) {
+        let length = u16::try_from(self.0.len()).unwrap_or(0);
+        if let Some((hashed, hash)) = area.split_at_mut_checked(NOTE_HASH) {
+            for (to, from) in hashed
+                .iter_mut()
+                .zip(length.to_le_bytes().iter().chain(self.0.as_bytes()))
+            {
+                *to = *from;
+            }
+            hash.copy_from_slice(blake3::hash(hashed).as_bytes());
+        }
+    }
+}
+
+/// What was found where a copy lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copy {
+    /// A valid record with this sequence number.
+    Valid(u64),
+    /// A valid record, but another copy has the same number and other bytes:
+    /// neither counts.
+    Conflicting(u64),
+    /// No record of this disk.
+    Invalid(Invalid),
+    /// The device did not give it, however often it was asked.
+    Unreadable(Fault),
+}
+
+impl fmt::Display for Copy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Copy::Valid(sequence) => write!(f, "valid, number {sequence}"),
+            Copy::Conflicting(sequence) => {
+                write!(f, "number {sequence} like another copy, with other bytes")
+            }
+            Copy::Invalid(why) => write!(f, "{why}"),
+            Copy::Unreadable(fault) => write!(f, "{fault}"),
+        }
+    }
+}
+
+/// The generation that counts, and who holds it.
+#[derive(Clone, Debug)]
+struct Current {
+    record: Record,
+    note: Note,
+    holders: [bool; COPIES],
+}
+
+impl Current {
+    fn holders_in(&self, pair: Pair) -> usize {
+        pair.copies()
+            .into_iter()
+            .filter(|copy| self.holds(*copy))
+            .count()
+    }
+
+    fn holds(&self, copy: usize) -> bool {
+        self.holders.get(copy).copied().unwrap_or(false)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pair {
+    First,
+    Second,
+}
+
+impl Pair {
+    fn copies(self) -> [usize; 2] {
+        match self {
+            Pair::First => [0, 1],
+            Pair::Second => [2, 3],
+        }
+    }
+
+    fn other(self) -> Pair {
+        match self {
+            Pair::First => Pair::Second,
+            Pair::Second => Pair::First,
+        }
+    }
+}
+
+/// Proof that a record is durable: at least one copy of it was written, flushed
+/// and read back. Only [`Store`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Durable {
+    record: Record,
+}
+
+impl Durable {
+    /// The record that is durable.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+}
+
+/// Why nothing was made durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommitError {
+    /// A copy has a format that this code does not know; it must not be
+    /// overruled.
+    UnknownMajor(u16),
+    /// Neither copy of the pair could be written, flushed and read back; the
+    /// other pair is untouched.
+    NotDurable([Fault; 2]),
+    /// The record to be written is not one that can be.
+    Invalid(Invalid),
+    /// There is no record to complete.
+    NoRecord,
+}
+
+impl fmt::Display for CommitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CommitError::UnknownMajor(major) => {
+                write!(
+                    f,
+                    "the boot record has the unknown format {major}; a newer slotctl wrote it"
+                )
+            }
+            CommitError::NotDurable([first, second]) => {
+                write!(
+                    f,
+                    "the boot record could not be made durable: {first}; {second}"
+                )
+            }
+            CommitError::Invalid(why) => write!(f, "the boot record would be wrong: {why}"),
+            CommitError::NoRecord => f.write_str("no copy of the boot record is valid"),
+        }
+    }
+}
+
+impl core::error::Error for CommitError {}
+
+/// The boot record of a disk: what its four copies say, and the only way to
+/// change them.
+#[derive(Debug)]
+pub struct Store<M> {
+    medium: M,
+    partition: Guid,
+    copies: [Copy; COPIES],
+    current: Option<Current>,
+    highest: u64,
+}
+
+impl<M: Medium> Store<M> {
+    /// Reads the four copies from the record partition, whose unique GUID is
+    /// `partition`. Total: any four blocks give an answer.
+    pub fn open(medium: M, partition: Guid) -> Store<M> {
+        let mut blocks = [[0u8; BLOCK_BYTES]; COPIES];
+        let mut copies = [Copy::Invalid(Invalid::NotARecord); COPIES];
+        let mut records: [Option<Record>; COPIES] = [const { None }; COPIES];
+        for (place, ((block, copy), record)) in
+            (0u64..).zip(blocks.iter_mut().zip(&mut copies).zip(&mut records))
+        {
+            *copy = match read_copy(&medium, place, block) {
+                Err(fault) => Copy::Unreadable(fault),
+                Ok(()) => match decode(block, partition) {
+                    Err(why) => Copy::Invalid(why),
+                    Ok(found) => Copy::Valid(record.insert(found).sequence),
+                },
+            };
+        }
+        mark_conflicts(&blocks, &mut copies);
+        let highest = records
+            .iter()
+            .flatten()
+            .map(|r| r.sequence)
+            .max()
+            .unwrap_or(0);
+        let current = newest(&blocks, &copies, records);
+        Store {
+            medium,
+            partition,
+            copies,
+            current,
+            highest,
+        }
+    }
+
+    /// The record that counts.
+    #[must_use]
+    pub fn record(&self) -> Option<&Record> {
+        self.current.as_ref().map(|current| &current.record)
+    }
+
+    /// The note beside it.
+    #[must_use]
+    pub fn note(&self) -> Note {
+        self.current
+            .as_ref()
+            .map(|current| current.note.clone())
+            .unwrap_or_default()
+    }
+
+    /// What was found where the copies lie.
+    #[must_use]
+    pub fn copies(&self) -> &[Copy; COPIES] {
+        &self.copies
+    }
+
+    /// The unknown format of an authentic copy, where there is one: then no
+    /// commit is possible.
+    #[must_use]
+    pub fn unknown_major(&self) -> Option<u16> {
+        self.copies.iter().find_map(|copy| match copy {
+            Copy::Invalid(Invalid::UnknownMajor(major)) => Some(*major),
+            _ => None,
+        })
+    }
+
+    /// Makes `next` the record, under a fresh sequence number.
+    ///
+    /// # Errors
+    /// [`CommitError`]; the generation before still counts then, or, where the
+    /// device failed half-way, possibly this one: read again before deciding.
+    pub fn commit(&mut self, next: Record, note: Note) -> Result<Durable, CommitError> {
+        let (record, block) = self.prepare(next, &note)?;
+        let pair = self.free_pair();
+        let held = self.write_pair(pair, &block)?;
+        let mut holders = [false; COPIES];
+        mark(&mut holders, pair, held);
+        Ok(self.adopt(record, note, holders))
+    }
+
+    /// Makes `next` the record on all four copies: for a new disk, or when no
+    /// copy was valid and there is nothing to keep.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn commit_everywhere(&mut self, next: Record, note: Note) -> Result<Durable, CommitError> {
+        let (record, block) = self.prepare(next, &note)?;
+        let pair = self.free_pair();
+        let held = self.write_pair(pair, &block)?;
+        let mut holders = [false; COPIES];
+        mark(&mut holders, pair, held);
+        // Durable by now; a cut or an error while the other pair follows leaves
+        // the same generation on this one.
+        if let Ok(held) = self.write_pair(pair.other(), &block) {
+            mark(&mut holders, pair.other(), held);
+        }
+        Ok(self.adopt(record, note, holders))
+    }
+
+    /// Completes a generation that only one copy of its pair holds, before
+    /// anything rests on it: a cut may have come between the write of that copy
+    /// and its flush.
+    ///
+    /// # Errors
+    /// [`CommitError`] when not even the copy that holds it can be made durable.
+    pub fn settle(&mut self) -> Result<Durable, CommitError> {
+        if let Some(major) = self.unknown_major() {
+            return Err(CommitError::UnknownMajor(major));
+        }
+        let current = self.current.as_ref().ok_or(CommitError::NoRecord)?;
+        let record = current.record.clone();
+        let pair = self.free_pair().other();
+        if current.holders_in(pair) < 2 {
+            let block = encode(&record, &current.note);
+            let held = self.write_pair(pair, &block)?;
+            if let Some(current) = &mut self.current {
+                mark(&mut current.holders, pair, held);
+            }
+        }
+        Ok(Durable { record })
+    }
+
+    fn prepare(&mut self, mut next: Record, note: &Note) -> Result<(Record, Block), CommitError> {
+        if let Some(major) = self.unknown_major() {
+            return Err(CommitError::UnknownMajor(major));
+        }
+        // Fresh even after an attempt that failed: what it left behind must
+        // never have the number of something else.
+        self.highest = self.highest.saturating_add(1).min(SEQUENCE_END);
+        next.sequence = self.highest;
+        next.partition = self.partition;
+        next.check().map_err(CommitError::Invalid)?;
+        let block = encode(&next, note);
+        Ok((next, block))
+    }
+
+    /// The pair that holds less of the current generation.
+    fn free_pair(&self) -> Pair {
+        match &self.current {
+            Some(c) if c.holders_in(Pair::Second) > c.holders_in(Pair::First) => Pair::First,
+            _ => Pair::Second,
+        }
+    }
+
+    fn write_pair(&self, pair: Pair, block: &Block) -> Result<[bool; 2], CommitError> {
+        // One after the other: while the second is being written, the first is
+        // already durable.
+        let [first, second] = pair.copies().map(|copy| self.write_copy(copy, block));
+        match (first, second) {
+            (Err(first), Err(second)) => Err(CommitError::NotDurable([first, second])),
+            (first, second) => Ok([first.is_ok(), second.is_ok()]),
+        }
+    }
+
+    fn write_copy(&self, copy: usize, block: &Block) -> Result<(), Fault> {
+        let offset = u64::try_from(copy)
+            .unwrap_or(u64::MAX)
+            .saturating_mul(SPACING);
+        self.medium.write_at(offset, block)?;
+        self.medium.flush()?;
+        let mut back = [0; BLOCK_BYTES];
+        self.medium.read_at(offset, &mut back)?;
+        if back != *block {
+            let cause = Cause::Differs;
+            return Err(Fault {
+                access: Access::Write,
+                offset,
+                length: BLOCK,
+                cause,
+            });
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, record: Record, note: Note, holders: [bool; COPIES]) -> Durable {
+        for (copy, held) in self.copies.iter_mut().zip(holders) {
+            if held {
+                *copy = Copy::Valid(record.sequence);
+            }
+        }
+        self.current = Some(Current {
+            record: record.clone(),
+            note,
+            holders,
+        });
+        Durable { record }
+    }
+}
+
+fn mark(holders: &mut [bool; COPIES], pair: Pair, held: [bool; 2]) {
+    for (copy, held) in pair.copies().into_iter().zip(held) {
+        if let Some(holder) = holders.get_mut(copy) {
+            *holder = held;
+        }
+    }
+}
+
+fn read_copy<M: Medium>(medium: &M, place: u64, block: &mut Block) -> Result<(), Fault> {
+    let offset = place.saturating_mul(SPACING);
+    let mut answer = Ok(());
+    for _ in 0..READS {
+        answer = medium.read_at(offset, block);
+        if answer.is_ok() {
+            break;
+        }
+    }
+    answer
+}
+
+fn decode(block: &Block, partition: Guid) -> Result<Record, Invalid> {
+    let raw = block.first_chunk().ok_or(Invalid::NotARecord)?;
+    Record::decode(raw, partition)
+}
+
+fn encode(record: &Record, note: &Note) -> Block {
+    let mut block = [0; BLOCK_BYTES];
+    if let Some((raw, area)) = block.split_at_mut_checked(RECORD_BYTES) {
+        raw.copy_from_slice(&record.encode());
+        note.encode(area);
+    }
+    block
+}
+
+/// Two copies with equal numbers and different bytes: neither counts.
+fn mark_conflicts(blocks: &[Block; COPIES], copies: &mut [Copy; COPIES]) {
+    let found = *copies;
+    let known = || found.iter().zip(blocks);
+    for (copy, block) in copies.iter_mut().zip(blocks) {
+        let Copy::Valid(sequence) = *copy else {
+            continue;
+        };
+        let same = |other: &Copy| *other == Copy::Valid(sequence);
+        if known().any(|(c, b)| same(c) && b.get(..RECORD_BYTES) != block.get(..RECORD_BYTES)) {
+            *copy = Copy::Conflicting(sequence);
+        }
+    }
+}
+
+fn newest(
+    blocks: &[Block; COPIES],
+    copies: &[Copy; COPIES],
+    records: [Option<Record>; COPIES],
+) -> Option<Current> {
+    let valid = |copy: &Copy| matches!(copy, Copy::Valid(_));
+    let record = records
+        .into_iter()
+        .zip(copies)
+        .filter(|(_, copy)| valid(copy))
+        .filter_map(|(record, _)| record)
+        .max_by_key(|record| record.sequence)?;
+    let holders = copies.map(|copy| copy == Copy::Valid(record.sequence));
+    // Any holder's note will do; the first that is intact and says something.
+    let note = blocks
+        .iter()
+        .zip(holders)
+        .filter(|(_, held)| *held)
+        .map(|(block, _)| Note::decode(block.get(RECORD_BYTES..).unwrap_or_default()))
+        .find(|note| !note.text().is_empty())
+        .unwrap_or_default();
+    Some(Current {
+        record,
+        note,
+        holders,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,289 @@
+use super::*;
+use crate::medium::memory::Memory;
+use crate::record::tests::{PARTITION, any_record};
+use core::cell::RefCell;
+use proptest::prelude::*;
+
+const RECORD_LEN: usize = 1024 * 1024;
+
+/// A medium of which single blocks fail.
+struct Failing {
+    inner: Memory,
+    dead: RefCell<alloc::vec::Vec<u64>>,
+    lies: bool,
+}
+
+impl Medium for Failing {
+    fn len(&self) -> u64 {
+        self.inner.len()
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
+        self.inner.read_at(offset, buf)
+    }
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
+        if self.dead.borrow().contains(&offset) {
+            if self.lies {
+                return Ok(());
+            }
+            let length = data.len() as u64;
+            return Err(Fault {
+                access: Access::Write,
+                offset,
+                length,
+                cause: Cause::Device(5),
+            });
+        }
+        self.inner.write_at(offset, data)
+    }
+    fn flush(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+fn failing(dead: &[u64], lies: bool) -> Failing {
+    let dead = RefCell::new(dead.iter().map(|copy| copy * SPACING).collect());
+    Failing {
+        inner: Memory::new(RECORD_LEN),
+        dead,
+        lies,
+    }
+}
+
+fn fresh<M: Medium>(medium: M) -> Store<M> {
+    let mut store = Store::open(medium, PARTITION);
+    store
+        .commit_everywhere(Record::new(PARTITION, 3), Note::default())
+        .unwrap();
+    store
+}
+
+fn put(medium: &Memory, copy: u64, record: &Record) {
+    medium
+        .write_at(copy * SPACING, &encode(record, &Note::default()))
+        .unwrap();
+}
+
+fn numbered(sequence: u64) -> Record {
+    let mut record = Record::new(PARTITION, 3);
+    record.sequence = sequence;
+    record
+}
+
+#[test]
+fn a_commit_goes_to_the_pair_that_does_not_hold_the_record() {
+    let medium = Memory::new(RECORD_LEN);
+    let mut store = fresh(&medium);
+    for (number, pair) in (2u64..).zip([Pair::Second, Pair::First, Pair::Second]) {
+        let before = medium.0.borrow().clone();
+        store
+            .commit(store.record().unwrap().clone(), Note::new("why"))
+            .unwrap();
+        let after = medium.0.borrow().clone();
+        for copy in 0..COPIES {
+            let at = copy * usize::try_from(SPACING).unwrap();
+            let changed = before[at..at + 4096] != after[at..at + 4096];
+            assert_eq!(
+                changed,
+                pair.copies().contains(&copy),
+                "copy {copy}, number {number}"
+            );
+        }
+        let read = Store::open(&medium, PARTITION);
+        assert_eq!(read.record().unwrap().sequence, number);
+        assert_eq!(read.note().text(), "why");
+    }
+}
+
+#[test]
+fn the_highest_number_wins_and_equal_numbers_with_other_bytes_count_for_nothing() {
+    let medium = Memory::new(RECORD_LEN);
+    put(&medium, 0, &numbered(4));
+    put(&medium, 1, &numbered(7));
+    assert_eq!(
+        Store::open(&medium, PARTITION).record().unwrap().sequence,
+        7
+    );
+    let mut other = numbered(7);
+    other.floor = 1;
+    put(&medium, 2, &other);
+    let store = Store::open(&medium, PARTITION);
+    assert_eq!(store.record().unwrap().sequence, 4);
+    assert_eq!(store.copies()[1], Copy::Conflicting(7));
+    assert_eq!(store.copies()[2], Copy::Conflicting(7));
+}
+
+#[test]
+fn a_number_once_seen_is_never_used_again() {
+    let medium = Memory::new(RECORD_LEN);
+    put(&medium, 0, &numbered(4));
+    put(&medium, 2, &numbered(9));
+    let mut other = numbered(9);
+    other.floor = 1;
+    put(&medium, 3, &other);
+    let mut store = Store::open(&medium, PARTITION);
+    let durable = store
+        .commit(store.record().unwrap().clone(), Note::default())
+        .unwrap();
+    assert_eq!(durable.record().sequence, 10);
+}
+
+#[test]
+fn every_attempt_takes_a_fresh_number() {
+    let medium = failing(&[], false);
+    let mut store = fresh(&medium);
+    medium.dead.borrow_mut().extend([2 * SPACING, 3 * SPACING]);
+    let record = store.record().unwrap().clone();
+    assert!(matches!(
+        store.commit(record.clone(), Note::default()),
+        Err(CommitError::NotDurable(_))
+    ));
+    medium.dead.borrow_mut().clear();
+    assert_eq!(
+        store
+            .commit(record, Note::default())
+            .unwrap()
+            .record()
+            .sequence,
+        3
+    );
+}
+
+#[test]
+fn one_dead_copy_of_the_pair_does_not_stop_a_commit() {
+    for lies in [false, true] {
+        let medium = failing(&[], lies);
+        let mut store = fresh(&medium);
+        medium.dead.borrow_mut().push(2 * SPACING);
+        let record = store.record().unwrap().clone();
+        store.commit(record, Note::default()).unwrap();
+        assert_eq!(
+            Store::open(&medium, PARTITION).record().unwrap().sequence,
+            2
+        );
+    }
+}
+
+#[test]
+fn a_commit_that_neither_copy_took_failed_and_the_record_before_still_counts() {
+    for lies in [false, true] {
+        let medium = failing(&[], lies);
+        let mut store = fresh(&medium);
+        medium.dead.borrow_mut().extend([2 * SPACING, 3 * SPACING]);
+        let record = store.record().unwrap().clone();
+        assert!(matches!(
+            store.commit(record, Note::default()),
+            Err(CommitError::NotDurable(_))
+        ));
+        assert_eq!(
+            Store::open(&medium, PARTITION).record().unwrap().sequence,
+            1
+        );
+    }
+}
+
+#[test]
+fn a_generation_on_one_copy_is_completed_before_anything_rests_on_it() {
+    let medium = Memory::new(RECORD_LEN);
+    for copy in 0..4 {
+        put(&medium, copy, &numbered(1));
+    }
+    put(&medium, 2, &numbered(2));
+    let mut store = Store::open(&medium, PARTITION);
+    assert_eq!(store.settle().unwrap().record().sequence, 2);
+    let read = Store::open(&medium, PARTITION);
+    assert_eq!(read.copies()[3], Copy::Valid(2));
+    assert_eq!(read.copies()[0], Copy::Valid(1));
+}
+
+#[test]
+fn an_unknown_major_anywhere_stops_every_commit() {
+    let medium = Memory::new(RECORD_LEN);
+    fresh(&medium);
+    let mut raw = numbered(3).encode();
+    raw[8] = 9;
+    crate::record::tests::reseal(&mut raw);
+    medium.0.borrow_mut()[3 * 256 * 1024..][..512].copy_from_slice(&raw);
+    let before = medium.0.borrow().clone();
+    let mut store = Store::open(&medium, PARTITION);
+    let record = store.record().unwrap().clone();
+    assert_eq!(
+        store.commit(record, Note::default()),
+        Err(CommitError::UnknownMajor(9))
+    );
+    assert_eq!(store.settle(), Err(CommitError::UnknownMajor(9)));
+    assert!(before == *medium.0.borrow());
+}
+
+#[test]
+fn a_damaged_note_is_no_note_and_the_record_still_counts() {
+    let medium = Memory::new(RECORD_LEN);
+    let mut store = fresh(&medium);
+    store
+        .commit(
+            store.record().unwrap().clone(),
+            Note::new("check web failed"),
+        )
+        .unwrap();
+    for copy in [2, 3] {
+        medium.0.borrow_mut()[copy * 256 * 1024 + 520] ^= 1;
+    }
+    let read = Store::open(&medium, PARTITION);
+    assert_eq!(
+        (read.record().unwrap().sequence, read.note().text()),
+        (2, "")
+    );
+}
+
+#[test]
+fn a_long_note_is_cut_at_a_character() {
+    let note = Note::new(&"ä".repeat(4000));
+    assert!(note.text().len() <= NOTE_MAX && note.text().chars().all(|c| c == 'ä'));
+    let block = encode(&numbered(1), &note);
+    assert_eq!(Note::decode(&block[RECORD_BYTES..]), note);
+}
+
+#[test]
+fn a_record_on_a_medium_that_is_too_small_is_lost_not_a_panic() {
+    let store = Store::open(Memory::new(8192), PARTITION);
+    assert!(store.record().is_none());
+    assert!(matches!(store.copies()[3], Copy::Unreadable(_)));
+}
+
+proptest! {
+    #[test]
+    fn any_four_blocks_give_an_answer(blocks in prop::collection::vec(prop::collection::vec(any::<u8>(), 600), 4)) {
+        let medium = Memory::new(RECORD_LEN);
+        for (copy, block) in blocks.iter().enumerate() {
+            let at = copy * 256 * 1024;
+            medium.0.borrow_mut()[at..at + block.len()].copy_from_slice(block);
+        }
+        prop_assert!(Store::open(&medium, PARTITION).record().is_none());
+    }
+
+    /// A cut at every step of a commit, with the write torn at any byte.
+    #[test]
+    fn a_torn_commit_leaves_the_record_before_or_the_one_after(
+        first in any_record(), second in any_record(), step in 0usize..2, torn in 0usize..=4096,
+    ) {
+        let medium = Memory::new(RECORD_LEN);
+        let mut store = Store::open(&medium, PARTITION);
+        let before = store.commit_everywhere(first, Note::default()).unwrap();
+        let old = medium.0.borrow().clone();
+        let after = store.commit(second, Note::default()).unwrap();
+        let new = medium.0.borrow().clone();
+        let mut cut = old.clone();
+        for (index, copy) in Pair::Second.copies().into_iter().enumerate() {
+            let at = copy * 256 * 1024;
+            let length = match index.cmp(&step) {
+                core::cmp::Ordering::Less => 4096,
+                core::cmp::Ordering::Equal => torn,
+                core::cmp::Ordering::Greater => 0,
+            };
+            cut[at..at + length].copy_from_slice(&new[at..at + length]);
+        }
+        *medium.0.borrow_mut() = cut;
+        let read = Store::open(&medium, PARTITION);
+        let found = read.record().unwrap();
+        prop_assert!(found == before.record() || found == after.record());
+    }
+}

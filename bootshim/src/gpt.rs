@@ -1,0 +1,531 @@
+//! The strict reader of the GUID partition table (UEFI specification, chapter 5).
+//!
+//! Every decision, before the kernel and after it, sees the disk through this
+//! reader. What it cannot vouch for it refuses, because two readers that guess
+//! differently would start a slot that was never written.
+
+use crate::guid::Guid;
+use crate::medium::{BLOCK, Extent, Fault, Medium};
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+const SIGNATURE: &[u8; 8] = b"EFI PART";
+const REVISION: u32 = 0x0001_0000;
+const HEADER_LEN: u32 = 92;
+const ENTRY_LEN: u32 = 128;
+/// More entries than any disk of ours has; it bounds what is allocated.
+const MAX_ENTRIES: u32 = 1024;
+const NAME_UNITS: usize = 36;
+
+/// Sector sizes that are looked for, in this order, where nobody says which.
+pub const SECTOR_SIZES: [u32; 2] = [512, 4096];
+
+/// One used entry of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Number of the partition, from 1, as in `/dev/sda1`.
+    pub number: u32,
+    /// Type GUID.
+    pub kind: Guid,
+    /// Unique GUID (`PARTUUID`).
+    pub id: Guid,
+    /// Name, at most 36 UTF-16 units; what is no character becomes U+FFFD.
+    pub name: String,
+    /// Where it lies, in bytes from the start of the disk.
+    pub extent: Extent,
+}
+
+/// Which of the two tables was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The one at the start of the disk.
+    Primary,
+    /// The one at its end, because the primary is not valid for this reason.
+    Backup(Invalid),
+}
+
+/// A valid partition table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// GUID of the disk.
+    pub disk: Guid,
+    /// Bytes of a logical sector.
+    pub sector: u32,
+    /// Which of the two tables this is.
+    pub source: Source,
+    /// The used entries in the order of the table.
+    pub partitions: Vec<Partition>,
+}
+
+/// Why one copy of the table does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invalid {
+    /// The device failed.
+    Unreadable(Fault),
+    /// No `EFI PART` where a header should be.
+    NoSignature,
+    /// A revision other than 1.0, or a header length other than 92.
+    Revision,
+    /// The checksum of the header is wrong.
+    HeaderChecksum,
+    /// The header says that it lies elsewhere, or its fields leave the disk.
+    HeaderRange,
+    /// Entries of another size than 128 bytes, or more than 1024 of them.
+    EntrySize,
+    /// The checksum of the entries is wrong.
+    EntryChecksum,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Invalid::Unreadable(fault) => write!(f, "{fault}"),
+            Invalid::NoSignature => f.write_str("no GPT header"),
+            Invalid::Revision => f.write_str("not revision 1.0"),
+            Invalid::HeaderChecksum => f.write_str("wrong checksum of the header"),
+            Invalid::HeaderRange => f.write_str("header fields that do not fit the disk"),
+            Invalid::EntrySize => f.write_str("entries of an unusual size or number"),
+            Invalid::EntryChecksum => f.write_str("wrong checksum of the entries"),
+        }
+    }
+}
+
+/// Why a disk has no partition table that can be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GptError {
+    /// Neither table is valid.
+    NoTable {
+        /// What is wrong with the one at the start.
+        primary: Invalid,
+        /// What is wrong with the one at the end.
+        backup: Invalid,
+    },
+    /// An entry leaves the usable range or is upside down.
+    Range(u32),
+    /// Two entries share a byte.
+    Overlap(u32, u32),
+    /// Two entries have the same unique GUID.
+    SameGuid(u32, u32),
+    /// Two entries have the same name.
+    SameName(u32, u32),
+}
+
+impl fmt::Display for GptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GptError::NoTable { primary, backup } => write!(
+                f,
+                "no valid GPT: {primary} at the start, {backup} at the end of the disk"
+            ),
+            GptError::Range(n) => write!(f, "GPT entry {n} leaves the usable range of the disk"),
+            GptError::Overlap(a, b) => write!(f, "GPT entries {a} and {b} overlap"),
+            GptError::SameGuid(a, b) => write!(f, "GPT entries {a} and {b} have the same GUID"),
+            GptError::SameName(a, b) => write!(f, "GPT entries {a} and {b} have the same name"),
+        }
+    }
+}
+
+impl core::error::Error for GptError {}
+
+/// Reads the table of a disk whose sector size is known.
+///
+/// # Errors
+/// [`GptError`] when neither copy is valid, or when the valid one describes
+/// partitions that cannot be.
+pub fn read<M: Medium + ?Sized>(disk: &M, sector: u32) -> Result<Table, GptError> {
+    let backup_lba = (disk.len() / u64::from(sector.max(1))).saturating_sub(1);
+    let (header, source) = match Header::read(disk, sector, 1) {
+        Ok(found) => (found, Source::Primary),
+        Err(primary) => match Header::read(disk, sector, backup_lba) {
+            Ok(found) => (found, Source::Backup(primary)),
+            Err(backup) => return Err(GptError::NoTable { primary, backup }),
+        },
+    };
+    let partitions = header.partitions(sector)?;
+    check_pairs(&partitions)?;
+    Ok(Table {
+        disk: header.disk,
+        sector,
+        source,
+        partitions,
+    })
+}
+
+/// Reads the table of a disk image, whose sector size is read off the place
+/// where the table lies.
+///
+/// # Errors
+/// As [`read`]; where no size fits, what is wrong with the usual one (512).
+pub fn read_any_sector<M: Medium + ?Sized>(disk: &M) -> Result<Table, GptError> {
+    let [usual, large] = SECTOR_SIZES;
+    match read(disk, usual) {
+        Err(error @ GptError::NoTable { .. }) => match read(disk, large) {
+            Err(GptError::NoTable { .. }) => Err(error),
+            other => other,
+        },
+        // A backup at one size must not win over a primary at the other.
+        Ok(table) if table.source != Source::Primary => match read(disk, large) {
+            Ok(other) if other.source == Source::Primary => Ok(other),
+            _ => Ok(table),
+        },
+        other => other,
+    }
+}
+
+/// A header whose own checksum, and that of its entries, is right.
+struct Header {
+    disk: Guid,
+    first_usable: u64,
+    last_usable: u64,
+    entries: Vec<u8>,
+}
+
+impl Header {
+    fn read<M: Medium + ?Sized>(disk: &M, sector: u32, lba: u64) -> Result<Header, Invalid> {
+        let sector = u64::from(sector);
+        let at = lba.checked_mul(sector).ok_or(Invalid::HeaderRange)?;
+        let mut raw = [0u8; 92];
+        disk.read_at(at, &mut raw).map_err(Invalid::Unreadable)?;
+        if raw.get(..8) != Some(SIGNATURE.as_slice()) {
+            return Err(Invalid::NoSignature);
+        }
+        if u32_at(&raw, 8) != REVISION || u32_at(&raw, 12) != HEADER_LEN {
+            return Err(Invalid::Revision);
+        }
+        if header_checksum(&raw) != u32_at(&raw, 16) {
+            return Err(Invalid::HeaderChecksum);
+        }
+        let sectors = disk.len() / sector;
+        let (first_usable, last_usable) = (u64_at(&raw, 40), u64_at(&raw, 48));
+        if u64_at(&raw, 24) != lba || first_usable > last_usable || last_usable >= sectors {
+            return Err(Invalid::HeaderRange);
+        }
+        let (count, size) = (u32_at(&raw, 80), u32_at(&raw, 84));
+        if size != ENTRY_LEN || count == 0 || count > MAX_ENTRIES {
+            return Err(Invalid::EntrySize);
+        }
+        let entries = read_entries(disk, u64_at(&raw, 72), sector, count)?;
+        if crc32fast::hash(&entries) != u32_at(&raw, 88) {
+            return Err(Invalid::EntryChecksum);
+        }
+        let disk = guid_at(&raw, 56);
+        Ok(Header {
+            disk,
+            first_usable,
+            last_usable,
+            entries,
+        })
+    }
+
+    fn partitions(&self, sector: u32) -> Result<Vec<Partition>, GptError> {
+        let sector = u64::from(sector);
+        let mut found = Vec::new();
+        for (number, raw) in (1u32..).zip(self.entries.chunks_exact(128)) {
+            let kind = guid_at(raw, 0);
+            if kind == Guid::ZERO {
+                continue;
+            }
+            let (first, last) = (u64_at(raw, 32), u64_at(raw, 40));
+            if first < self.first_usable || last > self.last_usable || first > last {
+                return Err(GptError::Range(number));
+            }
+            // `last` lies on the disk, so no product can overflow; checked all the same.
+            let extent = (|| {
+                let len = last
+                    .checked_sub(first)?
+                    .checked_add(1)?
+                    .checked_mul(sector)?;
+                Some(Extent {
+                    start: first.checked_mul(sector)?,
+                    len,
+                })
+            })()
+            .ok_or(GptError::Range(number))?;
+            let id = guid_at(raw, 16);
+            found.push(Partition {
+                number,
+                kind,
+                id,
+                name: name_at(raw),
+                extent,
+            });
+        }
+        Ok(found)
+    }
+}
+
+fn header_checksum(raw: &[u8; 92]) -> u32 {
+    let mut clean = *raw;
+    if let Some(field) = clean.get_mut(16..20) {
+        field.fill(0);
+    }
+    crc32fast::hash(&clean)
+}
+
+fn read_entries<M: Medium + ?Sized>(
+    disk: &M,
+    lba: u64,
+    sector: u64,
+    count: u32,
+) -> Result<Vec<u8>, Invalid> {
+    let at = lba.checked_mul(sector).ok_or(Invalid::HeaderRange)?;
+    let length = count.checked_mul(ENTRY_LEN).ok_or(Invalid::EntrySize)?;
+    if at
+        .checked_add(u64::from(length))
+        .is_none_or(|end| end > disk.len())
+    {
+        return Err(Invalid::HeaderRange);
+    }
+    let mut entries = vec![0u8; usize::try_from(length).map_err(|_| Invalid::EntrySize)?];
+    disk.read_at(at, &mut entries)
+        .map_err(Invalid::Unreadable)?;
+    Ok(entries)
+}
+
+fn check_pairs(partitions: &[Partition]) -> Result<(), GptError> {
+    for (i, a) in partitions.iter().enumerate() {
+        for b in partitions.iter().skip(i.saturating_add(1)) {
+            let apart = a.extent.end().is_some_and(|end| end <= b.extent.start)
+                || b.extent.end().is_some_and(|end| end <= a.extent.start);
+            if !apart {
+                return Err(GptError::Overlap(a.number, b.number));
+            }
+            if a.id == b.id {
+                return Err(GptError::SameGuid(a.number, b.number));
+            }
+            if !a.name.is_empty() && a.name == b.name {
+                return Err(GptError::SameName(a.number, b.number));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Partition {
+    /// Whether it begins and ends at multiples of 4 KiB, so that a write inside
+    /// never rewrites a byte outside.
+    #[must_use]
+    pub fn is_aligned(&self) -> bool {
+        self.extent.start.is_multiple_of(BLOCK) && self.extent.len.is_multiple_of(BLOCK)
+    }
+}
+
+fn name_at(entry: &[u8]) -> String {
+    let raw = entry.get(56..128).unwrap_or_default();
+    let units = raw.chunks_exact(2).take(NAME_UNITS).map(|unit| match unit {
+        [low, high] => u16::from_le_bytes([*low, *high]),
+        _ => 0,
+    });
+    char::decode_utf16(units.take_while(|unit| *unit != 0))
+        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect()
+}
+
+fn bytes_at<const N: usize>(raw: &[u8], at: usize) -> [u8; N] {
+    raw.get(at..)
+        .and_then(|rest| rest.first_chunk())
+        .copied()
+        .unwrap_or([0; N])
+}
+
+fn u32_at(raw: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes_at(raw, at))
+}
+
+fn u64_at(raw: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes_at(raw, at))
+}
+
+fn guid_at(raw: &[u8], at: usize) -> Guid {
+    Guid(bytes_at(raw, at))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::medium::memory::Memory;
+
+    /// A second, independent writer of tables, just for these tests.
+    pub(crate) struct Made {
+        pub sector: usize,
+        pub sectors: u64,
+        pub entries: Vec<[u8; 128]>,
+    }
+
+    pub(crate) fn entry(kind: u8, id: u8, name: &str, first: u64, last: u64) -> [u8; 128] {
+        let mut raw = [0u8; 128];
+        raw[0] = kind;
+        raw[16] = id;
+        raw[32..40].copy_from_slice(&first.to_le_bytes());
+        raw[40..48].copy_from_slice(&last.to_le_bytes());
+        for (i, unit) in name.encode_utf16().enumerate() {
+            raw[56 + 2 * i..58 + 2 * i].copy_from_slice(&unit.to_le_bytes());
+        }
+        raw
+    }
+
+    impl Made {
+        pub(crate) fn header(&self, here: u64, other: u64, table: u64, raw: &[u8]) -> [u8; 92] {
+            let mut h = [0u8; 92];
+            h[..8].copy_from_slice(b"EFI PART");
+            h[8..12].copy_from_slice(&0x10000u32.to_le_bytes());
+            h[12..16].copy_from_slice(&92u32.to_le_bytes());
+            h[24..32].copy_from_slice(&here.to_le_bytes());
+            h[32..40].copy_from_slice(&other.to_le_bytes());
+            h[40..48].copy_from_slice(&34u64.to_le_bytes());
+            h[48..56].copy_from_slice(&(self.sectors - 34).to_le_bytes());
+            h[56] = 9;
+            h[72..80].copy_from_slice(&table.to_le_bytes());
+            h[80..84].copy_from_slice(&128u32.to_le_bytes());
+            h[84..88].copy_from_slice(&128u32.to_le_bytes());
+            h[88..92].copy_from_slice(&crc32fast::hash(raw).to_le_bytes());
+            let sum = crc32fast::hash(&h);
+            h[16..20].copy_from_slice(&sum.to_le_bytes());
+            h
+        }
+
+        pub(crate) fn disk(&self) -> Memory {
+            let mut raw = vec![0u8; 128 * 128];
+            for (i, e) in self.entries.iter().enumerate() {
+                raw[i * 128..(i + 1) * 128].copy_from_slice(e);
+            }
+            let disk = Memory::new(self.sector * usize::try_from(self.sectors).unwrap());
+            let last = self.sectors - 1;
+            {
+                let mut bytes = disk.0.borrow_mut();
+                let mut put = |lba: u64, data: &[u8]| {
+                    let at = usize::try_from(lba).unwrap() * self.sector;
+                    bytes[at..at + data.len()].copy_from_slice(data);
+                };
+                put(1, &self.header(1, last, 2, &raw));
+                put(2, &raw);
+                put(last, &self.header(last, 1, last - 32, &raw));
+                put(last - 32, &raw);
+            }
+            disk
+        }
+    }
+
+    pub(crate) fn made(sector: usize) -> Made {
+        Made {
+            sector,
+            sectors: 400,
+            entries: vec![entry(1, 1, "one", 40, 47), entry(2, 2, "two", 48, 63)],
+        }
+    }
+
+    #[test]
+    fn both_sector_sizes_are_found_by_themselves() {
+        for sector in [512u32, 4096] {
+            let table = read_any_sector(&made(sector as usize).disk()).unwrap();
+            assert_eq!((table.sector, table.source), (sector, Source::Primary));
+            assert_eq!(table.partitions.len(), 2);
+            assert_eq!(table.partitions[1].name, "two");
+            assert_eq!(table.partitions[1].number, 2);
+            assert_eq!(
+                table.partitions[1].extent,
+                Extent {
+                    start: 48 * u64::from(sector),
+                    len: 16 * u64::from(sector)
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn the_backup_serves_when_the_primary_is_damaged_and_says_why() {
+        let disk = made(512).disk();
+        disk.0.borrow_mut()[512 + 60] ^= 1;
+        let table = read(&disk, 512).unwrap();
+        assert_eq!(table.source, Source::Backup(Invalid::HeaderChecksum));
+        let disk = made(512).disk();
+        disk.0.borrow_mut()[1024] ^= 1;
+        assert_eq!(
+            read(&disk, 512).unwrap().source,
+            Source::Backup(Invalid::EntryChecksum)
+        );
+    }
+
+    #[test]
+    fn no_single_changed_bit_in_the_primary_changes_what_is_read() {
+        let whole = read(&made(512).disk(), 512).unwrap();
+        for at in (512..512 + 92).chain(1024..1024 + 300) {
+            for bit in 0..8 {
+                let disk = made(512).disk();
+                disk.0.borrow_mut()[at] ^= 1 << bit;
+                let table = read(&disk, 512).unwrap();
+                assert_eq!(table.partitions, whole.partitions);
+                assert_ne!(table.source, Source::Primary, "byte {at} bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_disk_without_any_table_is_refused() {
+        let error = read_any_sector(&Memory::new(1 << 20)).unwrap_err();
+        let none = Invalid::NoSignature;
+        assert_eq!(
+            error,
+            GptError::NoTable {
+                primary: none,
+                backup: none
+            }
+        );
+        assert!(read_any_sector(&Memory::new(0)).is_err());
+        assert!(read_any_sector(&Memory::new(512)).is_err());
+    }
+
+    #[test]
+    fn impossible_partitions_are_refused() {
+        let cases: [(Vec<[u8; 128]>, GptError); 7] = [
+            (
+                vec![entry(1, 1, "a", 40, 50), entry(1, 2, "b", 50, 60)],
+                GptError::Overlap(1, 2),
+            ),
+            (
+                vec![entry(1, 1, "a", 40, 60), entry(1, 2, "b", 45, 50)],
+                GptError::Overlap(1, 2),
+            ),
+            (
+                vec![entry(1, 1, "a", 40, 49), entry(1, 1, "b", 50, 60)],
+                GptError::SameGuid(1, 2),
+            ),
+            (
+                vec![entry(1, 1, "a", 40, 49), entry(1, 2, "a", 50, 60)],
+                GptError::SameName(1, 2),
+            ),
+            (vec![entry(1, 1, "a", 60, 50)], GptError::Range(1)),
+            (vec![entry(1, 1, "a", 2, 50)], GptError::Range(1)),
+            (vec![entry(1, 1, "a", 40, u64::MAX)], GptError::Range(1)),
+        ];
+        for (entries, expected) in cases {
+            let disk = Made {
+                sector: 512,
+                sectors: 400,
+                entries,
+            }
+            .disk();
+            assert_eq!(read(&disk, 512).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn a_header_with_odd_entries_is_refused_even_with_right_checksums() {
+        for (at, value) in [(84usize, 256u32), (84, 64), (80, 0), (80, 4096)] {
+            let made = made(512);
+            let disk = made.disk();
+            let mut header = made.header(1, 399, 2, &[0; 0]);
+            header[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            header[16..20].fill(0);
+            let sum = crc32fast::hash(&header);
+            header[16..20].copy_from_slice(&sum.to_le_bytes());
+            disk.0.borrow_mut()[512..604].copy_from_slice(&header);
+            assert_eq!(
+                read(&disk, 512).unwrap().source,
+                Source::Backup(Invalid::EntrySize)
+            );
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A slot on disk: its manifest and its boot payloads, verified.
+
+use crate::boot::{Defect, Facts};
+use crate::medium::{Access, Cause, Fault, Medium};
+use crate::record::Reason;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use images::key::PublicKey;
+use images::manifest::{Kind, Payload};
+use images::slot_area::{self, Installed};
+use images::{Refused, SLOT_AREA_LEN};
+
+/// What starts: bytes in memory that were read once and verified there. These
+/// very bytes run, so that a disk which answers differently the second time
+/// gains nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootImage {
+    /// The manifest that binds them.
+    pub installed: Installed,
+    /// The kernel, or the UKI.
+    pub kernel: Vec<u8>,
+    /// The initrd, where there is one.
+    pub initrd: Option<Vec<u8>>,
+}
+
+impl BootImage {
+    /// What the decision needs to know.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        facts(&self.installed)
+    }
+}
+
+/// What the decision needs to know of a manifest.
+#[must_use]
+pub fn facts(installed: &Installed) -> Facts {
+    Facts {
+        manifest: installed.digest,
+        security_version: installed.manifest.security_version,
+        version: installed.manifest.version.clone(),
+    }
+}
+
+/// Where the manifest area of a slot begins, or `None` where the slot is too
+/// small to have one.
+#[must_use]
+pub fn area_offset(slot_len: u64) -> Option<u64> {
+    slot_len.checked_sub(u64::try_from(SLOT_AREA_LEN).ok()?)
+}
+
+/// Reads the manifest of a slot and checks that a trusted key signed it.
+///
+/// # Errors
+/// [`Defect`].
+pub fn manifest<M: Medium + ?Sized>(slot: &M, trusted: &[PublicKey]) -> Result<Installed, Defect> {
+    let at = area_offset(slot.len()).ok_or_else(|| too_small(slot.len()))?;
+    let mut area = alloc::vec![0; SLOT_AREA_LEN];
+    slot.read_at(at, &mut area).map_err(Defect::Unreadable)?;
+    let installed = slot_area::open(&area, trusted).map_err(not_authentic)?;
+    let needed = installed.manifest.slot_bytes_needed();
+    if needed.is_none_or(|needed| needed > slot.len()) {
+        return Err(too_small(slot.len()));
+    }
+    Ok(installed)
+}
+
+/// Reads manifest and boot payloads of a slot, once, and verifies them.
+///
+/// # Errors
+/// [`Defect`].
+pub fn load<M: Medium + ?Sized>(slot: &M, trusted: &[PublicKey]) -> Result<BootImage, Defect> {
+    let installed = manifest(slot, trusted)?;
+    let payload = |kind| installed.manifest.payload(kind);
+    let kernel = payload(Kind::Kernel).or_else(|| payload(Kind::Uki));
+    let kernel =
+        kernel.ok_or_else(|| Defect::Bad(Reason::Damaged, "no kernel in the manifest".into()))?;
+    let kernel = read(slot, kernel)?;
+    let initrd = payload(Kind::Initrd)
+        .map(|initrd| read(slot, initrd))
+        .transpose()?;
+    Ok(BootImage {
+        kernel,
+        initrd,
+        installed,
+    })
+}
+
+fn read<M: Medium + ?Sized>(slot: &M, payload: &Payload) -> Result<Vec<u8>, Defect> {
+    let unreadable = || {
+        let (offset, length) = (payload.offset, payload.length);
+        let cause = Cause::OutOfRange;
+        Defect::Unreadable(Fault {
+            access: Access::Read,
+            offset,
+            length,
+            cause,
+        })
+    };
+    // The length was signed, and the manifest keeps it within the slot.
+    let length = usize::try_from(payload.length).map_err(|_| unreadable())?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|_| unreadable())?;
+    bytes.resize(length, 0);
+    slot.read_at(payload.offset, &mut bytes)
+        .map_err(Defect::Unreadable)?;
+    if images::digest(&bytes) != payload.hash {
+        return Err(Defect::Bad(Reason::Damaged, payload.kind.to_string()));
+    }
+    Ok(bytes)
+}
+
+fn not_authentic(refused: Refused) -> Defect {
+    Defect::Bad(Reason::NotAuthentic, refused.to_string())
+}
+
+fn too_small(len: u64) -> Defect {
+    let words: String = alloc::format!("the slot of {len} bytes is too small for its image");
+    Defect::Bad(Reason::Damaged, words)
+}
