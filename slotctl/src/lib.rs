@@ -1,1 +1,7 @@
-//! x
+//! Installs signed OS images into the slot that is not in use, verifies every
+//! byte, and flips the boot slot with one durable write. The command line over
+//! it is in `main.rs`.
+
+#![deny(unsafe_code)]
+
+pub mod error;
