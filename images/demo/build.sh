@@ -41,12 +41,12 @@ program() {
 	done
 }
 
-# busybox under every name it knows but those the tree has a better one for.
+# busybox under every name it knows. (Its shell prefers its own tools to files of
+# the same name, so the trees call the better ones by their paths.)
 busybox_into() {
 	install -D "$(command -v busybox)" "$1/bin/busybox"
 	for applet in $(busybox --list); do
-		[ "$applet" = busybox ] || [ -e "$1/usr/sbin/$applet" ] ||
-			ln -sf busybox "$1/bin/$applet"
+		[ "$applet" = busybox ] || ln -sf busybox "$1/bin/$applet"
 	done
 }
 
