@@ -18,6 +18,7 @@
 //! | [`slot`] | a slot on disk: manifest and boot payloads, verified |
 //! | [`boot`] | one start from record to kernel: read, choose, commit, verify, start |
 //! | [`handover`] | what the started system is told |
+//! | [`trust`] | the keys that the program trusts, as a section of it |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -35,3 +36,4 @@ pub mod medium;
 pub mod record;
 pub mod slot;
 pub mod state;
+pub mod trust;

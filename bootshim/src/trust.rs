@@ -1,0 +1,289 @@
+//! The keys that a bootshim trusts, and the boot record it reads: a section of
+//! the program, so that a signature over the program covers them.
+//!
+//! The section `.slotkey` has 4096 bytes, numbers little-endian:
+//!
+//! | offset | length | field |
+//! |---|---|---|
+//! | 0 | 8 | `SLOTKEYS` |
+//! | 8 | 4 | format: 1 |
+//! | 12 | 2 | major number of the boot record that this program reads |
+//! | 14 | 2 | minor number of it |
+//! | 16 | 4 | number of keys, at most 100 |
+//! | 20 | 12 | zero |
+//! | 32 | 32 each | the keys, raw Ed25519 |
+//! | then | to the end | zero |
+
+use crate::record;
+use alloc::vec::Vec;
+use core::fmt;
+use images::key::{KeyId, PublicKey};
+
+/// Name of the section in the program.
+pub const SECTION_NAME: &str = ".slotkey";
+/// Length of the section in bytes.
+pub const SECTION_LEN: usize = 4096;
+/// The most keys that a bootshim trusts.
+pub const KEYS_MAX: usize = 100;
+
+const MAGIC: [u8; 8] = *b"SLOTKEYS";
+const FORMAT: u32 = 1;
+const RESERVED: usize = 12;
+
+/// What the section says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// Major number of the boot record format that this bootshim reads.
+    pub record_major: u16,
+    /// Minor number of it.
+    pub record_minor: u16,
+    /// Who may sign what this bootshim starts; nobody while it is empty.
+    pub keys: Vec<PublicKey>,
+}
+
+/// The bytes are not a section of trusted keys, or cannot become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SectionError {
+    /// Not 4096 bytes.
+    Length(usize),
+    /// It does not begin with `SLOTKEYS`: not a bootshim.
+    Magic,
+    /// A format of a later version.
+    UnknownFormat(u32),
+    /// More than 100 keys.
+    TooMany(usize),
+    /// The key at this place (from 0) is not one that can be trusted.
+    BadKey(usize),
+    /// The same key twice.
+    SameKey(KeyId),
+    /// A byte that should be zero is not.
+    NotZero,
+}
+
+impl fmt::Display for SectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SectionError::Length(len) => {
+                write!(f, "the key section has {len} bytes instead of 4096")
+            }
+            SectionError::Magic => f.write_str("no SLOTKEYS in the key section: not a bootshim"),
+            SectionError::UnknownFormat(found) => {
+                write!(
+                    f,
+                    "the key section has the unknown format {found}, known is 1"
+                )
+            }
+            SectionError::TooMany(count) => {
+                write!(f, "{count} trusted keys, at most 100 fit")
+            }
+            SectionError::BadKey(place) => {
+                write!(f, "trusted key {place} is not a usable Ed25519 public key")
+            }
+            SectionError::SameKey(id) => write!(f, "trusted key {id} is there twice"),
+            SectionError::NotZero => {
+                f.write_str("unused bytes of the key section are not zero: it is damaged")
+            }
+        }
+    }
+}
+
+impl core::error::Error for SectionError {}
+
+impl Section {
+    /// Reads the section.
+    ///
+    /// # Errors
+    /// [`SectionError`]; then no key of it may be trusted.
+    pub fn parse(bytes: &[u8]) -> Result<Section, SectionError> {
+        let mut rest = bytes;
+        if bytes.len() != SECTION_LEN {
+            return Err(SectionError::Length(bytes.len()));
+        }
+        if take(&mut rest)? != MAGIC {
+            return Err(SectionError::Magic);
+        }
+        let format = u32::from_le_bytes(take(&mut rest)?);
+        if format != FORMAT {
+            return Err(SectionError::UnknownFormat(format));
+        }
+        let record_major = u16::from_le_bytes(take(&mut rest)?);
+        let record_minor = u16::from_le_bytes(take(&mut rest)?);
+        let count = u32::from_le_bytes(take(&mut rest)?);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        if count > KEYS_MAX {
+            return Err(SectionError::TooMany(count));
+        }
+        let unused: [u8; RESERVED] = take(&mut rest)?;
+        let mut keys = Vec::with_capacity(count);
+        for place in 0..count {
+            let key = PublicKey::from_bytes(&take(&mut rest)?);
+            keys.push(key.map_err(|_| SectionError::BadKey(place))?);
+        }
+        if unused.iter().chain(rest).any(|byte| *byte != 0) {
+            return Err(SectionError::NotZero);
+        }
+        check(&keys)?;
+        Ok(Section {
+            record_major,
+            record_minor,
+            keys,
+        })
+    }
+
+    /// The [`SECTION_LEN`] bytes of the section.
+    ///
+    /// # Errors
+    /// [`SectionError::TooMany`] or [`SectionError::SameKey`].
+    pub fn encode(&self) -> Result<Vec<u8>, SectionError> {
+        check(&self.keys)?;
+        let count = self.keys.len();
+        let count = u32::try_from(count).map_err(|_| SectionError::TooMany(count))?;
+        let mut bytes = Vec::with_capacity(SECTION_LEN);
+        bytes.extend(MAGIC);
+        bytes.extend(FORMAT.to_le_bytes());
+        bytes.extend(self.record_major.to_le_bytes());
+        bytes.extend(self.record_minor.to_le_bytes());
+        bytes.extend(count.to_le_bytes());
+        bytes.extend([0; RESERVED]);
+        for key in &self.keys {
+            bytes.extend(key.to_bytes());
+        }
+        bytes.resize(SECTION_LEN, 0);
+        Ok(bytes)
+    }
+
+    /// The section as the program is built with it: no keys.
+    #[must_use]
+    pub const fn unfilled() -> [u8; SECTION_LEN] {
+        let mut bytes = [0; SECTION_LEN];
+        if let Some((magic, rest)) = bytes.split_first_chunk_mut()
+            && let Some((format, rest)) = rest.split_first_chunk_mut()
+            && let Some((major, rest)) = rest.split_first_chunk_mut()
+            && let Some((minor, _)) = rest.split_first_chunk_mut()
+        {
+            *magic = MAGIC;
+            *format = FORMAT.to_le_bytes();
+            *major = record::MAJOR.to_le_bytes();
+            *minor = record::MINOR.to_le_bytes();
+        }
+        bytes
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], SectionError> {
+    let whole = *rest;
+    let (taken, behind) = whole
+        .split_first_chunk()
+        .ok_or(SectionError::Length(whole.len()))?;
+    *rest = behind;
+    Ok(*taken)
+}
+
+fn check(keys: &[PublicKey]) -> Result<(), SectionError> {
+    if keys.len() > KEYS_MAX {
+        return Err(SectionError::TooMany(keys.len()));
+    }
+    for (place, key) in keys.iter().enumerate() {
+        if keys.iter().take(place).any(|earlier| earlier == key) {
+            return Err(SectionError::SameKey(key.id()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    /// Points of the curve that are no weak keys.
+    fn keys(count: usize) -> Vec<PublicKey> {
+        (2u64..)
+            .filter_map(|n| {
+                let mut raw = [0; 32];
+                raw[..8].copy_from_slice(&n.to_le_bytes());
+                PublicKey::from_bytes(&raw).ok()
+            })
+            .take(count)
+            .collect()
+    }
+
+    fn section(count: usize) -> Section {
+        Section {
+            record_major: 1,
+            record_minor: 7,
+            keys: keys(count),
+        }
+    }
+
+    #[test]
+    fn the_program_is_built_without_keys_and_says_which_record_it_reads() {
+        let unfilled = Section {
+            record_major: record::MAJOR,
+            record_minor: record::MINOR,
+            keys: vec![],
+        };
+        assert_eq!(Section::parse(&Section::unfilled()), Ok(unfilled.clone()));
+        assert_eq!(unfilled.encode().unwrap(), Section::unfilled());
+    }
+
+    #[test]
+    fn up_to_a_hundred_keys_are_read_back() {
+        for count in [0, 1, 2, KEYS_MAX] {
+            let bytes = section(count).encode().unwrap();
+            assert_eq!(bytes.len(), SECTION_LEN);
+            assert_eq!(Section::parse(&bytes), Ok(section(count)));
+        }
+        assert_eq!(section(101).encode(), Err(SectionError::TooMany(101)));
+    }
+
+    #[test]
+    fn the_same_key_twice_is_refused() {
+        let mut twice = section(2);
+        twice.keys[1] = twice.keys[0];
+        let same = SectionError::SameKey(twice.keys[0].id());
+        assert_eq!(twice.encode(), Err(same));
+        let mut bytes = section(2).encode().unwrap();
+        bytes.copy_within(32..64, 64);
+        assert_eq!(Section::parse(&bytes), Err(same));
+    }
+
+    #[test]
+    fn what_is_not_a_section_is_refused() {
+        let good = section(1).encode().unwrap();
+        let changed = |at: usize, value: u8| {
+            let mut bytes = good.clone();
+            bytes[at] = value;
+            Section::parse(&bytes)
+        };
+        assert_eq!(
+            Section::parse(&good[..4095]),
+            Err(SectionError::Length(4095))
+        );
+        assert_eq!(changed(0, b's'), Err(SectionError::Magic));
+        assert_eq!(changed(8, 2), Err(SectionError::UnknownFormat(2)));
+        assert_eq!(changed(16, 101), Err(SectionError::TooMany(101)));
+        assert_eq!(changed(16, 0), Err(SectionError::NotZero));
+        assert_eq!(changed(20, 1), Err(SectionError::NotZero));
+        assert_eq!(changed(4095, 1), Err(SectionError::NotZero));
+        // A key of zeros is a point of small order: anybody signs for it.
+        assert_eq!(changed(16, 2), Err(SectionError::BadKey(1)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_an_answer_and_what_is_accepted_has_one_encoding(
+            head in prop::collection::vec(any::<u8>(), 0..64),
+            intact in 0usize..24,
+        ) {
+            let mut bytes = section(1).encode().unwrap();
+            for (to, from) in bytes.iter_mut().zip(head).skip(intact) {
+                *to = from;
+            }
+            if let Ok(section) = Section::parse(&bytes) {
+                prop_assert_eq!(section.encode().unwrap(), bytes);
+            }
+        }
+    }
+}
