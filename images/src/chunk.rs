@@ -54,3 +54,6 @@ impl Chunk {
         Ok(())
     }
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests;

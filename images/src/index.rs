@@ -35,6 +35,11 @@ pub struct Index {
 }
 
 impl Index {
+    #[cfg(test)]
+    pub(crate) fn of(pieces: Vec<Piece>) -> Self {
+        Self { pieces }
+    }
+
     /// Reads the index that `manifest` binds: first its hash, then its fields.
     ///
     /// # Errors
@@ -90,3 +95,6 @@ pub fn encode_entry(length: u32, hash: &Digest) -> [u8; ENTRY_LEN] {
     }
     entry
 }
+
+#[cfg(test)]
+mod tests;

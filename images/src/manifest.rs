@@ -4,6 +4,8 @@
 mod check;
 mod encoding;
 mod payload;
+#[cfg(test)]
+mod tests;
 
 use alloc::string::String;
 use alloc::vec::Vec;

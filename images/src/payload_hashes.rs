@@ -55,3 +55,6 @@ impl PayloadHashes {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

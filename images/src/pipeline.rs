@@ -83,3 +83,6 @@ pub(crate) fn run<T: Send, U: Send, E: Send>(
     }
     write(written)
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,3 +117,6 @@ pub fn encode_entry(packing: Packing, length: u32, hash: &Digest) -> [u8; ENTRY_
     }
     entry
 }
+
+#[cfg(test)]
+mod tests;

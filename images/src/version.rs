@@ -97,3 +97,6 @@ fn significant(mut digits: &[u8]) -> &[u8] {
     }
     digits
 }
+
+#[cfg(test)]
+mod tests;

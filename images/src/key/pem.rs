@@ -4,6 +4,7 @@ use std::string::String;
 
 use ed25519_dalek::pkcs8::spki::SubjectPublicKeyInfoRef;
 use ed25519_dalek::pkcs8::spki::der::Decode;
+use ed25519_dalek::pkcs8::spki::der::pem::decode_label;
 use ed25519_dalek::pkcs8::{
     DecodePrivateKey, DecodePublicKey, Document, ObjectIdentifier, PrivateKeyInfoRef,
     SecretDocument,
@@ -16,7 +17,7 @@ use super::{BadKey, PublicKey, SecretKey};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAKey {
     /// No PEM at all.
-    #[error("not a PEM file: no whole block from -----BEGIN to -----END")]
+    #[error("not a PEM file: no line with -----BEGIN")]
     NoPem,
     /// PEM of something else.
     #[error("holds a {found}, a {expected} is needed")]
@@ -45,8 +46,8 @@ const PUBLIC: &str = "PUBLIC KEY";
 
 /// The secret key in a PKCS#8 PEM text.
 pub(super) fn secret(text: &str) -> Result<SecretKey, NotAKey> {
-    let (label, document) = SecretDocument::from_pem(text).map_err(|_| NotAKey::NoPem)?;
-    check_label(label, SECRET)?;
+    check_label(text, SECRET)?;
+    let (_, document) = SecretDocument::from_pem(text).map_err(|_| NotAKey::Damaged)?;
     let info = PrivateKeyInfoRef::from_der(document.as_bytes()).map_err(|_| NotAKey::Damaged)?;
     check_algorithm(info.algorithm.oid)?;
     SigningKey::from_pkcs8_der(document.as_bytes())
@@ -56,8 +57,8 @@ pub(super) fn secret(text: &str) -> Result<SecretKey, NotAKey> {
 
 /// The public key in a SubjectPublicKeyInfo PEM text.
 pub(super) fn public(text: &str) -> Result<PublicKey, NotAKey> {
-    let (label, document) = Document::from_pem(text).map_err(|_| NotAKey::NoPem)?;
-    check_label(label, PUBLIC)?;
+    check_label(text, PUBLIC)?;
+    let (_, document) = Document::from_pem(text).map_err(|_| NotAKey::Damaged)?;
     let info =
         SubjectPublicKeyInfoRef::from_der(document.as_bytes()).map_err(|_| NotAKey::Damaged)?;
     check_algorithm(info.algorithm.oid)?;
@@ -65,7 +66,8 @@ pub(super) fn public(text: &str) -> Result<PublicKey, NotAKey> {
     Ok(PublicKey::from_bytes(key.as_bytes())?)
 }
 
-fn check_label(found: &str, expected: &'static str) -> Result<(), NotAKey> {
+fn check_label(text: &str, expected: &'static str) -> Result<(), NotAKey> {
+    let found = decode_label(text.as_bytes()).map_err(|_| NotAKey::NoPem)?;
     if found == expected {
         return Ok(());
     }

@@ -1,0 +1,44 @@
+//! The inputs of the golden image, as `docs/image-format.md` describes them.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use images::build::{Boot, Inputs};
+use images::key::SecretKey;
+
+/// The key that signs the golden image.
+pub fn key() -> SecretKey {
+    SecretKey::from_seed(&[0x42; 32])
+}
+
+/// Writes the input files into `directory`.
+pub fn write(directory: &Path) -> io::Result<Inputs> {
+    let put = |name: &str, bytes: &[u8]| -> io::Result<PathBuf> {
+        let path = directory.join(name);
+        fs::write(&path, bytes)?;
+        Ok(path)
+    };
+    // The number of the 4 KiB block, in its low byte, over and over.
+    let rootfs: Vec<u8> = (0..258_u32)
+        .flat_map(|block| [block.to_le_bytes()[0]; 4096])
+        .take(1_053_576)
+        .collect();
+    let mut kernel = vec![0; 4097];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"kernel");
+    hasher.finalize_xof().fill(&mut kernel);
+    Ok(Inputs {
+        rootfs: put("rootfs", &rootfs)?,
+        boot: Boot::Kernel {
+            kernel: put("kernel", &kernel)?,
+            initrd: Some(put("initrd", b"initrd")?),
+        },
+        cmdline: "root=PARTUUID={slot} ro".into(),
+        compatible: "golden".into(),
+        version: "1:2.0~rc1-3".into(),
+        security_version: 7,
+        watchdog_seconds: 30,
+        keys: vec![key()],
+    })
+}

@@ -1,0 +1,64 @@
+//! Writes the golden vectors of the image format into a directory:
+//! `cargo run -p images --example golden -- images/tests/golden`.
+//! Only for a new format: vectors of a released one never change.
+
+mod inputs;
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use images::head::Head;
+use images::signature::tbs;
+use images::{digest, read};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let directory = std::env::args_os().nth(1).ok_or("which directory?")?;
+    let directory = Path::new(&directory);
+    let scratch = tempfile::tempdir()?;
+    let inputs = inputs::write(scratch.path())?;
+    let image = directory.join("image.bin");
+    images::build::build(&inputs, &image, &|_, _| {})?;
+    let (header, rest) = read::head(&mut fs::File::open(&image)?)?;
+    let head = Head::open(&header, &rest, &[inputs::key().public()])?;
+    fs::write(directory.join("manifest.bin"), &head.manifest_bytes)?;
+    fs::write(directory.join("expected.txt"), expected(&head)?)?;
+    for name in ["secret.pem", "public.pem"] {
+        let path = directory.join(name);
+        if path.exists() {
+            continue;
+        }
+        match name {
+            "secret.pem" => inputs::key().save_new(&path)?,
+            _ => inputs::key().public().save_new(&path)?,
+        }
+    }
+    Ok(())
+}
+
+fn expected(head: &Head) -> Result<String, Box<dyn Error>> {
+    let signatures = head.signatures.signatures();
+    let signature = signatures.first().ok_or("unsigned")?;
+    let tbs = tbs(&head.digest, &head.table_digest);
+    let area = digest(&head.slot_area()?);
+    let values: [(&str, &[u8]); 7] = [
+        ("image_digest", &head.digest),
+        ("table_digest", &head.table_digest),
+        ("index_hash", &head.manifest.index_hash),
+        ("key_id", &signature.key.0),
+        ("tbs", &tbs),
+        ("signature", &signature.bytes),
+        ("slot_area_blake3", &area),
+    ];
+    let mut text = String::new();
+    for (name, value) in values {
+        write!(text, "{name} = ")?;
+        for byte in value {
+            write!(text, "{byte:02x}")?;
+        }
+        writeln!(text)?;
+    }
+    writeln!(text, "file_length = {}", head.header.file_length())?;
+    Ok(text)
+}

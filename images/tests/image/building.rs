@@ -1,0 +1,238 @@
+//! Building: what comes out, and what is refused.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use images::build::{Boot, BuildError, Inputs, Warning, build};
+use images::manifest::Kind;
+use images::{ALIGN, PIECE_MAX};
+
+use crate::sample::{Sample, head_of, key, noise, verify_file};
+
+fn refusal(inputs: &Inputs, sample: &Sample) -> BuildError {
+    let before = sample.names();
+    let error = build(inputs, &sample.path("out.slotimg"), &|_, _| {}).unwrap_err();
+    assert_eq!(sample.names(), before, "something was left behind");
+    error
+}
+
+#[test]
+fn what_was_built_verifies_and_says_what_was_asked_for() {
+    let sample = Sample::new();
+    let (path, built) = sample.build();
+    let head = verify_file(&path).unwrap();
+    assert_eq!(head.manifest, built.manifest);
+    assert_eq!(head.digest, built.digest);
+    assert_eq!(head.signed_by, [key().public().id()]);
+    assert_eq!(fs::metadata(&path).unwrap().len(), built.file_length);
+    let manifest = head.manifest;
+    assert_eq!(manifest.compatible, "plc-4");
+    assert_eq!(manifest.version, "1.2.3-1");
+    assert_eq!(manifest.security_version, 4);
+    assert_eq!((manifest.record_major, manifest.record_minor), (1, 0));
+    assert_eq!(manifest.payload(Kind::Kernel).unwrap().length, 9000);
+}
+
+#[test]
+fn payloads_lie_one_behind_the_other_at_4_kib_and_begin_a_piece_each() {
+    let sample = Sample::new();
+    let head = head_of(&sample.bytes());
+    let offsets = head.manifest.payloads.iter().map(|payload| payload.offset);
+    let pieces = head.index.pieces();
+    for offset in offsets {
+        assert!(offset.is_multiple_of(ALIGN));
+        assert!(pieces.iter().any(|piece| piece.offset == offset));
+    }
+    let lengths: Vec<u32> = pieces.iter().map(|piece| piece.length).collect();
+    let rest = 2_300_000_u32.next_multiple_of(4096) - 2 * PIECE_MAX;
+    assert_eq!(lengths, [PIECE_MAX, PIECE_MAX, rest, 12288, 4096]);
+}
+
+#[test]
+fn the_same_inputs_give_the_same_bytes_on_one_core_and_on_many() {
+    let sample = Sample::new();
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().unwrap().install(|| sample.bytes())
+    };
+    assert!(on(1) == on(7));
+}
+
+#[test]
+fn progress_counts_up_to_the_length_of_the_content() {
+    let sample = Sample::new();
+    let seen = Mutex::new(Vec::new());
+    let note = |done, total| seen.lock().unwrap().push((done, total));
+    let built = build(&sample.inputs, &sample.path("out.slotimg"), &note).unwrap();
+    let seen = seen.into_inner().unwrap();
+    assert!(seen.is_sorted());
+    let total = built.manifest.content_len;
+    assert_eq!(*seen.last().unwrap(), (total, total));
+}
+
+#[test]
+fn a_build_takes_the_place_of_the_image_before_it() {
+    let sample = Sample::small();
+    fs::write(sample.path("out.slotimg"), "old").unwrap();
+    let (path, _) = sample.build();
+    verify_file(&path).unwrap();
+}
+
+#[test]
+fn a_missing_an_empty_and_an_irregular_input_are_refused_by_name() {
+    let sample = Sample::small();
+    let mut inputs = sample.inputs.clone();
+    inputs.rootfs = sample.path("missing");
+    let error = refusal(&inputs, &sample).to_string();
+    assert!(error.contains("missing"), "{error}");
+    fs::write(sample.path("empty"), "").unwrap();
+    inputs.rootfs = sample.path("empty");
+    assert!(matches!(refusal(&inputs, &sample), BuildError::Empty(_)));
+    inputs.rootfs = PathBuf::from("/dev/zero");
+    assert!(matches!(refusal(&inputs, &sample), BuildError::NotAFile(_)));
+}
+
+#[test]
+fn an_image_never_takes_the_place_of_its_input() {
+    let sample = Sample::small();
+    let error = build(&sample.inputs, &sample.inputs.rootfs, &|_, _| {}).unwrap_err();
+    assert!(matches!(error, BuildError::OutputIsInput(_)));
+    assert_eq!(fs::metadata(&sample.inputs.rootfs).unwrap().len(), 5000);
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_an_error_of_output() {
+    let sample = Sample::small();
+    let error = build(&sample.inputs, &sample.path("no/out"), &|_, _| {}).unwrap_err();
+    assert!(matches!(error, BuildError::Output { .. }));
+}
+
+#[test]
+fn words_that_a_manifest_may_not_say_are_refused() {
+    let sample = Sample::small();
+    let change: [fn(&mut Inputs); 5] = [
+        |inputs| inputs.version = "1 2".into(),
+        |inputs| inputs.version = String::new(),
+        |inputs| inputs.compatible = "a\nb".into(),
+        |inputs| inputs.compatible = "x".repeat(129),
+        |inputs| inputs.cmdline = "ro\0".into(),
+    ];
+    for change in change {
+        let mut inputs = sample.inputs.clone();
+        change(&mut inputs);
+        assert!(matches!(refusal(&inputs, &sample), BuildError::Manifest(_)));
+    }
+}
+
+#[test]
+fn a_petted_watchdog_and_a_restart_on_panic_do_not_go_together() {
+    let sample = Sample::small();
+    let mut inputs = sample.inputs.clone();
+    inputs.watchdog_seconds = 60;
+    for word in ["panic=1", "panic=-1", "panic="] {
+        inputs.cmdline = format!("ro {word} quiet");
+        let error = refusal(&inputs, &sample);
+        assert!(matches!(error, BuildError::PanicWithWatchdog(found) if found == word));
+    }
+    for fine in ["ro panic=0", "ro", "ro softlockup_panic=1"] {
+        inputs.cmdline = fine.into();
+        build(&inputs, &sample.path("out.slotimg"), &|_, _| {}).unwrap();
+    }
+    inputs.watchdog_seconds = 0;
+    inputs.cmdline = "panic=1".into();
+    build(&inputs, &sample.path("out.slotimg"), &|_, _| {}).unwrap();
+}
+
+#[test]
+fn the_same_key_twice_is_refused() {
+    let sample = Sample::small();
+    let mut inputs = sample.inputs.clone();
+    inputs.keys.push(key());
+    assert!(matches!(
+        refusal(&inputs, &sample),
+        BuildError::Signature(_)
+    ));
+}
+
+#[test]
+fn a_kernel_that_is_no_pe_file_is_a_warning() {
+    let (_, built) = Sample::small().build();
+    assert!(matches!(built.warnings[..], [Warning::KernelNoPe(_)]));
+}
+
+#[test]
+fn a_root_of_unknown_kind_and_one_with_a_journal_are_warnings() {
+    let sample = Sample::small();
+    let warnings = |root: &[u8]| {
+        fs::write(&sample.inputs.rootfs, root).unwrap();
+        let mut warnings = sample.build().1.warnings;
+        warnings.retain(|warning| !matches!(warning, Warning::KernelNoPe(_)));
+        warnings
+    };
+    assert!(matches!(
+        warnings(&noise("?", 5000))[..],
+        [Warning::RootUnknown(_)]
+    ));
+    assert!(matches!(warnings(b"?")[..], [Warning::RootUnknown(_)]));
+    let mut squashfs = vec![0; 5000];
+    squashfs[..4].copy_from_slice(b"hsqs");
+    assert_eq!(warnings(&squashfs), []);
+    let mut ext4 = vec![0; 5000];
+    ext4[1080..1082].copy_from_slice(&[0x53, 0xef]);
+    assert_eq!(warnings(&ext4), []);
+    ext4[1116] = 0x3c;
+    assert!(matches!(warnings(&ext4)[..], [Warning::RootJournal(_)]));
+}
+
+/// The smallest PE file with one section of that name.
+fn pe(section: &[u8; 8]) -> Vec<u8> {
+    let mut pe = vec![0; 0x40];
+    pe[..2].copy_from_slice(b"MZ");
+    pe[0x3c] = 0x40;
+    pe.extend(b"PE\0\0");
+    // Machine, one section, optional header of 240 bytes.
+    pe.extend([0x64, 0x86, 1, 0]);
+    pe.extend([0; 12]);
+    pe.extend([240, 0, 2, 0]);
+    let mut optional = vec![0; 240];
+    optional[..2].copy_from_slice(&[0x0b, 0x02]);
+    optional[108] = 16;
+    pe.extend(optional);
+    pe.extend(section);
+    pe.extend([0; 32]);
+    pe
+}
+
+#[test]
+fn a_kernel_that_is_a_pe_file_is_no_warning() {
+    let mut sample = Sample::small();
+    let kernel = sample.path("kernel.efi");
+    fs::write(&kernel, pe(b".text\0\0\0")).unwrap();
+    sample.inputs.boot = Boot::Kernel {
+        kernel,
+        initrd: None,
+    };
+    assert_eq!(sample.build().1.warnings, []);
+}
+
+#[test]
+fn a_unified_kernel_image_with_a_command_line_of_its_own_is_refused() {
+    let mut sample = Sample::small();
+    let uki = sample.path("uki.efi");
+    sample.inputs.boot = Boot::Uki(uki.clone());
+    fs::write(&uki, "no PE").unwrap();
+    assert!(matches!(
+        refusal(&sample.inputs, &sample),
+        BuildError::UkiNoPe(_)
+    ));
+    fs::write(&uki, pe(b".cmdline")).unwrap();
+    assert!(matches!(
+        refusal(&sample.inputs, &sample),
+        BuildError::UkiCmdline(_)
+    ));
+    fs::write(&uki, pe(b".linux\0\0")).unwrap();
+    let (path, _) = sample.build();
+    let manifest = verify_file(&path).unwrap().manifest;
+    assert!(manifest.payload(Kind::Uki).is_some());
+}

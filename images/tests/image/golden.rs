@@ -1,0 +1,83 @@
+//! The golden vectors: what a released version wrote is read for ever.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use images::build::build;
+use images::digest;
+use images::key::{PublicKey, SecretKey};
+use images::manifest::Manifest;
+use images::signature::tbs;
+use images::slot_area;
+use images::verify::verify;
+use tempfile::TempDir;
+
+#[path = "../../examples/golden/inputs.rs"]
+mod inputs;
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+}
+
+fn expected() -> HashMap<String, String> {
+    let text = fs::read_to_string(golden("expected.txt")).unwrap();
+    let pair = |line: &str| {
+        let (name, value) = line.split_once(" = ").unwrap();
+        (name.to_owned(), value.to_owned())
+    };
+    text.lines().map(pair).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn the_golden_image_verifies_and_gives_the_expected_values() {
+    let image = fs::read(golden("image.bin")).unwrap();
+    let trusted = [PublicKey::load(&golden("public.pem")).unwrap()];
+    let head = verify(image.as_slice(), &trusted, &|_, _| {}).unwrap();
+    let expected = expected();
+    let signature = head.signatures.signatures()[0];
+    assert_eq!(hex(&head.digest), expected["image_digest"]);
+    assert_eq!(hex(&head.table_digest), expected["table_digest"]);
+    assert_eq!(hex(&head.manifest.index_hash), expected["index_hash"]);
+    assert_eq!(hex(&signature.key.0), expected["key_id"]);
+    assert_eq!(hex(&signature.bytes), expected["signature"]);
+    assert_eq!(hex(&tbs(&head.digest, &head.table_digest)), expected["tbs"]);
+    assert_eq!(image.len().to_string(), expected["file_length"]);
+    let area = head.slot_area().unwrap();
+    assert_eq!(hex(&digest(&area)), expected["slot_area_blake3"]);
+    slot_area::open(&area, &trusted).unwrap();
+}
+
+#[test]
+fn the_golden_manifest_is_the_one_in_the_image_and_encodes_to_itself() {
+    let bytes = fs::read(golden("manifest.bin")).unwrap();
+    let manifest = Manifest::parse(&bytes).unwrap();
+    assert_eq!(manifest.encode().unwrap(), bytes);
+    assert_eq!(manifest.version, "1:2.0~rc1-3");
+    assert_eq!(manifest.watchdog_seconds, 30);
+    assert_eq!(hex(&digest(&bytes)), expected()["image_digest"]);
+}
+
+#[test]
+fn the_golden_keys_are_a_pair() {
+    let secret = SecretKey::load(&golden("secret.pem")).unwrap();
+    let public = PublicKey::load(&golden("public.pem")).unwrap();
+    assert_eq!(secret.public(), public);
+}
+
+#[test]
+fn the_golden_inputs_still_give_the_golden_manifest() {
+    // The packed bytes may change with the compressor, the manifest never.
+    let directory = TempDir::new().unwrap();
+    let inputs = inputs::write(directory.path()).unwrap();
+    let out = directory.path().join("out");
+    let built = build(&inputs, &out, &|_, _| {}).unwrap();
+    let golden = fs::read(golden("manifest.bin")).unwrap();
+    assert_eq!(built.manifest.encode().unwrap(), golden);
+}

@@ -1,0 +1,18 @@
+//! What a signed image promises, tried on small ones.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "in a test, each of them is a failure that is seen"
+)]
+
+mod building;
+mod golden;
+mod head;
+mod openssl;
+mod sample;
+mod signing;
+mod slot_area;
+mod verifying;
