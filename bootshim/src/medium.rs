@@ -41,20 +41,27 @@ pub trait Medium {
     fn flush(&self) -> Result<(), Fault>;
 }
 
-impl<M: Medium + ?Sized> Medium for &M {
-    fn len(&self) -> u64 {
-        (**self).len()
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
-        (**self).read_at(offset, buf)
-    }
-    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
-        (**self).write_at(offset, data)
-    }
-    fn flush(&self) -> Result<(), Fault> {
-        (**self).flush()
-    }
+/// What points to a medium is one.
+macro_rules! through_a_pointer {
+    ($pointer:ty) => {
+        impl<M: Medium + ?Sized> Medium for $pointer {
+            fn len(&self) -> u64 {
+                (**self).len()
+            }
+            fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
+                (**self).read_at(offset, buf)
+            }
+            fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
+                (**self).write_at(offset, data)
+            }
+            fn flush(&self) -> Result<(), Fault> {
+                (**self).flush()
+            }
+        }
+    };
 }
+through_a_pointer!(&M);
+through_a_pointer!(alloc::sync::Arc<M>);
 
 /// What was being done when a device failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -517,7 +517,7 @@ impl Record {
     }
 
     /// Its slots with what is known of them.
-    pub fn slots(&self) -> impl Iterator<Item = (SlotId, &Slot)> {
+    pub fn slots(&self) -> impl Iterator<Item = (SlotId, &Slot)> + Clone {
         self.ids().zip(&self.slots)
     }
 

@@ -4,4 +4,11 @@
 
 #![deny(unsafe_code)]
 
+pub mod content;
+pub mod disk;
 pub mod error;
+pub mod install;
+pub mod lock;
+pub mod medium;
+pub mod progress;
+pub mod source;

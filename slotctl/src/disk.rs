@@ -1,0 +1,295 @@
+//! A controller's disk: a block device, or a disk image file, which needs no
+//! root.
+
+mod block;
+mod booted;
+
+use crate::error::{Error, Exit, Result};
+use crate::lock::Lock;
+use crate::medium::{FileMedium, Mode};
+use bootshim::boot::Defect;
+use bootshim::copies::{CommitError, Durable, Note, Store};
+use bootshim::gpt::{self, GptError, Partition, Source, Table};
+use bootshim::handover::Handover;
+use bootshim::layout::Layout;
+use bootshim::medium::{Extent, Medium, Part};
+use bootshim::record::{Record, SlotId};
+use images::key::PublicKey;
+use images::slot_area::Installed;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A partition of a disk, as a medium of its own.
+pub type Slice = Part<Arc<FileMedium>>;
+
+/// A disk whose table and layout were read and are those of a controller.
+#[derive(Debug)]
+pub struct Disk {
+    path: PathBuf,
+    block: bool,
+    table: Table,
+    layout: Layout,
+    handover: Option<Handover>,
+}
+
+impl Disk {
+    /// Opens the disk that a person named.
+    ///
+    /// # Errors
+    /// What is wrong with path, table or layout.
+    pub fn open(path: &Path) -> Result<Disk> {
+        let failed = |error| Error::io(format_args!("opening {}", path.display()), &error);
+        let kind = std::fs::metadata(path).map_err(failed)?.file_type();
+        if !kind.is_block_device() && !kind.is_file() {
+            let found = format!("{} is neither a block device nor a file", path.display());
+            return Err(Error::new(Exit::Usage, "not-a-disk", found));
+        }
+        let table = read_table(path)?;
+        let layout = find_layout(path, &table)?;
+        let handover =
+            booted::handover().filter(|h| kind.is_block_device() && h.disk == layout.record.id);
+        Ok(Disk {
+            path: path.into(),
+            block: kind.is_block_device(),
+            table,
+            layout,
+            handover,
+        })
+    }
+
+    /// Opens the disk that a person named, or else the one this controller
+    /// booted from.
+    ///
+    /// # Errors
+    /// As [`Disk::open`]; and when this system was not started by bootshim.
+    pub fn open_or_booted(path: Option<&Path>) -> Result<Disk> {
+        match path {
+            Some(path) => Disk::open(path),
+            None => Disk::open(&booted::disk()?),
+        }
+    }
+
+    /// What a person calls it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its partition table.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Its partitions.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Something that a person should know before trusting it: that its primary
+    /// partition table is damaged.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        match &self.table.source {
+            Source::Primary => None,
+            Source::Backup(why) => Some(format!(
+                "the primary GPT of {} does not count ({why}); the backup at its end serves",
+                self.path.display()
+            )),
+        }
+    }
+
+    /// What bootshim handed over, where this controller runs from this disk.
+    #[must_use]
+    pub fn handover(&self) -> Option<&Handover> {
+        self.handover.as_ref()
+    }
+
+    /// The slot that runs: where the controller booted from this disk, and the
+    /// slot still holds the image that was started.
+    #[must_use]
+    pub fn running(&self, record: &Record) -> Option<SlotId> {
+        let handover = self.handover?;
+        let same = record.slot(handover.slot).manifest == handover.manifest;
+        same.then_some(handover.slot)
+    }
+
+    /// The partition of the boot record.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn record(&self, mode: Mode) -> Result<Slice> {
+        self.partition(&self.layout.record, mode)
+    }
+
+    /// The partition of a slot.
+    ///
+    /// # Errors
+    /// An unknown slot; one that is mounted, when it is to be written.
+    pub fn slot(&self, slot: SlotId, mode: Mode) -> Result<Slice> {
+        let partition = self.layout.slot(slot).ok_or_else(|| {
+            let found = format!("{} has no slot {slot}", self.path.display());
+            Error::new(Exit::Usage, "unknown-slot", found)
+                .advice("`slotctl status` lists the slots")
+        })?;
+        self.partition(partition, mode)
+    }
+
+    /// The EFI system partition, for reading.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn esp(&self) -> Result<Slice> {
+        let esp = self.layout.esp.as_ref().ok_or_else(|| {
+            let found = format!("{} has no EFI system partition", self.path.display());
+            Error::new(Exit::NotAuthentic, "no-esp", found)
+        })?;
+        self.partition(esp, Mode::Read)
+    }
+
+    fn partition(&self, partition: &Partition, mode: Mode) -> Result<Slice> {
+        if !self.block {
+            if mode == Mode::WriteExclusive {
+                block::refuse_mounted_image(&self.path)?;
+            }
+            // Exclusive opening is for block devices; a file has its lock.
+            let mode = if mode == Mode::Read {
+                Mode::Read
+            } else {
+                Mode::Write
+            };
+            let file = FileMedium::open(&self.path, mode)?;
+            return Ok(Part::new(Arc::new(file), partition.extent));
+        }
+        let node = block::partition_node(&self.path, partition)?;
+        if mode == Mode::WriteExclusive {
+            block::refuse_mounted(&node)?;
+        }
+        let device = FileMedium::open(&node, mode)?;
+        let extent = Extent {
+            start: 0,
+            len: device.len(),
+        };
+        if extent.len != partition.extent.len {
+            return Err(block::stale(&node));
+        }
+        Ok(Part::new(Arc::new(device), extent))
+    }
+
+    /// Reads the boot record.
+    ///
+    /// # Errors
+    /// The operating system's; what is in the copies is for the caller to judge.
+    pub fn store(&self) -> Result<Store<Slice>> {
+        Ok(Store::open(self.record(Mode::Read)?, self.layout.record.id))
+    }
+
+    /// The record that counts.
+    ///
+    /// # Errors
+    /// When no copy is valid, or it is of another disk layout.
+    pub fn read_record(&self) -> Result<(Record, Note)> {
+        let store = self.store()?;
+        let note = store.note();
+        self.checked(store.record()).map(|record| (record, note))
+    }
+
+    fn checked(&self, record: Option<&Record>) -> Result<Record> {
+        let record = record.ok_or(CommitError::NoRecord)?;
+        let (has, disk) = (record.ids().count(), self.layout.slots.len());
+        if has != disk {
+            let found = format!("the boot record has {has} slots, the disk {disk}");
+            return Err(Error::new(Exit::NotAuthentic, "record-mismatch", found));
+        }
+        Ok(record.clone())
+    }
+
+    /// Changes the record in one durable commit. The record is read again under
+    /// its lock, and `change` says what it becomes; where that is what it was,
+    /// nothing is written, and what there is is made sure to be durable.
+    ///
+    /// # Errors
+    /// What `change` refuses, and what the commit says.
+    pub fn update(
+        &self,
+        change: impl FnOnce(&Record, Note) -> Result<(Record, Note)>,
+    ) -> Result<Committed> {
+        let _lock = Lock::record(&self.path)?;
+        let mut store = Store::open(self.record(Mode::Write)?, self.layout.record.id);
+        if let Some(major) = store.unknown_major() {
+            return Err(CommitError::UnknownMajor(major).into());
+        }
+        let before = self.checked(store.record())?;
+        let (after, note) = change(&before, store.note())?;
+        let changed = after != before || note != store.note();
+        let durable = if changed {
+            store.commit(after, note)?
+        } else {
+            store.settle()?
+        };
+        Ok(Committed {
+            before,
+            durable,
+            changed,
+        })
+    }
+
+    /// Commits a record on all four copies, whatever was there: for a new disk.
+    ///
+    /// # Errors
+    /// What the commit says.
+    pub fn provision(&self, record: Record) -> Result<Durable> {
+        let _lock = Lock::record(&self.path)?;
+        let mut store = Store::open(self.record(Mode::Write)?, self.layout.record.id);
+        Ok(store.commit_everywhere(record, Note::default())?)
+    }
+
+    /// The manifest of a slot, signed by a trusted key.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub fn manifest(&self, slot: SlotId, trusted: &[PublicKey]) -> Result<Installed, Defect> {
+        let slice = self.slot(slot, Mode::Read).map_err(|error| {
+            Defect::Bad(bootshim::record::Reason::Unreadable, error.to_string())
+        })?;
+        bootshim::slot::manifest(&slice, trusted)
+    }
+}
+
+/// A record that is durable, and what it was before.
+#[derive(Debug)]
+pub struct Committed {
+    /// The record before.
+    pub before: Record,
+    /// The record now, durable.
+    pub durable: Durable,
+    /// Whether anything was written.
+    pub changed: bool,
+}
+
+fn read_table(path: &Path) -> Result<Table> {
+    let whole = FileMedium::open(path, Mode::Read)?;
+    gpt::read_any_sector(&whole).map_err(|error| {
+        let found = format!("{}: {error}", path.display());
+        match error {
+            GptError::NoTable { .. } => Error::new(Exit::NotAuthentic, "not-gpt", found)
+                .advice("name the whole disk of a controller, as `slotctl disk create` makes it"),
+            _ => Error::new(Exit::NotAuthentic, "bad-gpt", found),
+        }
+        .changed("nothing was written")
+    })
+}
+
+fn find_layout(path: &Path, table: &Table) -> Result<Layout> {
+    Layout::find(table).map_err(|error| {
+        Error::new(
+            Exit::NotAuthentic,
+            "not-a-controller",
+            format!("{}: {error}", path.display()),
+        )
+        .advice("name the disk of a controller, as `slotctl disk create` makes it")
+        .changed("nothing was written")
+    })
+}

@@ -1,0 +1,224 @@
+//! Installing an image: into a slot that is not in use, every byte checked
+//! before it is written and read back after, then one durable flip.
+
+mod pipeline;
+mod target;
+
+use crate::disk::{Committed, Disk};
+use crate::error::{Error, Exit, Result};
+use crate::lock::Lock;
+use crate::progress::Progress;
+use crate::source::Source;
+use bootshim::layout::Layout;
+use bootshim::record::{Record, SlotId, State};
+use bootshim::state;
+use images::head::Head;
+use images::key::PublicKey;
+use images::manifest::Manifest;
+use target::{Complete, Writing};
+
+/// What to install, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The slot to write, instead of the one that is chosen.
+    pub slot: Option<SlotId>,
+    /// Tries of the trial, instead of the record's default.
+    pub tries: Option<u8>,
+    /// Whether the slot becomes the trial.
+    pub activate: bool,
+    /// Whether an image that failed here before is tried again.
+    pub retry: bool,
+    /// Whether everything is checked and nothing is written.
+    pub dry_run: bool,
+}
+
+/// For which machines images are, and who said so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compatible {
+    /// The name that an image must have.
+    pub name: String,
+    /// Where it stands.
+    pub from: String,
+}
+
+/// How an install ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The slot that holds the image, or that would be written.
+    pub slot: SlotId,
+    /// Its state.
+    pub state: State,
+    /// What the image says of itself.
+    pub manifest: Manifest,
+    /// Its digest.
+    pub digest: images::Digest,
+    /// Whether anything was written.
+    pub changed: bool,
+    /// How many bytes of slot content were written.
+    pub written: u64,
+}
+
+/// Installs the image that `source` gives. `compatible` is `None` on a disk that
+/// never said for what machine it is.
+///
+/// # Errors
+/// What is wrong with image, disk or device, with what was changed: before the
+/// first chunk nothing, after it only the slot that is `writing`.
+pub fn install(
+    disk: &Disk,
+    trusted: &[PublicKey],
+    compatible: Option<&Compatible>,
+    source: &mut Source,
+    request: &Request,
+    progress: &dyn Progress,
+) -> Result<Outcome> {
+    let untouched = |error: Error| error.changed("nothing was written");
+    let _lock = if request.dry_run {
+        None
+    } else {
+        Some(Lock::try_install(disk.path())?)
+    };
+    let (header, rest) = source.head().map_err(untouched)?;
+    let head = Head::open(&header, &rest, trusted).map_err(|r| untouched(r.into()))?;
+    drop(rest);
+    let (record, _) = disk.read_record().map_err(untouched)?;
+    check_image(&head, &record, compatible).map_err(untouched)?;
+    if let Some(known) = already_here(disk, &head, &record, request).map_err(untouched)? {
+        return Ok(known);
+    }
+    let in_use = disk.handover().map(|handover| handover.slot);
+    let slot = state::write_target(&record, in_use, request.slot)
+        .map_err(|refusal| untouched(refusal.into()))?;
+    check_room(&head.manifest, disk.layout(), slot).map_err(untouched)?;
+    let outcome = |state, changed, written| Outcome {
+        slot,
+        state,
+        manifest: head.manifest.clone(),
+        digest: head.digest,
+        changed,
+        written,
+    };
+    if request.dry_run {
+        return Ok(outcome(record.slot(slot).state, false, 0));
+    }
+    let half = |error: Error| {
+        error.changed(format!(
+            "slot {slot} is being written and does not boot; all others are untouched"
+        ))
+    };
+    let complete = write(disk, trusted, source, &head, slot, progress).map_err(half)?;
+    let committed = commit(disk, &head, &complete, request).map_err(half)?;
+    let state = committed.durable.record().slot(slot).state;
+    Ok(outcome(state, true, head.manifest.content_len))
+}
+
+/// The order of design: record, manifest away, content, flush, read back,
+/// manifest, and only then can it be committed.
+fn write(
+    disk: &Disk,
+    trusted: &[PublicKey],
+    source: &mut Source,
+    head: &Head,
+    slot: SlotId,
+    progress: &dyn Progress,
+) -> Result<Complete> {
+    let in_use = disk.handover().map(|handover| handover.slot);
+    let begun =
+        disk.update(|record, note| Ok((state::begin_writing(record, slot, in_use)?, note)))?;
+    let target = Writing::begin(disk, &begun.durable, slot)?;
+    pipeline::copy(source, head, &target, progress)?;
+    target
+        .finish(head)?
+        .prove(head, progress)?
+        .complete(head, trusted)
+}
+
+fn commit(disk: &Disk, head: &Head, done: &Complete, request: &Request) -> Result<Committed> {
+    let version = head.manifest.security_version;
+    disk.update(|record, note| {
+        let ready = state::finish_writing(record, done.slot(), done.manifest(), version)?;
+        let tries = request.tries.unwrap_or(record.default_tries);
+        let next = if request.activate {
+            state::activate(&ready, done.slot(), tries)?
+        } else {
+            ready
+        };
+        Ok((next, note))
+    })
+}
+
+fn check_image(head: &Head, record: &Record, compatible: Option<&Compatible>) -> Result<()> {
+    let image = &head.manifest;
+    if let Some(here) = compatible.filter(|here| here.name != image.compatible) {
+        let found = format!("image is for \"{}\"", image.compatible);
+        return Err(
+            Error::new(Exit::Refused, "wrong-compatible", found).expected(format!(
+                "this controller is \"{}\" (compatible in {})",
+                here.name, here.from
+            )),
+        );
+    }
+    if image.security_version < record.floor {
+        let found = format!("image has security version {}", image.security_version);
+        return Err(Error::new(Exit::Refused, "below-floor", found)
+            .expected(format!("the floor of this controller is {}", record.floor))
+            .advice("install a newer image"));
+    }
+    Ok(())
+}
+
+fn check_room(image: &Manifest, layout: &Layout, slot: SlotId) -> Result<()> {
+    let has = layout
+        .slot(slot)
+        .map_or(0, |partition| partition.extent.len);
+    match image.slot_bytes_needed() {
+        Some(needed) if needed <= has => Ok(()),
+        needed => {
+            let needed = needed.map_or("more than can be".into(), |n| n.to_string());
+            let found = format!("image needs {needed} bytes in its slot");
+            Err(Error::new(Exit::Refused, "slot-too-small", found)
+                .expected(format!("slot {slot} has {has}"))
+                .advice("build a smaller image, or make a disk with larger slots"))
+        }
+    }
+}
+
+/// The same image twice: what is here already is not written again, and what
+/// failed here is not tried again unless somebody says so.
+fn already_here(
+    disk: &Disk,
+    head: &Head,
+    record: &Record,
+    request: &Request,
+) -> Result<Option<Outcome>> {
+    let wanted = |slot: SlotId| request.slot.is_none_or(|wanted| wanted == slot);
+    let mut same = record
+        .slots()
+        .filter(|(_, slot)| slot.manifest == head.digest);
+    if let Some((slot, known)) = same.clone().find(|(_, slot)| slot.state == State::Bad)
+        && !request.retry
+    {
+        let found = format!("this image failed in slot {slot} before: {}", known.reason);
+        return Err(Error::new(Exit::Refused, "failed-before", found)
+            .advice("`slotctl status` says more; --retry installs it again"));
+    }
+    let whole = |state| matches!(state, State::Ready | State::Trying | State::Good);
+    let Some((slot, known)) = same.find(|(id, slot)| whole(slot.state) && wanted(*id)) else {
+        return Ok(None);
+    };
+    let mut outcome = Outcome {
+        slot,
+        state: known.state,
+        manifest: head.manifest.clone(),
+        digest: head.digest,
+        changed: false,
+        written: 0,
+    };
+    if request.activate && known.state == State::Ready && !request.dry_run {
+        let tries = request.tries.unwrap_or(record.default_tries);
+        let committed = disk.update(|now, note| Ok((state::activate(now, slot, tries)?, note)))?;
+        outcome.state = committed.durable.record().slot(slot).state;
+        outcome.changed = committed.changed;
+    }
+    Ok(Some(outcome))
+}

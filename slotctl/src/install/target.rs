@@ -1,0 +1,208 @@
+//! The slot that is being written, step by step. Each step is a type that only
+//! the step before gives, so that none can be left out or come too early:
+//!
+//! | type | what is durable |
+//! |---|---|
+//! | [`Writing`] | the record says `writing`, and no digest; then no manifest lies in the slot |
+//! | [`Written`] | all pieces and the index were flushed |
+//! | [`Proven`] | they were read back from the device and are right |
+//! | [`Complete`] | the manifest was flushed and read back too |
+//!
+//! A cut at any of them leaves a slot that is `writing`: it never boots, and the
+//! next install begins again. Only what is [`Complete`] can be committed.
+
+use crate::content;
+use crate::disk::{Disk, Slice};
+use crate::error::{Error, Exit, Result};
+use crate::medium::Mode;
+use crate::progress::{Phase, Progress};
+use bootshim::copies::Durable;
+use bootshim::medium::{BLOCK, Cause, Fault, Medium};
+use bootshim::record::{SlotId, State};
+use images::head::Head;
+use images::index::Piece;
+use images::key::PublicKey;
+use images::{Digest, SLOT_AREA_LEN};
+
+/// A slot whose bytes may change.
+#[derive(Debug)]
+pub struct Writing {
+    slot: SlotId,
+    medium: Slice,
+}
+
+impl Writing {
+    /// Opens a slot of which a durable record says that it is writing, and takes
+    /// its manifest away, first of all: whatever else still lies there is no
+    /// image from here on, even if the record is lost.
+    ///
+    /// # Errors
+    /// A mounted or failing device; a record that says otherwise.
+    pub fn begin(disk: &Disk, proof: &Durable, slot: SlotId) -> Result<Writing> {
+        if proof.record().slot(slot).state != State::Writing {
+            let found = format!("slot {slot} is to be written and its record does not say so");
+            return Err(Error::new(Exit::Unexpected, "internal", found));
+        }
+        let medium = disk.slot(slot, Mode::WriteExclusive)?;
+        let writing = Writing { slot, medium };
+        writing.put(writing.area_offset()?, &[0; SLOT_AREA_LEN])?;
+        writing.flush()?;
+        Ok(writing)
+    }
+
+    /// Writes one piece of the content, whose bytes were checked.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn write(&self, piece: &Piece, content: &[u8]) -> Result<()> {
+        self.put(piece.offset, content)
+    }
+
+    /// Writes the index behind the content and makes everything durable.
+    ///
+    /// # Errors
+    /// The device's; an error of the flush is an error of the install.
+    pub fn finish(self, head: &Head) -> Result<Written> {
+        let mut index = head.index_bytes.clone();
+        let block = usize::try_from(BLOCK).unwrap_or(4096);
+        index.resize(index.len().next_multiple_of(block), 0);
+        self.put(head.manifest.index_offset(), &index)?;
+        self.flush()?;
+        Ok(Written {
+            index,
+            target: self,
+        })
+    }
+
+    fn area_offset(&self) -> Result<u64> {
+        bootshim::slot::area_offset(self.medium.len()).ok_or_else(|| {
+            let found = format!("slot {} has only {} bytes", self.slot, self.medium.len());
+            Error::new(Exit::Refused, "slot-too-small", found)
+        })
+    }
+
+    fn put(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.medium
+            .write_at(offset, bytes)
+            .map_err(|fault| self.failed(fault))
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.medium.flush().map_err(|fault| self.failed(fault))
+    }
+
+    fn read_back(&self, offset: u64, expected: &[u8]) -> Result<()> {
+        let mut found = vec![0; expected.len()];
+        self.medium
+            .read_at(offset, &mut found)
+            .map_err(|fault| self.failed(fault))?;
+        if found == expected {
+            return Ok(());
+        }
+        let length = u64::try_from(expected.len()).unwrap_or(u64::MAX);
+        let access = bootshim::medium::Access::Write;
+        Err(self.failed(Fault {
+            access,
+            offset,
+            length,
+            cause: Cause::Differs,
+        }))
+    }
+
+    fn failed(&self, fault: Fault) -> Error {
+        Error::fault(format_args!("slot {}", self.slot), fault)
+    }
+}
+
+/// A slot whose content and index are durable.
+#[derive(Debug)]
+pub struct Written {
+    target: Writing,
+    index: Vec<u8>,
+}
+
+impl Written {
+    /// Reads all of it back from the device, past the cache, and compares it
+    /// with what was signed.
+    ///
+    /// # Errors
+    /// The device's; a byte that is not what was written.
+    pub fn prove(self, head: &Head, progress: &dyn Progress) -> Result<Proven> {
+        let medium = &self.target.medium;
+        content::check(medium, &head.index, Phase::ReadingBack, progress)
+            .map_err(|error| back_differs(self.target.slot, error))?;
+        self.target
+            .read_back(head.manifest.index_offset(), &self.index)?;
+        // Bound by the manifest besides the index, and what bootshim goes by.
+        content::check_boot_payloads(medium, &head.manifest)?;
+        Ok(Proven {
+            target: self.target,
+        })
+    }
+}
+
+/// What was written right and comes back wrong is the device's fault.
+fn back_differs(slot: SlotId, error: Error) -> Error {
+    if error.code != "not-intact" {
+        return error;
+    }
+    Error::new(
+        Exit::Io,
+        "read-back-differs",
+        format!("slot {slot}: read back, {}", error.found),
+    )
+    .advice("the device does not keep what is written to it; replace it")
+}
+
+/// A slot whose content and index are proven.
+#[derive(Debug)]
+pub struct Proven {
+    target: Writing,
+}
+
+impl Proven {
+    /// Writes the manifest with its signatures, last of all, and verifies the
+    /// slot as bootshim will.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn complete(self, head: &Head, trusted: &[PublicKey]) -> Result<Complete> {
+        let target = self.target;
+        let (at, area) = (target.area_offset()?, head.slot_area()?);
+        target.put(at, &area)?;
+        target.flush()?;
+        target.read_back(at, &area)?;
+        bootshim::slot::manifest(&target.medium, trusted).map_err(|defect| {
+            Error::new(
+                Exit::Io,
+                "read-back-differs",
+                format!("slot {}: {defect}", target.slot),
+            )
+        })?;
+        Ok(Complete {
+            slot: target.slot,
+            manifest: head.digest,
+        })
+    }
+}
+
+/// A slot that holds a whole image, durable and proven.
+#[derive(Debug)]
+pub struct Complete {
+    slot: SlotId,
+    manifest: Digest,
+}
+
+impl Complete {
+    /// Which slot.
+    #[must_use]
+    pub fn slot(&self) -> SlotId {
+        self.slot
+    }
+
+    /// The digest of its image.
+    #[must_use]
+    pub fn manifest(&self) -> Digest {
+        self.manifest
+    }
+}

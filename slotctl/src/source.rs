@@ -1,0 +1,122 @@
+//! Where an image comes from: a file, a pipe, or a web server. It is read once,
+//! from front to back.
+
+use crate::error::{Error, Exit, Result};
+use images::header::Header;
+use images::read::{self, ReadError};
+use images::{Part, Refused};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// A source of one image.
+pub struct Source {
+    name: String,
+    reader: Box<dyn Read + Send>,
+    network: bool,
+}
+
+impl Source {
+    /// Opens `-` (standard input), an `http://` address, or a file.
+    ///
+    /// # Errors
+    /// What cannot be opened, reached, or is no file.
+    pub fn open(name: &str) -> Result<Source> {
+        if name == "-" {
+            let reader = Box::new(std::io::stdin());
+            return Ok(Source {
+                name: "standard input".into(),
+                reader,
+                network: false,
+            });
+        }
+        if name.starts_with("http://") || name.starts_with("https://") {
+            return Source::fetch(name);
+        }
+        let failed = |error| Error::io(format_args!("opening {name}"), &error);
+        let file = File::open(Path::new(name)).map_err(failed)?;
+        if file.metadata().map_err(failed)?.is_dir() {
+            let found = format!("{name} is a folder");
+            return Err(Error::new(Exit::Usage, "not-a-file", found).expected("expected an image"));
+        }
+        Ok(Source {
+            name: name.into(),
+            reader: Box::new(file),
+            network: false,
+        })
+    }
+
+    fn fetch(address: &str) -> Result<Source> {
+        if address.starts_with("https://") {
+            let found = "https:// is not built into this slotctl";
+            return Err(Error::new(Exit::Network, "no-tls", found)
+                .advice("fetch it with curl and pipe it in: `curl … | slotctl install -`"));
+        }
+        let failed = |error: ureq::Error| {
+            let found = format!("{address}: {error}");
+            Error::new(Exit::Network, "network", found).changed("nothing was written")
+        };
+        let answer = ureq::get(address).call().map_err(failed)?;
+        let reader = Box::new(answer.into_body().into_reader());
+        Ok(Source {
+            name: address.into(),
+            reader,
+            network: true,
+        })
+    }
+
+    /// What a person calls it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The header, and the bytes between it and the payload.
+    ///
+    /// # Errors
+    /// The source's; what is no image.
+    pub fn head(&mut self) -> Result<(Header, Vec<u8>)> {
+        read::head(&mut self.reader).map_err(|error| self.failed(error))
+    }
+
+    /// Fills a buffer, which is one part of the image.
+    ///
+    /// # Errors
+    /// The source's; an image that ends before.
+    pub fn fill(&mut self, buffer: &mut [u8], part: Part) -> Result<()> {
+        read::whole(&mut self.reader, buffer, part).map_err(|error| self.failed(error))
+    }
+
+    /// Makes sure that nothing follows the image.
+    ///
+    /// # Errors
+    /// The source's; trailing bytes.
+    pub fn end(&mut self, header: &Header) -> Result<()> {
+        read::end(&mut self.reader, header).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: ReadError) -> Error {
+        let cut_short = matches!(error, ReadError::Refused(Refused::Truncated { .. }));
+        if self.network && (cut_short || matches!(error, ReadError::Io(_))) {
+            let found = format!("{}: the connection was lost: {error}", self.name);
+            return Error::new(Exit::Network, "network", found)
+                .advice("run the same command again");
+        }
+        match error {
+            ReadError::Io(error) => Error::io(format_args!("reading {}", self.name), &error),
+            ReadError::Refused(refused) => {
+                let mut error = Error::from(refused);
+                error.found = format!("{}: {}", self.name, error.found);
+                error
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
