@@ -55,5 +55,5 @@ impl Chunk {
     }
 }
 
-#[cfg(all(test, feature = "std"))]
+#[cfg(test)]
 mod tests;

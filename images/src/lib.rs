@@ -36,7 +36,7 @@ pub mod key;
 pub mod manifest;
 pub mod payload_hashes;
 #[cfg(feature = "std")]
-mod pipeline;
+pub mod pipeline;
 #[cfg(feature = "std")]
 pub mod read;
 mod refused;

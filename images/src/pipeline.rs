@@ -13,15 +13,27 @@ const BATCH: usize = 8;
 
 /// What the work needs again and again (a compressor), made when all that
 /// exist are in use.
-pub(crate) struct Pool<W>(Mutex<Vec<W>>);
+#[derive(Debug)]
+pub struct Pool<W>(Mutex<Vec<W>>);
 
-impl<W> Pool<W> {
-    pub(crate) fn new() -> Self {
+impl<W> Default for Pool<W> {
+    fn default() -> Self {
         Self(Mutex::new(Vec::new()))
     }
+}
 
-    /// Lends a worker to `job`.
-    pub(crate) fn with<T, E>(
+impl<W> Pool<W> {
+    /// Nothing made yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lends a worker to `job`, after making one if all are in use.
+    ///
+    /// # Errors
+    /// Those of `make` and of `job`.
+    pub fn with<T, E>(
         &self,
         make: impl FnOnce() -> Result<W, E>,
         job: impl FnOnce(&mut W) -> Result<T, E>,
@@ -45,7 +57,7 @@ impl<W> Pool<W> {
 ///
 /// # Errors
 /// The first error in that order; what comes after it is dropped.
-pub(crate) fn run<T: Send, U: Send, E: Send>(
+pub fn run<T: Send, U: Send, E: Send>(
     mut next: impl FnMut() -> Result<Option<T>, E> + Send,
     work: impl Fn(T) -> Result<U, E> + Sync,
     mut sink: impl FnMut(U) -> Result<(), E> + Send,

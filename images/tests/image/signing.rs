@@ -3,9 +3,12 @@
 use std::fs;
 
 use images::Refused;
-use images::key::SecretKey;
+use images::key::{KeyId, SecretKey};
 use images::read::ReadError;
 use images::sign::{SignError, Signed, attach, message, sign};
+use images::signature::{SIGNATURES_LEN, Signature, SignatureArea};
+
+use proptest::prelude::*;
 
 use crate::sample::{Sample, head_of, key, other_key, verify_file};
 
@@ -100,4 +103,46 @@ fn something_that_is_no_image_is_not_signed() {
         error,
         SignError::Read(ReadError::Refused(Refused::NotAnImage))
     ));
+}
+
+proptest! {
+    #[test]
+    fn every_signature_area_reads_as_it_was_written(
+        keys in prop::collection::vec(any::<[u8; 16]>(), 0..=32),
+    ) {
+        let mut area = SignatureArea::default();
+        for key in keys {
+            // A key that comes twice is refused; that is no matter here.
+            let _ = area.insert(Signature { key: KeyId(key), bytes: [key[0]; 64] });
+        }
+        let bytes = area.encode();
+        prop_assert_eq!(bytes.len(), SIGNATURES_LEN);
+        prop_assert_eq!(SignatureArea::parse(&bytes), Ok(area));
+    }
+}
+
+fn area(ids: &[u8], count: u32) -> Vec<u8> {
+    let mut area = count.to_le_bytes().to_vec();
+    area.resize(16, 0);
+    for id in ids {
+        area.extend([*id; 16 + 64]);
+    }
+    area.resize(SIGNATURES_LEN, 0);
+    area
+}
+
+#[test]
+fn a_signature_area_that_is_not_in_order_or_not_clean_is_refused() {
+    assert!(SignatureArea::parse(&area(&[1, 2], 2)).is_ok());
+    for wrong in [area(&[2, 1], 2), area(&[1, 1], 2), area(&[1, 2], 1)] {
+        assert!(SignatureArea::parse(&wrong).is_err());
+    }
+    for count in [3, 33, u32::MAX] {
+        assert!(SignatureArea::parse(&area(&[1, 2], count)).is_err());
+    }
+    for byte in [4, 15, 16 + 2 * 80, SIGNATURES_LEN - 1] {
+        let mut wrong = area(&[1, 2], 2);
+        wrong[byte] = 1;
+        assert!(SignatureArea::parse(&wrong).is_err(), "byte {byte}");
+    }
 }
