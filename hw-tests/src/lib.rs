@@ -1,1 +1,5 @@
-//! x
+//! Machines: QEMU scenarios of the whole chain, from firmware to production.
+
+#![forbid(unsafe_code)]
+
+pub mod machine;

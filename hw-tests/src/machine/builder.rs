@@ -1,0 +1,150 @@
+//! A machine before it is switched on.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use command_fds::{CommandFdExt, FdMapping};
+use serde_json::json;
+
+use super::directory::Directory;
+use super::process::{Process, mortal};
+use super::qmp::{Qmp, forwarded_port};
+use super::shell::Shell;
+use super::timeline::{Position, Source, Timeline};
+use super::{Bus, COMMAND, Error, Machine, PRODUCTION_PORT, qemu, reader};
+
+/// How long a machine may live, unless it is told otherwise.
+const LIFE: Duration = Duration::from_secs(1200);
+
+/// What a machine shall be.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    name: String,
+    disk: Option<PathBuf>,
+    bus: Bus,
+    sector_size: u32,
+    life: Duration,
+}
+
+impl Builder {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            disk: None,
+            bus: Bus::Virtio,
+            sector_size: 512,
+            life: LIFE,
+        }
+    }
+
+    /// The disk image that it starts from, and writes to.
+    #[must_use]
+    pub fn disk(mut self, image: impl AsRef<Path>) -> Self {
+        self.disk = Some(image.as_ref().to_path_buf());
+        self
+    }
+
+    /// How the disk is attached; virtio unless said.
+    #[must_use]
+    pub fn bus(mut self, bus: Bus) -> Self {
+        self.bus = bus;
+        self
+    }
+
+    /// Bytes in a sector of the disk, 512 (unless said) or 4096.
+    #[must_use]
+    pub fn sector_size(mut self, bytes: u32) -> Self {
+        self.sector_size = bytes;
+        self
+    }
+
+    /// How long all waits for it may take together; 20 minutes unless said.
+    #[must_use]
+    pub fn life(mut self, life: Duration) -> Self {
+        self.life = life;
+        self
+    }
+
+    /// Switches it on.
+    ///
+    /// # Errors
+    /// [`Error::Host`] when QEMU, firmware or disk are missing, and
+    /// [`Error::Ended`] with what QEMU says when it does not accept them.
+    pub fn start(self) -> Result<Machine, Error> {
+        let directory = Directory::new(&self.name)?;
+        let timeline = Arc::new(Timeline::new(directory.create("log")?));
+        let lines = || UnixStream::pair().map_err(Error::host("lines to QEMU"));
+        let ((console, console_end), (shell, shell_end), (qmp, qmp_end)) =
+            (lines()?, lines()?, lines()?);
+        let process = self.spawn(&directory, [console_end, shell_end, qmp_end])?;
+        let copy = |stream: &UnixStream| stream.try_clone().map_err(Error::host("lines to QEMU"));
+        let (shell_writer, qmp_writer) = (copy(&shell)?, copy(&qmp)?);
+        reader::spawn(console, shell, qmp, Arc::clone(&timeline))
+            .map_err(Error::host("a thread to read from QEMU"))?;
+        let mut machine = Machine {
+            name: self.name,
+            directory,
+            timeline,
+            qmp: Qmp::new(qmp_writer),
+            shell: Shell::new(shell_writer),
+            production: 0,
+            started: Position::default(),
+            heard: Position::default(),
+            deadline: Instant::now() + self.life,
+            _process: process,
+        };
+        machine.timeline.add(Source::Test, "switched on".into());
+        machine.meet_qemu()?;
+        Ok(machine)
+    }
+
+    fn spawn(&self, directory: &Directory, ends: [UnixStream; 3]) -> Result<Process, Error> {
+        let arguments = qemu::arguments(
+            self.disk.as_deref(),
+            self.bus,
+            self.sector_size,
+            &directory.firmware_variables()?,
+            PRODUCTION_PORT,
+        );
+        let numbers = [qemu::CONSOLE_FD, qemu::SHELL_FD, qemu::QMP_FD];
+        let mappings = ends
+            .into_iter()
+            .zip(numbers)
+            .map(|(end, child_fd)| FdMapping {
+                parent_fd: OwnedFd::from(end),
+                child_fd,
+            });
+        let mut command = mortal("qemu-system-x86_64");
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(directory.create("qemu.log")?)
+            .fd_mappings(mappings.collect())
+            .map_err(|error| Error::host("lines to QEMU")(std::io::Error::other(error)))?;
+        Process::start(command).map_err(Error::host("setpriv (package util-linux)"))
+    }
+}
+
+impl Machine {
+    /// Agrees on the protocol with QEMU, and learns where production can be
+    /// reached.
+    fn meet_qemu(&mut self) -> Result<(), Error> {
+        self.qemu("qmp_capabilities", &json!({}), COMMAND)?;
+        let info = json!({ "command-line": "info usernet" });
+        let answer = self.qemu("human-monitor-command", &info, COMMAND)?;
+        self.production =
+            answer
+                .as_str()
+                .and_then(forwarded_port)
+                .ok_or_else(|| Error::Refused {
+                    command: "info usernet".into(),
+                    answer: answer.to_string(),
+                })?;
+        Ok(())
+    }
+}

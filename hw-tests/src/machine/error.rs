@@ -1,0 +1,75 @@
+//! What can go wrong with a machine.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// A machine did not do what was expected of it, or could not be made.
+#[derive(thiserror::Error)]
+pub enum Error {
+    /// Something on the host failed.
+    #[error("{what}: {source}")]
+    Host {
+        /// What was attempted.
+        what: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// What was expected did not come in time.
+    #[error("machine {machine}: no {expected} within {}; the end of its log:\n{log}", seconds(.waited))]
+    NotSeen {
+        /// The machine's name.
+        machine: String,
+        /// What was waited for.
+        expected: String,
+        /// For how long.
+        waited: Duration,
+        /// The end of the log.
+        log: String,
+    },
+    /// QEMU ended before what was expected came.
+    #[error("machine {machine}: QEMU ended before {expected}; the end of its log:\n{log}")]
+    Ended {
+        /// The machine's name.
+        machine: String,
+        /// What was waited for.
+        expected: String,
+        /// The end of the log, and what QEMU itself said.
+        log: String,
+    },
+    /// QEMU did not accept a command.
+    #[error("QEMU refused {command}: {answer}")]
+    Refused {
+        /// The command.
+        command: String,
+        /// What QEMU said.
+        answer: String,
+    },
+    /// The machine's web service did not answer.
+    #[error("{url}: {reason}")]
+    Http {
+        /// Where it was asked.
+        url: String,
+        /// Why there was no answer.
+        reason: String,
+    },
+}
+
+impl Error {
+    pub(super) fn host(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Host { what, source }
+    }
+}
+
+/// As [`fmt::Display`]: a test that unwraps an error shows it so, and the log is
+/// many lines.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn seconds(duration: &Duration) -> String {
+    format!("{:.0} s", duration.as_secs_f64())
+}

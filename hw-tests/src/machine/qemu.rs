@@ -1,0 +1,89 @@
+//! How a machine is described to QEMU.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+
+/// The descriptors at which QEMU finds its lines to this program.
+pub(super) const CONSOLE_FD: i32 = 10;
+pub(super) const SHELL_FD: i32 = 11;
+pub(super) const QMP_FD: i32 = 12;
+
+/// How the disk is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bus {
+    /// virtio-blk.
+    Virtio,
+    /// NVMe.
+    Nvme,
+    /// SATA at the chipset's AHCI controller (512-byte sectors only).
+    Ahci,
+}
+
+/// The arguments for a machine with the disk image `disk`, whose firmware keeps
+/// its settings in `variables`, and whose port `production` is forwarded.
+pub(super) fn arguments(
+    disk: Option<&Path>,
+    bus: Bus,
+    sector_size: u32,
+    variables: &Path,
+    production: u16,
+) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = Vec::new();
+    let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
+    // Emulated on purpose: nested KVM often cannot run this firmware, and the
+    // same machine everywhere takes the same time everywhere. A newer model
+    // than Nehalem starts a second later.
+    add(&["-machine", "q35,accel=tcg", "-cpu", "Nehalem", "-m", "256"]);
+    add(&["-nodefaults", "-display", "none", "-no-user-config"]);
+    add(&[
+        "-drive",
+        &format!("if=pflash,format=raw,readonly=on,file={FIRMWARE}"),
+    ]);
+    add(&["-device", "i6300esb", "-action", "watchdog=reset"]);
+    for (name, fd) in [
+        ("console", CONSOLE_FD),
+        ("shell", SHELL_FD),
+        ("qmp", QMP_FD),
+    ] {
+        add(&["-chardev", &format!("socket,id={name},fd={fd}")]);
+    }
+    add(&["-serial", "chardev:console", "-serial", "chardev:shell"]);
+    add(&["-mon", "chardev=qmp,mode=control"]);
+    // Any free port of the host. No option ROM, so that the firmware does not
+    // try to start from the network.
+    add(&[
+        "-netdev",
+        &format!("user,id=net,hostfwd=tcp:127.0.0.1:0-10.0.2.15:{production}"),
+    ]);
+    add(&["-device", "virtio-net-pci,netdev=net,romfile="]);
+    if disk.is_some() {
+        let device = match bus {
+            Bus::Virtio => "virtio-blk-pci",
+            Bus::Nvme => "nvme,serial=slotctl",
+            Bus::Ahci => "ide-hd,bus=ide.0",
+        };
+        let sizes = format!("logical_block_size={sector_size},physical_block_size={sector_size}");
+        add(&[
+            "-device",
+            &format!("{device},drive=disk,bootindex=0,{sizes}"),
+        ]);
+    }
+    arguments.push("-drive".into());
+    arguments.push(drive("if=pflash,format=raw,file=", variables));
+    if let Some(disk) = disk {
+        // Ending QEMU loses nothing in any cache mode, so that the host's
+        // flushes would only cost time.
+        arguments.push("-drive".into());
+        arguments.push(drive("if=none,id=disk,format=raw,cache=unsafe,file=", disk));
+    }
+    arguments
+}
+
+/// An option that ends in a path, in which QEMU wants commas doubled.
+fn drive(options: &str, path: &Path) -> OsString {
+    let mut argument = OsString::from(options);
+    argument.push(path.to_string_lossy().replace(',', ",,"));
+    argument
+}
