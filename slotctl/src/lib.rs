@@ -4,8 +4,10 @@
 
 #![deny(unsafe_code)]
 
+pub mod config;
 pub mod content;
 pub mod disk;
+pub mod duration;
 pub mod error;
 pub mod install;
 pub mod lock;
