@@ -9,6 +9,7 @@ pub mod content;
 pub mod disk;
 pub mod duration;
 pub mod error;
+pub mod events;
 pub mod install;
 pub mod lock;
 pub mod medium;

@@ -1,0 +1,174 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::fs;
+
+struct Place {
+    directory: tempfile::TempDir,
+    events: Events,
+}
+
+fn place() -> Place {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("kmsg"), "").unwrap();
+    let log = directory.path().join("log");
+    fs::create_dir(&log).unwrap();
+    let events = Events::at(&log, &directory.path().join("kmsg"), Some(42));
+    Place { directory, events }
+}
+
+impl Place {
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join("log").join(name)
+    }
+
+    fn kernel_log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("kmsg")).unwrap()
+    }
+
+    fn texts(&self) -> Vec<String> {
+        let all = self.events.read().unwrap();
+        all.map(|event| event.unwrap().text).collect()
+    }
+}
+
+#[test]
+fn what_happened_is_read_back_with_time_boot_and_uptime() {
+    let place = place();
+    place
+        .events
+        .record("confirmed", "slot b is good", json!({"slot": "b"}));
+    let all: Vec<Event> = place.events.read().unwrap().map(Result::unwrap).collect();
+    let [event] = all.as_slice() else {
+        panic!("{all:?}")
+    };
+    assert_eq!(
+        (event.event.as_str(), event.text.as_str()),
+        ("confirmed", "slot b is good")
+    );
+    assert_eq!(event.boot, Some(42));
+    assert_eq!(event.details, json!({"slot": "b"}));
+    assert!(event.uptime.is_some());
+    assert!(
+        humantime::parse_rfc3339(&event.time).is_ok(),
+        "{}",
+        event.time
+    );
+}
+
+#[test]
+fn a_line_is_one_json_object_whatever_the_text() {
+    let place = place();
+    place
+        .events
+        .record("x", "two\nlines \"and\" ünicode", Value::Null);
+    let bytes = fs::read(place.file("events.log")).unwrap();
+    assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 1);
+    assert_eq!(place.texts(), ["two\nlines \"and\" ünicode"]);
+}
+
+#[test]
+fn no_log_is_an_empty_one() {
+    assert!(place().texts().is_empty());
+}
+
+#[test]
+fn a_torn_last_line_is_skipped_and_does_not_spoil_the_next() {
+    let place = place();
+    place.events.record("x", "first", Value::Null);
+    let whole = fs::read(place.file("events.log")).unwrap();
+    for cut in 1..whole.len() {
+        let torn = [whole.as_slice(), &whole[..cut]].concat();
+        fs::write(place.file("events.log"), torn).unwrap();
+        place.events.record("x", "after", Value::Null);
+        let texts = place.texts();
+        assert_eq!(texts.first().map(String::as_str), Some("first"));
+        assert_eq!(texts.last().map(String::as_str), Some("after"));
+    }
+}
+
+#[test]
+fn two_files_of_one_mib_are_kept_and_no_more() {
+    let place = place();
+    let long = "x".repeat(TEXT_MAX);
+    for number in 0..800 {
+        place
+            .events
+            .record("x", &format!("{number} {long}"), Value::Null);
+    }
+    for name in ["events.log", "events.log.1"] {
+        let length = fs::metadata(place.file(name)).unwrap().len();
+        assert!(length <= file::LENGTH_MAX, "{name}: {length}");
+    }
+    assert_eq!(
+        fs::read_dir(place.directory.path().join("log"))
+            .unwrap()
+            .count(),
+        2
+    );
+    let numbers: Vec<u32> = place
+        .texts()
+        .iter()
+        .map(|text| text.split(' ').next().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(numbers.last(), Some(&799));
+    assert!(numbers.windows(2).all(|two| two[0] + 1 == two[1]));
+}
+
+#[test]
+fn a_stopped_program_that_holds_the_file_delays_nobody() {
+    let place = place();
+    place.events.record("x", "first", Value::Null);
+    let held = fs::File::open(place.file("events.log")).unwrap();
+    held.lock().unwrap();
+    fs::OpenOptions::new()
+        .append(true)
+        .open(place.file("events.log"))
+        .unwrap()
+        .write_all(&vec![b'\n'; 1 << 20])
+        .unwrap();
+    place.events.record("x", "second", Value::Null);
+    assert_eq!(place.texts(), ["first", "second"]);
+}
+
+#[test]
+fn without_a_directory_the_line_goes_to_the_kernel() {
+    let place = place();
+    fs::remove_dir(place.directory.path().join("log")).unwrap();
+    place.events.record("given-up", "no\nanswer", Value::Null);
+    assert_eq!(place.kernel_log(), "<5>slotctl: given-up: no answer\n");
+}
+
+#[test]
+fn on_a_full_disk_the_line_goes_to_the_kernel_in_a_length_it_takes() {
+    let place = place();
+    std::os::unix::fs::symlink("/dev/full", place.file("events.log")).unwrap();
+    place.events.record("x", &"long ".repeat(500), Value::Null);
+    let said = place.kernel_log();
+    assert!(said.starts_with("<5>slotctl: x: long long"), "{said}");
+    assert!(said.len() < 1000);
+}
+
+#[test]
+fn without_any_log_the_program_runs_on() {
+    let nowhere = Path::new("/nonexistent");
+    Events::at(nowhere, nowhere, None).record("x", "y", Value::Null);
+}
+
+#[test]
+fn a_clock_that_is_far_off_is_written_all_the_same() {
+    let far = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1 << 40);
+    assert_eq!(rfc3339(far), "9999-12-31T23:59:59Z");
+    assert_eq!(rfc3339(SystemTime::UNIX_EPOCH), "1970-01-01T00:00:00Z");
+}
+
+proptest! {
+    #[test]
+    fn no_damage_to_the_file_makes_reading_panic(bytes: Vec<u8>) {
+        let place = place();
+        fs::write(place.file("events.log"), bytes).unwrap();
+        place.events.record("x", "last", Value::Null);
+        let texts = place.texts();
+        prop_assert_eq!(texts.last().map(String::as_str), Some("last"));
+    }
+}
