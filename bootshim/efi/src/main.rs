@@ -1,2 +1,88 @@
-//! x
-fn main(){}
+//! The UEFI program: reads the boot record of the disk it was loaded from,
+//! chooses a slot, and starts it, and only what a trusted key signed.
+//!
+//! What is decided is in the library `bootshim`; here are the hands that do it:
+//! firmware calls and nothing else.
+
+#![cfg_attr(target_os = "uefi", no_std, no_main)]
+// On a host the program is compiled only so that it can be checked there.
+#![cfg_attr(not(target_os = "uefi"), allow(dead_code))]
+
+extern crate alloc;
+
+mod console;
+mod disk;
+mod firmware;
+mod flush;
+mod hands;
+mod i6300esb;
+mod initrd;
+mod kernel;
+mod menu;
+#[cfg(target_os = "uefi")]
+mod panic;
+mod trust;
+
+use crate::console::{Console, say};
+use crate::disk::Disk;
+use crate::hands::Machine;
+use bootshim::boot::Boot;
+use bootshim::gpt::{self, Source};
+use bootshim::layout::Layout;
+use bootshim::medium::Part;
+use uefi::Status;
+
+#[cfg(not(target_os = "uefi"))]
+fn main() {}
+
+#[uefi::entry]
+fn program() -> Status {
+    let console = Console::open();
+    say!(console, "bootshim {}", env!("CARGO_PKG_VERSION"));
+    if let Err(status) = firmware::pet_watchdog() {
+        say!(console, "the firmware has no watchdog: {status:?}");
+    }
+    let disk = match Disk::of_this_program() {
+        Ok(disk) => disk,
+        Err(words) => {
+            say!(console, "no disk to start from: {words}");
+            menu::restart_after_a_minute(&console)
+        }
+    };
+    say!(console, "disk: {disk}");
+    match find_slots(&disk, &console) {
+        Some(layout) => start_a_slot(&disk, &layout, &console),
+        None => menu::restart_after_a_minute(&console),
+    }
+}
+
+fn find_slots(disk: &Disk, console: &Console) -> Option<Layout> {
+    let table = gpt::read(disk, disk.sector())
+        .inspect_err(|error| say!(console, "partition table refused: {error}"))
+        .ok()?;
+    if let Source::Backup(why) = table.source {
+        say!(
+            console,
+            "partition table at the start of the disk not used: {why}; the backup at its end serves"
+        );
+    }
+    Layout::find(&table)
+        .inspect_err(|error| say!(console, "not the disk of a controller: {error}"))
+        .ok()
+}
+
+/// Comes back from no slot: either one runs, or the menu and a restart follow.
+fn start_a_slot(disk: &Disk, layout: &Layout, console: &Console) -> ! {
+    let record = Part::new(disk, layout.record.extent);
+    let machine = Machine::new(disk, layout, trust::keys(console), console);
+    let mut boot = Boot::new(record, layout.record.id, layout.slots.len(), machine);
+    boot.run();
+    loop {
+        match menu::ask(&mut boot, layout, console) {
+            Some(slot) => {
+                boot.by_hand(slot);
+            }
+            None => firmware::restart(),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What the program says: one plain line for each decision, to whoever listens.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use bootshim::handover::{LOG_VARIABLE, VARIABLE_VENDOR};
+use core::cell::RefCell;
+use core::fmt::{self, Write};
+use uefi::boot::{self, OpenProtocolAttributes, OpenProtocolParams};
+use uefi::proto::ProtocolPointer;
+use uefi::proto::console::serial::Serial;
+use uefi::proto::device_path::{DevicePath, DeviceSubType, DeviceType};
+use uefi::runtime::{self, VariableAttributes, VariableVendor};
+use uefi::{CString16, Guid, Handle, Status, cstr16, system, table};
+
+/// The most that the variable for Linux holds; firmware refuses large ones.
+const HANDED_OVER_MAX: usize = 4096;
+
+/// Where lines go: the console of the firmware, serial ports that are not part
+/// of it, and later the system that is started.
+pub struct Console {
+    serial: Vec<Handle>,
+    said: RefCell<String>,
+}
+
+/// Says one line.
+macro_rules! say {
+    ($console:expr, $($words:tt)*) => {
+        $console.say(format_args!($($words)*))
+    };
+}
+pub(crate) use say;
+
+impl Console {
+    /// Finds out who listens.
+    pub fn open() -> Console {
+        let serial = if is_console_serial() {
+            Vec::new()
+        } else {
+            boot::find_handles::<Serial>().unwrap_or_default()
+        };
+        Console {
+            serial,
+            said: RefCell::default(),
+        }
+    }
+
+    /// Says one line, and keeps it.
+    pub fn say(&self, words: fmt::Arguments<'_>) {
+        let mut line = String::new();
+        // Writing into a string does not fail.
+        let _ = line.write_fmt(words);
+        let mut line = plain(&line);
+        line.push_str("\r\n");
+        write_console(&line);
+        for handle in &self.serial {
+            if let Ok(mut port) = open_shared::<Serial>(*handle) {
+                // Nobody is left to tell that a line was lost.
+                let _ = port.write(line.as_bytes());
+            }
+        }
+        let mut said = self.said.borrow_mut();
+        said.push_str(line.trim_end());
+        said.push('\n');
+    }
+
+    /// Leaves what was said for the system that is started, in a volatile
+    /// variable.
+    pub fn hand_over(&self) {
+        let said = self.said.borrow();
+        let text = newest_lines(&said, HANDED_OVER_MAX);
+        let Ok(name) = CString16::try_from(LOG_VARIABLE) else {
+            return;
+        };
+        let vendor = VariableVendor(Guid::from_bytes(VARIABLE_VENDOR.0));
+        let attributes =
+            VariableAttributes::BOOTSERVICE_ACCESS | VariableAttributes::RUNTIME_ACCESS;
+        let left = runtime::set_variable(&name, &vendor, attributes, text.as_bytes());
+        drop(said);
+        if let Err(error) = left {
+            say!(self, "this log is not handed over: {:?}", error.status());
+        }
+    }
+}
+
+/// Writes to the firmware's console, where there is one.
+pub fn write_console(text: &str) {
+    let there = table::system_table_raw()
+        // SAFETY: the firmware's table stays where it is while the program runs.
+        .is_some_and(|table| unsafe { !table.as_ref().stdout.is_null() });
+    if there {
+        // A console that fails leaves the other listeners.
+        let _ = system::with_stdout(|console| console.write_str(text));
+    }
+}
+
+/// Opens a protocol beside the drivers that use it; an exclusive open would
+/// take it from them.
+pub fn open_shared<P: ProtocolPointer + ?Sized>(
+    handle: Handle,
+) -> Result<boot::ScopedProtocol<P>, Status> {
+    let params = OpenProtocolParams {
+        handle,
+        agent: boot::image_handle(),
+        controller: None,
+    };
+    // SAFETY: one thread, and no device is removed by anything called from here.
+    unsafe { boot::open_protocol(params, OpenProtocolAttributes::GetProtocol) }
+        .map_err(|error| error.status())
+}
+
+/// Whether the firmware's own console goes out on a serial port: what is
+/// written there must not be written twice.
+fn is_console_serial() -> bool {
+    let uart = (DeviceType::MESSAGING, DeviceSubType::MESSAGING_UART);
+    runtime::get_variable_boxed(cstr16!("ConOut"), &VariableVendor::GLOBAL_VARIABLE)
+        .ok()
+        .is_some_and(|(raw, _)| {
+            <&DevicePath>::try_from(raw.as_ref())
+                .is_ok_and(|paths| paths.node_iter().any(|node| node.full_type() == uart))
+        })
+}
+
+/// Printable ASCII, which every console shows.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if matches!(c, ' '..='~') { c } else { '?' })
+        .collect()
+}
+
+/// As many whole lines from the end of `text` as fit into `max` bytes.
+fn newest_lines(text: &str, max: usize) -> &str {
+    let Some(surplus) = text.len().checked_sub(max).filter(|surplus| *surplus > 0) else {
+        return text;
+    };
+    let from = text.ceil_char_boundary(surplus);
+    let rest = text.get(from..).unwrap_or_default();
+    rest.split_once('\n').map_or("", |(_, lines)| lines)
+}

@@ -1,0 +1,147 @@
+//! The hands of the decision: this machine.
+
+use crate::console::{Console, say};
+use crate::disk::Disk;
+use crate::firmware;
+use crate::i6300esb::{self, I6300esb};
+use crate::initrd::Initrd;
+use crate::kernel::Kernel;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use bootshim::boot::{Defect, Event, Facts, Hands, Permit};
+use bootshim::handover::Handover;
+use bootshim::layout::Layout;
+use bootshim::medium::Part;
+use bootshim::record::{MAX_SLOTS, Reason, Record, SlotId};
+use bootshim::slot::{self, BootImage};
+use core::convert::Infallible;
+use images::key::PublicKey;
+
+/// What a start needs of the machine.
+pub struct Machine<'a> {
+    disk: &'a Disk,
+    layout: &'a Layout,
+    keys: Vec<PublicKey>,
+    console: &'a Console,
+    /// Armed for an image that did not start in the end.
+    watchdog: Option<I6300esb>,
+    passed_over: [Option<String>; MAX_SLOTS],
+}
+
+impl<'a> Machine<'a> {
+    /// The machine with this disk, on which these keys are trusted.
+    pub fn new(
+        disk: &'a Disk,
+        layout: &'a Layout,
+        keys: Vec<PublicKey>,
+        console: &'a Console,
+    ) -> Self {
+        Machine {
+            disk,
+            layout,
+            keys,
+            console,
+            watchdog: None,
+            passed_over: Default::default(),
+        }
+    }
+
+    /// Why a slot was passed over, where it was.
+    pub fn passed_over(&self, slot: SlotId) -> Option<&str> {
+        self.passed_over.get(slot.index())?.as_deref()
+    }
+
+    /// Keeps every watchdog quiet while the program itself is waiting.
+    pub fn pet(&mut self) {
+        // A watchdog that cannot be petted resets the machine, as it should.
+        let _ = firmware::pet_watchdog();
+        if let Some(watchdog) = &mut self.watchdog {
+            let _ = watchdog.pet();
+        }
+    }
+
+    /// Arms the hardware's watchdog for an image that pets it.
+    fn arm(&mut self, seconds: u32) {
+        let armed_before = self.watchdog.is_some();
+        let seconds = match seconds {
+            // Locked since an earlier image, which did not start.
+            0 if armed_before => i6300esb::LONGEST,
+            0 => return,
+            seconds => seconds,
+        };
+        if !armed_before {
+            self.watchdog = I6300esb::find();
+        }
+        match self.watchdog.as_mut().map(|chip| chip.arm(seconds)) {
+            None => say!(
+                self.console,
+                "no i6300esb here: nothing watches the kernel until it has a watchdog of its own"
+            ),
+            Some(Ok(seconds)) => say!(
+                self.console,
+                "watchdog i6300esb armed and locked, {seconds} s"
+            ),
+            Some(Err(error)) => say!(
+                self.console,
+                "watchdog i6300esb not armed: {:?}",
+                error.status()
+            ),
+        }
+    }
+}
+
+impl Hands for Machine<'_> {
+    type Image = BootImage;
+    type Running = Infallible;
+
+    fn load(&mut self, slot: SlotId) -> Result<(Facts, BootImage), Defect> {
+        let partition = self
+            .layout
+            .slot(slot)
+            .ok_or_else(|| Defect::Bad(Reason::Damaged, "no such partition".to_string()))?;
+        let image = slot::load(&Part::new(self.disk, partition.extent), &self.keys)?;
+        Ok((image.facts(), image))
+    }
+
+    fn start(
+        &mut self,
+        permit: Permit,
+        record: &Record,
+        facts: &Facts,
+        image: BootImage,
+    ) -> Result<Infallible, String> {
+        let partition = self.layout.slot(permit.slot()).ok_or("no such partition")?;
+        let handover = Handover {
+            slot: permit.slot(),
+            disk: self.layout.record.id,
+            boot: record.sequence,
+            manifest: facts.manifest,
+        };
+        let manifest = &image.installed.manifest;
+        let command_line = handover.command_line(&manifest.cmdline, partition.id);
+        let kernel = Kernel::load(&image.kernel, &command_line)?;
+        let initrd = image.initrd.map(Initrd::offer).transpose();
+        let _initrd = initrd.map_err(|status| {
+            kernel.unload();
+            alloc::format!("the initrd could not be offered: {status:?}")
+        })?;
+        self.arm(manifest.watchdog_seconds);
+        self.console.hand_over();
+        // The kernel gets the whole period until it takes over.
+        let _ = firmware::pet_watchdog();
+        Err(kernel.start())
+    }
+
+    fn tell(&mut self, event: &Event) {
+        say!(self.console, "{event}");
+        if let Event::PassedOver(slot, why) = event
+            && let Some(kept) = self.passed_over.get_mut(slot.index())
+        {
+            *kept = Some(why.to_string());
+        }
+    }
+
+    fn turn(&self) -> u64 {
+        firmware::turn()
+    }
+}

@@ -1,0 +1,111 @@
+//! The watchdog of Intel's 6300ESB: armed before the kernel starts, so that one
+//! which hangs before its own driver loads is reset all the same.
+//!
+//! Registers as in Intel's datasheet 300641 and in Linux' `i6300esb.c`. A
+//! counter of 20 bits, ticking at about 1 kHz, runs down twice: a first time to
+//! a warning that is switched off here, a second time to the reset.
+
+use crate::console::open_shared;
+use uefi::boot::{self, ScopedProtocol};
+use uefi::proto::pci::PciIoAddress;
+use uefi::proto::pci::root_bridge::PciRootBridgeIo;
+
+/// Device and vendor.
+const ID: u32 = 0x25ab_8086;
+
+const COMMAND: u8 = 0x04;
+const COMMAND_MEMORY: u16 = 1 << 1;
+const BASE: u8 = 0x10;
+
+/// 16 bits; other widths are ignored by the chip.
+const CONFIG: u8 = 0x60;
+/// Reset on, 1 kHz, no interrupt at the first stage.
+const CONFIG_RESET_ONLY: u16 = 0x0003;
+/// 8 bits; other widths are ignored by the chip.
+const LOCK: u8 = 0x68;
+const LOCK_ENABLED_LOCKED: u8 = 0x03;
+
+const TIMER_1: u64 = 0x00;
+const TIMER_2: u64 = 0x04;
+const RELOAD: u64 = 0x0c;
+const RELOAD_NOW: u16 = 0x0100;
+/// Both have to be written before each write of a register.
+const UNLOCK: [u16; 2] = [0x80, 0x86];
+
+/// The longest period, in seconds.
+pub const LONGEST: u32 = 2046;
+
+/// The chip.
+pub struct I6300esb {
+    bridge: ScopedProtocol<PciRootBridgeIo>,
+    at: PciIoAddress,
+    registers: u64,
+}
+
+impl I6300esb {
+    /// Looks for the chip where chipsets have it: on bus 0.
+    pub fn find() -> Option<I6300esb> {
+        let handles = boot::find_handles::<PciRootBridgeIo>().ok()?;
+        handles.into_iter().find_map(|handle| {
+            let mut bridge = open_shared::<PciRootBridgeIo>(handle).ok()?;
+            let at = places().find(|at| bridge.pci().read_one::<u32>(*at) == Ok(ID))?;
+            let registers = base(&mut bridge, at)?;
+            Some(I6300esb {
+                bridge,
+                at,
+                registers,
+            })
+        })
+    }
+
+    /// Arms it so that only a reset disarms it. It fires when it was not petted
+    /// for `seconds`, or for [`LONGEST`] where that is less; says for how long.
+    pub fn arm(&mut self, seconds: u32) -> uefi::Result<u32> {
+        let seconds = seconds.clamp(1, LONGEST);
+        // Each of the two stages lasts half of it: 2^9 ticks for each second.
+        let ticks = seconds << 9;
+        self.bridge
+            .pci()
+            .write_one(self.at.with_register(CONFIG), CONFIG_RESET_ONLY)?;
+        for timer in [TIMER_1, TIMER_2] {
+            self.unlock()?;
+            self.bridge
+                .memory()
+                .write_one(self.registers.saturating_add(timer), ticks)?;
+        }
+        self.pet()?;
+        self.bridge
+            .pci()
+            .write_one(self.at.with_register(LOCK), LOCK_ENABLED_LOCKED)?;
+        Ok(seconds)
+    }
+
+    /// Starts the period anew. The mark of an earlier reset stays for Linux.
+    pub fn pet(&mut self) -> uefi::Result {
+        self.unlock()?;
+        self.reload(RELOAD_NOW)
+    }
+
+    fn unlock(&mut self) -> uefi::Result {
+        UNLOCK.into_iter().try_for_each(|word| self.reload(word))
+    }
+
+    fn reload(&mut self, word: u16) -> uefi::Result {
+        let register = self.registers.saturating_add(RELOAD);
+        self.bridge.memory().write_one(register, word)
+    }
+}
+
+fn places() -> impl Iterator<Item = PciIoAddress> {
+    (0..32).flat_map(|device| (0..8).map(move |function| PciIoAddress::new(0, device, function)))
+}
+
+/// Where its registers lie, made visible there.
+fn base(bridge: &mut PciRootBridgeIo, at: PciIoAddress) -> Option<u64> {
+    let config = bridge.pci();
+    let registers = config.read_one::<u32>(at.with_register(BASE)).ok()? & !0xf;
+    let command = at.with_register(COMMAND);
+    let enabled = config.read_one::<u16>(command).ok()? | COMMAND_MEMORY;
+    config.write_one(command, enabled).ok()?;
+    (registers != 0).then_some(u64::from(registers))
+}
