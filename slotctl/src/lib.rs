@@ -6,12 +6,19 @@
 
 pub mod config;
 pub mod content;
+pub mod create;
+pub mod date;
 pub mod disk;
 pub mod duration;
 pub mod error;
+pub mod esp;
 pub mod events;
 pub mod install;
 pub mod lock;
 pub mod medium;
+pub mod new_file;
+pub mod program;
 pub mod progress;
+pub mod size;
 pub mod source;
+pub mod stream;

@@ -1,0 +1,148 @@
+//! `disk create`: a complete, bootable disk as a file, without root, loop
+//! devices or mounts.
+
+mod geometry;
+mod identity;
+mod table;
+
+use crate::date::Date;
+use crate::error::{Error, Exit, Result};
+use crate::esp::{self, Contents};
+use crate::medium::{FileMedium, Mode};
+use crate::new_file::{NewFile, refuse_existing};
+use crate::program::Program;
+use bootshim::copies::{Note, Store};
+use bootshim::gpt;
+use bootshim::guid::Guid;
+use bootshim::layout::Layout;
+use bootshim::medium::{Medium, Part};
+use bootshim::record::Record;
+use geometry::Planned;
+pub use geometry::Sizes;
+use identity::Identity;
+use images::manifest::NAME_MAX;
+use std::path::Path;
+use uuid::Uuid;
+
+/// What a disk is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How large it and its parts are.
+    pub sizes: Sizes,
+    /// The program on its ESP, with the keys that it trusts.
+    pub program: Program,
+    /// For which machines it is.
+    pub compatible: Option<String>,
+    /// What all its GUIDs derive from; where there is none, they are random.
+    pub seed: Option<Guid>,
+    /// The time that its files bear.
+    pub date: Date,
+}
+
+/// A disk that is whole but does not yet have its name, so that a first image
+/// can be installed on it. Dropped without getting it, it is removed.
+#[derive(Debug)]
+pub struct Draft {
+    file: NewFile,
+    layout: Layout,
+}
+
+impl Draft {
+    /// Where it lies until it gets its name.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Its partitions, as every reader will see them.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Makes it durable and gives it its name.
+    ///
+    /// # Errors
+    /// [`Exit::Refused`] when somebody else has taken the name meanwhile; the
+    /// operating system's.
+    pub fn publish(self) -> Result<()> {
+        self.file.publish()
+    }
+}
+
+/// Creates the disk that is to become the file `path`: sparse, with partition
+/// table, ESP and boot record, and nothing in its slots.
+///
+/// # Errors
+/// [`Exit::Refused`] when the file exists or the parts do not fit,
+/// [`Exit::Usage`] for sizes that no disk can have; the operating system's.
+pub fn create(path: &Path, options: &Options) -> Result<Draft> {
+    refuse_existing(path)?;
+    check_compatible(options.compatible.as_deref())?;
+    let plan = geometry::plan(&options.sizes)?;
+    let mut file = NewFile::beside(path)?;
+    file.file().set_len(options.sizes.disk).map_err(|error| {
+        Error::io(
+            format_args!(
+                "making {} {} bytes long",
+                path.display(),
+                options.sizes.disk
+            ),
+            &error,
+        )
+    })?;
+    let disk = FileMedium::open(file.path(), Mode::Write)?;
+    let layout = fill(&disk, &plan, options)?;
+    Ok(Draft { file, layout })
+}
+
+/// Writes everything that a disk has before its first image.
+fn fill<M: Medium>(disk: &M, plan: &[Planned], options: &Options) -> Result<Layout> {
+    let seed = options
+        .seed
+        .unwrap_or_else(|| Guid::from_written(Uuid::new_v4().into_bytes()));
+    let identity = Identity::new(seed);
+    let sector = options.sizes.sector;
+    table::write(disk, sector, plan, &identity)?;
+    // From here on through the reader that everybody else uses.
+    let table = gpt::read(disk, u32::from(sector)).map_err(|error| internal(&error))?;
+    let layout = Layout::find(&table).map_err(|error| internal(&error))?;
+    if let Some(partition) = &layout.esp {
+        let contents = Contents {
+            program: &options.program,
+            compatible: options.compatible.as_deref(),
+            volume_id: identity.volume_id(),
+            date: options.date,
+        };
+        esp::write(Part::new(disk, partition.extent), sector, &contents)?;
+    }
+    let record = Record::new(layout.record.id, layout.slots.len());
+    Store::open(Part::new(disk, layout.record.extent), layout.record.id)
+        .commit_everywhere(record, Note::default())?;
+    Ok(layout)
+}
+
+/// The rule of the manifest, with which it will be compared.
+fn check_compatible(compatible: Option<&str>) -> Result<()> {
+    match compatible {
+        Some(name)
+            if name.is_empty() || name.len() > NAME_MAX || name.contains(char::is_control) =>
+        {
+            let found = format!("compatible is {name:?}");
+            Err(Error::new(Exit::Usage, "bad-compatible", found)
+                .expected("expected 1 to 128 bytes without control characters"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn internal(error: &dyn std::fmt::Display) -> Error {
+    Error::new(
+        Exit::Unexpected,
+        "internal",
+        format!("the new disk cannot be read: {error}"),
+    )
+}
+
+#[cfg(test)]
+mod tests;

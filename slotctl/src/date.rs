@@ -1,0 +1,53 @@
+//! The time that is written into what is made, so that the same input can give
+//! the same bytes.
+
+use crate::error::{Error, Exit, Result};
+use std::env;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A time in seconds since 1970, UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Date(pub u32);
+
+impl Date {
+    /// `SOURCE_DATE_EPOCH` where it is set
+    /// (<https://reproducible-builds.org/specs/source-date-epoch/>), else now.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] when the variable is not a number of seconds.
+    pub fn from_environment() -> Result<Date> {
+        match env::var_os("SOURCE_DATE_EPOCH") {
+            Some(value) => Date::parse(&value.to_string_lossy()),
+            None => Ok(Date::of(SystemTime::now())),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Date> {
+        text.parse().map(Date).map_err(|_| {
+            let found = format!("SOURCE_DATE_EPOCH is {text:?}");
+            Error::new(Exit::Usage, "bad-date", found)
+                .expected("expected seconds since 1970, at most 4294967295")
+        })
+    }
+
+    fn of(time: SystemTime) -> Date {
+        let seconds = time
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        Date(u32::try_from(seconds).unwrap_or(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_of_a_build_is_a_number_of_seconds_or_refused() {
+        assert_eq!(Date::parse("1700000000"), Ok(Date(1_700_000_000)));
+        for text in ["", "now", "-1", "1.5", "4294967296"] {
+            assert_eq!(Date::parse(text).unwrap_err().exit, Exit::Usage, "{text}");
+        }
+    }
+}

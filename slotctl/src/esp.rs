@@ -1,0 +1,194 @@
+//! The EFI system partition: where firmware finds bootshim. It is written and
+//! read raw, without a mount.
+
+mod clock;
+mod dots;
+
+use crate::date::Date;
+use crate::error::{Error, Exit, Result};
+use crate::program::{Machine, PROGRAM_MAX, Program};
+use crate::stream::Stream;
+use bootshim::layout::Layout;
+use bootshim::medium::{Medium, Part};
+use clock::Clock;
+use fatfs::{Dir, FatType, FileSystem, FormatVolumeOptions, FsOptions, ReadWriteSeek};
+use serde::{Deserialize, Serialize};
+use std::io::{self, ErrorKind, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+const LABEL: [u8; 11] = *b"SLOTCTL    ";
+const PROGRAM_DIRECTORY: &str = "EFI/BOOT";
+const DISK_FILE: &str = "EFI/slotctl/disk.toml";
+/// No `disk.toml` is as long; it bounds what is read.
+const DISK_FILE_MAX: u64 = 64 << 10;
+/// Bytes that are read at most, tables and directories included.
+const READ_MAX: u64 = 64 << 20;
+
+/// What is known of a disk before anything is installed on it.
+#[derive(Debug, Serialize, Deserialize)]
+struct DiskFile {
+    compatible: Option<String>,
+}
+
+/// What a new ESP is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Contents<'a> {
+    /// What firmware starts.
+    pub program: &'a Program,
+    /// For which machines the disk is.
+    pub compatible: Option<&'a str>,
+    /// Number of the volume.
+    pub volume_id: u32,
+    /// The time that every file bears.
+    pub date: Date,
+}
+
+/// Makes the filesystem of an ESP whose bytes are zero, with sectors of
+/// `sector` bytes, and everything in it.
+///
+/// # Errors
+/// [`Exit::Refused`] when it is too small for its content; the medium's.
+pub fn write<M: Medium>(esp: M, sector: u16, contents: &Contents<'_>) -> Result<()> {
+    let length = esp.len();
+    let mut stream = Stream::new(esp);
+    let mut fill = || {
+        format(&mut stream, sector, length, contents.volume_id)?;
+        let options = FsOptions::new().time_provider(Clock::at(contents.date));
+        let filesystem = FileSystem::new(&mut stream, options)?;
+        add_files(&filesystem.root_dir(), contents)?;
+        // Counts the free clusters, so that the summary of FAT32 is right.
+        filesystem.stats()?;
+        let kind = filesystem.fat_type();
+        filesystem.unmount()?;
+        stream.changed().for_each(|block| dots::tidy(block, kind));
+        stream.store()
+    };
+    fill().map_err(|error| match error.kind() {
+        ErrorKind::WriteZero | ErrorKind::Other if error.raw_os_error().is_none() => {
+            let found = format!(
+                "the ESP of {} KiB is too small for its content ({error})",
+                length / 1024
+            );
+            Error::new(Exit::Refused, "esp-too-small", found).advice("give it more with --esp-size")
+        }
+        _ => Error::io("writing the ESP", &error),
+    })
+}
+
+/// Reads the bootshim program of a disk.
+///
+/// # Errors
+/// [`Exit::NotAuthentic`] when there is no ESP, no filesystem, no program, or
+/// it is no bootshim; the medium's.
+pub fn read_program<M: Medium>(disk: M, layout: &Layout) -> Result<Program> {
+    let names = Machine::ALL.map(|machine| format!("{PROGRAM_DIRECTORY}/{}", machine.file_name()));
+    for name in &names {
+        if let Some(bytes) = read_file(&disk, layout, name, PROGRAM_MAX)? {
+            return Program::parse(bytes).map_err(|mut error| {
+                error.found = format!("{name} on the ESP: {}", error.found);
+                error
+            });
+        }
+    }
+    Err(Error::new(
+        Exit::NotAuthentic,
+        "no-bootshim",
+        format!("the ESP has neither {}", names.join(" nor ")),
+    ))
+}
+
+/// Reads for which machines a disk was created.
+///
+/// # Errors
+/// As [`read_program`]; [`Exit::NotAuthentic`] also when `disk.toml` is damaged.
+pub fn read_compatible<M: Medium>(disk: M, layout: &Layout) -> Result<Option<String>> {
+    let Some(bytes) = read_file(disk, layout, DISK_FILE, DISK_FILE_MAX)? else {
+        return Ok(None);
+    };
+    let damaged = |why: String| {
+        Error::new(
+            Exit::NotAuthentic,
+            "damaged-esp",
+            format!("{DISK_FILE} on the ESP: {why}"),
+        )
+    };
+    let text = String::from_utf8(bytes).map_err(|error| damaged(error.to_string()))?;
+    let file: DiskFile = toml::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    Ok(file.compatible)
+}
+
+fn format<S: ReadWriteSeek>(
+    mut stream: S,
+    sector: u16,
+    length: u64,
+    volume_id: u32,
+) -> io::Result<()> {
+    let mut options = FormatVolumeOptions::new()
+        .bytes_per_sector(sector)
+        .volume_id(volume_id)
+        .volume_label(LABEL);
+    if let Some(cluster) = cluster_away_from_fat12(sector, length) {
+        options = options.fat_type(FatType::Fat12).bytes_per_cluster(cluster);
+    }
+    fatfs::format_volume(&mut stream, options)
+}
+
+/// Readers tell FAT12 from FAT16 by whether there are 4085 clusters, and some
+/// count a few wrong: near that number, twice the cluster leaves no doubt.
+fn cluster_away_from_fat12(sector: u16, length: u64) -> Option<u32> {
+    let clusters = length / u64::from(sector.max(4096));
+    (sector == 4096 && (2048..4200).contains(&clusters)).then_some(8192)
+}
+
+fn add_files<S: ReadWriteSeek>(root: &Dir<'_, S>, contents: &Contents<'_>) -> io::Result<()> {
+    root.create_dir("EFI")?;
+    let boot = root.create_dir(PROGRAM_DIRECTORY)?;
+    let program = contents.program;
+    boot.create_file(program.machine().file_name())?
+        .write_all(program.bytes())?;
+    root.create_dir("EFI/slotctl")?;
+    let file = DiskFile {
+        compatible: contents.compatible.map(str::to_owned),
+    };
+    let text = toml::to_string(&file).map_err(io::Error::other)?;
+    root.create_file(DISK_FILE)?.write_all(text.as_bytes())
+}
+
+/// The content of a file on the ESP; `None` where there is none.
+fn read_file<M: Medium>(disk: M, layout: &Layout, path: &str, max: u64) -> Result<Option<Vec<u8>>> {
+    let esp = layout.esp.as_ref().ok_or_else(|| {
+        Error::new(
+            Exit::NotAuthentic,
+            "no-esp",
+            "the disk has no EFI system partition",
+        )
+    })?;
+    let read = || {
+        let mut stream = Stream::bounded(Part::new(disk, esp.extent), READ_MAX);
+        let filesystem = FileSystem::new(&mut stream, FsOptions::new())?;
+        let mut bytes = Vec::new();
+        filesystem
+            .root_dir()
+            .open_file(path)?
+            .take(max)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    // The crate trusts the numbers it finds; on a damaged filesystem its
+    // arithmetic may overflow.
+    let answer: io::Result<Vec<u8>> =
+        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(ErrorKind::InvalidData.into()));
+    match answer {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.raw_os_error().is_some() => Err(Error::io("reading the ESP", &error)),
+        Err(error) => Err(Error::new(
+            Exit::NotAuthentic,
+            "damaged-esp",
+            format!("the filesystem of the ESP is damaged: {error}"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;
