@@ -137,16 +137,12 @@ impl Disk {
         self.partition(partition, mode)
     }
 
-    /// The EFI system partition, for reading.
+    /// All of it, for reading.
     ///
     /// # Errors
-    /// When there is none.
-    pub fn esp(&self) -> Result<Slice> {
-        let esp = self.layout.esp.as_ref().ok_or_else(|| {
-            let found = format!("{} has no EFI system partition", self.path.display());
-            Error::new(Exit::NotAuthentic, "no-esp", found)
-        })?;
-        self.partition(esp, Mode::Read)
+    /// The operating system's.
+    pub fn whole(&self) -> Result<FileMedium> {
+        FileMedium::open(&self.path, Mode::Read)
     }
 
     fn partition(&self, partition: &Partition, mode: Mode) -> Result<Slice> {

@@ -1,0 +1,88 @@
+//! The thin command line: each command reads its words, calls the library, and
+//! says what happened.
+
+pub mod args;
+mod bar;
+mod bootshim;
+mod disk;
+mod image;
+mod install;
+mod key;
+mod log;
+mod output;
+mod slots;
+mod status;
+mod watch;
+
+use args::{Args, Command};
+use output::{Answer, Voice};
+use slotctl::disk::Disk;
+use slotctl::error::Result;
+use std::process::ExitCode;
+
+/// Runs a command and gives its exit status.
+pub fn run(args: &Args) -> ExitCode {
+    let voice = Voice {
+        command: name(&args.command),
+        json: args.json,
+        quiet: args.quiet,
+        verbose: args.verbose,
+    };
+    voice.finish(dispatch(args, voice))
+}
+
+fn dispatch(args: &Args, voice: Voice) -> Result<Answer> {
+    match &args.command {
+        Command::Key(command) => key::run(command),
+        Command::Image(command) => image::run(args, command, voice),
+        Command::Bootshim(command) => bootshim::run(command),
+        Command::Disk(args::Disk::Create(create)) => disk::create(create, voice),
+        Command::Disk(args::Disk::Show) => disk::show(&open(args, voice)?),
+        Command::Install(install) => install::run(args, install, voice),
+        Command::Status => status::status(&open(args, voice)?, voice),
+        Command::NextBoot { arm } => status::next_boot(&open(args, voice)?, *arm, voice),
+        Command::Activate(activate) => slots::activate(&open(args, voice)?, activate, voice),
+        Command::Rollback { reboot } => slots::rollback(&open(args, voice)?, *reboot),
+        Command::Confirm => slots::confirm(&open(args, voice)?),
+        Command::Reject { reason } => slots::reject(&open(args, voice)?, reason),
+        Command::Verify { slots } => slots::verify(&open(args, voice)?, slots, voice),
+        Command::Watch => watch::run(args, voice),
+        Command::Log => log::run(args),
+    }
+}
+
+/// The name of a command in its schema.
+fn name(command: &Command) -> &'static str {
+    use args::{Bootshim, Disk, Image, Key};
+    match command {
+        Command::Key(Key::Generate { .. }) => "key-generate",
+        Command::Key(Key::Show { .. }) => "key-show",
+        Command::Image(Image::Build(_)) => "image-build",
+        Command::Image(Image::Tbs { .. }) => "image-tbs",
+        Command::Image(Image::Sign(_)) => "image-sign",
+        Command::Image(Image::Show { .. }) => "image-show",
+        Command::Image(Image::Verify { .. }) => "image-verify",
+        Command::Bootshim(Bootshim::Trust { .. }) => "bootshim-trust",
+        Command::Disk(Disk::Create(_)) => "disk-create",
+        Command::Disk(Disk::Show) => "disk-show",
+        Command::Install(_) => "install",
+        Command::Status => "status",
+        Command::NextBoot { .. } => "next-boot",
+        Command::Activate(_) => "activate",
+        Command::Rollback { .. } => "rollback",
+        Command::Confirm => "confirm",
+        Command::Reject { .. } => "reject",
+        Command::Verify { .. } => "verify",
+        Command::Watch => "watch",
+        Command::Log => "log",
+    }
+}
+
+/// The disk that a command is about, with a word about what is wrong with it.
+fn open(args: &Args, voice: Voice) -> Result<Disk> {
+    let disk = Disk::open_or_booted(args.disk.as_deref())?;
+    if let Some(warning) = disk.warning() {
+        voice.warn(&warning);
+    }
+    Ok(disk)
+}

@@ -1,0 +1,320 @@
+//! The words of the command line: the contract.
+
+use bootshim::record::{MAX_TRIES, SlotId};
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use slotctl::size::Size;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Installs signed OS images into the slot that is not in use, and says what
+/// boots next.
+#[derive(Debug, Parser)]
+#[command(name = "slotctl", version, arg_required_else_help = true)]
+pub struct Args {
+    /// Block device or disk image file; by default the disk that this
+    /// controller booted from
+    #[arg(long, global = true, value_name = "D")]
+    pub disk: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Configuration file
+    #[arg(long, global = true, value_name = "FILE", default_value = slotctl::config::PATH)]
+    pub config: PathBuf,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make and look at keys
+    #[command(subcommand)]
+    Key(Key),
+    /// Build, sign and look at images
+    #[command(subcommand)]
+    Image(Image),
+    /// Prepare bootshim
+    #[command(subcommand)]
+    Bootshim(Bootshim),
+    /// Make and look at disks
+    #[command(subcommand)]
+    Disk(Disk),
+    /// Install an image into a slot that is not in use
+    Install(Install),
+    /// Slots, versions, states, what runs and what boots next
+    Status,
+    /// What bootshim would start, and why every other slot is passed over
+    NextBoot {
+        /// Also commit what bootshim would commit (for disk images)
+        #[arg(long)]
+        arm: bool,
+    },
+    /// Make a slot the trial
+    Activate(Activate),
+    /// Go back to the highest good slot other than the running one
+    Rollback {
+        /// Restart when done
+        #[arg(long)]
+        reboot: bool,
+    },
+    /// The running trial is good
+    Confirm,
+    /// The running trial is bad
+    Reject {
+        /// Why, in words
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Read slots back and check every byte against the signed manifest
+    Verify {
+        /// Which slots; by default all that hold an image
+        #[arg(value_name = "S")]
+        slots: Vec<Slot>,
+    },
+    /// Pet the watchdog and check production, as a service
+    Watch,
+    /// What happened here
+    Log,
+}
+
+/// Keys.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make NAME.key and NAME.pub
+    Generate {
+        /// Path without ending
+        #[arg(long, value_name = "NAME")]
+        out: PathBuf,
+    },
+    /// The id and kind of a key
+    Show {
+        /// A key in PEM
+        file: PathBuf,
+    },
+}
+
+/// Images.
+#[derive(Debug, Subcommand)]
+pub enum Image {
+    /// Build an image, and sign it with each key
+    Build(Build),
+    /// The exact bytes to be signed, on standard output
+    Tbs {
+        /// The image
+        file: PathBuf,
+    },
+    /// Sign an image here, or attach a signature made elsewhere
+    Sign(Sign),
+    /// Manifest, sizes and signatures, without needing a key
+    Show {
+        /// The image
+        file: PathBuf,
+    },
+    /// Check signature, index and every chunk
+    Verify {
+        /// The image
+        file: PathBuf,
+        /// Trusted public keys; by default those of the disk's bootshim
+        #[arg(long, value_name = "PUB", num_args = 1..)]
+        trust: Vec<PathBuf>,
+    },
+}
+
+/// What an image is built from.
+#[derive(Debug, ClapArgs)]
+pub struct Build {
+    /// Root filesystem
+    #[arg(long, value_name = "F")]
+    pub rootfs: PathBuf,
+    /// Kernel with an EFI stub
+    #[arg(long, value_name = "F")]
+    pub kernel: PathBuf,
+    /// Initial RAM filesystem
+    #[arg(long, value_name = "F")]
+    pub initrd: Option<PathBuf>,
+    /// Kernel command line; {slot} becomes the PARTUUID of the slot
+    #[arg(long, value_name = "S")]
+    pub cmdline: String,
+    /// For which controllers
+    #[arg(long, value_name = "S")]
+    pub compatible: String,
+    /// Version, in the order of dpkg
+    #[arg(long, value_name = "V")]
+    pub version: String,
+    /// Below the floor of a controller, an image is refused there
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub security_version: u64,
+    /// The image pets the hardware watchdog from its first act on
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub watchdog: Option<Duration>,
+    /// Sign with this key
+    #[arg(long, value_name = "F")]
+    pub key: Vec<PathBuf>,
+    /// The image
+    #[arg(long, value_name = "F.slotimg")]
+    pub out: PathBuf,
+}
+
+/// How an image is signed.
+#[derive(Debug, ClapArgs)]
+pub struct Sign {
+    /// The image
+    pub file: PathBuf,
+    /// Sign with this key
+    #[arg(long, value_name = "K", required_unless_present = "signature")]
+    pub key: Option<PathBuf>,
+    /// Attach this signature, 64 bytes
+    #[arg(long, value_name = "SIG", requires = "public", conflicts_with = "key")]
+    pub signature: Option<PathBuf>,
+    /// The public key that the signature is by
+    #[arg(long, value_name = "PUB", requires = "signature")]
+    pub public: Option<PathBuf>,
+}
+
+/// bootshim.
+#[derive(Debug, Subcommand)]
+pub enum Bootshim {
+    /// Put the trusted keys into bootshim, before it is signed for Secure Boot
+    Trust {
+        /// bootshim as it was built
+        input: PathBuf,
+        /// Trusted public keys
+        #[arg(long, value_name = "PUB", num_args = 1.., required = true)]
+        trust: Vec<PathBuf>,
+        /// bootshim with the keys
+        #[arg(long, value_name = "EFI")]
+        out: PathBuf,
+    },
+}
+
+/// Disks.
+#[derive(Debug, Subcommand)]
+pub enum Disk {
+    /// Make a complete, bootable disk image
+    Create(Box<Create>),
+    /// Partitions, slots and the copies of the boot record
+    Show,
+}
+
+/// What a disk is made of.
+#[derive(Debug, ClapArgs)]
+pub struct Create {
+    /// The disk image to make
+    pub file: PathBuf,
+    /// Its size
+    #[arg(long, value_name = "S")]
+    pub size: Size,
+    /// bootshim
+    #[arg(long, value_name = "EFI")]
+    pub bootshim: PathBuf,
+    /// Trusted public keys, put into bootshim
+    #[arg(long, value_name = "PUB", num_args = 1..)]
+    pub trust: Vec<PathBuf>,
+    /// For which images
+    #[arg(long, value_name = "S")]
+    pub compatible: Option<String>,
+    /// Bytes of a sector
+    #[arg(long, value_name = "512|4096", default_value = "512", value_parser = sector)]
+    pub sector_size: u32,
+    /// Number of slots
+    #[arg(long, value_name = "N", default_value_t = 3,
+          value_parser = clap::value_parser!(u8).range(2..=8))]
+    pub slots: u8,
+    /// Size of each slot; by default they share what is left
+    #[arg(long, value_name = "S")]
+    pub slot_size: Option<Size>,
+    /// Size of the EFI system partition [default: 16MiB]
+    #[arg(long, value_name = "S")]
+    pub esp_size: Option<Size>,
+    /// Size of the data partition [default: a tenth]
+    #[arg(long, value_name = "S")]
+    pub data_size: Option<Size>,
+    /// All GUIDs and FAT ids derive from it
+    #[arg(long, value_name = "UUID")]
+    pub seed: Option<String>,
+    /// Install this image in slot a, as good
+    #[arg(long, value_name = "IMG")]
+    pub image: Option<PathBuf>,
+}
+
+/// What is installed.
+#[derive(Debug, ClapArgs)]
+pub struct Install {
+    /// A file, - for standard input, or an http:// address
+    pub source: String,
+    /// Write this slot instead of the one that is chosen
+    #[arg(long, value_name = "S")]
+    pub slot: Option<Slot>,
+    /// Tries of the trial
+    #[arg(long, value_name = "N", value_parser = tries())]
+    pub tries: Option<u8>,
+    /// Install and do not make it the trial
+    #[arg(long, conflicts_with = "reboot")]
+    pub no_activate: bool,
+    /// Install an image again that failed here
+    #[arg(long)]
+    pub retry: bool,
+    /// Check everything, write nothing
+    #[arg(long, conflicts_with = "reboot")]
+    pub dry_run: bool,
+    /// Restart when done
+    #[arg(long)]
+    pub reboot: bool,
+}
+
+/// What is activated.
+#[derive(Debug, ClapArgs)]
+pub struct Activate {
+    /// The slot
+    #[arg(value_name = "S")]
+    pub slot: Slot,
+    /// For the next start only
+    #[arg(long, conflicts_with = "tries")]
+    pub once: bool,
+    /// Tries of the trial
+    #[arg(long, value_name = "N", value_parser = tries())]
+    pub tries: Option<u8>,
+    /// Restart when done
+    #[arg(long)]
+    pub reboot: bool,
+}
+
+/// The name of a slot.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot(pub SlotId);
+
+impl std::str::FromStr for Slot {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Slot, String> {
+        let slot = text
+            .parse()
+            .map_err(|_| "slots are named a to h".to_owned())?;
+        Ok(Slot(slot))
+    }
+}
+
+fn tries() -> impl clap::builder::TypedValueParser<Value = u8> {
+    clap::value_parser!(u8).range(1..=i64::from(MAX_TRIES))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    slotctl::duration::parse(text)
+        .ok_or_else(|| "durations are written like 90s or 3min".to_owned())
+}
+
+fn sector(text: &str) -> Result<u32, String> {
+    match text {
+        "512" => Ok(512),
+        "4096" => Ok(4096),
+        _ => Err("a sector has 512 or 4096 bytes".to_owned()),
+    }
+}

@@ -1,0 +1,120 @@
+//! How far a command has come: a bar on a terminal, plain lines in a log,
+//! objects for a program.
+
+use super::output::{Voice, bytes, write_out};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+use slotctl::progress::{Phase, Progress};
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// A bar where a person looks on, else a line for every tenth.
+pub struct Bar {
+    voice: Voice,
+    now: Mutex<Option<Now>>,
+}
+
+struct Now {
+    phase: Phase,
+    total: u64,
+    done: u64,
+    tenths: u64,
+    since: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Bar {
+    /// For a command that talks like this.
+    pub fn new(voice: Voice) -> Bar {
+        Bar {
+            voice,
+            now: Mutex::new(None),
+        }
+    }
+
+    fn line(&self, now: &Now) {
+        let percent = now
+            .done
+            .saturating_mul(100)
+            .checked_div(now.total)
+            .unwrap_or(100);
+        if self.voice.json {
+            let fields = json!({
+                "event": "progress", "phase": now.phase.words(),
+                "done": now.done, "total": now.total,
+            });
+            if let Value::Object(fields) = fields {
+                write_out(format!("{}\n", self.voice.object(fields)).as_bytes());
+            }
+            return;
+        }
+        let seconds = now.since.elapsed().as_secs_f64();
+        let (done, total) = (bytes(now.done), bytes(now.total));
+        let words = now.phase.words();
+        let _ = writeln!(
+            std::io::stderr(),
+            "{words}: {percent} %, {done} of {total}, {seconds:.1} s"
+        );
+    }
+}
+
+impl Progress for Bar {
+    fn begin(&self, phase: Phase, total: u64) {
+        if self.voice.quiet {
+            return;
+        }
+        let looked_at = !self.voice.json && std::io::stderr().is_terminal();
+        let bar = looked_at.then(|| {
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            let template = "{msg:>12} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.set_message(phase.words());
+            bar
+        });
+        let now = Now {
+            phase,
+            total,
+            done: 0,
+            tenths: 0,
+            since: Instant::now(),
+            bar,
+        };
+        if now.bar.is_none() {
+            self.line(&now);
+        }
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    fn advance(&self, bytes: u64) {
+        let mut held = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(now) = held.as_mut() else { return };
+        now.done = now.done.saturating_add(bytes);
+        if let Some(bar) = &now.bar {
+            bar.set_position(now.done);
+            return;
+        }
+        let tenths = now
+            .done
+            .saturating_mul(10)
+            .checked_div(now.total)
+            .unwrap_or(10);
+        if tenths > now.tenths {
+            now.tenths = tenths;
+            self.line(now);
+        }
+    }
+
+    fn end(&self) {
+        let held = self
+            .now
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(bar) = held.and_then(|now| now.bar) {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! `slotctl image`.
+
+use super::args::{Args, Build, Image, Sign};
+use super::bar::Bar;
+use super::key;
+use super::output::{Answer, Voice, bytes, hex};
+use images::build::{self, Boot, BuildError, Inputs};
+use images::head::Head;
+use images::key::{KeyId, PublicKey, SecretKey};
+use images::manifest::Manifest;
+use images::read::ReadError;
+use images::sign::{self, SignError, Signed};
+use images::verify;
+use serde_json::{Value, json};
+use slotctl::disk::Disk;
+use slotctl::error::{Error, Exit, Result};
+use slotctl::progress::{Phase, Progress};
+use slotctl::source::Source;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub fn run(args: &Args, command: &Image, voice: Voice) -> Result<Answer> {
+    match command {
+        Image::Build(build) => self::build(build, voice),
+        Image::Tbs { file } => {
+            let message = sign::message(file).map_err(|error| unreadable(file, error))?;
+            Ok(Answer::raw(message.to_vec()))
+        }
+        Image::Sign(sign) => self::sign(sign),
+        Image::Show { file } => show(file),
+        Image::Verify { file, trust } => {
+            let trusted = if trust.is_empty() {
+                slotctl::trust::keys(&Disk::open_or_booted(args.disk.as_deref())?)?
+            } else {
+                key::public_keys(trust)?
+            };
+            verify(file, &trusted, voice)
+        }
+    }
+}
+
+fn build(words: &Build, voice: Voice) -> Result<Answer> {
+    let keys = words
+        .key
+        .iter()
+        .map(|file| SecretKey::load(file).map_err(|e| key::refused(&e)));
+    let watchdog = words.watchdog.unwrap_or_default();
+    let inputs = Inputs {
+        rootfs: words.rootfs.clone(),
+        boot: Boot::Kernel {
+            kernel: words.kernel.clone(),
+            initrd: words.initrd.clone(),
+        },
+        cmdline: words.cmdline.clone(),
+        compatible: words.compatible.clone(),
+        version: words.version.clone(),
+        security_version: words.security_version,
+        watchdog_seconds: u32::try_from(watchdog.as_secs()).unwrap_or(u32::MAX),
+        keys: keys.collect::<Result<_>>()?,
+    };
+    let bar = Bar::new(voice);
+    let built = following(&bar, Phase::Building, |told| {
+        build::build(&inputs, &words.out, told)
+    })
+    .map_err(not_built)?;
+    for warning in &built.warnings {
+        voice.warn(&warning.to_string());
+    }
+    if inputs.keys.is_empty() {
+        voice.warn("the image is not signed; no controller takes it before `slotctl image sign`");
+    }
+    let out = words.out.display();
+    let (image, length) = (&built.manifest, built.file_length);
+    let text = format!(
+        "{out}: \"{}\" {}, {} of content in {}, signed by {} key(s)",
+        image.compatible,
+        image.version,
+        bytes(image.content_len),
+        bytes(length),
+        inputs.keys.len()
+    );
+    let warnings: Vec<String> = built.warnings.iter().map(ToString::to_string).collect();
+    let fields = json!({
+        "changed": true, "file": out.to_string(), "manifest": hex(&built.digest),
+        "file_length": length, "content_length": image.content_len, "warnings": warnings,
+    });
+    Ok(Answer::new(text, fields))
+}
+
+fn not_built(error: BuildError) -> Error {
+    let found = error.to_string();
+    let failed = match &error {
+        BuildError::Input { source, .. } | BuildError::Output { source, .. } => Error {
+            found,
+            ..Error::io("", source)
+        },
+        _ => Error::new(Exit::Usage, "not-built", found),
+    };
+    failed.changed("no image was written")
+}
+
+fn sign(words: &Sign) -> Result<Answer> {
+    let file = &words.file;
+    let failed = |error| not_signed(file, error);
+    let (id, signed) = match (&words.key, &words.signature, &words.public) {
+        (None, Some(signature), Some(public)) => {
+            let public = PublicKey::load(public).map_err(|e| key::refused(&e))?;
+            let signature = read_signature(signature)?;
+            (
+                public.id(),
+                sign::attach(file, &public, &signature).map_err(failed)?,
+            )
+        }
+        (Some(secret), ..) => {
+            let secret = SecretKey::load(secret).map_err(|e| key::refused(&e))?;
+            (
+                secret.public().id(),
+                sign::sign(file, &secret).map_err(failed)?,
+            )
+        }
+        _ => {
+            return Err(Error::new(
+                Exit::Usage,
+                "usage",
+                "neither a key nor a signature",
+            ));
+        }
+    };
+    let file = file.display();
+    let (text, changed) = match signed {
+        Signed::Added => (format!("{file} is signed by key {id}"), true),
+        Signed::Already => (format!("{file} was signed by key {id} already"), false),
+    };
+    Ok(Answer::new(
+        text,
+        json!({ "changed": changed, "key": id.to_string() }),
+    ))
+}
+
+fn read_signature(file: &Path) -> Result<[u8; 64]> {
+    let bytes = std::fs::read(file)
+        .map_err(|error| Error::io(format_args!("reading {}", file.display()), &error))?;
+    bytes.try_into().map_err(|bytes: Vec<u8>| {
+        let found = format!("{} has {} bytes", file.display(), bytes.len());
+        Error::new(Exit::NotAuthentic, "not-a-signature", found)
+            .expected("an Ed25519 signature has 64")
+            .advice("make it with `openssl pkeyutl -sign -rawin`")
+    })
+}
+
+fn not_signed(file: &Path, error: SignError) -> Error {
+    match error {
+        SignError::Read(error) => unreadable(file, error),
+        SignError::Write(error) => Error::io(format_args!("signing {}", file.display()), &error),
+        other => Error::new(Exit::NotAuthentic, "not-signed", other.to_string())
+            .changed("nothing was written"),
+    }
+}
+
+fn show(file: &Path) -> Result<Answer> {
+    let mut source = Source::open(&file.display().to_string())?;
+    let (header, rest) = source.head()?;
+    let head = Head::open_untrusted(&header, &rest)?.0;
+    let signers: Vec<KeyId> = head.signatures.signatures().iter().map(|s| s.key).collect();
+    let mut fields = describe(&head.manifest);
+    if let Value::Object(fields) = &mut fields {
+        fields.insert("manifest".into(), json!(hex(&head.digest)));
+        fields.insert("file_length".into(), json!(header.file_length()));
+        let signers: Vec<String> = signers.iter().map(ToString::to_string).collect();
+        fields.insert("signatures".into(), json!(signers));
+        fields.insert("verified".into(), json!(false));
+    }
+    Ok(Answer::new(
+        in_words(&head, header.file_length(), &signers),
+        fields,
+    ))
+}
+
+fn in_words(head: &Head, length: u64, signers: &[KeyId]) -> String {
+    let image = &head.manifest;
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:18}{value}");
+    };
+    line("compatible", image.compatible.clone());
+    line("version", image.version.clone());
+    line("security version", image.security_version.to_string());
+    line("command line", image.cmdline.clone());
+    line(
+        "watchdog",
+        match image.watchdog_seconds {
+            0 => "not petted by this image".into(),
+            seconds => format!("petted, {seconds} s"),
+        },
+    );
+    for payload in &image.payloads {
+        line(
+            &payload.kind.to_string(),
+            format!("{} at {}", bytes(payload.length), payload.offset),
+        );
+    }
+    line(
+        "file",
+        format!(
+            "{} for {} of content",
+            bytes(length),
+            bytes(image.content_len)
+        ),
+    );
+    line("manifest", hex(&head.digest));
+    match signers {
+        [] => line("signed by", "nobody".into()),
+        signers => signers
+            .iter()
+            .for_each(|key| line("signed by", format!("{key} (not checked)"))),
+    }
+    text
+}
+
+/// A manifest as programs read it.
+pub fn describe(manifest: &Manifest) -> Value {
+    let payload = |p: &images::manifest::Payload| json!({ "kind": p.kind.to_string(), "offset": p.offset, "length": p.length, "blake3": hex(&p.hash) });
+    json!({
+        "compatible": manifest.compatible,
+        "version": manifest.version,
+        "security_version": manifest.security_version,
+        "cmdline": manifest.cmdline,
+        "watchdog_seconds": manifest.watchdog_seconds,
+        "content_length": manifest.content_len,
+        "payloads": manifest.payloads.iter().map(payload).collect::<Vec<_>>(),
+    })
+}
+
+fn verify(file: &Path, trusted: &[PublicKey], voice: Voice) -> Result<Answer> {
+    let input = File::open(file)
+        .map_err(|error| Error::io(format_args!("opening {}", file.display()), &error))?;
+    let bar = Bar::new(voice);
+    let head = following(&bar, Phase::Verifying, |told| {
+        verify::verify(input, trusted, told)
+    })
+    .map_err(|error| unreadable(file, error))?;
+    let signers: Vec<String> = head.signed_by.iter().map(ToString::to_string).collect();
+    let image = &head.manifest;
+    let text = format!(
+        "{}: \"{}\" {} is whole, signed by {}",
+        file.display(),
+        image.compatible,
+        image.version,
+        signers.join(", ")
+    );
+    let fields = json!({
+        "verified": true, "manifest": hex(&head.digest), "version": image.version,
+        "signed_by": signers,
+    });
+    Ok(Answer::new(text, fields))
+}
+
+fn unreadable(file: &Path, error: ReadError) -> Error {
+    let found = format!("{}: {error}", file.display());
+    match error {
+        ReadError::Io(error) => Error {
+            found,
+            ..Error::io("", &error)
+        },
+        ReadError::Refused(refused) => Error {
+            found,
+            ..Error::from(refused)
+        },
+    }
+}
+
+/// Runs work that tells how much of how much is done.
+fn following<T>(bar: &Bar, phase: Phase, work: impl FnOnce(&(dyn Fn(u64, u64) + Sync)) -> T) -> T {
+    let before = AtomicU64::new(u64::MAX);
+    let told = |done: u64, total: u64| {
+        let last = before.swap(done, Ordering::Relaxed);
+        if last == u64::MAX {
+            bar.begin(phase, total);
+            bar.advance(done);
+        } else {
+            bar.advance(done.saturating_sub(last));
+        }
+    };
+    let result = work(&told);
+    bar.end();
+    result
+}

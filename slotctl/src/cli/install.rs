@@ -1,0 +1,71 @@
+//! `slotctl install`.
+
+use super::args::{Args, Install};
+use super::bar::Bar;
+use super::output::{Answer, Voice, bytes, hex};
+use serde_json::json;
+use slotctl::error::Result;
+use slotctl::install::{self, Outcome, Request};
+use slotctl::source::Source;
+use slotctl::{system, trust};
+
+pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
+    let disk = super::open(args, voice)?;
+    let trusted = trust::keys(&disk)?;
+    let (record, _) = disk.read_record()?;
+    let compatible = trust::compatible(&disk, &record, &args.config, &trusted)?;
+    let request = Request {
+        slot: words.slot.map(|slot| slot.0),
+        tries: words.tries,
+        activate: !words.no_activate,
+        retry: words.retry,
+        dry_run: words.dry_run,
+    };
+    let mut source = Source::open(&words.source)?;
+    let bar = Bar::new(voice);
+    let done = install::install(
+        &disk,
+        &trusted,
+        compatible.as_ref(),
+        &mut source,
+        &request,
+        &bar,
+    )?;
+    if words.reboot {
+        system::restart()?;
+    }
+    Ok(answer(&done, words.dry_run))
+}
+
+fn answer(done: &Outcome, dry_run: bool) -> Answer {
+    let Outcome {
+        slot,
+        state,
+        manifest,
+        changed,
+        written,
+        ..
+    } = done;
+    let version = &manifest.version;
+    let text = match (dry_run, changed) {
+        (true, _) => format!("{version} would be written to slot {slot}; nothing was written"),
+        (false, false) => {
+            format!("{version} is in slot {slot} already ({state}); nothing was written")
+        }
+        (false, true) if *written == 0 => {
+            format!("{version} was in slot {slot} already, now it is {state}")
+        }
+        (false, true) => {
+            format!(
+                "{version} is in slot {slot} ({state}), {} written and read back",
+                bytes(*written)
+            )
+        }
+    };
+    let fields = json!({
+        "event": "done", "changed": changed, "slot": slot.to_string(), "state": state.word(),
+        "version": version, "security_version": manifest.security_version,
+        "manifest": hex(&done.digest), "written": written, "dry_run": dry_run,
+    });
+    Answer::new(text, fields)
+}

@@ -1,0 +1,89 @@
+//! `slotctl key`.
+
+use super::args::Key;
+use super::output::Answer;
+use images::key::{KeyError, PublicKey, SecretKey};
+use serde_json::json;
+use slotctl::error::{Error, Exit, Result};
+use std::path::{Path, PathBuf};
+
+pub fn run(command: &Key) -> Result<Answer> {
+    match command {
+        Key::Generate { out } => generate(out),
+        Key::Show { file } => show(file),
+    }
+}
+
+fn generate(out: &Path) -> Result<Answer> {
+    let (secret_file, public_file) = (with_ending(out, "key"), with_ending(out, "pub"));
+    for file in [&secret_file, &public_file] {
+        if file.exists() {
+            let found = format!("{} exists", file.display());
+            return Err(Error::new(Exit::Refused, "exists", found)
+                .advice("a key is never overwritten; choose another name")
+                .changed("nothing was written"));
+        }
+    }
+    let secret = SecretKey::generate().map_err(|e| refused(&e))?;
+    secret.save_new(&secret_file).map_err(|e| refused(&e))?;
+    secret
+        .public()
+        .save_new(&public_file)
+        .map_err(|e| refused(&e))?;
+    let (secret_file, public_file) = (secret_file.display(), public_file.display());
+    let id = secret.public().id();
+    let text = format!("key {id}: {secret_file} (keep it secret) and {public_file}");
+    let (secret_file, public_file) = (secret_file.to_string(), public_file.to_string());
+    let fields = json!({
+        "changed": true, "id": id.to_string(), "key": secret_file, "public": public_file,
+    });
+    Ok(Answer::new(text, fields))
+}
+
+fn show(file: &Path) -> Result<Answer> {
+    let (id, kind) = match PublicKey::load(file) {
+        Ok(public) => (public.id(), "public"),
+        Err(KeyError::NotAKey { .. }) => (
+            SecretKey::load(file)
+                .map_err(|e| refused(&e))?
+                .public()
+                .id(),
+            "secret",
+        ),
+        Err(error) => return Err(refused(&error)),
+    };
+    let text = format!("{id}  {kind} Ed25519 key  {}", file.display());
+    Ok(Answer::new(
+        text,
+        json!({ "id": id.to_string(), "kind": kind, "algorithm": "ed25519" }),
+    ))
+}
+
+/// The public keys in these files.
+pub fn public_keys(files: &[PathBuf]) -> Result<Vec<PublicKey>> {
+    files
+        .iter()
+        .map(|file| PublicKey::load(file).map_err(|e| refused(&e)))
+        .collect()
+}
+
+/// The error of a key file.
+pub fn refused(error: &KeyError) -> Error {
+    let found = error.to_string();
+    match error {
+        KeyError::Read { source, .. } | KeyError::Write { source, .. } => Error {
+            found,
+            ..Error::io("", source)
+        },
+        KeyError::NotAKey { .. } => Error::new(Exit::NotAuthentic, "not-a-key", found)
+            .advice("keys are PEM files, as `slotctl key generate` or OpenSSL makes them"),
+        KeyError::Random(_) => Error::new(Exit::Unexpected, "no-randomness", found),
+    }
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}

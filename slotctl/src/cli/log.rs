@@ -1,0 +1,49 @@
+//! `slotctl log`: what bootshim said at this start, and the event log.
+
+use super::args::Args;
+use super::output::Answer;
+use bootshim::handover::{LOG_VARIABLE, VARIABLE_VENDOR};
+use serde_json::json;
+use slotctl::error::Result;
+use slotctl::events::Events;
+use std::fmt::Write as _;
+
+/// Where Linux shows the variables of the firmware.
+const VARIABLES: &str = "/sys/firmware/efi/efivars";
+/// The attributes that come before the content there.
+const ATTRIBUTES: usize = 4;
+
+pub fn run(args: &Args) -> Result<Answer> {
+    let mut text = String::new();
+    for line in said_by_bootshim().lines() {
+        if args.json {
+            let object = json!({ "schema": "slotctl.log/1", "event": "bootshim", "text": line });
+            let _ = writeln!(text, "{object}");
+        } else {
+            let _ = writeln!(text, "bootshim: {line}");
+        }
+    }
+    for event in Events::of_this_controller().read()? {
+        let event = event?;
+        if args.json {
+            let mut object = json!({ "schema": "slotctl.log/1" });
+            if let (Some(object), Ok(serde_json::Value::Object(fields))) =
+                (object.as_object_mut(), serde_json::to_value(&event))
+            {
+                object.extend(fields);
+            }
+            let _ = writeln!(text, "{object}");
+        } else {
+            let _ = writeln!(text, "{event}");
+        }
+    }
+    Ok(Answer::raw(text.into_bytes()))
+}
+
+/// What bootshim left in its volatile variable; nothing where this system was
+/// not started by it, or shows no variables.
+fn said_by_bootshim() -> String {
+    let path = format!("{VARIABLES}/{LOG_VARIABLE}-{VARIABLE_VENDOR}");
+    let content = std::fs::read(path).unwrap_or_default();
+    String::from_utf8_lossy(content.get(ATTRIBUTES..).unwrap_or_default()).into_owned()
+}

@@ -1,0 +1,185 @@
+//! What a command says: one clear line for a person, one object for a program.
+
+use serde_json::{Map, Value, json};
+use slotctl::error::{Error, Exit};
+use std::fmt::Write as _;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// What a command found or did.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// For a person.
+    pub text: String,
+    /// For a program: the fields of its object.
+    pub fields: Map<String, Value>,
+    /// Bytes that are the answer themselves, whatever was asked for.
+    pub raw: Option<Vec<u8>>,
+}
+
+impl Answer {
+    /// One line, and the fields of a JSON object.
+    pub fn new(text: impl Into<String>, fields: Value) -> Answer {
+        let fields = match fields {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        Answer {
+            text: text.into(),
+            fields,
+            raw: None,
+        }
+    }
+
+    /// Bytes on standard output.
+    pub fn raw(bytes: Vec<u8>) -> Answer {
+        Answer {
+            raw: Some(bytes),
+            ..Answer::default()
+        }
+    }
+}
+
+/// How a command talks.
+#[derive(Clone, Copy, Debug)]
+pub struct Voice {
+    /// The command, as in its schema: `image-show`.
+    pub command: &'static str,
+    /// Whether it prints JSON.
+    pub json: bool,
+    /// Whether it says nothing but errors.
+    pub quiet: bool,
+    /// Whether it says more.
+    pub verbose: bool,
+}
+
+impl Voice {
+    /// An object with the schema of this command.
+    pub fn object(self, fields: Map<String, Value>) -> Value {
+        let mut object = Map::new();
+        object.insert(
+            "schema".into(),
+            json!(format!("slotctl.{}/1", self.command)),
+        );
+        object.extend(fields);
+        Value::Object(object)
+    }
+
+    /// Something that a person should know and that stops nothing.
+    pub fn warn(self, text: &str) {
+        if !self.quiet {
+            // Nobody is there to hear that nobody hears.
+            let _ = writeln!(std::io::stderr(), "slotctl: warning: {text}");
+        }
+    }
+
+    /// Prints the answer and gives the exit status.
+    pub fn finish(self, result: Result<Answer, Error>) -> ExitCode {
+        match result {
+            Ok(answer) => self.print(answer),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn print(self, answer: Answer) -> ExitCode {
+        let bytes = match answer.raw {
+            Some(raw) => raw,
+            None if self.json => format!("{}\n", self.object(answer.fields)).into_bytes(),
+            None if self.quiet || answer.text.is_empty() => return ExitCode::SUCCESS,
+            None => format!("{}\n", answer.text.trim_end()).into_bytes(),
+        };
+        write_out(&bytes)
+    }
+
+    fn fail(self, error: &Error) -> ExitCode {
+        if self.json {
+            let mut fields = Map::new();
+            fields.insert("error".into(), describe(error));
+            write_out(format!("{}\n", self.object(fields)).as_bytes());
+        } else {
+            let _ = writeln!(std::io::stderr(), "slotctl: {error}");
+        }
+        exit_code(error.exit)
+    }
+}
+
+/// The error as programs read it.
+fn describe(error: &Error) -> Value {
+    json!({
+        "code": error.code,
+        "exit": status(error.exit),
+        "found": error.found,
+        "expected": error.expected,
+        "advice": error.advice,
+        "changed": error.changed,
+    })
+}
+
+/// Writes to standard output. A reader that has gone away (`| head`) ends the
+/// command quietly.
+pub fn write_out(bytes: &[u8]) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(std::io::stderr(), "slotctl: writing the answer: {error}");
+            exit_code(Exit::Io)
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn status(exit: Exit) -> u8 {
+    match exit {
+        Exit::Unexpected => 1,
+        Exit::Usage => 2,
+        Exit::Refused => 3,
+        Exit::NotAuthentic => 4,
+        Exit::Io => 5,
+        Exit::Network => 6,
+        Exit::Busy => 7,
+        Exit::Interrupted => 130,
+        Exit::Terminated => 143,
+    }
+}
+
+fn exit_code(exit: Exit) -> ExitCode {
+    ExitCode::from(status(exit))
+}
+
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A number of bytes as a person reads it.
+pub fn bytes(count: u64) -> String {
+    match count {
+        0..1024 => format!("{count} bytes"),
+        1024..1_048_576 => format!("{} KiB", count / 1024),
+        1_048_576..10_737_418_240 => format!("{} MiB", count / 1_048_576),
+        _ => format!("{} GiB", count / 1_073_741_824),
+    }
+}
+
+/// Rows in columns that line up.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(line, "{cell:width$}  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}

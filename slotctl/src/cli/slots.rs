@@ -1,0 +1,148 @@
+//! `slotctl activate`, `rollback`, `confirm`, `reject` and `verify`.
+
+use super::args::{Activate, Slot};
+use super::bar::Bar;
+use super::output::{Answer, Voice};
+use bootshim::handover::Handover;
+use bootshim::record::{NO_DIGEST, Reason, Record, SlotId, State};
+use bootshim::state;
+use serde_json::{Value, json};
+use slotctl::disk::Disk;
+use slotctl::error::{Error, Exit, Result};
+use slotctl::trial::Trial;
+use slotctl::{system, trust, verify};
+
+pub fn activate(disk: &Disk, words: &Activate, voice: Voice) -> Result<Answer> {
+    let slot = words.slot.0;
+    let (record, _) = disk.read_record()?;
+    let known = record.slot(slot);
+    if known.state == State::Bad || known.reason != Reason::None {
+        // What failed before starts again only if every byte of it is right.
+        verify::slot(disk, &record, slot, &trust::keys(disk)?, &Bar::new(voice))?;
+    }
+    let done = disk.update(|now, note| {
+        let next = if words.once {
+            state::activate_once(now, slot)?
+        } else {
+            let tries = words.tries.unwrap_or(now.default_tries);
+            state::activate(now, slot, tries)?
+        };
+        Ok((next, note))
+    })?;
+    let after = done.durable.record();
+    let text = match (words.once, after.slot(slot).state) {
+        (true, _) => format!("slot {slot} starts next, once"),
+        (false, State::Trying) => {
+            format!(
+                "slot {slot} is the trial, with {} tries",
+                after.slot(slot).tries_left
+            )
+        }
+        (false, state) => format!("slot {slot} is {state} and starts next"),
+    };
+    finish(text, slot, after, done.changed, words.reboot)
+}
+
+pub fn rollback(disk: &Disk, reboot: bool) -> Result<Answer> {
+    let mut target = None;
+    let done = disk.update(|now, note| {
+        let (to, next) = state::rollback(now, disk.running(now), now.default_tries)?;
+        target = Some(to);
+        Ok((next, note))
+    })?;
+    let after = done.durable.record();
+    let Some(slot) = target else {
+        return Err(Error::new(
+            Exit::Unexpected,
+            "internal",
+            "no slot to roll back to",
+        ));
+    };
+    let text = match after.slot(slot).state {
+        State::Trying => format!("rolling back to slot {slot}, on trial"),
+        _ => format!("rolling back to slot {slot}, the known-good one"),
+    };
+    finish(text, slot, after, done.changed, reboot)
+}
+
+pub fn confirm(disk: &Disk) -> Result<Answer> {
+    let handover = handover(disk)?;
+    let done = Trial::new(disk, handover).confirm()?;
+    let slot = handover.slot;
+    let text = if done.changed {
+        format!("slot {slot} is good")
+    } else {
+        format!("slot {slot} was good already")
+    };
+    finish(text, slot, done.durable.record(), done.changed, false)
+}
+
+pub fn reject(disk: &Disk, reason: &str) -> Result<Answer> {
+    let handover = handover(disk)?;
+    let done = Trial::new(disk, handover).reject(reason)?;
+    let (slot, after) = (handover.slot, done.durable.record());
+    let back = after.known_good().map_or(String::new(), |good| {
+        format!("; a restart goes back to slot {good}")
+    });
+    finish(
+        format!("slot {slot} is bad: {reason}{back}"),
+        slot,
+        after,
+        done.changed,
+        false,
+    )
+}
+
+fn handover(disk: &Disk) -> Result<&Handover> {
+    disk.handover().ok_or_else(|| {
+        let found = format!(
+            "this controller does not run from {}",
+            disk.path().display()
+        );
+        Error::new(Exit::Refused, "not-running", found)
+            .expected("only the running trial can be confirmed or rejected")
+            .changed("nothing was written")
+    })
+}
+
+fn finish(
+    text: String,
+    slot: SlotId,
+    record: &Record,
+    changed: bool,
+    reboot: bool,
+) -> Result<Answer> {
+    if reboot {
+        system::restart()?;
+    }
+    let fields = json!({
+        "changed": changed,
+        "slot": slot.to_string(),
+        "state": record.slot(slot).state.word(),
+        "sequence": record.sequence,
+    });
+    Ok(Answer::new(text, fields))
+}
+
+pub fn verify(disk: &Disk, wanted: &[Slot], voice: Voice) -> Result<Answer> {
+    let trusted = trust::keys(disk)?;
+    let (record, _) = disk.read_record()?;
+    let slots: Vec<SlotId> = if wanted.is_empty() {
+        record
+            .ids()
+            .filter(|slot| record.slot(*slot).manifest != NO_DIGEST)
+            .collect()
+    } else {
+        wanted.iter().map(|slot| slot.0).collect()
+    };
+    let (mut lines, mut checked): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
+    for slot in slots {
+        let image = verify::slot(disk, &record, slot, &trusted, &Bar::new(voice))?;
+        lines.push(format!("slot {slot}: {} is whole", image.version));
+        checked.push(json!({ "slot": slot.to_string(), "version": image.version, "whole": true }));
+    }
+    if lines.is_empty() {
+        lines.push("no slot holds an image".into());
+    }
+    Ok(Answer::new(lines.join("\n"), json!({ "slots": checked })))
+}

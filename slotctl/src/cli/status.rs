@@ -1,0 +1,157 @@
+//! `slotctl status` and `slotctl next-boot`.
+
+use super::output::{Answer, Voice, hex, table};
+use bootshim::choice::Kind;
+use bootshim::record::{NO_DIGEST, Reason, Slot, SlotId, State};
+use serde_json::{Value, json};
+use slotctl::disk::Disk;
+use slotctl::error::Result;
+use slotctl::next_boot;
+use slotctl::status::Status;
+use slotctl::trust;
+use std::fmt::Write as _;
+
+pub fn status(disk: &Disk, voice: Voice) -> Result<Answer> {
+    // Without its bootshim a disk has no trusted keys; its record is shown all
+    // the same, without versions.
+    let trusted = trust::keys(disk).unwrap_or_else(|error| {
+        voice.warn(&error.to_string());
+        Vec::new()
+    });
+    let status = Status::read(disk, &trusted)?;
+    Ok(Answer::new(
+        status_in_words(&status),
+        status_fields(disk, &status),
+    ))
+}
+
+fn status_fields(disk: &Disk, status: &Status) -> Value {
+    let record = &status.record;
+    let name = |slot: Option<SlotId>| slot.map(|slot| slot.to_string());
+    let slot = |(id, slot): (SlotId, &Slot)| {
+        json!({
+            "name": id.to_string(),
+            "state": slot.state.word(),
+            "tries_left": slot.tries_left,
+            "attempts": slot.attempts,
+            "priority": slot.priority,
+            "version": status.version(id),
+            "security_version": slot.security_version,
+            "manifest": (slot.manifest != NO_DIGEST).then(|| hex(&slot.manifest)),
+            "reason": reason(slot.reason),
+        })
+    };
+    let failure = record.last_failure.map(|failure| {
+        json!({
+            "slot": failure.slot.to_string(),
+            "reason": failure.reason.to_string(),
+            "stage": failure.stage.to_string(),
+            "sequence": failure.sequence,
+            "note": status.note.text(),
+        })
+    });
+    json!({
+        "disk": disk.path().display().to_string(),
+        "slots": record.slots().map(slot).collect::<Vec<_>>(),
+        "running": name(status.running),
+        "next": name(status.next.map(|(slot, _)| slot)),
+        "next_kind": status.next.map_or("none", |(_, kind)| kind.word()),
+        "known_good": name(record.known_good()),
+        "once": name(record.once),
+        "last_failure": failure,
+        "floor": record.floor,
+        "record": { "sequence": record.sequence, "copies_valid": status.copies_valid() },
+    })
+}
+
+fn reason(reason: Reason) -> Option<String> {
+    (reason != Reason::None).then(|| reason.to_string())
+}
+
+fn status_in_words(status: &Status) -> String {
+    let record = &status.record;
+    let head = ["slot", "state", "version", "security", ""]
+        .map(str::to_owned)
+        .to_vec();
+    let rows: Vec<Vec<String>> = std::iter::once(head)
+        .chain(record.slots().map(|(id, slot)| row(status, id, slot)))
+        .collect();
+    let mut text = table(&rows);
+    let next = match status.next {
+        Some((slot, Kind::Good)) => format!("slot {slot}"),
+        Some((slot, kind)) => format!("slot {slot}, as {kind}"),
+        None => "nothing".into(),
+    };
+    let _ = writeln!(text, "next boot: {next}");
+    if let Some(failure) = record.last_failure {
+        let _ = writeln!(
+            text,
+            "last failure: slot {}: {} ({})",
+            failure.slot, failure.reason, failure.stage
+        );
+        if !status.note.text().is_empty() {
+            let _ = writeln!(text, "  {}", status.note.text());
+        }
+    }
+    if status.copies_valid() < 4 {
+        let _ = writeln!(
+            text,
+            "boot record: {} of 4 copies valid",
+            status.copies_valid()
+        );
+    }
+    text
+}
+
+fn row(status: &Status, id: SlotId, slot: &Slot) -> Vec<String> {
+    let state = match slot.state {
+        State::Trying => format!("trying, {} of {} left", slot.tries_left, slot.tries),
+        state => state.to_string(),
+    };
+    let mut words = Vec::new();
+    if status.running == Some(id) {
+        words.push("running".to_owned());
+    }
+    if status.record.known_good() == Some(id) {
+        words.push("known-good".to_owned());
+    }
+    words.extend(reason(slot.reason));
+    let version = status.version(id).unwrap_or("-").to_owned();
+    vec![
+        id.to_string(),
+        state,
+        version,
+        slot.security_version.to_string(),
+        words.join(", "),
+    ]
+}
+
+pub fn next_boot(disk: &Disk, arm: bool, voice: Voice) -> Result<Answer> {
+    let trusted = trust::keys(disk)?;
+    let next = if arm {
+        next_boot::arm(disk, &trusted)
+    } else {
+        next_boot::ask(disk, &trusted)
+    }?;
+    let mut text = match next.choice {
+        Some((slot, kind)) => format!("slot {slot}, as {kind}\n"),
+        None => "no slot starts\n".into(),
+    };
+    for (slot, reason) in &next.passed_over {
+        let _ = writeln!(text, "  not {slot}: {reason}");
+    }
+    if voice.verbose {
+        next.said.iter().for_each(|line| {
+            let _ = writeln!(text, "bootshim: {line}");
+        });
+    }
+    let passed_over =
+        |(slot, reason): &(SlotId, String)| json!({ "slot": slot.to_string(), "reason": reason });
+    let fields = json!({
+        "slot": next.choice.map(|(slot, _)| slot.to_string()),
+        "kind": next.choice.map_or("none", |(_, kind)| kind.word()),
+        "passed_over": next.passed_over.iter().map(passed_over).collect::<Vec<_>>(),
+        "changed": arm && next.changed,
+    });
+    Ok(Answer::new(text, fields))
+}

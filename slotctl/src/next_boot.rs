@@ -1,0 +1,165 @@
+//! What bootshim would choose: asked of the very code that bootshim runs.
+
+use crate::disk::{Disk, Slice};
+use crate::error::{Error, Exit, Result};
+use crate::lock::Lock;
+use crate::medium::Mode;
+use crate::overlay::Overlay;
+use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit, Why};
+use bootshim::choice::Kind;
+use bootshim::medium::Medium;
+use bootshim::record::{Reason, Record, SlotId, State};
+use bootshim::slot::{self, BootImage};
+use images::key::PublicKey;
+
+/// What bootshim would do with a disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextBoot {
+    /// The slot it would start, and as what.
+    pub choice: Option<(SlotId, Kind)>,
+    /// Why every other slot is passed over.
+    pub passed_over: Vec<(SlotId, String)>,
+    /// Every line that bootshim would write.
+    pub said: Vec<String>,
+    /// Whether the record changes by it.
+    pub changed: bool,
+}
+
+/// Asks without writing anything.
+///
+/// # Errors
+/// The operating system's; what is on the disk is answered, not refused.
+pub fn ask(disk: &Disk, trusted: &[PublicKey]) -> Result<NextBoot> {
+    let record = Overlay::new(disk.record(Mode::Read)?);
+    run(disk, trusted, record)
+}
+
+/// Asks, and commits what bootshim would commit.
+///
+/// # Errors
+/// As [`ask`]; refused on the disk that this controller runs from, where only a
+/// real start may cost a try.
+pub fn arm(disk: &Disk, trusted: &[PublicKey]) -> Result<NextBoot> {
+    if disk.handover().is_some() {
+        let found = format!("this controller runs from {}", disk.path().display());
+        return Err(Error::new(Exit::Refused, "running-disk", found)
+            .expected("--arm is for disk images")
+            .changed("nothing was written"));
+    }
+    let _lock = Lock::record(disk.path())?;
+    run(disk, trusted, disk.record(Mode::Write)?)
+}
+
+fn run<M: Medium>(disk: &Disk, trusted: &[PublicKey], record: M) -> Result<NextBoot> {
+    let layout = disk.layout();
+    let slots = layout.slots.len();
+    let opened = (0..slots)
+        .filter_map(SlotId::new)
+        .map(|slot| disk.slot(slot, Mode::Read));
+    let hands = Onlooker {
+        slots: opened.collect::<Result<_>>()?,
+        trusted,
+        passed: Vec::new(),
+        said: Vec::new(),
+    };
+    let mut boot = Boot::new(record, layout.record.id, slots, hands);
+    let before = boot.record().cloned();
+    let choice = match boot.run() {
+        Outcome::Running(choice) => Some(choice),
+        Outcome::Nothing => None,
+    };
+    let after = boot.record().cloned();
+    let changed = after != before;
+    let onlooker = boot.into_hands();
+    let passed_over = passed_over(slots, choice, after.as_ref(), &onlooker.passed);
+    Ok(NextBoot {
+        choice,
+        passed_over,
+        said: onlooker.said,
+        changed,
+    })
+}
+
+/// A reason for each slot that is not started: what happened to it, or else the
+/// state for which its turn did not come.
+fn passed_over(
+    slots: usize,
+    choice: Option<(SlotId, Kind)>,
+    record: Option<&Record>,
+    events: &[(SlotId, Why)],
+) -> Vec<(SlotId, String)> {
+    let others = (0..slots).filter_map(SlotId::new);
+    let others = others.filter(|slot| choice.is_none_or(|(chosen, _)| chosen != *slot));
+    let why = |slot: SlotId| {
+        let event = events.iter().rev().find(|(of, _)| *of == slot);
+        event.map(|(_, why)| why.to_string()).unwrap_or_else(|| {
+            record.map_or_else(
+                || "no record".into(),
+                |record| not_its_turn(record, slot, choice),
+            )
+        })
+    };
+    others.map(|slot| (slot, why(slot))).collect()
+}
+
+fn not_its_turn(record: &Record, slot: SlotId, choice: Option<(SlotId, Kind)>) -> String {
+    let known = record.slot(slot);
+    match (known.state, choice) {
+        (State::Empty, _) => "empty".into(),
+        (State::Writing, _) => "half written".into(),
+        (State::Ready, _) => "ready, not activated".into(),
+        (State::Bad, _) => format!("bad: {}", known.reason),
+        (State::Good, Some((first, Kind::Good))) => format!("good, slot {first} goes before it"),
+        (State::Good, Some((first, kind))) => {
+            format!("good, slot {first} goes before it as {kind}")
+        }
+        (State::Trying, Some((first, Kind::Once))) => {
+            format!("on trial, slot {first} goes before it once")
+        }
+        (State::Trying, _) => "on trial, and the record cannot be written".into(),
+        (state, None) => state.to_string(),
+    }
+}
+
+/// Hands that verify everything and start nothing.
+struct Onlooker<'a> {
+    slots: Vec<Slice>,
+    trusted: &'a [PublicKey],
+    passed: Vec<(SlotId, Why)>,
+    said: Vec<String>,
+}
+
+impl Hands for Onlooker<'_> {
+    type Image = BootImage;
+    type Running = (SlotId, Kind);
+
+    fn load(&mut self, slot: SlotId) -> Result<(Facts, BootImage), Defect> {
+        let slice = self.slots.get(slot.index());
+        let slice = slice.ok_or_else(|| Defect::Bad(Reason::Unreadable, "no such slot".into()))?;
+        let image = slot::load(slice, self.trusted)?;
+        Ok((image.facts(), image))
+    }
+
+    fn start(
+        &mut self,
+        permit: Permit,
+        _: &Record,
+        _: &Facts,
+        _: BootImage,
+    ) -> Result<(SlotId, Kind), String> {
+        Ok((permit.slot(), permit.kind()))
+    }
+
+    fn tell(&mut self, event: &Event) {
+        if let Event::PassedOver(slot, why) = event {
+            self.passed.push((*slot, why.clone()));
+        }
+        self.said.push(event.to_string());
+    }
+
+    fn turn(&self) -> u64 {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
+    }
+}

@@ -1,0 +1,89 @@
+//! What is on a disk: slots, states, what runs, what boots next and why, the
+//! last failure.
+
+use crate::disk::Disk;
+use crate::error::Result;
+use bootshim::choice::{self, Kind, Situation, Slots, Step};
+use bootshim::copies::{Copy, Note};
+use bootshim::record::{Record, Slot, SlotId, State};
+use images::key::PublicKey;
+
+/// What is on a disk.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// The record that counts.
+    pub record: Record,
+    /// The words beside it.
+    pub note: Note,
+    /// What was found where its copies lie.
+    pub copies: [Copy; 4],
+    /// A slot each, with the version that its manifest gives.
+    pub versions: Vec<Option<String>>,
+    /// The slot that runs, where this controller runs from this disk.
+    pub running: Option<SlotId>,
+    /// What boots next, if everything verifies.
+    pub next: Option<(SlotId, Kind)>,
+}
+
+impl Status {
+    /// Reads it; nothing is written.
+    ///
+    /// # Errors
+    /// The operating system's; a lost record.
+    pub fn read(disk: &Disk, trusted: &[PublicKey]) -> Result<Status> {
+        let store = disk.store()?;
+        let (record, note) = disk.read_record()?;
+        let version = |(slot, known): (SlotId, &Slot)| {
+            let installed = !matches!(known.state, State::Empty | State::Writing);
+            let manifest = installed
+                .then(|| disk.manifest(slot, trusted).ok())
+                .flatten();
+            manifest
+                .filter(|m| m.digest == known.manifest)
+                .map(|m| m.manifest.version)
+        };
+        Ok(Status {
+            versions: record.slots().map(version).collect(),
+            running: disk.running(&record),
+            next: next(&record, store.unknown_major().is_none()),
+            copies: *store.copies(),
+            note,
+            record,
+        })
+    }
+
+    /// The version in a slot, where its manifest is authentic.
+    #[must_use]
+    pub fn version(&self, slot: SlotId) -> Option<&str> {
+        self.versions.get(slot.index())?.as_deref()
+    }
+
+    /// How many copies of the record hold a valid one.
+    #[must_use]
+    pub fn copies_valid(&self) -> usize {
+        self.copies
+            .iter()
+            .filter(|copy| matches!(copy, Copy::Valid(_)))
+            .count()
+    }
+}
+
+/// What boots next by the record alone; `next-boot` verifies the slots too.
+fn next(record: &Record, can_commit: bool) -> Option<(SlotId, Kind)> {
+    let mut record = record.clone();
+    let now = Situation {
+        passed: Slots::default(),
+        can_commit,
+        turn: 0,
+    };
+    loop {
+        match choice::next(&record, &now) {
+            Step::Start(slot, kind) => return Some((slot, kind)),
+            Step::Nothing => return None,
+            Step::EndTrial(slot, reason) => {
+                let stage = bootshim::record::Stage::None;
+                record = bootshim::state::fail(&record, slot, reason, stage);
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Whom a command trusts, and for which machine a disk is.
+
+use crate::config;
+use crate::disk::Disk;
+use crate::error::{Error, Exit, Result};
+use crate::esp;
+use crate::install::Compatible;
+use bootshim::record::Record;
+use images::key::PublicKey;
+use std::path::Path;
+
+/// The keys that the disk's own bootshim trusts, so that nothing is installed
+/// that would not boot.
+///
+/// # Errors
+/// When the ESP or its program cannot be read, or trusts nobody.
+pub fn keys(disk: &Disk) -> Result<Vec<PublicKey>> {
+    let program = esp::read_program(disk.whole()?, disk.layout())?;
+    let keys = program.trust().keys.clone();
+    if keys.is_empty() {
+        let found = format!("the bootshim of {} trusts no key", disk.path().display());
+        return Err(Error::new(Exit::NotAuthentic, "no-trusted-keys", found)
+            .advice("make the disk with `slotctl disk create --trust`"));
+    }
+    Ok(keys)
+}
+
+/// For which machine the disk is: for the one this controller runs from, what
+/// its configuration says; for any other, what its good slot says, or else what
+/// it was created for.
+///
+/// # Errors
+/// A broken configuration; an ESP that cannot be read.
+pub fn compatible(
+    disk: &Disk,
+    record: &Record,
+    configuration: &Path,
+    trusted: &[PublicKey],
+) -> Result<Option<Compatible>> {
+    let named = |name, from: String| Ok(Some(Compatible { name, from }));
+    if disk.handover().is_some()
+        && let Some(config) = config::load(configuration)?
+    {
+        return named(config.compatible, configuration.display().to_string());
+    }
+    for slot in record.good() {
+        if let Ok(installed) = disk.manifest(slot, trusted) {
+            return named(
+                installed.manifest.compatible,
+                format!("the image in slot {slot}"),
+            );
+        }
+    }
+    match esp::read_compatible(disk.whole()?, disk.layout())? {
+        Some(name) => named(name, "`disk create --compatible`".into()),
+        None => Ok(None),
+    }
+}
