@@ -51,6 +51,9 @@ pub(super) fn arguments(
     }
     add(&["-serial", "chardev:console", "-serial", "chardev:shell"]);
     add(&["-mon", "chardev=qmp,mode=control"]);
+    // The emulated processor has no source of randomness, and the kernel would
+    // wait for seconds until it has gathered some.
+    add(&["-device", "virtio-rng-pci"]);
     // Any free port of the host. No option ROM, so that the firmware does not
     // try to start from the network.
     add(&[

@@ -46,7 +46,7 @@ fn typed(number: u32, command: &str) -> String {
     let quoted = command.replace('\'', r"'\''");
     let stderr = "/tmp/stderr";
     format!(
-        "printf '@out {number}\\n'; sh -c '{quoted}' </dev/null 2>{stderr}; status=$?; \
+        "printf '\\n@out {number}\\n'; sh -c '{quoted}' </dev/null 2>{stderr}; status=$?; \
          printf '\\n@err {number}\\n'; cat {stderr}; printf '\\n@end {number} %s\\n' $status\n"
     )
 }

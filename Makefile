@@ -1,0 +1,24 @@
+# Everything generated lies in target/.
+
+.DELETE_ON_ERROR:
+
+.PHONY: setup
+setup:
+	@hw-tests/setup.sh
+
+# slotctl for the demo OS: static, since that has no libraries.
+STATIC = target/x86_64-unknown-linux-gnu/release/slotctl
+
+.PHONY: FORCE
+target/demo/slotctl: FORCE
+	@mkdir -p target/demo
+	RUSTFLAGS=-Ctarget-feature=+crt-static \
+		cargo build -q --release -p slotctl --target x86_64-unknown-linux-gnu
+	@strip -o $@.new $(STATIC)
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+.PHONY: demo-os
+demo-os: target/demo-os/root-v4.erofs
+
+target/demo-os/root-v4.erofs: target/demo/slotctl $(shell find images/demo -type f)
+	images/demo/build.sh $< target/demo-os

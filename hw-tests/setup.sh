@@ -1,0 +1,37 @@
+#!/bin/sh
+# Installs what building and testing need beside git, make, gcc and a Rust
+# toolchain from rustup. Does nothing when nothing is missing.
+set -eu
+
+packages="busybox-static cpio curl dosfstools e2fsprogs erofs-utils gdisk kmod mtools
+	openssl ovmf qemu-system-x86 time util-linux"
+
+# A toolchain without a library for UEFI programs builds its own, from Debian's.
+uefi=$(rustc --print target-libdir --target x86_64-unknown-uefi 2>/dev/null || true)
+if ! ls "$uefi"/libcore-*.rlib >/dev/null 2>&1; then
+	packages="$packages lld rust-web-src rustc-web"
+fi
+
+if ! command -v apt-get >/dev/null; then
+	echo "setup: this is no Debian; what is needed, as Debian's packages are called:"
+	echo "$packages" | tr -s '\t\n' ' '
+	echo
+	exit 0
+fi
+
+missing=
+for package in $packages; do
+	case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true) in
+	*" installed") ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+	echo "setup: packages are missing; as root: apt-get install$missing" >&2
+	exit 1
+fi
+echo "setup: installing$missing"
+apt-get -qq update
+DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $missing >/dev/null
