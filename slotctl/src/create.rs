@@ -77,6 +77,10 @@ impl Draft {
 /// [`Exit::Refused`] when the file exists or the parts do not fit,
 /// [`Exit::Usage`] for sizes that no disk can have; the operating system's.
 pub fn create(path: &Path, options: &Options) -> Result<Draft> {
+    draft(path, options).map_err(|error| error.changed("no disk was made"))
+}
+
+fn draft(path: &Path, options: &Options) -> Result<Draft> {
     refuse_existing(path)?;
     check_compatible(options.compatible.as_deref())?;
     let plan = geometry::plan(&options.sizes)?;

@@ -29,3 +29,4 @@ pub mod system;
 pub mod trial;
 pub mod trust;
 pub mod verify;
+pub mod watch;

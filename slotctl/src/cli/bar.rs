@@ -1,5 +1,9 @@
 //! How far a command has come: a bar on a terminal, plain lines in a log,
 //! objects for a program.
+//!
+//! A log gets a line when a phase begins and when it ends, and between them one
+//! every few seconds, so that a long install is seen to move and a short one
+//! does not fill the page.
 
 use super::output::{Voice, bytes, write_out};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -7,9 +11,12 @@ use serde_json::{Value, json};
 use slotctl::progress::{Phase, Progress};
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// A bar where a person looks on, else a line for every tenth.
+/// From one plain line to the next.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// A bar where a person looks on, else plain lines.
 pub struct Bar {
     voice: Voice,
     now: Mutex<Option<Now>>,
@@ -19,7 +26,7 @@ struct Now {
     phase: Phase,
     total: u64,
     done: u64,
-    tenths: u64,
+    told: Instant,
     since: Instant,
     bar: Option<ProgressBar>,
 }
@@ -78,7 +85,7 @@ impl Progress for Bar {
             phase,
             total,
             done: 0,
-            tenths: 0,
+            told: Instant::now(),
             since: Instant::now(),
             bar,
         };
@@ -96,13 +103,8 @@ impl Progress for Bar {
             bar.set_position(now.done);
             return;
         }
-        let tenths = now
-            .done
-            .saturating_mul(10)
-            .checked_div(now.total)
-            .unwrap_or(10);
-        if tenths > now.tenths {
-            now.tenths = tenths;
+        if now.told.elapsed() >= PAUSE {
+            now.told = Instant::now();
             self.line(now);
         }
     }
@@ -113,8 +115,10 @@ impl Progress for Bar {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(bar) = held.and_then(|now| now.bar) {
-            bar.finish_and_clear();
+        match held {
+            Some(Now { bar: Some(bar), .. }) => bar.finish_and_clear(),
+            Some(now) => self.line(&now),
+            None => {}
         }
     }
 }

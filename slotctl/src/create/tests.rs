@@ -38,7 +38,8 @@ fn sgdisk_finds_no_problems() {
         Sizes::new(100 * MIB + 4096),
     ] {
         let (_directory, path) = created(sizes);
-        let output = Command::new("/usr/sbin/sgdisk")
+        let output = Command::new("sgdisk")
+            .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
             .arg("-v")
             .arg(&path)
             .output()

@@ -56,7 +56,8 @@ fn complaints(esp: &Sparse) -> Option<String> {
         file.seek(io::SeekFrom::Start(*place)).unwrap();
         file.write_all(block).unwrap();
     }
-    let output = Command::new("/usr/sbin/fsck.vfat")
+    let output = Command::new("fsck.vfat")
+        .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
         .args(["-n", "-v"])
         .arg(file.path())
         .output()

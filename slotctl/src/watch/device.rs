@@ -133,7 +133,10 @@ mod tests {
         let device = open(file.path());
         assert_eq!(device.timeout, Duration::from_secs(60));
         let remark = device.remark.unwrap();
-        assert!(remark.contains("does not take a timeout of 1min"), "{remark}");
+        assert!(
+            remark.contains("does not take a timeout of 1min"),
+            "{remark}"
+        );
     }
 
     #[test]

@@ -136,14 +136,20 @@ impl Verdict {
 
     /// Why the start is given up, in words; `clock` says the time of a moment.
     pub(super) fn reason(&self, clock: impl Fn(Duration) -> String) -> String {
-        let mut why: Vec<String> = self.checks.iter().filter_map(|c| c.complaint(&clock)).collect();
+        let mut why: Vec<String> = self
+            .checks
+            .iter()
+            .filter_map(|c| c.complaint(&clock))
+            .collect();
         if self.checks.is_empty() {
             why.push("no check is configured, and nobody called `slotctl confirm`".to_owned());
         } else if let Some(error) = &self.confirm_error {
             why.push(format!("the confirm could not be written: {error}"));
         } else if let (true, Some(since)) = (why.is_empty(), self.passing_since()) {
             let (since, needed) = (clock(since), spell(self.stable_for));
-            why.push(format!("all checks pass since {since}, which is less than {needed}"));
+            why.push(format!(
+                "all checks pass since {since}, which is less than {needed}"
+            ));
         }
         why.push(format!("deadline {} passed", spell(self.deadline)));
         why.join("; ")

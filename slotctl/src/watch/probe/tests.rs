@@ -41,22 +41,36 @@ fn shell(script: &str) -> Target {
 fn a_health_page_that_says_yes_passes() {
     let (address, asked) = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
     assert_eq!(http_at(&address), Ok(()));
-    assert!(asked.join().unwrap().starts_with("GET /health HTTP/1.1\r\n"));
+    assert!(
+        asked
+            .join()
+            .unwrap()
+            .starts_with("GET /health HTTP/1.1\r\n")
+    );
 }
 
 #[test]
 fn any_other_status_fails_and_is_named() {
     let table = [
-        ("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n", "503"),
+        (
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
+            "503",
+        ),
         ("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", "404"),
-        ("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", "302"),
+        (
+            "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+            "302",
+        ),
     ];
     for (answer, status) in table {
         let (address, asked) = server(answer);
         let said = http_at(&address).unwrap_err();
         asked.join().unwrap();
         assert!(said.starts_with(&format!("status {status}")), "{said}");
-        assert!(said.ends_with(&format!("(http://{address}/health)")), "{said}");
+        assert!(
+            said.ends_with(&format!("(http://{address}/health)")),
+            "{said}"
+        );
     }
 }
 
@@ -105,7 +119,10 @@ fn a_program_passes_with_exit_status_0() {
 fn a_program_that_fails_is_quoted() {
     let table = [
         ("exit 3", "exit status 3 (/bin/sh)"),
-        ("echo starting; echo no bus >&2; exit 1", "exit status 1, no bus (/bin/sh)"),
+        (
+            "echo starting; echo no bus >&2; exit 1",
+            "exit status 1, no bus (/bin/sh)",
+        ),
         ("kill -9 $$", "ended by signal 9 (/bin/sh)"),
     ];
     for (script, said) in table {

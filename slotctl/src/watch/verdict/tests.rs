@@ -117,7 +117,11 @@ fn without_a_check_nobody_vouches_for_production() {
     let verdict = verdict(&[], true);
     assert_eq!(verdict.decide(s(99)), None);
     assert_eq!(verdict.decide(s(100)), Some(Decision::GiveUp));
-    assert!(verdict.reason(clock).contains("nobody called `slotctl confirm`"));
+    assert!(
+        verdict
+            .reason(clock)
+            .contains("nobody called `slotctl confirm`")
+    );
 }
 
 #[test]
@@ -130,7 +134,11 @@ fn a_confirm_that_cannot_be_written_is_tried_again_until_the_deadline() {
     assert_eq!(verdict.decide(s(16)), Some(Decision::Confirm));
     verdict.confirm_failed(s(98), "disk gone".to_owned());
     assert_eq!(verdict.decide(s(100)), Some(Decision::GiveUp));
-    assert!(verdict.reason(clock).contains("could not be written: disk gone"));
+    assert!(
+        verdict
+            .reason(clock)
+            .contains("could not be written: disk gone")
+    );
 }
 
 #[test]
