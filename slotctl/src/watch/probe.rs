@@ -5,6 +5,7 @@ mod command;
 mod tests;
 
 use crate::config::Target;
+use crate::duration::spell;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ fn http(address: &str, limit: Duration) -> Result<(), String> {
     match agent.get(address).call() {
         Ok(answer) if answer.status().is_success() => Ok(()),
         Ok(answer) => Err(format!("status {} ({address})", answer.status())),
+        Err(ureq::Error::Timeout(_)) => Err(too_slow(limit, address)),
         Err(ureq::Error::Io(error)) => Err(format!("{} ({address})", plain(&error))),
         Err(error) => Err(format!("{error} ({address})")),
     }
@@ -53,6 +55,10 @@ fn tcp(address: &str, limit: Duration) -> Result<(), String> {
         }
     }
     Err(failure)
+}
+
+fn too_slow(limit: Duration, whom: &str) -> String {
+    format!("no answer within {} ({whom})", spell(limit))
 }
 
 /// The error without its number, on one line.

@@ -1,7 +1,6 @@
 //! A program as a check: exit status 0 passes.
 
 use super::one_line;
-use crate::duration::spell;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -37,7 +36,7 @@ pub(super) fn run(words: &[String], limit: Duration) -> Result<(), String> {
     let _ = killpg(pid(&child), Signal::SIGKILL);
     let status = child.wait().map_err(failed)?;
     if !in_time {
-        return Err(format!("no answer within {} ({program})", spell(limit)));
+        return Err(super::too_slow(limit, program));
     }
     if status.success() {
         return Ok(());

@@ -1,0 +1,146 @@
+//! `slotctl watch`: pets the watchdog, asks production how it is, and ends a
+//! trial: by a confirm, or by giving the start up.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `watcher` | the one loop, turn by turn |
+//! | `verdict` | the decision: a pure state machine |
+//! | `checks`, `probe` | asking production, a thread for each check |
+//! | `device` | the watchdog |
+//! | `signals`, `host` | requests to stop, and the restart |
+//! | `journal` | saying what happens |
+
+mod checks;
+mod device;
+mod host;
+mod journal;
+mod probe;
+mod signals;
+mod verdict;
+mod watcher;
+
+use crate::config::{Config, Target, Watch};
+use crate::error::{Error, Exit as Status, Result};
+use crate::events::Events;
+use host::System;
+use journal::Journal;
+use serde_json::Value;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Instant;
+use watcher::{Message, Watcher};
+
+/// Messages that may wait for the loop.
+const WAITING_MAX: usize = 64;
+
+/// The boot record, as far as `watch` is concerned: the slot that runs.
+pub trait Trial {
+    /// Whether the slot that runs is on trial now: armed and not yet confirmed.
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    fn is_on_trial(&mut self) -> Result<bool>;
+    /// The trial is good.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    fn confirm(&mut self) -> Result<()>;
+    /// This start is lost; `reason` goes into the record's note.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    fn give_up(&mut self, reason: &str) -> Result<()>;
+    /// The system goes down in order: this start costs no try.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    fn give_back(&mut self) -> Result<()>;
+}
+
+/// Why `watch` came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// A person stopped it. On a good slot the watchdog is disarmed.
+    Stopped,
+    /// The system goes down; the watchdog stays armed.
+    SystemGoesDown,
+    /// The start was given up, and the restart is under way.
+    GaveUp,
+}
+
+/// Watches until the system goes down, or somebody stops it. To be called
+/// before the program has begun a thread.
+///
+/// Without a configuration, or with a broken one, a good slot is watched all
+/// the same; a trial fails by a broken one.
+///
+/// # Errors
+/// Only when it cannot begin at all.
+pub fn run(config: Result<Option<Config>>, trial: &mut dyn Trial, events: Events) -> Result<Exit> {
+    let cannot = |error: std::io::Error| Error::io("beginning to watch", &error);
+    let signals = signals::take_over().map_err(|error| cannot(error.into()))?;
+    let journal = Journal::begin(events, std::io::stderr()).map_err(cannot)?;
+    let (inbox, messages) = sync_channel(WAITING_MAX);
+    signals::forward(signals, inbox.clone()).map_err(cannot)?;
+    let mut host = System {
+        inbox: inbox.clone(),
+    };
+    let (config, broken) = usable(config);
+    for key in &config.unknown_keys {
+        let text = format!("unknown key {key} in the configuration is ignored");
+        journal.say("config-unknown-key", text, Value::Null);
+    }
+    let start = Instant::now();
+    let mut watcher = Watcher::begin(&config, trial, &mut host, &journal);
+    match broken {
+        Some(error) => watcher.no_use(start.elapsed(), &error.to_string()),
+        None => checks::begin(&config.checks, start, &inbox).map_err(cannot)?,
+    }
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    Ok(turns(&mut watcher, start, &messages))
+}
+
+fn turns(watcher: &mut Watcher<'_>, start: Instant, messages: &Receiver<Message>) -> Exit {
+    loop {
+        watcher.turn(start.elapsed());
+        let patience = watcher.patience(start.elapsed());
+        let first = messages.recv_timeout(patience).ok();
+        // All that waits, so that a loop that was late decides by the latest.
+        for message in first.into_iter().chain(messages.try_iter()) {
+            if let Some(exit) = watcher.take(message) {
+                return exit;
+            }
+        }
+    }
+}
+
+/// The configuration to go by, and what is wrong with the one there is.
+fn usable(config: Result<Option<Config>>) -> (Config, Option<Error>) {
+    let none = Config {
+        compatible: String::new(),
+        watch: Watch::default(),
+        checks: Vec::new(),
+        unknown_keys: Vec::new(),
+    };
+    match config {
+        Ok(Some(config)) => match unsupported(&config) {
+            None => (config, None),
+            Some(error) => (config, Some(error)),
+        },
+        Ok(None) => (none, None),
+        Err(error) => (none, Some(error)),
+    }
+}
+
+fn unsupported(config: &Config) -> Option<Error> {
+    let systemd = |check: &&crate::config::Check| matches!(check.target, Target::Systemd(_));
+    let check = config.checks.iter().find(systemd)?;
+    let found = format!(
+        "check {}: kind `systemd` is not supported by this version",
+        check.name
+    );
+    Some(
+        Error::new(Status::Refused, "unsupported-check", found)
+            .expected("expected `http`, `tcp` or `command`"),
+    )
+}

@@ -1,0 +1,304 @@
+//! The one loop of `watch`, turn by turn: takes what came in, decides, pets.
+//! It never waits for anything but the boot record: if it stops, so does the
+//! petting, and the watchdog restarts the machine.
+
+#[cfg(test)]
+mod tests;
+
+use super::device::Device;
+use super::host::Host;
+use super::journal::Journal;
+use super::verdict::{Change, Decision, Verdict};
+use super::{Exit, Trial};
+use crate::config::{Config, Watch};
+use crate::duration::spell;
+use crate::events::rfc3339;
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime};
+
+/// The loop comes round at least so often.
+const TURN: Duration = Duration::from_secs(1);
+
+/// What comes in from other threads.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// The answer to a check.
+    Answer {
+        /// Its place in the configuration.
+        check: usize,
+        /// When, since the begin.
+        at: Duration,
+        /// What it said, if it failed.
+        outcome: Result<(), String>,
+    },
+    /// Somebody asks this program to stop.
+    Stop {
+        /// The process that did.
+        sender: u32,
+    },
+    /// The orderly restart could not be begun.
+    RestartFailed(String),
+}
+
+/// `watch` at work.
+pub(super) struct Watcher<'a> {
+    rules: Watch,
+    verdict: Verdict,
+    device: Option<Device>,
+    next_petting: Duration,
+    petting_fails: bool,
+    /// Since when a restart of our own is under way.
+    restarting: Option<Duration>,
+    trial: &'a mut dyn Trial,
+    host: &'a mut dyn Host,
+    journal: &'a Journal,
+}
+
+impl<'a> Watcher<'a> {
+    /// Opens the watchdog and says how things stand. Times are counted from
+    /// here.
+    pub(super) fn begin(
+        config: &Config,
+        trial: &'a mut dyn Trial,
+        host: &'a mut dyn Host,
+        journal: &'a Journal,
+    ) -> Watcher<'a> {
+        // Before the disk is touched: that may take its time.
+        let rules = config.watch.clone();
+        let device = open(&rules, journal);
+        let on_trial = trial.is_on_trial().unwrap_or_else(|error| {
+            let text = format!("cannot tell whether this slot is on trial: {error}");
+            journal.say("record-unreadable", text, Value::Null);
+            false
+        });
+        let (deadline, stable) = (spell(rules.deadline), spell(rules.stable_for));
+        let text = if on_trial {
+            format!("on trial: {deadline} to pass all checks for {stable} without a break")
+        } else {
+            "this slot is not on trial".to_owned()
+        };
+        journal.say("watch-begun", text, json!({ "on_trial": on_trial }));
+        Watcher {
+            verdict: Verdict::new(&rules, &config.checks, on_trial),
+            device,
+            rules,
+            next_petting: Duration::ZERO,
+            petting_fails: false,
+            restarting: None,
+            trial,
+            host,
+            journal,
+        }
+    }
+
+    /// How long the loop may wait for the next message.
+    pub(super) fn patience(&self, now: Duration) -> Duration {
+        self.next_petting.saturating_sub(now).min(TURN)
+    }
+
+    /// A configuration that is of no use: a trial fails by it, a good slot does
+    /// not.
+    pub(super) fn no_use(&mut self, now: Duration, why: &str) {
+        if self.verdict.on_trial() {
+            self.give_up(now, why);
+        } else {
+            self.say("config-broken", format!("{why}; watching without checks"));
+        }
+    }
+
+    /// Takes one message.
+    pub(super) fn take(&mut self, message: Message) -> Option<Exit> {
+        match message {
+            Message::Answer { check, at, outcome } => {
+                if let Some(change) = self.verdict.answer(check, at, outcome) {
+                    self.tell(change);
+                }
+                None
+            }
+            Message::Stop { sender } => Some(self.stop(sender)),
+            Message::RestartFailed(why) => {
+                self.say("restart-failed", format!("the restart failed: {why}"));
+                None
+            }
+        }
+    }
+
+    /// Comes round once: decides, and pets.
+    pub(super) fn turn(&mut self, now: Duration) {
+        if let Some(since) = self.restarting {
+            // Orderly did not work, and neither did the watchdog.
+            if now >= since + 3 * self.rules.timeout {
+                self.host.force_restart();
+            }
+            return;
+        }
+        for change in self.verdict.expire(now) {
+            self.tell(change);
+        }
+        match self.verdict.decide(now) {
+            Some(Decision::Confirm) => self.confirm(now),
+            Some(Decision::GiveUp) => {
+                let clock = |moment: Duration| rfc3339(SystemTime::now() - (now - moment));
+                let why = self.verdict.reason(clock);
+                self.give_up(now, &why);
+            }
+            None => {}
+        }
+        if self.restarting.is_none() && now >= self.next_petting {
+            self.pet(now);
+        }
+    }
+
+    fn confirm(&mut self, now: Duration) {
+        let confirmed = match self.trial.is_on_trial() {
+            Ok(true) => self.trial.confirm(),
+            Ok(false) => return self.ended_by_others(),
+            Err(error) => Err(error),
+        };
+        match confirmed {
+            Ok(()) => {
+                self.verdict.end_trial();
+                let stable = spell(self.rules.stable_for);
+                let text = format!("confirmed: all checks passed for {stable}");
+                self.say("confirmed", text);
+            }
+            Err(error) => {
+                self.verdict.confirm_failed(now, error.to_string());
+                let text = format!("the confirm could not be written: {error}");
+                self.say("confirm-failed", text);
+            }
+        }
+    }
+
+    fn give_up(&mut self, now: Duration, why: &str) {
+        if matches!(self.trial.is_on_trial(), Ok(false)) {
+            return self.ended_by_others();
+        }
+        self.say("given-up", format!("this start is given up: {why}"));
+        if let Err(error) = self.trial.give_up(why) {
+            // The try is spent all the same: bootshim took it before the start.
+            let text = format!("the reason could not be written: {error}");
+            self.say("give-up-failed", text);
+        }
+        self.verdict.end_trial();
+        self.journal.flush();
+        // The last one: the restart has the whole timeout.
+        self.pet(now);
+        self.restarting = Some(now);
+        self.host.restart();
+    }
+
+    /// A person, or production itself, was faster.
+    fn ended_by_others(&mut self) {
+        self.verdict.end_trial();
+        self.say("trial-ended", "the trial was ended by a command");
+    }
+
+    fn stop(&mut self, sender: u32) -> Exit {
+        if self.restarting.is_some() {
+            return Exit::GaveUp;
+        }
+        let on_trial = self.verdict.on_trial() && self.trial.is_on_trial().unwrap_or(true);
+        let exit = if self.host.goes_down(sender) {
+            if on_trial {
+                self.give_back();
+            }
+            self.pet(self.next_petting);
+            Exit::SystemGoesDown
+        } else {
+            self.leave(on_trial);
+            Exit::Stopped
+        };
+        self.journal.flush();
+        exit
+    }
+
+    fn give_back(&mut self) {
+        match self.trial.give_back() {
+            Ok(()) => self.say(
+                "given-back",
+                "the system goes down: this try does not count",
+            ),
+            Err(error) => {
+                let text = format!("the try could not be given back: {error}");
+                self.say("give-back-failed", text);
+            }
+        }
+    }
+
+    /// Only a good slot may be without a watchdog.
+    fn leave(&mut self, on_trial: bool) {
+        let text = match self.device.take() {
+            None => "stopped".to_owned(),
+            Some(device) if on_trial => {
+                let limit = spell(device.timeout);
+                format!("stopped during a trial: the watchdog restarts the machine within {limit}")
+            }
+            Some(device) => match device.disarm() {
+                Ok(()) => "stopped; the watchdog is disarmed".to_owned(),
+                Err(error) => format!("stopped; the watchdog cannot be disarmed: {error}"),
+            },
+        };
+        self.say("watch-stopped", text);
+    }
+
+    fn pet(&mut self, now: Duration) {
+        let Some(device) = &mut self.device else {
+            self.next_petting = now + TURN;
+            return;
+        };
+        self.next_petting = now + device.timeout / 4;
+        let failed = device.pet().err();
+        if let (Some(error), false) = (&failed, self.petting_fails) {
+            let text = format!("the watchdog cannot be petted: {error}");
+            self.say("watchdog-failed", text);
+        }
+        self.petting_fails = failed.is_some();
+    }
+
+    fn tell(&self, change: Change) {
+        let Change { check, outcome } = change;
+        let details = json!({ "check": check });
+        match outcome {
+            Ok(()) => {
+                let text = format!("check {check} passes");
+                self.journal.say("check-passed", text, details);
+            }
+            Err(said) => {
+                let text = format!("check {check} fails: {said}");
+                self.journal.say("check-failed", text, details);
+            }
+        }
+    }
+
+    fn say(&self, event: &'static str, text: impl Into<String>) {
+        self.journal.say(event, text, Value::Null);
+    }
+}
+
+/// Without a watchdog `watch` goes on: a good slot must not fail by it.
+fn open(rules: &Watch, journal: &Journal) -> Option<Device> {
+    let path = rules.device.display();
+    match Device::open(&rules.device, rules.timeout) {
+        Ok(device) => {
+            if let Some(remark) = &device.remark {
+                journal.say("watchdog-timeout", remark.as_str(), Value::Null);
+            }
+            Some(device)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
+            let text = format!(
+                "watchdog {path} is in use by another program (systemd's RuntimeWatchdogSec?); going on without it: nobody restarts this machine if it hangs"
+            );
+            journal.say("watchdog-busy", text, Value::Null);
+            None
+        }
+        Err(error) => {
+            let text = format!(
+                "watchdog {path} cannot be opened: {error}; going on without it: nobody restarts this machine if it hangs"
+            );
+            journal.say("watchdog-missing", text, Value::Null);
+            None
+        }
+    }
+}

@@ -1,0 +1,369 @@
+use super::*;
+use crate::config::{Check, Target};
+use crate::error::{Error, Exit as Status, Result};
+use crate::events::Events;
+use std::path::{Path, PathBuf};
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A record that writes down what was done to it.
+#[derive(Default)]
+struct FakeTrial {
+    on_trial: bool,
+    /// So many writes fail first.
+    broken_writes: u32,
+    done: Vec<String>,
+}
+
+impl FakeTrial {
+    fn write(&mut self, what: String) -> Result<()> {
+        if self.broken_writes > 0 {
+            self.broken_writes -= 1;
+            return Err(Error::new(Status::Io, "io", "disk gone"));
+        }
+        self.on_trial = false;
+        self.done.push(what);
+        Ok(())
+    }
+}
+
+impl Trial for FakeTrial {
+    fn is_on_trial(&mut self) -> Result<bool> {
+        Ok(self.on_trial)
+    }
+
+    fn confirm(&mut self) -> Result<()> {
+        self.write("confirm".to_owned())
+    }
+
+    fn give_up(&mut self, reason: &str) -> Result<()> {
+        self.write(format!("give up: {reason}"))
+    }
+
+    fn give_back(&mut self) -> Result<()> {
+        self.write("give back".to_owned())
+    }
+}
+
+#[derive(Default)]
+struct FakeHost {
+    goes_down: bool,
+    restarts: u32,
+    forced: u32,
+}
+
+impl Host for FakeHost {
+    fn goes_down(&self, _sender: u32) -> bool {
+        self.goes_down
+    }
+
+    fn restart(&mut self) {
+        self.restarts += 1;
+    }
+
+    fn force_restart(&mut self) {
+        self.forced += 1;
+    }
+}
+
+/// A controller with one check, and a plain file as its watchdog.
+struct Controller {
+    directory: tempfile::TempDir,
+    config: Config,
+    trial: FakeTrial,
+    host: FakeHost,
+}
+
+fn controller(on_trial: bool) -> Controller {
+    let directory = tempfile::tempdir().unwrap();
+    let device = directory.path().join("watchdog");
+    std::fs::write(&device, "").unwrap();
+    let check = Check {
+        name: "web".to_owned(),
+        target: Target::Tcp("127.0.0.1:1".to_owned()),
+        interval: s(1),
+        timeout: s(1),
+    };
+    let watch = Watch {
+        device,
+        timeout: s(60),
+        deadline: s(100),
+        stable_for: s(10),
+    };
+    Controller {
+        directory,
+        config: Config {
+            compatible: "plc-4".to_owned(),
+            watch,
+            checks: vec![check],
+            unknown_keys: Vec::new(),
+        },
+        trial: FakeTrial {
+            on_trial,
+            ..FakeTrial::default()
+        },
+        host: FakeHost::default(),
+    }
+}
+
+impl Controller {
+    /// Lets `watch` run as `story` tells, and gives back what it logged.
+    fn watched(&mut self, story: impl FnOnce(&mut Watcher<'_>)) -> Vec<String> {
+        let nowhere = Path::new("/nonexistent");
+        let events = Events::at(self.directory.path(), nowhere, None);
+        let journal = Journal::begin(events.clone(), std::io::sink()).unwrap();
+        let (trial, host) = (&mut self.trial, &mut self.host);
+        story(&mut Watcher::begin(&self.config, trial, host, &journal));
+        journal.flush();
+        events
+            .read()
+            .unwrap()
+            .map(|event| event.unwrap().event)
+            .collect()
+    }
+
+    fn pettings(&self) -> String {
+        std::fs::read_to_string(&self.config.watch.device).unwrap()
+    }
+}
+
+fn answer(at: u64, outcome: Result<(), String>) -> Message {
+    let at = s(at);
+    Message::Answer {
+        check: 0,
+        at,
+        outcome,
+    }
+}
+
+/// Every second an answer and a turn.
+fn run(watcher: &mut Watcher<'_>, seconds: std::ops::Range<u64>, outcome: &Result<(), String>) {
+    for now in seconds {
+        assert_eq!(watcher.take(answer(now, outcome.clone())), None);
+        watcher.turn(s(now));
+    }
+}
+
+fn refused() -> Result<(), String> {
+    Err("Connection refused (127.0.0.1:1)".to_owned())
+}
+
+const STOP: Message = Message::Stop { sender: 1 };
+
+#[test]
+fn a_healthy_trial_is_confirmed_once() {
+    let mut plc = controller(true);
+    let log = plc.watched(|watcher| run(watcher, 0..300, &Ok(())));
+    assert_eq!(plc.trial.done, ["confirm"]);
+    assert_eq!(
+        log,
+        [
+            "watchdog-timeout",
+            "watch-begun",
+            "check-passed",
+            "confirmed"
+        ]
+    );
+    assert_eq!(plc.host.restarts, 0);
+}
+
+#[test]
+fn a_sick_trial_is_given_up_at_the_deadline_and_restarted() {
+    let mut plc = controller(true);
+    plc.watched(|watcher| run(watcher, 0..100, &refused()));
+    assert!(plc.trial.done.is_empty());
+    let mut plc = controller(true);
+    let log = plc.watched(|watcher| run(watcher, 0..101, &refused()));
+    let [done] = plc.trial.done.as_slice() else {
+        panic!("{:?}", plc.trial.done)
+    };
+    let begin = "give up: check web: Connection refused (127.0.0.1:1), failing since 2";
+    assert!(done.starts_with(begin), "{done}");
+    assert!(done.ends_with("Z; deadline 1min 40s passed"), "{done}");
+    assert_eq!(plc.host.restarts, 1);
+    assert_eq!(log.last().unwrap(), "given-up");
+}
+
+#[test]
+fn after_giving_up_nobody_pets_and_in_the_end_the_restart_is_forced() {
+    let mut plc = controller(true);
+    plc.watched(|watcher| run(watcher, 0..101, &refused()));
+    let given_up = plc.pettings().len();
+    let mut plc = controller(true);
+    plc.watched(|watcher| run(watcher, 0..280, &refused()));
+    assert_eq!(plc.pettings().len(), given_up);
+    assert_eq!((plc.host.restarts, plc.host.forced), (1, 0));
+    let mut plc = controller(true);
+    plc.watched(|watcher| run(watcher, 0..281, &refused()));
+    assert_eq!((plc.host.restarts, plc.host.forced), (1, 1));
+}
+
+#[test]
+fn a_reason_that_cannot_be_written_does_not_stop_the_restart() {
+    let mut plc = controller(true);
+    plc.trial.broken_writes = 1;
+    let log = plc.watched(|watcher| run(watcher, 0..101, &refused()));
+    assert_eq!(plc.host.restarts, 1);
+    assert_eq!(log.last().unwrap(), "give-up-failed");
+}
+
+#[test]
+fn a_confirm_that_cannot_be_written_is_tried_again() {
+    let mut plc = controller(true);
+    plc.trial.broken_writes = 2;
+    plc.watched(|watcher| run(watcher, 0..40, &Ok(())));
+    assert_eq!(plc.trial.done, ["confirm"]);
+}
+
+#[test]
+fn a_sick_good_slot_is_petted_and_never_given_up() {
+    let mut plc = controller(false);
+    let log = plc.watched(|watcher| run(watcher, 0..1000, &refused()));
+    assert!(plc.trial.done.is_empty());
+    assert_eq!(plc.host.restarts, 0);
+    assert_eq!(plc.pettings(), ".".repeat(67));
+    assert_eq!(log, ["watchdog-timeout", "watch-begun", "check-failed"]);
+}
+
+#[test]
+fn a_broken_configuration_fails_a_trial_with_its_error() {
+    let mut plc = controller(true);
+    plc.watched(|watcher| watcher.no_use(s(0), "line 3, column 1: nonsense"));
+    assert_eq!(plc.trial.done, ["give up: line 3, column 1: nonsense"]);
+    assert_eq!(plc.host.restarts, 1);
+}
+
+#[test]
+fn a_broken_configuration_never_fails_a_good_slot() {
+    let mut plc = controller(false);
+    plc.config.checks.clear();
+    let log = plc.watched(|watcher| {
+        watcher.no_use(s(0), "line 3, column 1: nonsense");
+        for now in 0..1000 {
+            watcher.turn(s(now));
+        }
+    });
+    assert!(plc.trial.done.is_empty());
+    assert_eq!(plc.host.restarts, 0);
+    assert_eq!(plc.pettings(), ".".repeat(67));
+    assert_eq!(log.last().unwrap(), "config-broken");
+}
+
+#[test]
+fn a_trial_that_a_command_ended_is_neither_confirmed_nor_given_up() {
+    for outcome in [Ok(()), refused()] {
+        let mut plc = controller(true);
+        let ended = PathBuf::from(plc.directory.path()).join("ended");
+        let log = {
+            struct Ended(PathBuf);
+            impl Trial for Ended {
+                fn is_on_trial(&mut self) -> Result<bool> {
+                    Ok(!self.0.exists())
+                }
+                fn confirm(&mut self) -> Result<()> {
+                    panic!("confirmed")
+                }
+                fn give_up(&mut self, reason: &str) -> Result<()> {
+                    panic!("given up: {reason}")
+                }
+                fn give_back(&mut self) -> Result<()> {
+                    panic!("given back")
+                }
+            }
+            let nowhere = Path::new("/nonexistent");
+            let events = Events::at(plc.directory.path(), nowhere, None);
+            let journal = Journal::begin(events.clone(), std::io::sink()).unwrap();
+            let mut trial = Ended(ended.clone());
+            let mut watcher = Watcher::begin(&plc.config, &mut trial, &mut plc.host, &journal);
+            std::fs::write(&ended, "").unwrap();
+            run(&mut watcher, 0..300, &outcome);
+            journal.flush();
+            let events = events.read().unwrap();
+            events.map(|event| event.unwrap().event).collect::<Vec<_>>()
+        };
+        assert!(log.contains(&"trial-ended".to_owned()), "{log:?}");
+        assert_eq!(plc.host.restarts, 0);
+    }
+}
+
+#[test]
+fn a_system_that_goes_down_during_a_trial_gives_the_try_back_and_stays_armed() {
+    let mut plc = controller(true);
+    plc.host.goes_down = true;
+    plc.watched(|watcher| {
+        run(watcher, 0..5, &refused());
+        assert_eq!(watcher.take(STOP), Some(Exit::SystemGoesDown));
+    });
+    assert_eq!(plc.trial.done, ["give back"]);
+    assert_eq!(plc.pettings(), "..");
+}
+
+#[test]
+fn a_good_slot_has_nothing_to_give_back() {
+    let mut plc = controller(false);
+    plc.host.goes_down = true;
+    plc.watched(|watcher| assert_eq!(watcher.take(STOP), Some(Exit::SystemGoesDown)));
+    assert!(plc.trial.done.is_empty());
+    assert_eq!(plc.pettings(), ".");
+}
+
+#[test]
+fn a_restart_of_our_own_gives_nothing_back() {
+    let mut plc = controller(true);
+    plc.host.goes_down = true;
+    plc.watched(|watcher| {
+        run(watcher, 0..101, &refused());
+        assert_eq!(watcher.take(STOP), Some(Exit::GaveUp));
+    });
+    assert_eq!(plc.trial.done.len(), 1);
+    assert!(plc.trial.done[0].starts_with("give up"));
+    assert!(!plc.pettings().contains('V'));
+}
+
+#[test]
+fn a_person_who_stops_the_service_disarms_the_watchdog_of_a_good_slot_only() {
+    for (on_trial, pettings) in [(false, ".V"), (true, ".")] {
+        let mut plc = controller(on_trial);
+        plc.watched(|watcher| {
+            watcher.turn(s(0));
+            assert_eq!(watcher.take(STOP), Some(Exit::Stopped));
+        });
+        assert!(plc.trial.done.is_empty());
+        assert_eq!(plc.pettings(), pettings, "on trial: {on_trial}");
+    }
+}
+
+#[test]
+fn a_missing_watchdog_is_said_and_watched_without() {
+    let mut plc = controller(true);
+    std::fs::remove_file(&plc.config.watch.device).unwrap();
+    let log = plc.watched(|watcher| run(watcher, 0..100, &Ok(())));
+    assert!(log.contains(&"watchdog-missing".to_owned()), "{log:?}");
+    assert_eq!(plc.trial.done, ["confirm"]);
+}
+
+#[test]
+fn a_watchdog_that_cannot_be_petted_is_said_once() {
+    let mut plc = controller(false);
+    plc.config.watch.device = PathBuf::from("/dev/full");
+    let log = plc.watched(|watcher| run(watcher, 0..300, &Ok(())));
+    let failed = log.iter().filter(|event| *event == "watchdog-failed");
+    assert_eq!(failed.count(), 1);
+}
+
+#[test]
+fn the_loop_never_waits_past_a_quarter_of_the_timeout() {
+    let mut plc = controller(true);
+    plc.config.watch.timeout = s(2);
+    plc.watched(|watcher| {
+        let mut now = Duration::ZERO;
+        for _ in 0..1000 {
+            watcher.turn(now);
+            let patience = watcher.patience(now);
+            assert!(patience <= Duration::from_millis(500));
+            now += patience;
+        }
+    });
+}
