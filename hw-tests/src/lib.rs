@@ -3,3 +3,5 @@
 #![forbid(unsafe_code)]
 
 pub mod machine;
+pub mod plant;
+pub mod story;

@@ -200,6 +200,17 @@ impl Machine {
         self.qemu("system_powerdown", &json!({}), COMMAND).map(drop)
     }
 
+    /// The error of a scenario that has seen something else than it should.
+    #[must_use]
+    pub fn not_as_expected(&self, expected: &str, found: &str) -> Error {
+        Error::Otherwise {
+            machine: self.name.clone(),
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+            log: self.timeline.tail(),
+        }
+    }
+
     /// Waits until the system has switched the machine off.
     ///
     /// # Errors

@@ -27,6 +27,18 @@ pub enum Error {
         /// The end of the log.
         log: String,
     },
+    /// Something else was seen than what should be.
+    #[error("machine {machine}: expected {expected}, found {found}; the end of its log:\n{log}")]
+    Otherwise {
+        /// Its name.
+        machine: String,
+        /// What should be.
+        expected: String,
+        /// What was seen.
+        found: String,
+        /// The last part of its log.
+        log: String,
+    },
     /// QEMU ended before what was expected came.
     #[error("machine {machine}: QEMU ended before {expected}; the end of its log:\n{log}")]
     Ended {
@@ -56,7 +68,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn host(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn host(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Host { what, source }
     }

@@ -1,0 +1,243 @@
+//! The product's promise, told by a real machine: an update that goes well, one
+//! whose production does not start, and one that hangs.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "of JSON: what is not there is null"
+)]
+
+use crate::machine::{Cause, Error, Line, Machine, START, WebServer};
+use crate::plant::Plant;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// Ten times what an install in the emulated machine takes.
+const INSTALL: Duration = Duration::from_secs(200);
+/// Ten times from the first petting to a confirm, or to the deadline.
+const TRIAL: Duration = Duration::from_secs(400);
+
+/// One thing that was seen to happen.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Since the story began.
+    pub at: Duration,
+    /// What.
+    pub what: String,
+}
+
+/// A story that is being told.
+pub struct Story<'a> {
+    machine: Machine,
+    server: WebServer,
+    begun: Instant,
+    seen: Vec<Seen>,
+    tell: &'a mut dyn FnMut(&Seen),
+}
+
+impl<'a> Story<'a> {
+    /// Switches on a machine with version 1 in slot a, beside a web server that
+    /// has all versions.
+    ///
+    /// # Errors
+    /// What was expected and not seen.
+    pub fn begin(plant: &Plant, tell: &'a mut dyn FnMut(&Seen)) -> Result<Story<'a>, Error> {
+        let begun = Instant::now();
+        let disk = plant.disk("factory.img", 512)?;
+        let server = WebServer::new(plant.directory())?;
+        let machine = Machine::new("story").disk(disk).start()?;
+        let mut story = Story {
+            machine,
+            server,
+            begun,
+            seen: Vec::new(),
+            tell,
+        };
+        story.saw("the factory's disk has version 1.0 in slot a; the machine is switched on");
+        story.comes_up_in("a", "1.0")?;
+        Ok(story)
+    }
+
+    /// Version 2 goes into slot b, is tried, and is confirmed.
+    ///
+    /// # Errors
+    /// What was expected and not seen.
+    pub fn good_update(&mut self) -> Result<(), Error> {
+        self.install(2, "b", 3)?;
+        self.restart()?;
+        self.starts("b", "trial")?;
+        self.expect("is good", TRIAL)?;
+        self.saw("slot b has been healthy for long enough: confirmed");
+        self.runs("b", "2.0", "good")?;
+        let (status, page) = self.machine.get("/")?;
+        self.check(
+            status == 200 && page.contains("version 2"),
+            "production serves version 2",
+            &page,
+        )?;
+        self.saw("production answers from outside, and it is version 2");
+        Ok(())
+    }
+
+    /// Version 3 goes into slot c; its production does not start; after `tries`
+    /// the machine is back in slot b by itself.
+    ///
+    /// # Errors
+    /// What was expected and not seen.
+    pub fn production_does_not_start(&mut self, tries: u32) -> Result<(), Error> {
+        self.install(3, "c", tries)?;
+        self.restart()?;
+        for number in 1..=tries {
+            self.starts("c", "trial")?;
+            self.expect("deadline", TRIAL)?;
+            self.saw(&format!(
+                "try {number} of {tries}: the health check fails until the deadline; restart"
+            ));
+            self.next_start(Cause::Reboot)?;
+        }
+        self.starts("b", "good")?;
+        self.saw("the tries are used up: back in slot b by itself");
+        self.runs("b", "2.0", "good")?;
+        let failure = self.status()?["last_failure"].clone();
+        let named = failure["slot"] == "c" && failure["note"].to_string().contains("health");
+        self.check(
+            named,
+            "status names slot c and the check that failed",
+            &failure.to_string(),
+        )?;
+        self.saw(&format!(
+            "`slotctl status` there says: {}",
+            failure["note"].as_str().unwrap_or("")
+        ));
+        Ok(())
+    }
+
+    /// Version 4 goes into slot c and hangs; the watchdog resets the machine,
+    /// and it is back in slot b.
+    ///
+    /// # Errors
+    /// What was expected and not seen.
+    pub fn system_hangs(&mut self) -> Result<(), Error> {
+        self.install(4, "c", 1)?;
+        self.restart()?;
+        self.starts("c", "trial")?;
+        self.expect("version 4 hangs", START)?;
+        self.saw("version 4 hangs before anything watches it");
+        self.next_start(Cause::Watchdog)?;
+        self.saw("the watchdog has reset the machine");
+        self.starts("b", "good")?;
+        self.saw("back in slot b by itself");
+        self.runs("b", "2.0", "good")
+    }
+
+    /// Everything that was seen, in order, and what the controller says at the
+    /// end.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn end(mut self) -> Result<(Vec<Seen>, String), Error> {
+        let table = self.machine.run("slotctl status")?.stdout;
+        Ok((self.seen, table))
+    }
+
+    fn install(&mut self, version: u32, slot: &str, tries: u32) -> Result<(), Error> {
+        let address = self.server.url_for_machine(&Plant::image(version));
+        let command = format!("slotctl install --json --tries {tries} {address}");
+        let ran = self.machine.run_within(&command, INSTALL)?;
+        let last: Value = last_object(&ran.stdout);
+        let installed = ran.status == 0 && last["slot"] == slot && last["state"] == "trying";
+        self.check(
+            installed,
+            &format!("version {version} installed in slot {slot}"),
+            &ran.stdout,
+        )?;
+        self.saw(&format!(
+            "version {version}.0 installed over HTTP into slot {slot}, {} MiB written and read back",
+            last["written"].as_u64().unwrap_or(0) >> 20
+        ));
+        Ok(())
+    }
+
+    fn restart(&mut self) -> Result<(), Error> {
+        self.machine.tell("reboot")?;
+        self.next_start(Cause::Reboot)
+    }
+
+    fn next_start(&mut self, cause: Cause) -> Result<(), Error> {
+        let start = self.machine.next_start(TRIAL)?;
+        self.check(
+            start.cause == cause,
+            &format!("{cause:?}"),
+            &format!("{:?}", start.cause),
+        )
+    }
+
+    /// bootshim says that it starts this slot, as that.
+    fn starts(&mut self, slot: &str, kind: &str) -> Result<(), Error> {
+        let line = self.machine.expect("starting slot", START)?;
+        let right = line.text.contains(&format!("starting slot {slot},"))
+            && line.text.contains(&format!("as {kind}"));
+        self.check(right, &format!("slot {slot} started as {kind}"), &line.text)?;
+        self.saw(line.text.trim());
+        Ok(())
+    }
+
+    fn comes_up_in(&mut self, slot: &str, version: &str) -> Result<(), Error> {
+        self.starts(slot, "good")?;
+        self.runs(slot, version, "good")?;
+        self.saw(&format!("version {version} runs from slot {slot}"));
+        Ok(())
+    }
+
+    /// The controller itself says which slot runs, and in which state.
+    fn runs(&mut self, slot: &str, version: &str, state: &str) -> Result<(), Error> {
+        let status = self.status()?;
+        let slots = status["slots"].as_array().cloned().unwrap_or_default();
+        let here = slots
+            .iter()
+            .find(|s| s["name"] == slot)
+            .cloned()
+            .unwrap_or_default();
+        let right =
+            status["running"] == slot && here["version"] == version && here["state"] == state;
+        self.check(
+            right,
+            &format!("{version} running from slot {slot}, {state}"),
+            &status.to_string(),
+        )
+    }
+
+    fn status(&mut self) -> Result<Value, Error> {
+        let ran = self.machine.run("slotctl status --json")?;
+        Ok(last_object(&ran.stdout))
+    }
+
+    fn expect(&mut self, text: &str, limit: Duration) -> Result<Line, Error> {
+        self.machine.expect(text, limit)
+    }
+
+    fn check(&self, right: bool, expected: &str, found: &str) -> Result<(), Error> {
+        if right {
+            Ok(())
+        } else {
+            Err(self.machine.not_as_expected(expected, found))
+        }
+    }
+
+    fn saw(&mut self, what: &str) {
+        let seen = Seen {
+            at: self.begun.elapsed(),
+            what: what.to_owned(),
+        };
+        (self.tell)(&seen);
+        self.seen.push(seen);
+    }
+}
+
+/// The last JSON object that a command printed, or null.
+fn last_object(text: &str) -> Value {
+    let last = text
+        .lines()
+        .rfind(|line| line.starts_with('{'))
+        .unwrap_or("null");
+    serde_json::from_str(last).unwrap_or(Value::Null)
+}
