@@ -1,0 +1,221 @@
+//! Images that are not installed: each with its exit status and its reason.
+
+use crate::bench::Bench;
+use images::header::{HEADER_LEN, Header};
+
+/// Where the parts of an image begin.
+struct Parts {
+    manifest: usize,
+    index: usize,
+    table: usize,
+    payload: usize,
+    end: usize,
+}
+
+impl Parts {
+    fn of(image: &[u8]) -> Parts {
+        let header = Header::parse(image).unwrap();
+        let payload = image.len() - header.payload_len as usize;
+        let table = payload - header.table_len as usize;
+        let index = table - header.index_len as usize;
+        Parts {
+            manifest: index - header.manifest_len as usize,
+            index,
+            table,
+            payload,
+            end: image.len(),
+        }
+    }
+}
+
+/// A bench with `changed.slotimg`, made from version 2.
+fn changed(change: impl FnOnce(&mut Vec<u8>, Parts)) -> Bench {
+    let bench = Bench::new();
+    let mut image = bench.read("v2.slotimg");
+    let parts = Parts::of(&image);
+    change(&mut image, parts);
+    std::fs::write(bench.file("changed.slotimg"), image).unwrap();
+    bench
+}
+
+#[test]
+fn an_unsigned_image_is_refused() {
+    let error = Bench::new().refuses("install unsigned.slotimg", 4, "unsigned");
+    assert_eq!(error["changed"], "nothing was written");
+}
+
+#[test]
+fn an_image_signed_by_another_key_is_refused_and_the_key_is_named() {
+    let bench = Bench::new();
+    let key = bench.run("--json key show stranger.pub").ok().json();
+    let error = bench.refuses("install strangers.slotimg", 4, "not-trusted");
+    assert!(
+        error["found"]
+            .as_str()
+            .unwrap()
+            .contains(key["id"].as_str().unwrap())
+    );
+}
+
+#[test]
+fn a_manifest_changed_by_one_bit_is_refused() {
+    let bench = changed(|image, parts| image[parts.manifest + 40] ^= 1);
+    let error = bench.refuses("install changed.slotimg", 4, "not-intact");
+    assert_eq!(error["changed"], "nothing was written");
+}
+
+#[test]
+fn no_single_bit_of_the_head_can_be_changed() {
+    // Every byte of header, manifest, index and table, and of the first signature.
+    let bench = Bench::new();
+    let whole = bench.read("v2.slotimg");
+    let parts = Parts::of(&whole);
+    let before = bench.read("disk.img");
+    let signature = HEADER_LEN..HEADER_LEN + 120;
+    for at in (0..HEADER_LEN)
+        .chain(signature)
+        .chain(parts.manifest..parts.payload)
+        .step_by(7)
+    {
+        let mut image = whole.clone();
+        image[at] ^= 1 << (at % 8);
+        std::fs::write(bench.file("changed.slotimg"), image).unwrap();
+        bench.on_disk("install changed.slotimg").with_status(4);
+    }
+    assert!(before == bench.read("disk.img"));
+}
+
+#[test]
+fn a_chunk_changed_by_one_bit_is_refused_and_the_other_slots_are_untouched() {
+    for at in [
+        |p: &Parts| p.payload,
+        |p: &Parts| p.payload + 200_000,
+        |p: &Parts| p.end - 1,
+    ] {
+        let bench = changed(|image, parts| image[at(&parts)] ^= 0x10);
+        bench.breaks_off("install changed.slotimg", 4, "not-intact");
+        bench.next_install_works();
+    }
+}
+
+#[test]
+fn an_image_cut_off_in_its_head_changes_nothing() {
+    let places: [fn(&Parts) -> usize; 8] = [
+        |_| 0,
+        |_| 5,
+        |_| HEADER_LEN - 1,
+        |_| HEADER_LEN,
+        |p| p.manifest - 1,
+        |p| p.index - 1,
+        |p| p.table - 1,
+        |p| p.payload - 1,
+    ];
+    for place in places {
+        let bench = changed(|image, parts| image.truncate(place(&parts)));
+        let error = bench
+            .on_disk("install changed.slotimg")
+            .with_status(4)
+            .json();
+        let code = error["error"]["code"].as_str().unwrap();
+        bench.refuses("install changed.slotimg", 4, code);
+        assert!(["truncated", "not-an-image"].contains(&code), "{error}");
+    }
+}
+
+#[test]
+fn an_image_cut_off_in_its_payload_touches_only_the_slot_that_is_written() {
+    let places: [fn(&Parts) -> usize; 4] = [
+        |p| p.payload,
+        |p| p.payload + 1,
+        |p| p.payload + (p.end - p.payload) / 2,
+        |p| p.end - 1,
+    ];
+    for place in places {
+        let bench = changed(|image, parts| image.truncate(place(&parts)));
+        bench.breaks_off("install changed.slotimg", 4, "truncated");
+        bench.next_install_works();
+    }
+}
+
+#[test]
+fn trailing_bytes_are_refused() {
+    let bench = changed(|image, _| image.push(0));
+    let error = bench.breaks_off("install changed.slotimg", 4, "not-intact");
+    assert!(error["found"].as_str().unwrap().contains("trailing bytes"));
+    bench.next_install_works();
+}
+
+#[test]
+fn a_file_that_is_no_image_is_refused() {
+    let bench = changed(|image, _| image[0] = b'S');
+    bench.refuses("install changed.slotimg", 4, "not-an-image");
+    bench.refuses("install root1", 4, "not-an-image");
+    bench.refuses("install disk.img", 4, "not-an-image");
+}
+
+#[test]
+fn a_later_format_is_refused_and_said_to_be_unknown() {
+    let bench = changed(|image, _| image[8] = 2);
+    let error = bench.refuses("install changed.slotimg", 4, "unknown-format");
+    assert_eq!(
+        error["found"],
+        "changed.slotimg: unknown format 2 of the header, this slotctl reads 1"
+    );
+}
+
+#[test]
+fn an_image_larger_than_the_slot_is_refused_with_both_sizes() {
+    let error = Bench::new().refuses("install large.slotimg", 3, "slot-too-small");
+    assert!(
+        error["found"]
+            .as_str()
+            .unwrap()
+            .starts_with("image needs 3")
+    );
+    assert_eq!(error["expected"], "slot b has 2097152");
+}
+
+#[test]
+fn an_image_for_another_machine_is_refused_in_the_words_of_the_design() {
+    let bench = Bench::new();
+    let error = bench.refuses("install for-plc-5.slotimg", 3, "wrong-compatible");
+    assert_eq!(error["found"], "image is for \"plc-5\"");
+    let ran = bench.run("--disk disk.img install for-plc-5.slotimg");
+    assert_eq!(
+        ran.complaint(),
+        "slotctl: image is for \"plc-5\", this controller is \"plc-4\" \
+         (compatible in the image in slot a); nothing was written"
+    );
+}
+
+#[test]
+fn a_disk_without_a_good_image_is_for_what_it_was_created_for() {
+    let bench = Bench::new();
+    let create = crate::plant::DISK
+        .replace("disk.img", "new.img")
+        .replace("--image v1.slotimg", "");
+    bench.run(&create).ok();
+    let ran = bench
+        .run("--disk new.img install for-plc-5.slotimg")
+        .with_status(3);
+    assert!(
+        ran.complaint()
+            .contains("this controller is \"plc-4\" (compatible in `disk create")
+    );
+    bench.run("--disk new.img install v1.slotimg").ok();
+}
+
+#[test]
+fn an_image_below_the_floor_is_refused() {
+    let error = Bench::new().refuses("install insecure.slotimg", 3, "below-floor");
+    assert_eq!(error["found"], "image has security version 0");
+    assert_eq!(error["expected"], "the floor of this controller is 1");
+}
+
+#[test]
+fn a_source_that_is_not_there_or_a_folder_is_wrong_use() {
+    let bench = Bench::new();
+    bench.refuses("install nothing.slotimg", 2, "not-found");
+    std::fs::create_dir(bench.directory().join("folder")).unwrap();
+    bench.refuses("install folder", 2, "not-a-file");
+}
