@@ -1,0 +1,175 @@
+//! The golden vectors, as `docs/boot-record.md` lists them.
+
+use crate::memory::{BLOCK, Block, Memory};
+use bootshim::copies::{COPIES, CommitError, Note, Store};
+use bootshim::guid::Guid;
+use bootshim::record::{Arming, Reason, Record, Slot, SlotId, Stage, State};
+use bootshim::state;
+use std::error::Error;
+
+/// The blocks of the four copies.
+pub type Blocks = [Block; COPIES];
+
+/// `00112233-4455-6677-8899-aabbccddeeff`.
+pub const PARTITION: Guid = Guid::from_written([
+    0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff,
+]);
+
+const BLANK: Block = [0; BLOCK];
+
+/// A reader on such blocks.
+pub fn open(blocks: &Blocks) -> Store<Memory> {
+    Store::open(Memory::new(blocks, [0; COPIES]), PARTITION)
+}
+
+/// Every vector with its name.
+pub fn all() -> Result<Vec<(&'static str, Blocks)>, Box<dyn Error>> {
+    let alone = |block: Block| [block, BLANK, BLANK, BLANK];
+    let [g4, g5, g6] = [generation(4)?, generation(5)?, generation(6)?];
+    let mut torn = g6;
+    for (to, from) in torn.iter_mut().zip(g4).skip(300) {
+        *to = from;
+    }
+    let elsewhere = sealed(g5, &[(24, 0)]);
+    Ok(vec![
+        ("fresh", fresh()?),
+        ("trial-armed-with-note", alone(trial()?)),
+        ("last-failure", alone(failure()?)),
+        ("later-minor", alone(later_minor()?)),
+        ("eight-slots", alone(eight_slots()?)),
+        ("newest-on-one-copy", [g5, g5, g6, g4]),
+        ("torn-write", [g5, g5, torn, g4]),
+        ("equal-numbers", [g4, g4, g5, sealed(g5, &[(13, 4)])]),
+        (
+            "unknown-major",
+            [g5, g5, g4, sealed(g6, &[(8, 2), (96, 255)])],
+        ),
+        ("copied-from-elsewhere", [elsewhere; COPIES]),
+        (
+            "number-too-high",
+            [g4, sealed(g4, &[(23, 128)]), BLANK, BLANK],
+        ),
+        ("all-lost", [BLANK, torn, [255; BLOCK], elsewhere]),
+    ])
+}
+
+/// A new disk with three slots, as the factory writes it.
+fn fresh() -> Result<Blocks, CommitError> {
+    let memory = Memory::new(&[BLANK; COPIES], [0; COPIES]);
+    Store::open(&memory, PARTITION)
+        .commit_everywhere(Record::new(PARTITION, 3), Note::default())?;
+    Ok(memory.blocks())
+}
+
+/// Slot b runs on trial for the second time; the first start was given up.
+fn trial() -> Result<Block, Box<dyn Error>> {
+    let (a, b) = (id("a")?, id("b")?);
+    let mut record = state::activate(&installed()?, b, 3)?;
+    record.sequence = 7;
+    let record = state::arm(&record, b, Arming::Trial);
+    let record = state::give_up_start(&record, b, Reason::Deadline)?;
+    let mut record = state::arm(&record, b, Arming::Trial);
+    record.once = Some(a);
+    let note = Note::new("check web: connection refused after 5min – überfällig");
+    Ok(block(record, note, 9)?)
+}
+
+/// Slot b is bad, slot a boots.
+fn failure() -> Result<Block, Box<dyn Error>> {
+    let b = id("b")?;
+    let mut record = state::activate(&installed()?, b, 2)?;
+    record.sequence = 19;
+    let record = state::arm(&record, b, Arming::Trial);
+    let record = state::fail(&record, b, Reason::Exhausted, Stage::Started);
+    Ok(block(record, Note::default(), 20)?)
+}
+
+/// Written by a later minor: values and bytes that this one does not know.
+fn later_minor() -> Result<Block, Box<dyn Error>> {
+    let plain = block(installed()?, Note::default(), 5)?;
+    let unknown = [
+        (10, 3),
+        (45, 1),
+        (47, 2),
+        (64, 3),
+        (95, 4),
+        (97, 200),
+        (101, 7),
+    ];
+    Ok(sealed(plain, &unknown))
+}
+
+/// Eight slots in every state, and the largest numbers.
+fn eight_slots() -> Result<Block, CommitError> {
+    let mut record = Record::new(PARTITION, 8);
+    let order = [0, 1, 2, 3, 4, 5, 4, 5].map(|place| State::ALL.get(place).copied());
+    for ((id, state), fill) in record.ids().zip(order).zip(1u8..) {
+        let state = state.unwrap_or(State::Empty);
+        if state != State::Empty {
+            record.set_slot(id, full_slot(state, fill));
+        }
+    }
+    record.default_tries = 99;
+    record.floor = u64::MAX;
+    block(record, Note::new("x"), (1 << 63) - 1)
+}
+
+fn full_slot(state: State, fill: u8) -> Slot {
+    let manifest = if state == State::Writing { 0 } else { fill };
+    Slot {
+        state,
+        reason: Reason::from_code(fill),
+        priority: 255 - fill,
+        tries: 99,
+        tries_left: 99 - fill,
+        attempts: 65535,
+        security_version: u64::MAX - u64::from(fill),
+        manifest: [manifest; 32],
+        kept: 0,
+    }
+}
+
+/// Slot a good, slot b ready, slot c empty.
+fn installed() -> Result<Record, Box<dyn Error>> {
+    let (a, b) = (id("a")?, id("b")?);
+    let mut record = Record::new(PARTITION, 3);
+    for (id, manifest, security) in [(a, 0xa1, 7), (b, 0xb2, 8)] {
+        record = state::begin_writing(&record, id, None)?;
+        record = state::finish_writing(&record, id, [manifest; 32], security)?;
+    }
+    Ok(state::provision(&record, a)?)
+}
+
+/// The same record under this number.
+fn generation(number: u8) -> Result<Block, Box<dyn Error>> {
+    Ok(block(installed()?, Note::default(), number.into())?)
+}
+
+fn id(letter: &str) -> Result<SlotId, Box<dyn Error>> {
+    letter
+        .parse()
+        .map_err(|_| "not the letter of a slot".into())
+}
+
+/// A record and its note as a commit writes them, under this number.
+fn block(record: Record, note: Note, number: u64) -> Result<Block, CommitError> {
+    let memory = Memory::new(&[BLANK; COPIES], [0; COPIES]);
+    Store::open(&memory, PARTITION).commit_everywhere(record, note)?;
+    let [block, ..] = memory.blocks();
+    let bytes: Vec<(usize, u8)> = (16..24).zip(number.to_le_bytes()).collect();
+    Ok(sealed(block, &bytes))
+}
+
+/// A block with single bytes of its record changed, and the hash to match.
+fn sealed(mut block: Block, changes: &[(usize, u8)]) -> Block {
+    for (at, value) in changes {
+        if let Some(byte) = block.get_mut(*at) {
+            *byte = *value;
+        }
+    }
+    let (hashed, rest) = block.split_at_mut(480);
+    for (to, from) in rest.iter_mut().zip(blake3::hash(hashed).as_bytes()) {
+        *to = *from;
+    }
+    block
+}

@@ -1,0 +1,80 @@
+//! The golden vectors: what a released version wrote is read for ever.
+
+use crate::describe::describe;
+use crate::vectors::{self, Blocks, open};
+use crate::{memory, second_reader};
+use bootshim::copies::{CommitError, Note};
+use std::fs;
+use std::path::PathBuf;
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+}
+
+fn names() -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(golden(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter_map(|name| Some(name.strip_suffix(".bin")?.to_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+fn blocks(name: &str) -> Blocks {
+    let bytes = fs::read(golden(&format!("{name}.bin"))).unwrap();
+    assert_eq!(bytes.len(), 4 * memory::BLOCK, "{name}");
+    std::array::from_fn(|copy| {
+        bytes[copy * memory::BLOCK..][..memory::BLOCK]
+            .try_into()
+            .unwrap()
+    })
+}
+
+fn text(name: &str) -> String {
+    fs::read_to_string(golden(&format!("{name}.txt"))).unwrap()
+}
+
+#[test]
+fn every_golden_vector_says_what_is_written_beside_it() {
+    for name in names() {
+        assert_eq!(describe(&open(&blocks(&name))), text(&name), "{name}");
+    }
+}
+
+#[test]
+fn the_second_reader_agrees_on_every_golden_vector() {
+    for name in names() {
+        let partition = vectors::PARTITION.0;
+        let said = second_reader::describe(&blocks(&name), [true; 4], partition);
+        assert_eq!(said, text(&name), "{name}");
+    }
+}
+
+#[test]
+fn what_writes_today_writes_the_golden_vectors() {
+    let written = vectors::all().unwrap();
+    let mut made: Vec<&str> = written.iter().map(|(name, _)| *name).collect();
+    made.sort_unstable();
+    assert_eq!(made, names());
+    for (name, made) in written {
+        assert!(made == blocks(name), "{name}");
+    }
+}
+
+#[test]
+fn bytes_of_a_later_minor_are_written_back_as_they_were() {
+    let blocks = blocks("later-minor");
+    let record = open(&blocks).record().unwrap().encode();
+    assert_eq!(record, blocks[0][..512]);
+}
+
+#[test]
+fn a_commit_is_refused_where_one_golden_copy_has_an_unknown_major() {
+    let mut store = open(&blocks("unknown-major"));
+    let next = store.record().unwrap().clone();
+    let refused = store.commit(next, Note::default());
+    assert_eq!(refused, Err(CommitError::UnknownMajor(2)));
+}
