@@ -144,3 +144,39 @@ fn unsupported(config: &Config) -> Option<Error> {
             .expected("expected `http`, `tcp` or `command`"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use std::path::Path;
+
+    fn parsed(text: &str) -> Result<Option<Config>> {
+        config::parse(text, Path::new("slotctl.toml")).map(Some)
+    }
+
+    #[test]
+    fn without_a_usable_file_the_defaults_pet_the_watchdog() {
+        let broken = parsed("compatible = \"plc-4\"\n[watch]\ndeadline = 5\n");
+        let (config, why) = usable(broken);
+        assert_eq!(config.watch, Watch::default());
+        let why = why.unwrap().to_string();
+        assert!(
+            why.starts_with("slotctl.toml, line 3, column 12: "),
+            "{why}"
+        );
+        let (config, why) = usable(Ok(None));
+        assert_eq!((config.watch, why), (Watch::default(), None));
+    }
+
+    #[test]
+    fn a_kind_of_check_for_later_is_named() {
+        let text = "compatible = \"plc-4\"\n[[check]]\nname = \"unit\"\nkind = \"systemd\"\ntarget = \"production.service\"\n";
+        let (_, why) = usable(parsed(text));
+        let why = why.unwrap().to_string();
+        assert!(
+            why.starts_with("check unit: kind `systemd` is not supported"),
+            "{why}"
+        );
+    }
+}
