@@ -109,6 +109,9 @@ impl Controller {
             .args([WATCH.as_ref(), directory.path().as_os_str()])
             .env("PATH", directory.path())
             .env_remove("NOTIFY_SOCKET")
+            // A proxy that is not there: checks must not use one.
+            .env("HTTP_PROXY", "http://127.0.0.1:1")
+            .env("ALL_PROXY", "http://127.0.0.1:1")
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
