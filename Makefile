@@ -22,3 +22,8 @@ demo-os: target/demo-os/root-v4.erofs
 
 target/demo-os/root-v4.erofs: target/demo/slotctl $(shell find images/demo -type f)
 	images/demo/build.sh $< target/demo-os
+
+# The program before the kernel, for x86_64 and aarch64.
+.PHONY: bootshim
+bootshim:
+	@bootshim/efi/build.sh

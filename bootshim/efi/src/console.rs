@@ -51,7 +51,7 @@ impl Console {
         let _ = line.write_fmt(words);
         let mut line = plain(&line);
         line.push_str("\r\n");
-        write_console(&line);
+        write_console(format_args!("{line}"));
         for handle in &self.serial {
             if let Ok(mut port) = open_shared::<Serial>(*handle) {
                 // Nobody is left to tell that a line was lost.
@@ -83,13 +83,13 @@ impl Console {
 }
 
 /// Writes to the firmware's console, where there is one.
-pub fn write_console(text: &str) {
+pub fn write_console(words: fmt::Arguments<'_>) {
     let there = table::system_table_raw()
         // SAFETY: the firmware's table stays where it is while the program runs.
         .is_some_and(|table| unsafe { !table.as_ref().stdout.is_null() });
     if there {
         // A console that fails leaves the other listeners.
-        let _ = system::with_stdout(|console| console.write_str(text));
+        let _ = system::with_stdout(|console| console.write_fmt(words));
     }
 }
 

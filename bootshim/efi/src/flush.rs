@@ -7,6 +7,7 @@
 //! (`efi_disk_flush_blocks`).
 
 use crate::console::open_shared;
+use crate::virtio::is_virtio;
 use alloc::boxed::Box;
 use core::ffi::c_void;
 use core::fmt;
@@ -80,13 +81,12 @@ impl Flush {
         if system::firmware_vendor() == cstr16!("Das U-Boot") {
             return Flush::Unknown;
         }
+        if is_virtio(disk) {
+            return Flush::Firmware("virtio");
+        }
         let last = disk.node_iter().last().and_then(|node| node.as_enum().ok());
         let found = match last {
             Some(DevicePathNodeEnum::MessagingNvmeNamespace(_)) => Some(Flush::Firmware("NVMe")),
-            // A virtio disk has no node of its own behind the one of its slot.
-            Some(DevicePathNodeEnum::HardwarePci(_) | DevicePathNodeEnum::HardwareVendor(_)) => {
-                Some(Flush::Firmware("virtio"))
-            }
             Some(DevicePathNodeEnum::MessagingSata(node)) => {
                 locate(disk).map(|adapter| Flush::Ata {
                     adapter,

@@ -22,6 +22,7 @@ mod menu;
 #[cfg(target_os = "uefi")]
 mod panic;
 mod trust;
+mod virtio;
 
 use crate::console::{Console, say};
 use crate::disk::Disk;

@@ -11,7 +11,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    write_console(&alloc::format!("\r\nbootshim failed: {info}\r\n"));
+    write_console(format_args!("\r\nbootshim failed: {info}\r\n"));
     boot::stall(PAUSE);
     firmware::restart()
 }
