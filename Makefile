@@ -6,15 +6,13 @@
 setup:
 	@hw-tests/setup.sh
 
-# slotctl for the demo OS: static, since that has no libraries.
-STATIC = target/x86_64-unknown-linux-gnu/release/slotctl
-
+# slotctl for the demo OS: static, since that has no libraries. Only the last
+# step of its build differs from that of `cargo build --release`.
 .PHONY: FORCE
 target/demo/slotctl: FORCE
 	@mkdir -p target/demo
-	RUSTFLAGS=-Ctarget-feature=+crt-static \
-		cargo build -q --release -p slotctl --target x86_64-unknown-linux-gnu
-	@strip -o $@.new $(STATIC)
+	cargo rustc -q --release -p slotctl --bin slotctl -- -Ctarget-feature=+crt-static
+	@strip -o $@.new target/release/slotctl
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 .PHONY: demo-os

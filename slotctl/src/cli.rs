@@ -5,6 +5,7 @@ pub mod args;
 mod bar;
 mod bootshim;
 mod disk;
+mod history;
 mod image;
 mod install;
 mod key;

@@ -2,6 +2,7 @@
 
 use super::args::{Args, Install};
 use super::bar::Bar;
+use super::history;
 use super::output::{Answer, Voice, bytes, hex};
 use serde_json::json;
 use slotctl::error::Result;
@@ -31,10 +32,14 @@ pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
         &request,
         &bar,
     )?;
+    let answer = answer(&done, words.dry_run);
+    if done.changed {
+        history::note(&disk, "installed", &answer.text);
+    }
     if words.reboot {
         system::restart()?;
     }
-    Ok(answer(&done, words.dry_run))
+    Ok(answer)
 }
 
 fn answer(done: &Outcome, dry_run: bool) -> Answer {

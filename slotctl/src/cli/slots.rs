@@ -2,14 +2,15 @@
 
 use super::args::{Activate, Slot};
 use super::bar::Bar;
+use super::history;
 use super::output::{Answer, Voice};
 use bootshim::handover::Handover;
-use bootshim::record::{NO_DIGEST, Reason, Record, SlotId, State};
+use bootshim::record::{NO_DIGEST, Reason, SlotId, State};
 use bootshim::state;
 use serde_json::{Value, json};
-use slotctl::disk::Disk;
+use slotctl::disk::{Committed, Disk};
 use slotctl::error::{Error, Exit, Result};
-use slotctl::trial::Trial;
+use slotctl::running::Running;
 use slotctl::{system, trust, verify};
 
 pub fn activate(disk: &Disk, words: &Activate, voice: Voice) -> Result<Answer> {
@@ -21,6 +22,9 @@ pub fn activate(disk: &Disk, words: &Activate, voice: Voice) -> Result<Answer> {
         verify::slot(disk, &record, slot, &trust::keys(disk)?, &Bar::new(voice))?;
     }
     let done = disk.update(|now, note| {
+        if now.slot(slot).manifest != known.manifest {
+            return Err(state::Refusal::OtherImage(slot).into());
+        }
         let next = if words.once {
             state::activate_once(now, slot)?
         } else {
@@ -40,7 +44,14 @@ pub fn activate(disk: &Disk, words: &Activate, voice: Voice) -> Result<Answer> {
         }
         (false, state) => format!("slot {slot} is {state} and starts next"),
     };
-    finish(text, slot, after, done.changed, words.reboot)
+    Done {
+        disk,
+        slot,
+        committed: &done,
+        event: "activated",
+        text,
+    }
+    .answer(words.reboot)
 }
 
 pub fn rollback(disk: &Disk, reboot: bool) -> Result<Answer> {
@@ -62,35 +73,51 @@ pub fn rollback(disk: &Disk, reboot: bool) -> Result<Answer> {
         State::Trying => format!("rolling back to slot {slot}, on trial"),
         _ => format!("rolling back to slot {slot}, the known-good one"),
     };
-    finish(text, slot, after, done.changed, reboot)
+    Done {
+        disk,
+        slot,
+        committed: &done,
+        event: "rolled-back",
+        text,
+    }
+    .answer(reboot)
 }
 
 pub fn confirm(disk: &Disk) -> Result<Answer> {
     let handover = handover(disk)?;
-    let done = Trial::new(disk, handover).confirm()?;
+    let done = Running::new(disk, handover).confirm()?;
     let slot = handover.slot;
     let text = if done.changed {
         format!("slot {slot} is good")
     } else {
         format!("slot {slot} was good already")
     };
-    finish(text, slot, done.durable.record(), done.changed, false)
+    Done {
+        disk,
+        slot,
+        committed: &done,
+        event: "confirmed",
+        text,
+    }
+    .answer(false)
 }
 
 pub fn reject(disk: &Disk, reason: &str) -> Result<Answer> {
     let handover = handover(disk)?;
-    let done = Trial::new(disk, handover).reject(reason)?;
+    let done = Running::new(disk, handover).reject(reason)?;
     let (slot, after) = (handover.slot, done.durable.record());
     let back = after.known_good().map_or(String::new(), |good| {
         format!("; a restart goes back to slot {good}")
     });
-    finish(
-        format!("slot {slot} is bad: {reason}{back}"),
+    let text = format!("slot {slot} is bad: {reason}{back}");
+    Done {
+        disk,
         slot,
-        after,
-        done.changed,
-        false,
-    )
+        committed: &done,
+        event: "rejected",
+        text,
+    }
+    .answer(false)
 }
 
 fn handover(disk: &Disk) -> Result<&Handover> {
@@ -105,23 +132,34 @@ fn handover(disk: &Disk) -> Result<&Handover> {
     })
 }
 
-fn finish(
-    text: String,
+/// Something was done to a slot.
+struct Done<'a> {
+    disk: &'a Disk,
     slot: SlotId,
-    record: &Record,
-    changed: bool,
-    reboot: bool,
-) -> Result<Answer> {
-    if reboot {
-        system::restart()?;
+    committed: &'a Committed,
+    /// Its word in the event log.
+    event: &'static str,
+    text: String,
+}
+
+impl Done<'_> {
+    fn answer(self, reboot: bool) -> Result<Answer> {
+        let changed = self.committed.changed;
+        if changed {
+            history::note(self.disk, self.event, &self.text);
+        }
+        if reboot {
+            system::restart()?;
+        }
+        let record = self.committed.durable.record();
+        let fields = json!({
+            "changed": changed,
+            "slot": self.slot.to_string(),
+            "state": record.slot(self.slot).state.word(),
+            "sequence": record.sequence,
+        });
+        Ok(Answer::new(self.text, fields))
     }
-    let fields = json!({
-        "changed": changed,
-        "slot": slot.to_string(),
-        "state": record.slot(slot).state.word(),
-        "sequence": record.sequence,
-    });
-    Ok(Answer::new(text, fields))
 }
 
 pub fn verify(disk: &Disk, wanted: &[Slot], voice: Voice) -> Result<Answer> {

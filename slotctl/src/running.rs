@@ -2,6 +2,7 @@
 
 use crate::disk::{Committed, Disk};
 use crate::error::Result;
+use crate::watch;
 use bootshim::copies::Note;
 use bootshim::handover::Handover;
 use bootshim::record::{Reason, State};
@@ -9,26 +10,29 @@ use bootshim::state;
 
 /// The running slot of the disk that this controller booted from.
 #[derive(Clone, Copy, Debug)]
-pub struct Trial<'a> {
+pub struct Running<'a> {
     disk: &'a Disk,
     handover: &'a Handover,
 }
 
-impl<'a> Trial<'a> {
+impl<'a> Running<'a> {
     /// The slot that was handed over, on its disk.
     #[must_use]
-    pub fn new(disk: &'a Disk, handover: &'a Handover) -> Trial<'a> {
-        Trial { disk, handover }
+    pub fn new(disk: &'a Disk, handover: &'a Handover) -> Running<'a> {
+        Running { disk, handover }
     }
 
-    /// Whether it is on trial, by the record as it is now.
+    /// Whether it is on trial, by the record as it is now: armed, not yet
+    /// confirmed, and still the image that runs.
     ///
     /// # Errors
     /// The record's.
     pub fn is_on_trial(&self) -> Result<bool> {
         let (record, _) = self.disk.read_record()?;
-        let slot = record.slot(self.handover.slot);
-        Ok(slot.state == State::Trying && slot.manifest == self.handover.manifest)
+        let Handover { slot, manifest, .. } = self.handover;
+        let known = record.slot(*slot);
+        let armed = record.armed.is_some_and(|armed| armed.slot == *slot);
+        Ok(armed && known.state == State::Trying && known.manifest == *manifest)
     }
 
     /// It is good.
@@ -89,5 +93,40 @@ impl<'a> Trial<'a> {
             "slot {}, start {}: {words}",
             self.handover.slot, self.handover.boot
         ))
+    }
+}
+
+impl watch::Trial for Running<'_> {
+    fn is_on_trial(&mut self) -> Result<bool> {
+        Running::is_on_trial(self)
+    }
+    fn confirm(&mut self) -> Result<()> {
+        Running::confirm(self).map(drop)
+    }
+    fn give_up(&mut self, reason: &str) -> Result<()> {
+        self.give_up_start(reason).map(drop)
+    }
+    fn give_back(&mut self) -> Result<()> {
+        Running::give_back(self).map(drop)
+    }
+}
+
+/// A system that no slot of any disk at hand was started for: there is nothing
+/// to confirm or to give up.
+#[derive(Clone, Copy, Debug)]
+pub struct Unknown;
+
+impl watch::Trial for Unknown {
+    fn is_on_trial(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+    fn confirm(&mut self) -> Result<()> {
+        Ok(())
+    }
+    fn give_up(&mut self, _: &str) -> Result<()> {
+        Ok(())
+    }
+    fn give_back(&mut self) -> Result<()> {
+        Ok(())
     }
 }
