@@ -33,6 +33,7 @@ build() {
     if [ -n "$options" ]; then
         host=$(rustc -vV | sed -n 's/^host: //p')
         lld=$(rustc --print sysroot)/lib/rustlib/$host/bin/rust-lld
+        [ -x "$lld" ] || lld=lld-link
         variable=CARGO_TARGET_$(echo "$1" | tr 'a-z-' 'A-Z_')_LINKER
         set -- "$1" "$2" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 "$variable=$lld"
     fi
