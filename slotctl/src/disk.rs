@@ -192,6 +192,21 @@ impl Disk {
         self.checked(store.record()).map(|record| (record, note))
     }
 
+    /// The record that counts, where a commit that follows it is possible.
+    ///
+    /// # Errors
+    /// As [`Disk::read_record`]; also when a later version wrote a copy.
+    pub fn record_to_change(&self) -> Result<Record> {
+        self.changeable(&self.store()?)
+    }
+
+    fn changeable(&self, store: &Store<Slice>) -> Result<Record> {
+        match store.unknown_major() {
+            Some(major) => Err(CommitError::UnknownMajor(major).into()),
+            None => self.checked(store.record()),
+        }
+    }
+
     fn checked(&self, record: Option<&Record>) -> Result<Record> {
         let record = record.ok_or(CommitError::NoRecord)?;
         let (has, disk) = (record.ids().count(), self.layout.slots.len());
@@ -214,10 +229,7 @@ impl Disk {
     ) -> Result<Committed> {
         let _lock = Lock::record(&self.path)?;
         let mut store = Store::open(self.record(Mode::Write)?, self.layout.record.id);
-        if let Some(major) = store.unknown_major() {
-            return Err(CommitError::UnknownMajor(major).into());
-        }
-        let before = self.checked(store.record())?;
+        let before = self.changeable(&store)?;
         let (after, note) = change(&before, store.note())?;
         let changed = after != before || note != store.note();
         let durable = if changed {

@@ -7,6 +7,7 @@ mod target;
 use crate::disk::{Committed, Disk};
 use crate::error::{Error, Exit, Result};
 use crate::lock::Lock;
+use crate::medium::Mode;
 use crate::progress::Progress;
 use crate::source::Source;
 use bootshim::layout::Layout;
@@ -81,7 +82,7 @@ pub fn install(
     let (header, rest) = source.head().map_err(untouched)?;
     let head = Head::open(&header, &rest, trusted).map_err(|r| untouched(r.into()))?;
     drop(rest);
-    let (record, _) = disk.read_record().map_err(untouched)?;
+    let record = disk.record_to_change().map_err(untouched)?;
     check_image(&head, &record, compatible).map_err(untouched)?;
     if let Some(known) = already_here(disk, &head, &record, request).map_err(untouched)? {
         return Ok(known);
@@ -101,36 +102,49 @@ pub fn install(
     if request.dry_run {
         return Ok(outcome(record.slot(slot).state, false, 0));
     }
+    // Opened before anything is committed: a slot that is mounted stays as it is.
+    let medium = disk.slot(slot, Mode::WriteExclusive).map_err(untouched)?;
+    let begun = disk
+        .update(|record, note| Ok((state::begin_writing(record, slot, in_use)?, note)))
+        .map_err(|error| error.changed("no slot was changed"))?;
     let half = |error: Error| {
-        error.changed(format!(
+        vanished(disk, error).changed(format!(
             "slot {slot} is being written and does not boot; all others are untouched"
         ))
     };
-    let complete = write(disk, trusted, source, &head, slot, progress).map_err(half)?;
+    let target = Writing::begin(medium, &begun.durable, slot).map_err(half)?;
+    let complete = write(target, trusted, source, &head, progress).map_err(half)?;
     let committed = commit(disk, &head, &complete, request).map_err(half)?;
     let state = committed.durable.record().slot(slot).state;
     Ok(outcome(state, true, head.manifest.content_len))
 }
 
-/// The order of design: record, manifest away, content, flush, read back,
-/// manifest, and only then can it be committed.
+/// The order of design, after the record says `writing` and the manifest is
+/// away: content, flush, read back, manifest, and only then can it be committed.
 fn write(
-    disk: &Disk,
+    target: Writing,
     trusted: &[PublicKey],
     source: &mut Source,
     head: &Head,
-    slot: SlotId,
     progress: &dyn Progress,
 ) -> Result<Complete> {
-    let in_use = disk.handover().map(|handover| handover.slot);
-    let begun =
-        disk.update(|record, note| Ok((state::begin_writing(record, slot, in_use)?, note)))?;
-    let target = Writing::begin(disk, &begun.durable, slot)?;
     pipeline::copy(source, head, &target, progress)?;
     target
         .finish(head)?
         .prove(head, progress)?
         .complete(head, trusted)
+}
+
+/// A disk that was there when the install began and is not any more.
+fn vanished(disk: &Disk, error: Error) -> Error {
+    if error.code != "not-found" {
+        return error;
+    }
+    Error::new(
+        Exit::Io,
+        "vanished",
+        format!("{} is gone", disk.path().display()),
+    )
 }
 
 fn commit(disk: &Disk, head: &Head, done: &Complete, request: &Request) -> Result<Committed> {

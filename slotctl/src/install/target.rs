@@ -12,9 +12,8 @@
 //! next install begins again. Only what is [`Complete`] can be committed.
 
 use crate::content;
-use crate::disk::{Disk, Slice};
+use crate::disk::Slice;
 use crate::error::{Error, Exit, Result};
-use crate::medium::Mode;
 use crate::progress::{Phase, Progress};
 use bootshim::copies::Durable;
 use bootshim::medium::{BLOCK, Cause, Fault, Medium};
@@ -32,18 +31,17 @@ pub struct Writing {
 }
 
 impl Writing {
-    /// Opens a slot of which a durable record says that it is writing, and takes
-    /// its manifest away, first of all: whatever else still lies there is no
-    /// image from here on, even if the record is lost.
+    /// A slot, opened for writing, of which a durable record says that it is
+    /// writing. Its manifest is taken away, first of all: whatever else still
+    /// lies there is no image from here on, even if the record is lost.
     ///
     /// # Errors
-    /// A mounted or failing device; a record that says otherwise.
-    pub fn begin(disk: &Disk, proof: &Durable, slot: SlotId) -> Result<Writing> {
+    /// A failing device; a record that says otherwise.
+    pub fn begin(medium: Slice, proof: &Durable, slot: SlotId) -> Result<Writing> {
         if proof.record().slot(slot).state != State::Writing {
             let found = format!("slot {slot} is to be written and its record does not say so");
             return Err(Error::new(Exit::Unexpected, "internal", found));
         }
-        let medium = disk.slot(slot, Mode::WriteExclusive)?;
         let writing = Writing { slot, medium };
         writing.put(writing.area_offset()?, &[0; SLOT_AREA_LEN])?;
         writing.flush()?;

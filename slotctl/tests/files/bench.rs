@@ -182,3 +182,15 @@ pub fn range(partition: &bootshim::gpt::Partition) -> Range<usize> {
     let start = usize::try_from(partition.extent.start).unwrap();
     start..start + usize::try_from(partition.extent.len).unwrap()
 }
+
+/// Changes the partition table of the disk with `sgdisk`.
+pub fn sgdisk(bench: &Bench, words: &str) {
+    let mut command = Command::new("sgdisk");
+    command.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
+    command
+        .args(words.split_whitespace())
+        .arg(bench.file("disk.img"));
+    let output = command.output().expect("sgdisk of package gdisk");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "sgdisk {words}: {said}");
+}

@@ -9,6 +9,15 @@
 )]
 
 mod bench;
+mod disks_refused;
+mod environment;
 mod images_refused;
+mod installing;
+mod interrupted;
 mod plant;
 mod ran;
+mod record_copies;
+mod sequences;
+mod signing;
+mod talking;
+mod web;

@@ -1,0 +1,133 @@
+//! Installs that are interrupted: nothing is lost, and the next one simply works.
+
+use crate::bench::Bench;
+use crate::ran::Ran;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Stdio};
+
+/// An install that was fed half of its image, waits for the rest, and is
+/// writing.
+struct Halfway {
+    child: Child,
+    pipe: ChildStdin,
+    rest: Vec<u8>,
+}
+
+impl Halfway {
+    fn begin(bench: &Bench) -> Halfway {
+        let mut image = bench.read("v2.slotimg");
+        let rest = image.split_off(image.len() / 2);
+        let mut command = bench.command("--disk disk.img --json install -");
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        pipe.write_all(&image).unwrap();
+        // It says that it writes after the record said so.
+        let mut line = String::new();
+        let mut said = BufReader::with_capacity(1, child.stdout.as_mut().unwrap());
+        said.read_line(&mut line).unwrap();
+        assert!(line.contains("\"writing\""), "{line}");
+        Halfway { child, pipe, rest }
+    }
+
+    fn signalled(self, signal: Signal) -> Ran {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        kill(pid, signal).unwrap();
+        self.ended()
+    }
+
+    fn fed_the_rest(mut self) -> Ran {
+        let rest = std::mem::take(&mut self.rest);
+        self.pipe.write_all(&rest).unwrap();
+        self.ended()
+    }
+
+    fn ended(self) -> Ran {
+        drop(self.pipe);
+        Ran::new("install -", &self.child.wait_with_output().unwrap())
+    }
+}
+
+#[test]
+fn an_install_that_is_killed_leaves_nothing_that_blocks_the_next() {
+    let bench = Bench::new();
+    let before = bench.read("disk.img");
+    Halfway::begin(&bench)
+        .signalled(Signal::SIGKILL)
+        .with_status(137);
+    bench.only_slot_b_was_touched(&before);
+    bench.next_install_works();
+}
+
+#[test]
+fn ctrl_c_and_a_request_to_stop_end_an_install_and_the_next_one_works() {
+    for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let bench = Bench::new();
+        let before = bench.read("disk.img");
+        Halfway::begin(&bench).signalled(signal).with_status(status);
+        bench.only_slot_b_was_touched(&before);
+        bench.next_install_works();
+    }
+}
+
+#[test]
+fn an_install_that_is_killed_before_its_first_chunk_changed_nothing() {
+    let bench = Bench::new();
+    let before = bench.read("disk.img");
+    let mut command = bench.command("--disk disk.img --json install -");
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(&bench.read("v2.slotimg")[..1000]).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(before == bench.read("disk.img"));
+    bench.next_install_works();
+}
+
+#[test]
+fn a_pipe_that_ends_too_early_is_an_image_that_is_cut_off() {
+    let bench = Bench::new();
+    let before = bench.read("disk.img");
+    let error = Halfway::begin(&bench).ended().with_status(4).json();
+    assert_eq!(error["error"]["code"], "truncated");
+    bench.only_slot_b_was_touched(&before);
+    bench.next_install_works();
+}
+
+#[test]
+fn a_second_install_is_told_to_try_again_and_the_first_goes_on() {
+    let bench = Bench::new();
+    let first = Halfway::begin(&bench);
+    let error = bench.refuses("install v3.slotimg", 7, "busy");
+    assert_eq!(error["changed"], "nothing was written");
+    // Whoever only looks, or commits a record, does not wait for it.
+    assert_eq!(bench.ask("status")["slots"][1]["state"], "writing");
+    assert_eq!(bench.ask("next-boot --arm")["slot"], "a");
+    assert_eq!(bench.ask("activate a")["slot"], "a");
+    assert_eq!(first.fed_the_rest().ok().json()["state"], "trying");
+    assert_eq!(bench.ask("next-boot")["slot"], "b");
+}
+
+#[test]
+fn a_half_written_slot_is_the_first_to_be_written_again() {
+    let bench = Bench::new();
+    bench.ask("install v3.slotimg --slot c --no-activate");
+    Halfway::begin(&bench).signalled(Signal::SIGKILL);
+    assert_eq!(bench.ask("install v2.slotimg")["slot"], "b");
+}
+
+#[test]
+fn a_disk_that_vanishes_during_an_install_is_said_to_be_gone() {
+    let bench = Bench::new();
+    let first = Halfway::begin(&bench);
+    fs::remove_file(bench.file("disk.img")).unwrap();
+    let error = first.fed_the_rest().with_status(5).json()["error"].clone();
+    assert_eq!(error["code"], "vanished");
+    assert_eq!(error["found"], "disk.img is gone");
+}
