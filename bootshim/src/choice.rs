@@ -105,7 +105,12 @@ pub struct Situation {
 pub fn next(record: &Record, now: &Situation) -> Step {
     let open = |slot: &SlotId| !now.passed.contains(*slot);
     if now.can_commit {
-        if let Some(slot) = record.once.filter(open) {
+        // One that names no image is void; to arm it would be no record that can be.
+        let image = |slot: &SlotId| {
+            let state = record.slot(*slot).state;
+            !matches!(state, State::Empty | State::Writing)
+        };
+        if let Some(slot) = record.once.filter(|slot| open(slot) && image(slot)) {
             return Step::Start(slot, Kind::Once);
         }
         if let Some(slot) = record.trial().filter(open) {
@@ -181,6 +186,22 @@ mod tests {
             can_commit: true,
             turn: 0,
         }
+    }
+
+    #[test]
+    fn a_one_shot_of_an_empty_slot_does_not_cost_the_trial_its_start() {
+        let [a, b] = [0, 1].map(|index| SlotId::new(index).unwrap());
+        let mut record = Record::new(crate::record::tests::PARTITION, 2);
+        let trial = crate::record::Slot {
+            state: State::Trying,
+            tries: 3,
+            tries_left: 3,
+            manifest: [1; 32],
+            ..crate::record::Slot::EMPTY
+        };
+        record.set_slot(b, trial);
+        record.once = Some(a);
+        assert_eq!(next(&record, &now()), Step::Start(b, Kind::Trial));
     }
 
     proptest! {

@@ -14,6 +14,7 @@ mod environment;
 mod images_refused;
 mod installing;
 mod interrupted;
+mod next_boot_table;
 mod plant;
 mod ran;
 mod record_copies;
