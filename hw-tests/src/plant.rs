@@ -63,7 +63,7 @@ impl Plant {
             "--kernel", &kernel,
             "--initrd", &initrd,
             "--cmdline", COMMAND_LINE,
-            "--watchdog", "30s",
+            "--watchdog", "2min",
             "--compatible", COMPATIBLE,
             "--version", &number,
             "--key", "release.key",

@@ -28,8 +28,6 @@ pub(super) fn spawn(
     qemu: UnixStream,
     timeline: Arc<Timeline>,
 ) -> io::Result<()> {
-    // QEMU's own line is read last: when it says "reset", all that the machine
-    // said before is already in the timeline.
     let mut wires = Vec::with_capacity(3);
     for (stream, source) in [
         (console, Source::Console),
@@ -78,10 +76,10 @@ fn read_once(wires: &mut [Wire], timeline: &Timeline) -> bool {
     }
 }
 
-/// QEMU's line counts as closed only after the others were read to their end.
+/// Reads what there is on all lines; false when QEMU has closed its own.
 fn drain(wires: &mut [Wire], timeline: &Timeline) -> bool {
-    // What QEMU has said is fetched before the ports are read, and added after:
-    // the ports may then hold more than what came before it, but never less.
+    // QEMU's own line is fetched first and added last: when it says "reset", all
+    // that the machine said before that is in the timeline.
     let mut fetched = Vec::with_capacity(wires.len());
     for wire in wires.iter_mut().rev() {
         let mut bytes = Vec::new();
