@@ -9,6 +9,8 @@
 )]
 
 mod bench;
+mod block_device;
+mod creating;
 mod disks_refused;
 mod environment;
 mod images_refused;

@@ -1,0 +1,140 @@
+//! A real block device with partition nodes, as on a controller: a loop device
+//! over the disk of the bench. It needs root; without that, each test says so
+//! and proves nothing.
+
+use crate::bench::Bench;
+use crate::environment::is_root;
+use crate::ran::Ran;
+use slotctl::disk::Disk;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Command;
+
+/// `O_EXCL`: nobody else may open the device so.
+const EXCLUSIVE: i32 = 0o200;
+
+/// A loop device whose partitions the kernel knows, whether or not it reads
+/// tables itself.
+struct Device {
+    node: String,
+    partitions: usize,
+}
+
+impl Device {
+    /// `None` where devices cannot be made here.
+    fn over(bench: &Bench) -> Option<Device> {
+        let disk = bench.file("disk.img");
+        let attach = || tool("losetup", &["--find", "--show", disk.to_str()?]);
+        let Some(node) = is_root().then(attach).flatten() else {
+            eprintln!("NOT TESTED: block devices, which need root and loop devices");
+            return None;
+        };
+        let partitions = Disk::open(&disk).unwrap().table().partitions.clone();
+        for partition in &partitions {
+            let number = partition.number.to_string();
+            let [start, len] = [partition.extent.start, partition.extent.len];
+            let [start, len] = [start / 512, len / 512].map(|sectors| sectors.to_string());
+            tool("addpart", &[&node, &number, &start, &len]).expect("addpart of util-linux");
+        }
+        Some(Device {
+            node,
+            partitions: partitions.len(),
+        })
+    }
+
+    fn run(&self, bench: &Bench, words: &str) -> Ran {
+        bench.run(&format!("--disk {} --json {words}", self.node))
+    }
+
+    fn partition(&self, number: usize) -> String {
+        format!("{}p{number}", self.node)
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        for number in 1..=self.partitions {
+            tool("delpart", &[&self.node, &number.to_string()]);
+        }
+        tool("losetup", &["--detach", &self.node]);
+    }
+}
+
+/// What a tool printed, where it ended well.
+fn tool(name: &str, words: &[&str]) -> Option<String> {
+    let mut command = Command::new(name);
+    command.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
+    let output = command.args(words).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+#[test]
+fn a_block_device_is_installed_through_its_partition_nodes() {
+    let bench = Bench::new();
+    let Some(device) = Device::over(&bench) else {
+        return;
+    };
+    let done = device.run(&bench, "install v2.slotimg").ok().json();
+    assert_eq!(
+        (&done["slot"], &done["state"]),
+        (&"b".into(), &"trying".into())
+    );
+    device.run(&bench, "verify").ok();
+    assert_eq!(
+        device.run(&bench, "next-boot --arm").ok().json()["slot"],
+        "b"
+    );
+    drop(device);
+    assert_eq!(bench.ask("status")["slots"][1]["tries_left"], 2);
+}
+
+#[test]
+fn a_slot_that_somebody_else_has_open_is_refused_before_anything_is_written() {
+    let bench = Bench::new();
+    let Some(device) = Device::over(&bench) else {
+        return;
+    };
+    let before = bench.read("disk.img");
+    let mut options = OpenOptions::new();
+    let slot_b = device.partition(4);
+    let held = options
+        .read(true)
+        .custom_flags(EXCLUSIVE)
+        .open(slot_b)
+        .unwrap();
+    let error = device
+        .run(&bench, "install v2.slotimg")
+        .with_status(3)
+        .json()["error"]
+        .clone();
+    assert_eq!(
+        (&error["code"], &error["changed"]),
+        (&"in-use".into(), &"nothing was written".into())
+    );
+    assert!(before == bench.read("disk.img"));
+    drop(held);
+    device.run(&bench, "install v2.slotimg").ok();
+}
+
+#[test]
+fn a_device_whose_partitions_the_kernel_does_not_know_is_refused() {
+    let bench = Bench::new();
+    let Some(device) = Device::over(&bench) else {
+        return;
+    };
+    tool("delpart", &[&device.node, "4"]).unwrap();
+    let error = device
+        .run(&bench, "install v2.slotimg")
+        .with_status(5)
+        .json()["error"]
+        .clone();
+    assert_eq!(error["code"], "no-partition-node");
+    tool("addpart", &[&device.node, "4", "12288", "2048"]).unwrap();
+    let error = device
+        .run(&bench, "install v2.slotimg")
+        .with_status(3)
+        .json()["error"]
+        .clone();
+    assert_eq!(error["code"], "stale-table");
+}
