@@ -23,4 +23,5 @@ mod record_copies;
 mod sequences;
 mod signing;
 mod talking;
+mod walks;
 mod web;
