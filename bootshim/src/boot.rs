@@ -199,10 +199,12 @@ impl fmt::Display for Event {
                 version,
             } => {
                 write!(f, "starting slot {slot}, version {version}, as {kind}")?;
-                if *kind == Kind::Trial {
-                    write!(f, ", {tries_left} tries left after this one")?;
+                match (kind, tries_left) {
+                    (Kind::Trial, 0) => f.write_str(", the last try"),
+                    (Kind::Trial, 1) => f.write_str(", 1 try left after this one"),
+                    (Kind::Trial, n) => write!(f, ", {n} tries left after this one"),
+                    _ => Ok(()),
                 }
-                Ok(())
             }
             Event::PassedOver(slot, why) => write!(f, "slot {slot} passed over: {why}"),
             Event::CommitFailed(error) => write!(f, "{error}; no trial and no one-shot now"),

@@ -65,7 +65,7 @@ impl<'a> Story<'a> {
         self.install(2, "b", 3)?;
         self.restart()?;
         self.starts("b", "trial")?;
-        self.expect("is good", TRIAL)?;
+        self.expect("slotctl watch: confirmed", TRIAL)?;
         self.saw("slot b has been healthy for long enough: confirmed");
         self.runs("b", "2.0", "good")?;
         let (status, page) = self.machine.get("/")?;
@@ -88,7 +88,7 @@ impl<'a> Story<'a> {
         self.restart()?;
         for number in 1..=tries {
             self.starts("c", "trial")?;
-            self.expect("deadline", TRIAL)?;
+            self.expect("slotctl watch: this start is given up", TRIAL)?;
             self.saw(&format!(
                 "try {number} of {tries}: the health check fails until the deadline; restart"
             ));

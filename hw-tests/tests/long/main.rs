@@ -1,0 +1,134 @@
+//! Scenarios on machines that do not fit into `make test`: run by
+//! `make test-long`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+use hw_tests::machine::{Cause, Machine, START, WebServer};
+use hw_tests::plant::Plant;
+use serde_json::Value;
+use std::sync::LazyLock;
+
+static PLANT: LazyLock<Plant> = LazyLock::new(|| Plant::new("long").unwrap());
+
+/// A machine with version 2 on trial in slot b, in its first start.
+fn on_trial(name: &str) -> Machine {
+    let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
+    let file = disk.display().to_string();
+    PLANT
+        .slotctl(&["--disk", &file, "install", "v2.slotimg"])
+        .unwrap();
+    let mut machine = Machine::new(name).disk(&disk).start().unwrap();
+    machine
+        .expect("starting slot b, version 2.0, as trial", START)
+        .unwrap();
+    machine.expect("slotctl watch: on trial", START).unwrap();
+    machine
+}
+
+fn slot_b(machine: &mut Machine) -> Value {
+    let status = machine.run("slotctl status --json").unwrap().stdout;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    status["slots"][1].clone()
+}
+
+#[test]
+fn a_person_who_switches_the_machine_off_during_a_trial_loses_no_try() {
+    let mut machine = on_trial("switched-off");
+    machine.tell("reboot").unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
+    machine
+        .expect("as trial, 2 tries left after this one", START)
+        .unwrap();
+}
+
+#[test]
+fn a_reset_during_a_trial_costs_a_try() {
+    let mut machine = on_trial("reset");
+    machine.press_reset().unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::ResetButton);
+    machine
+        .expect("as trial, 1 try left after this one", START)
+        .unwrap();
+}
+
+#[test]
+fn when_watch_dies_the_watchdog_resets_the_machine() {
+    let mut machine = on_trial("watch-dies");
+    machine.run("killall -KILL slotctl").unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
+    machine
+        .expect("as trial, 1 try left after this one", START)
+        .unwrap();
+}
+
+#[test]
+fn when_watch_hangs_the_watchdog_resets_the_machine() {
+    let mut machine = on_trial("watch-hangs");
+    machine.run("killall -STOP slotctl").unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
+}
+
+#[test]
+fn a_rejected_trial_is_bad_at_once_and_the_good_slot_is_next() {
+    let mut machine = on_trial("rejected");
+    let said = machine
+        .run("slotctl reject --reason 'pressure sensor missing'")
+        .unwrap();
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    assert_eq!(slot_b(&mut machine)["state"], "bad");
+    machine.tell("reboot").unwrap();
+    machine.next_start(START).unwrap();
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    let status = machine.run("slotctl status").unwrap().stdout;
+    assert!(status.contains("pressure sensor missing"), "{status}");
+}
+
+#[test]
+fn what_bootshim_said_is_in_the_log_of_the_system_it_started() {
+    let mut machine = on_trial("log");
+    let log = machine.run("slotctl log").unwrap().stdout;
+    assert!(
+        log.contains("bootshim: starting slot b, version 2.0, as trial"),
+        "{log}"
+    );
+    assert!(log.contains("watch-begun"), "{log}");
+}
+
+#[test]
+fn the_slot_that_runs_is_never_written_and_a_mounted_one_neither() {
+    let server = WebServer::new(PLANT.directory()).unwrap();
+    let image = server.url_for_machine(&Plant::image(3));
+    let mut machine = on_trial("protected");
+    let mut install = |words: &str| {
+        let ran = machine
+            .run_within(&format!("slotctl install {words} {image}"), START)
+            .unwrap();
+        (ran.status, ran.stderr)
+    };
+    let (status, words) = install("--slot b");
+    assert!(
+        status == 3 && words.contains("slot b is running"),
+        "{words}"
+    );
+    let (status, words) = install("--slot c --no-activate");
+    assert_eq!(status, 0, "{words}");
+    let mounted = machine
+        .run("mkdir /tmp/c && mount -t erofs -o ro /dev/vda5 /tmp/c")
+        .unwrap();
+    assert_eq!(mounted.status, 0, "{}", mounted.stderr);
+    let second = server.url_for_machine(&Plant::image(4));
+    let refused = machine
+        .run_within(&format!("slotctl install --slot c {second}"), START)
+        .unwrap();
+    assert!(
+        refused.status == 3 && refused.stderr.contains("is mounted on /tmp/c"),
+        "{}",
+        refused.stderr
+    );
+}

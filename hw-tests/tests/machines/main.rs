@@ -1,0 +1,19 @@
+//! Scenarios on machines in QEMU: real firmware, bootshim, kernel and
+//! production. Each start costs seconds; those of one run are counted in
+//! `target/machines/starts`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+mod alone;
+mod choice;
+mod story;
+
+use hw_tests::plant::Plant;
+use std::sync::LazyLock;
+
+/// One key and four images for all scenarios of a run.
+static PLANT: LazyLock<Plant> = LazyLock::new(|| Plant::new("machines").unwrap());
