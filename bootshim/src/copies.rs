@@ -33,6 +33,10 @@ const NOTE_HASH: usize = BLOCK_BYTES - RECORD_BYTES - 32;
 pub const NOTE_MAX: usize = NOTE_HASH - NOTE_TEXT;
 /// A read is tried this often before a copy counts as lost.
 const READS: usize = 3;
+/// A copy that cannot be read now may hold a higher number than those that can,
+/// and may be readable again next time: new numbers keep this far away from it,
+/// so that none is ever used twice.
+const UNREAD_MARGIN: u64 = 1024;
 
 type Block = [u8; BLOCK_BYTES];
 
@@ -236,12 +240,12 @@ impl<M: Medium> Store<M> {
             };
         }
         mark_conflicts(&blocks, &mut copies);
-        let highest = records
+        let seen = records.iter().flatten().map(|r| r.sequence).max();
+        let unread = copies
             .iter()
-            .flatten()
-            .map(|r| r.sequence)
-            .max()
-            .unwrap_or(0);
+            .any(|copy| matches!(copy, Copy::Unreadable(_)));
+        let margin = if unread { UNREAD_MARGIN } else { 0 };
+        let highest = seen.unwrap_or(0).saturating_add(margin);
         let current = newest(&blocks, &copies, records);
         Store {
             medium,

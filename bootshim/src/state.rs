@@ -287,7 +287,9 @@ pub fn fail(record: &Record, slot: SlotId, reason: Reason, stage: Stage) -> Reco
 pub fn give_up_start(record: &Record, slot: SlotId, reason: Reason) -> Result<Record, Refusal> {
     expect_armed(record, slot)?;
     expect(record, slot, &[State::Trying])?;
-    let next = with(record, slot, |s| s.reason = reason);
+    let mut next = with(record, slot, |s| s.reason = reason);
+    // Disarmed: a start that was given up is neither confirmed nor given back.
+    next.armed = None;
     Ok(noting_failure(next, slot, reason, Stage::Watch))
 }
 
@@ -544,6 +546,21 @@ mod tests {
         let back = give_back(&armed, id(B)).unwrap();
         assert_eq!(back.slot(id(B)).tries_left, 3);
         assert_eq!(give_back(&back, id(B)), Err(Refusal::NotArmed(id(B))));
+    }
+
+    #[test]
+    fn a_start_that_was_given_up_is_neither_confirmed_nor_given_back() {
+        let armed = arm(&record([Good, Trying, Empty]), id(B), Arming::Trial);
+        let lost = give_up_start(&armed, id(B), Reason::Deadline).unwrap();
+        assert_eq!(
+            (lost.slot(id(B)).state, lost.slot(id(B)).tries_left),
+            (Trying, 2)
+        );
+        assert_eq!(
+            confirm(&lost, id(B), &[2; 32]),
+            Err(Refusal::NotArmed(id(B)))
+        );
+        assert_eq!(give_back(&lost, id(B)), Err(Refusal::NotArmed(id(B))));
     }
 
     #[test]

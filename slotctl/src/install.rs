@@ -10,6 +10,7 @@ use crate::lock::Lock;
 use crate::medium::Mode;
 use crate::progress::Progress;
 use crate::source::Source;
+use crate::verify;
 use bootshim::layout::Layout;
 use bootshim::record::{Record, SlotId, State};
 use bootshim::state;
@@ -53,6 +54,8 @@ pub struct Outcome {
     pub manifest: Manifest,
     /// Its digest.
     pub digest: images::Digest,
+    /// Whether the slot held the image before.
+    pub already: bool,
     /// Whether anything was written.
     pub changed: bool,
     /// How many bytes of slot content were written.
@@ -84,7 +87,9 @@ pub fn install(
     drop(rest);
     let record = disk.record_to_change().map_err(untouched)?;
     check_image(&head, &record, compatible).map_err(untouched)?;
-    if let Some(known) = already_here(disk, &head, &record, request).map_err(untouched)? {
+    if let Some(known) =
+        already_here(disk, trusted, &head, &record, request, progress).map_err(untouched)?
+    {
         return Ok(known);
     }
     let in_use = disk.handover().map(|handover| handover.slot);
@@ -96,6 +101,7 @@ pub fn install(
         state,
         manifest: head.manifest.clone(),
         digest: head.digest,
+        already: false,
         changed,
         written,
     };
@@ -197,15 +203,16 @@ fn check_room(image: &Manifest, layout: &Layout, slot: SlotId) -> Result<()> {
     }
 }
 
-/// The same image twice: what is here already is not written again, and what
-/// failed here is not tried again unless somebody says so.
+/// The same image twice: what is here already, and still whole, is not written
+/// again; what failed here is not tried again unless somebody says so.
 fn already_here(
     disk: &Disk,
+    trusted: &[PublicKey],
     head: &Head,
     record: &Record,
     request: &Request,
+    progress: &dyn Progress,
 ) -> Result<Option<Outcome>> {
-    let wanted = |slot: SlotId| request.slot.is_none_or(|wanted| wanted == slot);
     let mut same = record
         .slots()
         .filter(|(_, slot)| slot.manifest == head.digest);
@@ -216,21 +223,35 @@ fn already_here(
         return Err(Error::new(Exit::Refused, "failed-before", found)
             .advice("`slotctl status` says more; --retry installs it again"));
     }
-    let whole = |state| matches!(state, State::Ready | State::Trying | State::Good);
-    let Some((slot, known)) = same.find(|(id, slot)| whole(slot.state) && wanted(*id)) else {
+    let wanted = |slot: SlotId| request.slot.is_none_or(|wanted| wanted == slot);
+    let installed = |state| matches!(state, State::Ready | State::Trying | State::Good);
+    let Some((slot, known)) = same.find(|(id, slot)| installed(slot.state) && wanted(*id)) else {
         return Ok(None);
     };
+    // The record says what was installed, the disk what is there: a damaged slot
+    // is no reason not to install the image again.
+    match verify::slot(disk, record, slot, trusted, progress) {
+        Ok(_) => {}
+        Err(error) if error.exit == Exit::NotAuthentic => return Ok(None),
+        Err(error) => return Err(error),
+    }
     let mut outcome = Outcome {
         slot,
         state: known.state,
         manifest: head.manifest.clone(),
         digest: head.digest,
+        already: true,
         changed: false,
         written: 0,
     };
     if request.activate && known.state == State::Ready && !request.dry_run {
         let tries = request.tries.unwrap_or(record.default_tries);
-        let committed = disk.update(|now, note| Ok((state::activate(now, slot, tries)?, note)))?;
+        let committed = disk.update(|now, note| {
+            if now.slot(slot).manifest != head.digest {
+                return Err(state::Refusal::OtherImage(slot).into());
+            }
+            Ok((state::activate(now, slot, tries)?, note))
+        })?;
         outcome.state = committed.durable.record().slot(slot).state;
         outcome.changed = committed.changed;
     }

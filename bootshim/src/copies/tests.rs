@@ -148,6 +148,57 @@ fn every_attempt_takes_a_fresh_number() {
     );
 }
 
+/// A medium of which some copies cannot be read for a while.
+struct Sulking<'a>(&'a Memory, &'a [u64]);
+
+impl Medium for Sulking<'_> {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
+        if self.1.iter().any(|copy| copy * SPACING == offset) {
+            let length = buf.len() as u64;
+            return Err(Fault {
+                access: Access::Read,
+                offset,
+                length,
+                cause: Cause::Device(5),
+            });
+        }
+        self.0.read_at(offset, buf)
+    }
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
+        if self.1.iter().any(|copy| copy * SPACING == offset) {
+            let length = data.len() as u64;
+            return Err(Fault {
+                access: Access::Write,
+                offset,
+                length,
+                cause: Cause::Device(5),
+            });
+        }
+        self.0.write_at(offset, data)
+    }
+    fn flush(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_copy_that_comes_back_never_has_the_number_of_a_later_commit() {
+    let medium = Memory::new(RECORD_LEN);
+    for copy in 0..3 {
+        put(&medium, copy, &numbered(1));
+    }
+    put(&medium, 2, &numbered(2));
+    let mut store = Store::open(Sulking(&medium, &[2]), PARTITION);
+    let mut next = store.record().unwrap().clone();
+    next.floor = 9;
+    let durable = store.commit(next, Note::default()).unwrap();
+    let back = Store::open(&medium, PARTITION);
+    assert_eq!(back.record(), Some(durable.record()));
+}
+
 #[test]
 fn one_dead_copy_of_the_pair_does_not_stop_a_commit() {
     for lies in [false, true] {

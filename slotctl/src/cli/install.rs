@@ -47,25 +47,24 @@ fn answer(done: &Outcome, dry_run: bool) -> Answer {
         slot,
         state,
         manifest,
+        already,
         changed,
         written,
         ..
     } = done;
     let version = &manifest.version;
-    let text = match (dry_run, changed) {
-        (true, _) => format!("{version} would be written to slot {slot}; nothing was written"),
-        (false, false) => {
+    let text = match (already, changed) {
+        (true, true) => format!("{version} was in slot {slot} already, now it is {state}"),
+        (true, false) => {
             format!("{version} is in slot {slot} already ({state}); nothing was written")
         }
-        (false, true) if *written == 0 => {
-            format!("{version} was in slot {slot} already, now it is {state}")
+        (false, _) if dry_run => {
+            format!("{version} would be written to slot {slot}; nothing was written")
         }
-        (false, true) => {
-            format!(
-                "{version} is in slot {slot} ({state}), {} written and read back",
-                bytes(*written)
-            )
-        }
+        (false, _) => format!(
+            "{version} is in slot {slot} ({state}), {} written and read back",
+            bytes(*written)
+        ),
     };
     let fields = json!({
         "event": "done", "changed": changed, "slot": slot.to_string(), "state": state.word(),
