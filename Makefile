@@ -1,6 +1,35 @@
-# Everything generated lies in target/.
+# Everything generated lies in target/. `make demo` and `make test` set up what
+# they need; only `make setup` needs root.
 
 .DELETE_ON_ERROR:
+
+.PHONY: help
+help:
+	@echo "make demo       a controller in QEMU is updated, and comes back from two bad updates"
+	@echo "make test       everything, in under 20 minutes"
+	@echo "make test-long  the scenarios for which that is too short"
+	@echo "make lint       formatting and clippy"
+	@echo "make setup      the Debian packages that all this needs (as root)"
+
+.PHONY: demo
+demo:
+	@echo "demo: setting up, building and running; 15 minutes the first time, 6 later"
+	@$(MAKE) --no-print-directory setup bootshim demo-os
+	@cargo run -q -p hw-tests --bin demo
+
+.PHONY: test
+test: setup bootshim demo-os
+	@hw-tests/test.sh --workspace
+
+.PHONY: test-long
+test-long: setup bootshim demo-os
+	@hw-tests/test.sh -p hw-tests --features long --test long
+
+.PHONY: lint
+lint:
+	cargo fmt --all --check
+	cargo clippy -q --workspace --all-targets --all-features -- -D warnings
+	cargo clippy -q -p images --no-default-features -- -D warnings
 
 .PHONY: setup
 setup:

@@ -288,6 +288,9 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        starts::add(&self.name, self.starts().len());
+        // Without a port QEMU was never met, and nothing started.
+        if self.production != 0 {
+            starts::add(&self.name, self.starts().len());
+        }
     }
 }

@@ -110,8 +110,9 @@ fn first_image(draft: &Draft, image: &Path, words: &Create, voice: Voice) -> Res
         &bar,
     )
     .map_err(no_disk)?;
-    disk.update(|record, note| Ok((state::provision(record, done.slot)?, note)))
-        .map_err(no_disk)?;
+    // On all four copies: none of them remembers a time without a good slot.
+    let provision = || disk.provision(state::provision(&disk.read_record()?.0, done.slot)?);
+    provision().map_err(no_disk)?;
     Ok(done.manifest.version)
 }
 

@@ -102,14 +102,9 @@ fn as_nobody(bench: &Bench, words: &str) -> Ran {
     Ran::new(words, &command.output().expect("setpriv of util-linux"))
 }
 
-/// Mounting needs root and loop devices. Where either is missing, this says so
-/// and proves nothing.
 #[test]
+#[ignore = "mounting needs root and loop devices"]
 fn a_target_that_is_mounted_is_refused() {
-    if !is_root() || !fs::exists("/dev/loop-control").unwrap() {
-        eprintln!("NOT TESTED: a mounted target, which needs root and loop devices");
-        return;
-    }
     let bench = Bench::new();
     bench.file("v2.slotimg");
     let b = bench.slot(1);
