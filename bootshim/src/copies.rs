@@ -37,6 +37,8 @@ const READS: usize = 3;
 /// and may be readable again next time: new numbers keep this far away from it,
 /// so that none is ever used twice.
 const UNREAD_MARGIN: u64 = 1024;
+/// The same where no copy says how far the numbers have come.
+const UNKNOWN_MARGIN: u64 = 1 << 32;
 
 type Block = [u8; BLOCK_BYTES];
 
@@ -228,10 +230,10 @@ impl<M: Medium> Store<M> {
         let mut blocks = [[0u8; BLOCK_BYTES]; COPIES];
         let mut copies = [Copy::Invalid(Invalid::NotARecord); COPIES];
         let mut records: [Option<Record>; COPIES] = [const { None }; COPIES];
-        for (place, ((block, copy), record)) in
-            (0u64..).zip(blocks.iter_mut().zip(&mut copies).zip(&mut records))
+        for (number, ((block, copy), record)) in
+            (0..).zip(blocks.iter_mut().zip(&mut copies).zip(&mut records))
         {
-            *copy = match read_copy(&medium, place, block) {
+            *copy = match read_copy(&medium, number, block) {
                 Err(fault) => Copy::Unreadable(fault),
                 Ok(()) => match decode(block, partition) {
                     Err(why) => Copy::Invalid(why),
@@ -244,8 +246,11 @@ impl<M: Medium> Store<M> {
         let unread = copies
             .iter()
             .any(|copy| matches!(copy, Copy::Unreadable(_)));
-        let margin = if unread { UNREAD_MARGIN } else { 0 };
-        let highest = seen.unwrap_or(0).saturating_add(margin);
+        let highest = match seen {
+            Some(seen) if unread => seen.saturating_add(UNREAD_MARGIN),
+            None if unread => UNKNOWN_MARGIN,
+            seen => seen.unwrap_or(0),
+        };
         let current = newest(&blocks, &copies, records);
         Store {
             medium,
@@ -322,7 +327,7 @@ impl<M: Medium> Store<M> {
 
     /// Completes a generation that only one copy of its pair holds, before
     /// anything rests on it: a cut may have come between the write of that copy
-    /// and its flush.
+    /// and its flush. That copy may be the only one: it is not written again.
     ///
     /// # Errors
     /// [`CommitError`] when not even the copy that holds it can be made durable.
@@ -334,13 +339,42 @@ impl<M: Medium> Store<M> {
         let record = current.record.clone();
         let pair = self.free_pair().other();
         if current.holders_in(pair) < 2 {
+            let [first, second] = pair.copies();
+            let (holder, other) = if current.holds(first) {
+                (first, second)
+            } else {
+                (second, first)
+            };
             let block = encode(&record, &current.note);
-            let held = self.write_pair(pair, &block)?;
-            if let Some(current) = &mut self.current {
-                mark(&mut current.holders, pair, held);
+            match self.write_copy(other, &block) {
+                Ok(()) => self.hold(other, record.sequence),
+                Err(fault) => self
+                    .prove(holder, &record)
+                    .map_err(|own| CommitError::NotDurable([own, fault]))?,
             }
         }
         Ok(Durable { record })
+    }
+
+    /// Makes sure that a copy is on the medium as it was read.
+    fn prove(&self, copy: usize, record: &Record) -> Result<(), Fault> {
+        let mut block = [0; BLOCK_BYTES];
+        self.medium.flush()?;
+        self.medium.read_at(place(copy), &mut block)?;
+        match decode(&block, self.partition) {
+            Ok(found) if found == *record => Ok(()),
+            _ => Err(differs(copy)),
+        }
+    }
+
+    fn hold(&mut self, copy: usize, sequence: u64) {
+        if let Some(found) = self.copies.get_mut(copy) {
+            *found = Copy::Valid(sequence);
+        }
+        let current = self.current.as_mut();
+        if let Some(holds) = current.and_then(|current| current.holders.get_mut(copy)) {
+            *holds = true;
+        }
     }
 
     fn prepare(&mut self, mut next: Record, note: &Note) -> Result<(Record, Block), CommitError> {
@@ -376,23 +410,15 @@ impl<M: Medium> Store<M> {
     }
 
     fn write_copy(&self, copy: usize, block: &Block) -> Result<(), Fault> {
-        let offset = u64::try_from(copy)
-            .unwrap_or(u64::MAX)
-            .saturating_mul(SPACING);
-        self.medium.write_at(offset, block)?;
+        self.medium.write_at(place(copy), block)?;
         self.medium.flush()?;
         let mut back = [0; BLOCK_BYTES];
-        self.medium.read_at(offset, &mut back)?;
-        if back != *block {
-            let cause = Cause::Differs;
-            return Err(Fault {
-                access: Access::Write,
-                offset,
-                length: BLOCK,
-                cause,
-            });
+        self.medium.read_at(place(copy), &mut back)?;
+        if back == *block {
+            Ok(())
+        } else {
+            Err(differs(copy))
         }
-        Ok(())
     }
 
     fn adopt(&mut self, record: Record, note: Note, holders: [bool; COPIES]) -> Durable {
@@ -418,11 +444,26 @@ fn mark(holders: &mut [bool; COPIES], pair: Pair, held: [bool; 2]) {
     }
 }
 
-fn read_copy<M: Medium>(medium: &M, place: u64, block: &mut Block) -> Result<(), Fault> {
-    let offset = place.saturating_mul(SPACING);
+/// Where a copy lies, in bytes.
+fn place(copy: usize) -> u64 {
+    u64::try_from(copy)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(SPACING)
+}
+
+fn differs(copy: usize) -> Fault {
+    Fault {
+        access: Access::Write,
+        offset: place(copy),
+        length: BLOCK,
+        cause: Cause::Differs,
+    }
+}
+
+fn read_copy<M: Medium>(medium: &M, copy: usize, block: &mut Block) -> Result<(), Fault> {
     let mut answer = Ok(());
     for _ in 0..READS {
-        answer = medium.read_at(offset, block);
+        answer = medium.read_at(place(copy), block);
         if answer.is_ok() {
             break;
         }

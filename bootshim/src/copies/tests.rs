@@ -1,5 +1,6 @@
 use super::*;
-use crate::medium::memory::Memory;
+use crate::medium::memory::Op::{Flush, Read, Write};
+use crate::medium::memory::{Memory, Recording};
 use crate::record::tests::{PARTITION, any_record};
 use core::cell::RefCell;
 use proptest::prelude::*;
@@ -148,40 +149,9 @@ fn every_attempt_takes_a_fresh_number() {
     );
 }
 
-/// A medium of which some copies cannot be read for a while.
-struct Sulking<'a>(&'a Memory, &'a [u64]);
-
-impl Medium for Sulking<'_> {
-    fn len(&self) -> u64 {
-        self.0.len()
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
-        if self.1.iter().any(|copy| copy * SPACING == offset) {
-            let length = buf.len() as u64;
-            return Err(Fault {
-                access: Access::Read,
-                offset,
-                length,
-                cause: Cause::Device(5),
-            });
-        }
-        self.0.read_at(offset, buf)
-    }
-    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
-        if self.1.iter().any(|copy| copy * SPACING == offset) {
-            let length = data.len() as u64;
-            return Err(Fault {
-                access: Access::Write,
-                offset,
-                length,
-                cause: Cause::Device(5),
-            });
-        }
-        self.0.write_at(offset, data)
-    }
-    fn flush(&self) -> Result<(), Fault> {
-        Ok(())
-    }
+/// Where a copy lies.
+const fn at(copy: u64) -> u64 {
+    copy * SPACING
 }
 
 #[test]
@@ -191,12 +161,93 @@ fn a_copy_that_comes_back_never_has_the_number_of_a_later_commit() {
         put(&medium, copy, &numbered(1));
     }
     put(&medium, 2, &numbered(2));
-    let mut store = Store::open(Sulking(&medium, &[2]), PARTITION);
+    let refused = [Read(at(2)), Write(at(2))];
+    let mut store = Store::open(Recording::over(&medium, &refused), PARTITION);
     let mut next = store.record().unwrap().clone();
     next.floor = 9;
     let durable = store.commit(next, Note::default()).unwrap();
     let back = Store::open(&medium, PARTITION);
     assert_eq!(back.record(), Some(durable.record()));
+}
+
+#[test]
+fn without_any_copy_to_go_by_a_new_number_is_beyond_all_that_cannot_be_read() {
+    let medium = Memory::new(RECORD_LEN);
+    for copy in 0..2 {
+        put(&medium, copy, &numbered(5_000_000));
+    }
+    let refused = [0, 1].map(|copy| Read(at(copy)));
+    let mut store = Store::open(Recording::over(&medium, &refused), PARTITION);
+    let durable = store.commit(Record::new(PARTITION, 3), Note::default());
+    let back = Store::open(&medium, PARTITION);
+    assert_eq!(back.record(), Some(durable.unwrap().record()));
+}
+
+#[test]
+fn each_copy_is_written_flushed_and_read_back_before_the_next() {
+    let memory = Memory::new(RECORD_LEN);
+    let medium = Recording::over(&memory, &[]);
+    let mut store = fresh(&medium);
+    let copies = |copies: &[u64]| -> alloc::vec::Vec<_> {
+        let steps = |copy: &u64| [Write(at(*copy)), Flush, Read(at(*copy))];
+        copies.iter().flat_map(steps).collect()
+    };
+    let opened = [0, 1, 2, 3].map(|copy| Read(at(copy)));
+    assert_eq!(
+        medium.asked(),
+        [opened.to_vec(), copies(&[2, 3, 0, 1])].concat()
+    );
+    for pair in [[2, 3], [0, 1]] {
+        let record = store.record().unwrap().clone();
+        store.commit(record, Note::default()).unwrap();
+        assert_eq!(medium.asked(), copies(&pair));
+    }
+}
+
+#[test]
+fn what_was_not_flushed_or_read_back_is_not_durable() {
+    let refusals: [&[_]; 2] = [&[Flush], &[Read(at(2)), Read(at(3))]];
+    for refused in refusals {
+        let memory = Memory::new(RECORD_LEN);
+        let medium = Recording::over(&memory, &[]);
+        let mut store = fresh(&medium);
+        medium.refuse(refused);
+        let record = store.record().unwrap().clone();
+        let commit = store.commit(record, Note::default());
+        assert!(matches!(commit, Err(CommitError::NotDurable(_))));
+    }
+}
+
+#[test]
+fn a_second_copy_that_failed_is_completed_later_without_touching_the_first() {
+    let memory = Memory::new(RECORD_LEN);
+    fresh(&memory);
+    let medium = Recording::over(&memory, &[Write(at(3))]);
+    let mut store = Store::open(&medium, PARTITION);
+    let record = store.record().unwrap().clone();
+    store.commit(record, Note::new("why")).unwrap();
+    medium.refuse(&[]);
+    medium.asked();
+    assert_eq!(store.settle().unwrap().record().sequence, 2);
+    assert_eq!(medium.asked(), [Write(at(3)), Flush, Read(at(3))]);
+    assert_eq!(store.settle().unwrap().record().sequence, 2);
+    assert_eq!(medium.asked(), []);
+    assert_eq!(Store::open(&memory, PARTITION).note().text(), "why");
+}
+
+#[test]
+fn where_the_other_copy_stays_dead_the_only_one_is_flushed_and_never_rewritten() {
+    let memory = Memory::new(RECORD_LEN);
+    put(&memory, 2, &numbered(2));
+    let dead = [0, 1, 3].map(|copy| Write(at(copy)));
+    let medium = Recording::over(&memory, &dead);
+    let mut store = Store::open(&medium, PARTITION);
+    medium.asked();
+    assert_eq!(store.settle().unwrap().record().sequence, 2);
+    assert_eq!(medium.asked(), [Write(at(3)), Flush, Read(at(2))]);
+    let dead = [Write(at(3)), Flush];
+    let mut store = Store::open(Recording::over(&memory, &dead), PARTITION);
+    assert!(matches!(store.settle(), Err(CommitError::NotDurable(_))));
 }
 
 #[test]
