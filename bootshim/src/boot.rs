@@ -146,14 +146,8 @@ pub enum Event {
 pub enum Why {
     /// Nothing is installed in it, or it is half written.
     NotInstalled(State),
-    /// Its turn did not come, with its state.
-    NotItsTurn(State),
     /// Its trial is over, for this reason.
     TrialOver(Reason),
-    /// It is on trial or one-shot, and the record cannot be written.
-    NoCommit,
-    /// It is bad, for this reason.
-    Bad(Reason),
     /// It does not verify, or cannot be read.
     Defect(Defect),
     /// The firmware did not start it, in its words.
@@ -163,10 +157,8 @@ pub enum Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Why::NotInstalled(state) | Why::NotItsTurn(state) => write!(f, "{state}"),
+            Why::NotInstalled(state) => write!(f, "{state}"),
             Why::TrialOver(reason) => write!(f, "trial over: {reason}"),
-            Why::NoCommit => f.write_str("on trial, and the record cannot be written"),
-            Why::Bad(reason) => write!(f, "bad: {reason}"),
             Why::Defect(defect) => write!(f, "{defect}"),
             Why::NotStarted(words) => write!(f, "did not start: {words}"),
         }
@@ -231,6 +223,8 @@ pub struct Boot<M, H: Hands> {
     hands: H,
     passed: Slots,
     can_commit: bool,
+    /// The record for this start alone, where the one on the disk does not count
+    /// and cannot be replaced.
     desperate: Option<Record>,
 }
 
@@ -263,7 +257,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     /// The record as it is now.
     #[must_use]
     pub fn record(&self) -> Option<&Record> {
-        self.store.record().or(self.desperate.as_ref())
+        self.desperate.as_ref().or(self.store.record())
     }
 
     /// Chooses and starts, until a slot runs or none is left.
@@ -295,10 +289,17 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     /// and armed where the record can be written.
     pub fn by_hand(&mut self, slot: SlotId) -> Outcome<H::Running> {
         self.passed = Slots::default();
-        let good = self
-            .record()
-            .is_some_and(|r| r.slot(slot).state == State::Good);
-        let kind = if good { Kind::Good } else { Kind::LastResort };
+        let state = self.record().map(|record| record.slot(slot).state);
+        let kind = match state {
+            Some(State::Good) => Kind::Good,
+            Some(State::Ready | State::Trying | State::Bad) => Kind::LastResort,
+            Some(none @ (State::Empty | State::Writing)) => {
+                let why = Why::NotInstalled(none);
+                self.hands.tell(&Event::PassedOver(slot, why));
+                return Outcome::Nothing;
+            }
+            None => return Outcome::Nothing,
+        };
         match self.attempt(slot, kind) {
             Some(running) => Outcome::Running(running),
             None => Outcome::Nothing,
@@ -338,8 +339,8 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             return;
         }
         self.hands.tell(&Event::RecordLost);
-        let record = self.rebuild();
-        if !self.can_commit {
+        let (record, judged) = self.rebuild();
+        if !(self.can_commit && judged) {
             self.desperate = Some(record);
             return;
         }
@@ -355,9 +356,12 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         }
     }
 
-    fn rebuild(&mut self) -> Record {
+    /// The record that the slots themselves give, and whether it is a judgement:
+    /// of a disk that gives nothing at all nobody can say that nothing is there.
+    fn rebuild(&mut self) -> (Record, bool) {
         let mut record = Record::new(self.partition, self.slots);
         let mut found: Vec<(SlotId, Facts)> = Vec::new();
+        let mut unreadable = false;
         for slot in record.ids() {
             match self.hands.load(slot) {
                 Ok((facts, _)) => {
@@ -365,6 +369,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
                     found.push((slot, facts));
                 }
                 Err(defect) => {
+                    unreadable |= matches!(defect, Defect::Unreadable(_));
                     self.hands
                         .tell(&Event::PassedOver(slot, Why::Defect(defect)));
                 }
@@ -385,7 +390,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         {
             record = activated;
         }
-        record
+        (record, !found.is_empty() || !unreadable)
     }
 
     fn end_trial(&mut self, record: &Record, slot: SlotId, reason: Reason) {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::medium::memory::Memory;
+use crate::medium::memory::{Memory, Op, Recording};
 use crate::medium::{Access, Cause};
 use crate::record::tests::PARTITION;
 use crate::record::{Arming, NO_DIGEST};
@@ -173,15 +173,8 @@ fn a_slot_with_another_manifest_than_installed_does_not_start() {
 
 #[test]
 fn an_unreadable_device_is_no_verdict_on_the_slot() {
-    let fault = Fault {
-        access: Access::Read,
-        offset: 0,
-        length: 1,
-        cause: Cause::Device(5),
-    };
     let medium = committed([Good, Trying, Empty]);
-    let unreadable = Err(Defect::Unreadable(fault));
-    let (outcome, _, record) = start(&medium, rig(vec![facts(1, "1"), unreadable, damaged()]));
+    let (outcome, _, record) = start(&medium, rig(vec![facts(1, "1"), unreadable(), damaged()]));
     assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
     assert_eq!(record.unwrap().slot(id("b")).state, Trying);
 }
@@ -277,27 +270,9 @@ fn a_one_shot_starts_once() {
 }
 
 /// A record that can be read and not written.
-struct ReadOnly<'a>(&'a Memory);
-
-impl Medium for ReadOnly<'_> {
-    fn len(&self) -> u64 {
-        self.0.len()
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
-        self.0.read_at(offset, buf)
-    }
-    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
-        let length = data.len() as u64;
-        Err(Fault {
-            access: Access::Write,
-            offset,
-            length,
-            cause: Cause::Device(30),
-        })
-    }
-    fn flush(&self) -> Result<(), Fault> {
-        Ok(())
-    }
+fn read_only(memory: &Memory) -> Recording<'_> {
+    let refused = [0, 1, 2, 3].map(|copy| Op::Write(copy * crate::copies::SPACING));
+    Recording::over(memory, &refused)
 }
 
 #[test]
@@ -309,7 +284,7 @@ fn no_trial_and_no_one_shot_starts_when_the_record_cannot_be_written() {
             let once = state::activate_once(store.record().unwrap(), id("b")).unwrap();
             store.commit(once, Note::default()).unwrap();
         }
-        let mut boot = Boot::new(ReadOnly(&medium), PARTITION, 3, three());
+        let mut boot = Boot::new(read_only(&medium), PARTITION, 3, three());
         assert_eq!(boot.run(), Outcome::Running((id("a"), Kind::Good)));
     }
 }
@@ -317,7 +292,7 @@ fn no_trial_and_no_one_shot_starts_when_the_record_cannot_be_written() {
 #[test]
 fn when_nothing_can_be_committed_and_nothing_good_starts_a_verified_slot_starts_all_the_same() {
     let medium = committed([Bad, Trying, Ready]);
-    let mut boot = Boot::new(ReadOnly(&medium), PARTITION, 3, three());
+    let mut boot = Boot::new(read_only(&medium), PARTITION, 3, three());
     assert_eq!(boot.run(), Outcome::Running((id("b"), Kind::LastResort)));
 }
 
@@ -337,4 +312,125 @@ fn below_the_floor_nothing_starts() {
     let (outcome, _, record) = start(&medium, slots);
     assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
     assert_eq!(record.unwrap().slot(id("b")).reason, Reason::BelowFloor);
+}
+
+fn unreadable() -> Result<Facts, Defect> {
+    Err(Defect::Unreadable(Fault {
+        access: Access::Read,
+        offset: 0,
+        length: 1,
+        cause: Cause::Device(5),
+    }))
+}
+
+/// Hands that look at the disk whenever something depends on it.
+struct Witness<'a> {
+    rig: Rig,
+    disk: &'a Memory,
+    armed: Vec<Option<(SlotId, Arming)>>,
+}
+
+impl Witness<'_> {
+    fn look(&mut self) {
+        let record = Store::open(self.disk, PARTITION).record().cloned();
+        let armed = record.and_then(|record| record.armed);
+        self.armed
+            .push(armed.map(|armed| (armed.slot, armed.as_what)));
+    }
+}
+
+impl Hands for Witness<'_> {
+    type Image = ();
+    type Running = (SlotId, Kind);
+
+    fn load(&mut self, slot: SlotId) -> Result<(Facts, ()), Defect> {
+        self.look();
+        self.rig.load(slot)
+    }
+    fn start(
+        &mut self,
+        permit: Permit,
+        record: &Record,
+        facts: &Facts,
+        (): (),
+    ) -> Result<(SlotId, Kind), String> {
+        self.look();
+        self.rig.start(permit, record, facts, ())
+    }
+    fn tell(&mut self, _: &Event) {}
+    fn turn(&self) -> u64 {
+        1
+    }
+}
+
+#[test]
+fn what_is_not_simply_good_is_armed_on_the_disk_before_it_is_read_and_before_it_starts() {
+    let cases = [
+        ([Good, Trying, Empty], false, Arming::Trial),
+        ([Good, Ready, Empty], true, Arming::Once),
+        ([Empty, Ready, Empty], false, Arming::LastResort),
+    ];
+    for (states, once, how) in cases {
+        let disk = committed(states);
+        if once {
+            let mut store = Store::open(&disk, PARTITION);
+            let next = state::activate_once(store.record().unwrap(), id("b")).unwrap();
+            store.commit(next, Note::default()).unwrap();
+        }
+        let witness = Witness {
+            rig: three(),
+            disk: &disk,
+            armed: Vec::new(),
+        };
+        let mut boot = Boot::new(&disk, PARTITION, 3, witness);
+        assert!(matches!(boot.run(), Outcome::Running(_)));
+        let armed = Some((id("b"), how));
+        assert_eq!(boot.into_hands().armed, [armed, armed]);
+    }
+}
+
+#[test]
+fn a_disk_that_gives_nothing_is_no_reason_to_write_a_record_of_nothing() {
+    let medium = Memory::new(RECORD_LEN);
+    let silent = rig(vec![unreadable(), unreadable(), damaged()]);
+    assert_eq!(start(&medium, silent).0, Outcome::Nothing);
+    assert!(medium.0.borrow().iter().all(|byte| *byte == 0));
+    // The disk has come to itself.
+    assert_eq!(
+        start(&medium, three()).0,
+        Outcome::Running((id("c"), Kind::Trial))
+    );
+}
+
+#[test]
+fn a_record_of_another_number_of_slots_does_not_count_even_where_it_cannot_be_replaced() {
+    let medium = committed([Good, Trying, Bad]);
+    let two = rig(vec![damaged(), facts(9, "2")]);
+    let mut boot = Boot::new(read_only(&medium), PARTITION, 2, two);
+    assert_eq!(boot.run(), Outcome::Running((id("b"), Kind::LastResort)));
+}
+
+#[test]
+fn a_slot_without_an_image_is_not_started_by_hand_and_costs_nothing() {
+    let medium = committed([Good, State::Writing, Empty]);
+    let before = medium.0.borrow().clone();
+    let mut boot = Boot::new(&medium, PARTITION, 3, three());
+    for letter in ["b", "c"] {
+        assert_eq!(boot.by_hand(id(letter)), Outcome::Nothing);
+    }
+    assert!(before == *medium.0.borrow());
+    assert_eq!(
+        boot.by_hand(id("a")),
+        Outcome::Running((id("a"), Kind::Good))
+    );
+}
+
+#[test]
+fn a_trial_that_a_person_starts_by_hand_loses_a_try_too() {
+    let medium = committed([Good, Trying, Empty]);
+    let mut boot = Boot::new(&medium, PARTITION, 3, three());
+    let outcome = boot.by_hand(id("b"));
+    assert_eq!(outcome, Outcome::Running((id("b"), Kind::LastResort)));
+    let store = Store::open(&medium, PARTITION);
+    assert_eq!(store.record().unwrap().slot(id("b")).tries_left, 2);
 }
