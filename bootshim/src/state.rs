@@ -149,6 +149,7 @@ pub fn begin_writing(
         },
     );
     next.once = record.once.filter(|once| *once != slot);
+    next.armed = record.armed.filter(|armed| armed.slot != slot);
     Ok(next)
 }
 
@@ -275,6 +276,7 @@ pub fn fail(record: &Record, slot: SlotId, reason: Reason, stage: Stage) -> Reco
             s.state = State::Bad;
         }
     });
+    next.once = record.once.filter(|once| *once != slot);
     next.armed = record.armed.filter(|armed| armed.slot != slot);
     noting_failure(next, slot, reason, stage)
 }
@@ -631,6 +633,24 @@ mod tests {
         let armed = arm(&once, id(B), Arming::Once);
         assert_eq!(armed.once, None);
         assert_eq!(armed.slot(id(B)).state, Ready);
+    }
+
+    #[test]
+    fn a_slot_that_failed_does_not_start_as_the_one_shot_it_was_meant_to_be() {
+        let armed = arm(&record([Good, Trying, Empty]), id(B), Arming::Trial);
+        let once = activate_once(&armed, id(B)).unwrap();
+        assert_eq!(reject(&once, id(B), &[2; 32]).unwrap().once, None);
+        let other = activate_once(&armed, id(A)).unwrap();
+        assert_eq!(reject(&other, id(B), &[2; 32]).unwrap().once, Some(id(A)));
+    }
+
+    #[test]
+    fn a_slot_that_is_written_is_not_armed_any_more_for_what_it_held() {
+        let once = arm(&record([Good, Ready, Empty]), id(B), Arming::Once);
+        let writing = begin_writing(&once, id(B), Some(id(A))).unwrap();
+        assert_eq!(writing.armed, None);
+        let writing = begin_writing(&once, id(C), Some(id(A))).unwrap();
+        assert_eq!(writing.armed, once.armed);
     }
 
     #[test]
