@@ -206,7 +206,15 @@ impl Header {
         if size != ENTRY_LEN || count == 0 || count > MAX_ENTRIES {
             return Err(Invalid::EntrySize);
         }
-        let entries = read_entries(disk, u64_at(&raw, 72), sector, count)?;
+        // A partition over its own table would be written over it one day.
+        let table = u64_at(&raw, 72);
+        let table_len = (u64::from(count) * u64::from(ENTRY_LEN)).div_ceil(sector);
+        let table_end = table.checked_add(table_len).ok_or(Invalid::HeaderRange)?;
+        let apart = |from: u64, end: u64| end <= first_usable || from > last_usable;
+        if !(apart(0, 2) && apart(lba, lba.saturating_add(1)) && apart(table, table_end)) {
+            return Err(Invalid::HeaderRange);
+        }
+        let entries = read_entries(disk, table, sector, count)?;
         if crc32fast::hash(&entries) != u32_at(&raw, 88) {
             return Err(Invalid::EntryChecksum);
         }
@@ -508,6 +516,31 @@ pub(crate) mod tests {
             }
             .disk();
             assert_eq!(read(&disk, 512).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn a_table_that_lies_where_partitions_may_lie_is_refused() {
+        for (at, lba) in [(40usize, 1u64), (40, 33), (72, 34), (72, 100)] {
+            let made = made(512);
+            let disk = made.disk();
+            let table = 1024..1024 + 128 * 128;
+            let raw = disk.0.borrow()[table].to_vec();
+            let mut header = made.header(1, 399, 2, &raw);
+            header[at..at + 8].copy_from_slice(&lba.to_le_bytes());
+            header[16..20].fill(0);
+            let sum = crc32fast::hash(&header);
+            header[16..20].copy_from_slice(&sum.to_le_bytes());
+            disk.0.borrow_mut()[512..604].copy_from_slice(&header);
+            let there = usize::try_from(lba).unwrap() * 512;
+            if at == 72 {
+                disk.0.borrow_mut()[there..there + raw.len()].copy_from_slice(&raw);
+            }
+            assert_eq!(
+                read(&disk, 512).unwrap().source,
+                Source::Backup(Invalid::HeaderRange),
+                "{at} {lba}"
+            );
         }
     }
 
