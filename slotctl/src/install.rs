@@ -12,6 +12,7 @@ use crate::progress::Progress;
 use crate::source::Source;
 use crate::verify;
 use bootshim::layout::Layout;
+use bootshim::medium::Medium;
 use bootshim::record::{Record, SlotId, State};
 use bootshim::state;
 use images::head::Head;
@@ -127,8 +128,8 @@ pub fn install(
 
 /// The order of design, after the record says `writing` and the manifest is
 /// away: content, flush, read back, manifest, and only then can it be committed.
-fn write(
-    target: Writing,
+fn write<M: Medium + Sync>(
+    target: Writing<M>,
     trusted: &[PublicKey],
     source: &mut Source,
     head: &Head,
@@ -257,3 +258,6 @@ fn already_here(
     }
     Ok(Some(outcome))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use crate::content::{self, FirstError};
 use crate::error::{Error, Result};
 use crate::progress::{Phase, Progress};
 use crate::source::Source;
+use bootshim::medium::Medium;
 use images::Part;
 use images::chunk::{Chunk, Unpacker};
 use images::head::Head;
@@ -26,10 +27,10 @@ type Packed = (Chunk, Vec<u8>);
 /// # Errors
 /// The first of: a failing source, a chunk that is not what was signed, a
 /// failing device. The slot is then half written, and `writing`.
-pub(super) fn copy(
+pub(super) fn copy<M: Medium + Sync>(
     source: &mut Source,
     head: &Head,
-    target: &Writing,
+    target: &Writing<M>,
     progress: &dyn Progress,
 ) -> Result<()> {
     progress.begin(Phase::Writing, head.manifest.content_len);
@@ -74,26 +75,25 @@ fn read(
     source.end(&head.header)
 }
 
-fn work(
+fn work<M: Medium + Sync>(
     chunks: &Mutex<Receiver<Packed>>,
     to_reader: &SyncSender<Vec<u8>>,
-    target: &Writing,
+    target: &Writing<M>,
     failed: &FirstError,
     progress: &dyn Progress,
 ) {
-    let mut unpacker = match Unpacker::new() {
-        Ok(unpacker) => unpacker,
-        Err(error) => return failed.set(Error::io("preparing to decompress", &error)),
-    };
+    let mut unpacker = Unpacker::new()
+        .inspect_err(|error| failed.set(Error::io("preparing to decompress", error)))
+        .ok();
     let mut piece = content::piece_buffer();
     loop {
         let next = chunks.lock().ok().and_then(|queue| queue.recv().ok());
         let Some((chunk, packed)) = next else { return };
         // After a failure the queue is only drained, so that the reader never
         // waits for room.
-        if failed.is_set() {
+        let Some(unpacker) = unpacker.as_mut().filter(|_| !failed.is_set()) else {
             continue;
-        }
+        };
         let room = piece.get(content::length(&chunk.piece));
         let written = unpacker
             .unpack(&chunk, &packed, room)

@@ -25,19 +25,19 @@ use images::{Digest, SLOT_AREA_LEN};
 
 /// A slot whose bytes may change.
 #[derive(Debug)]
-pub struct Writing {
+pub struct Writing<M = Slice> {
     slot: SlotId,
-    medium: Slice,
+    medium: M,
 }
 
-impl Writing {
+impl<M: Medium + Sync> Writing<M> {
     /// A slot, opened for writing, of which a durable record says that it is
     /// writing. Its manifest is taken away, first of all: whatever else still
     /// lies there is no image from here on, even if the record is lost.
     ///
     /// # Errors
     /// A failing device; a record that says otherwise.
-    pub fn begin(medium: Slice, proof: &Durable, slot: SlotId) -> Result<Writing> {
+    pub fn begin(medium: M, proof: &Durable, slot: SlotId) -> Result<Writing<M>> {
         if proof.record().slot(slot).state != State::Writing {
             let found = format!("slot {slot} is to be written and its record does not say so");
             return Err(Error::new(Exit::Unexpected, "internal", found));
@@ -60,7 +60,7 @@ impl Writing {
     ///
     /// # Errors
     /// The device's; an error of the flush is an error of the install.
-    pub fn finish(self, head: &Head) -> Result<Written> {
+    pub fn finish(self, head: &Head) -> Result<Written<M>> {
         let mut index = head.index_bytes.clone();
         let block = usize::try_from(BLOCK).unwrap_or(4096);
         index.resize(index.len().next_multiple_of(block), 0);
@@ -114,18 +114,18 @@ impl Writing {
 
 /// A slot whose content and index are durable.
 #[derive(Debug)]
-pub struct Written {
-    target: Writing,
+pub struct Written<M> {
+    target: Writing<M>,
     index: Vec<u8>,
 }
 
-impl Written {
+impl<M: Medium + Sync> Written<M> {
     /// Reads all of it back from the device, past the cache, and compares it
     /// with what was signed.
     ///
     /// # Errors
     /// The device's; a byte that is not what was written.
-    pub fn prove(self, head: &Head, progress: &dyn Progress) -> Result<Proven> {
+    pub fn prove(self, head: &Head, progress: &dyn Progress) -> Result<Proven<M>> {
         let medium = &self.target.medium;
         content::check(medium, &head.index, Phase::ReadingBack, progress)
             .map_err(|error| back_differs(self.target.slot, error))?;
@@ -154,11 +154,11 @@ fn back_differs(slot: SlotId, error: Error) -> Error {
 
 /// A slot whose content and index are proven.
 #[derive(Debug)]
-pub struct Proven {
-    target: Writing,
+pub struct Proven<M> {
+    target: Writing<M>,
 }
 
-impl Proven {
+impl<M: Medium + Sync> Proven<M> {
     /// Writes the manifest with its signatures, last of all, and verifies the
     /// slot as bootshim will.
     ///
