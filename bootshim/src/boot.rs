@@ -16,6 +16,10 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::fmt;
 
+mod event;
+
+pub use event::{Event, Why};
+
 /// What is known of an image whose manifest and boot payloads verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -106,103 +110,6 @@ pub trait Hands {
 
     /// A number that differs from start to start.
     fn turn(&self) -> u64;
-}
-
-/// What was found or decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A copy of the record does not count.
-    CopyLost(usize, Copy),
-    /// No copy of the record is valid; it is made anew from the slots that
-    /// verify.
-    RecordLost,
-    /// The record has a format of a later version: nothing is committed.
-    UnknownMajor(u16),
-    /// A slot verified while the record was made anew.
-    Found(SlotId, Facts),
-    /// The record was made anew.
-    Rebuilt(u64),
-    /// A slot is started.
-    Starting {
-        /// Which one.
-        slot: SlotId,
-        /// As what.
-        kind: Kind,
-        /// What is known of it after the commit.
-        tries_left: u8,
-        /// Its version.
-        version: String,
-    },
-    /// A slot was passed over.
-    PassedOver(SlotId, Why),
-    /// A commit failed: no trial and no one-shot at this start.
-    CommitFailed(CommitError),
-    /// Nothing starts.
-    Nothing,
-}
-
-/// Why a slot was passed over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// Nothing is installed in it, or it is half written.
-    NotInstalled(State),
-    /// Its trial is over, for this reason.
-    TrialOver(Reason),
-    /// It does not verify, or cannot be read.
-    Defect(Defect),
-    /// The firmware did not start it, in its words.
-    NotStarted(String),
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Why::NotInstalled(state) => write!(f, "{state}"),
-            Why::TrialOver(reason) => write!(f, "trial over: {reason}"),
-            Why::Defect(defect) => write!(f, "{defect}"),
-            Why::NotStarted(words) => write!(f, "did not start: {words}"),
-        }
-    }
-}
-
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Event::CopyLost(copy, why) => write!(f, "record copy {copy} does not count: {why}"),
-            Event::RecordLost => f.write_str(
-                "no valid copy of the boot record; making it anew from the slots that verify",
-            ),
-            Event::UnknownMajor(major) => {
-                write!(
-                    f,
-                    "boot record format {major} is unknown; only good slots start, nothing is written"
-                )
-            }
-            Event::Found(slot, facts) => write!(
-                f,
-                "slot {slot} verifies: version {}, security version {}",
-                facts.version, facts.security_version
-            ),
-            Event::Rebuilt(sequence) => write!(f, "boot record made anew, number {sequence}"),
-            Event::Starting {
-                slot,
-                kind,
-                tries_left,
-                version,
-            } => {
-                write!(f, "starting slot {slot}, version {version}, as {kind}")?;
-                match (kind, tries_left) {
-                    (Kind::Trial, 0) => f.write_str(", the last try"),
-                    (Kind::Trial, 1) => f.write_str(", 1 try left after this one"),
-                    (Kind::Trial, n) => write!(f, ", {n} tries left after this one"),
-                    _ => Ok(()),
-                }
-            }
-            Event::PassedOver(slot, why) => write!(f, "slot {slot} passed over: {why}"),
-            Event::CommitFailed(error) => write!(f, "{error}; no trial and no one-shot now"),
-            Event::Nothing => f.write_str("no slot starts"),
-        }
-    }
 }
 
 /// How a start ended.

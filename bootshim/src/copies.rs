@@ -18,8 +18,11 @@
 use crate::guid::Guid;
 use crate::medium::{Access, BLOCK, Cause, Fault, Medium};
 use crate::record::{Invalid, RECORD_BYTES, Record, SEQUENCE_END};
-use alloc::string::String;
 use core::fmt;
+
+mod note;
+
+pub use note::{NOTE_MAX, Note};
 
 /// Number of copies.
 pub const COPIES: usize = 4;
@@ -27,10 +30,6 @@ pub const COPIES: usize = 4;
 pub const SPACING: u64 = 256 * 1024;
 
 const BLOCK_BYTES: usize = 4096;
-const NOTE_TEXT: usize = 2;
-const NOTE_HASH: usize = BLOCK_BYTES - RECORD_BYTES - 32;
-/// Longest note in bytes.
-pub const NOTE_MAX: usize = NOTE_HASH - NOTE_TEXT;
 /// A read is tried this often before a copy counts as lost.
 const READS: usize = 3;
 /// A copy that cannot be read now may hold a higher number than those that can,
@@ -41,53 +40,6 @@ const UNREAD_MARGIN: u64 = 1024;
 const UNKNOWN_MARGIN: u64 = 1 << 32;
 
 type Block = [u8; BLOCK_BYTES];
-
-/// Words beside a record: why the last trial failed. They never decide anything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Note(String);
-
-impl Note {
-    /// A note; what is longer than [`NOTE_MAX`] bytes is cut at a character.
-    #[must_use]
-    pub fn new(text: &str) -> Note {
-        Note(
-            text.get(..text.floor_char_boundary(NOTE_MAX))
-                .unwrap_or_default()
-                .into(),
-        )
-    }
-
-    /// Its words.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.0
-    }
-
-    /// The note of a block; a damaged one is no note.
-    fn decode(area: &[u8]) -> Note {
-        let read = || {
-            let (hashed, hash) = area.split_at_checked(NOTE_HASH)?;
-            let intact = blake3::hash(hashed).as_bytes().as_slice() == hash;
-            let (length, text) = hashed.split_first_chunk().filter(|_| intact)?;
-            let text = text.get(..usize::from(u16::from_le_bytes(*length)))?;
-            core::str::from_utf8(text).ok()
-        };
-        Note(read().unwrap_or_default().into())
-    }
-
-    fn encode(&self, area: &mut [u8]) {
-        let length = u16::try_from(self.0.len()).unwrap_or(0);
-        if let Some((hashed, hash)) = area.split_at_mut_checked(NOTE_HASH) {
-            for (to, from) in hashed
-                .iter_mut()
-                .zip(length.to_le_bytes().iter().chain(self.0.as_bytes()))
-            {
-                *to = *from;
-            }
-            hash.copy_from_slice(blake3::hash(hashed).as_bytes());
-        }
-    }
-}
 
 /// What was found where a copy lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
