@@ -58,6 +58,11 @@ fn row(
             .run("wget -q -O - http://127.0.0.1:8080/health")
             .unwrap();
         assert_eq!(health.stdout.trim(), "ok", "{}", health.stderr);
+        let complaints = machine.run("dmesg | grep -i gpt").unwrap();
+        assert_eq!(
+            complaints.stdout, "",
+            "the kernel complains of the partition table"
+        );
         let status = machine.run("slotctl status --json").unwrap().stdout;
         let status: Value = serde_json::from_str(&status).unwrap();
         assert_eq!(status["running"], slot);
