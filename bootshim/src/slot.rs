@@ -117,3 +117,6 @@ fn too_small(len: u64) -> Defect {
     let words: String = alloc::format!("the slot of {len} bytes is too small for its image");
     Defect::Bad(Reason::Damaged, words)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+use super::*;
+use crate::medium::memory::{Memory, Op, Recording};
+use alloc::vec;
+use images::key::SecretKey;
+use images::manifest::Manifest;
+use images::signature::{Signature, SignatureArea, tbs};
+
+const SLOT_LEN: u64 = 256 * 1024;
+const KERNEL: u64 = 8192;
+const INITRD: u64 = 16384;
+
+fn key() -> SecretKey {
+    SecretKey::from_seed(&[7; 32])
+}
+
+fn payload(kind: Kind, offset: u64, bytes: &[u8]) -> Payload {
+    Payload {
+        kind,
+        offset,
+        length: bytes.len() as u64,
+        hash: images::digest(bytes),
+    }
+}
+
+fn manifest_of(content_len: u64) -> Manifest {
+    Manifest {
+        compatible: "plc-4".into(),
+        version: "1".into(),
+        security_version: 3,
+        revoke_below: 0,
+        record_major: 1,
+        record_minor: 0,
+        watchdog_seconds: 0,
+        cmdline: "ro".into(),
+        content_len,
+        index_len: 36 * content_len.div_ceil(1 << 20),
+        index_hash: [0; 32],
+        payloads: vec![
+            payload(Kind::Rootfs, 0, b"root"),
+            payload(Kind::Kernel, KERNEL, b"kernel"),
+            payload(Kind::Initrd, INITRD, b"initrd"),
+        ],
+        verity: None,
+        key_set: None,
+    }
+}
+
+/// A slot with a small image, signed by [`key`].
+fn slot(content_len: u64) -> Memory {
+    let manifest = manifest_of(content_len).encode().unwrap();
+    let key = key();
+    let message = tbs(&images::digest(&manifest), &[1; 32]);
+    let mut signatures = SignatureArea::default();
+    let signature = Signature {
+        key: key.public().id(),
+        bytes: key.sign(&message),
+    };
+    signatures.insert(signature).unwrap();
+    let area = slot_area::build(&manifest, &signatures, &[1; 32]).unwrap();
+    let memory = Memory::new(usize::try_from(SLOT_LEN).unwrap());
+    {
+        let mut bytes = memory.0.borrow_mut();
+        let mut put = |at: u64, data: &[u8]| {
+            let at = usize::try_from(at).unwrap();
+            bytes[at..at + data.len()].copy_from_slice(data);
+        };
+        put(KERNEL, b"kernel");
+        put(INITRD, b"initrd");
+        put(area_offset(SLOT_LEN).unwrap(), &area);
+    }
+    memory
+}
+
+#[test]
+fn what_starts_is_read_once_and_is_what_was_verified() {
+    let memory = slot(20480);
+    let medium = Recording::over(&memory, &[]);
+    let image = load(&medium, &[key().public()]).unwrap();
+    let area = area_offset(SLOT_LEN).unwrap();
+    assert_eq!(medium.asked(), [area, KERNEL, INITRD].map(Op::Read));
+    assert_eq!(image.kernel, b"kernel");
+    assert_eq!(image.initrd.as_deref(), Some(b"initrd".as_slice()));
+    assert_eq!(image.facts().security_version, 3);
+}
+
+#[test]
+fn a_kernel_or_initrd_changed_by_one_bit_does_not_start() {
+    for at in [KERNEL, INITRD + 5] {
+        let memory = slot(20480);
+        memory.0.borrow_mut()[usize::try_from(at).unwrap()] ^= 1;
+        let defect = load(&memory, &[key().public()]).unwrap_err();
+        assert!(matches!(defect, Defect::Bad(Reason::Damaged, _)));
+    }
+}
+
+#[test]
+fn a_manifest_changed_by_one_bit_or_signed_by_another_key_does_not_count() {
+    let trusted = [key().public()];
+    let area = usize::try_from(area_offset(SLOT_LEN).unwrap()).unwrap();
+    for at in [0, 16, 64, 64 + 4096, SLOT_AREA_LEN - 1] {
+        let memory = slot(20480);
+        memory.0.borrow_mut()[area + at] ^= 1;
+        let defect = load(&memory, &trusted).unwrap_err();
+        assert!(matches!(defect, Defect::Bad(Reason::NotAuthentic, _)));
+    }
+    let other = [SecretKey::from_seed(&[8; 32]).public()];
+    for trusted in [&other[..], &[]] {
+        let defect = load(&slot(20480), trusted).unwrap_err();
+        assert!(matches!(defect, Defect::Bad(Reason::NotAuthentic, _)));
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_no_verdict() {
+    let memory = slot(20480);
+    for at in [area_offset(SLOT_LEN).unwrap(), KERNEL, INITRD] {
+        let medium = Recording::over(&memory, &[Op::Read(at)]);
+        let defect = load(&medium, &[key().public()]).unwrap_err();
+        assert!(matches!(defect, Defect::Unreadable(_)), "{at}");
+    }
+}
+
+#[test]
+fn an_image_that_would_not_fit_into_its_slot_does_not_start() {
+    let trusted = [key().public()];
+    assert!(load(&slot(SLOT_LEN - 65536 - 4096), &trusted).is_ok());
+    let defect = load(&slot(SLOT_LEN - 65536), &trusted).unwrap_err();
+    assert!(matches!(defect, Defect::Bad(Reason::Damaged, _)));
+    assert!(load(&Memory::new(4096), &trusted).is_err());
+}
