@@ -95,6 +95,9 @@ impl Hands for Machine<'_> {
     type Running = Infallible;
 
     fn load(&mut self, slot: SlotId) -> Result<(Facts, BootImage), Defect> {
+        // Each slot has the whole period: a device that takes its time to fail
+        // must not keep the machine from the next one.
+        self.pet();
         let partition = self
             .layout
             .slot(slot)
