@@ -38,6 +38,9 @@ pub enum BuildError {
     /// The image would take the place of one of its inputs.
     #[error("{} is an input of this image; give the image another name", .0.display())]
     OutputIsInput(PathBuf),
+    /// The image would take the place of a directory, a device, a pipe.
+    #[error("{} is there and no regular file; give the image another name", .0.display())]
+    OutputIsNoFile(PathBuf),
     /// The manifest may not say this.
     #[error("{}", .0.what)]
     Manifest(#[from] Malformed),

@@ -1,7 +1,7 @@
 //! The image file: under a name of its own until it is whole.
 
 use std::fs::{File, Permissions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -30,6 +30,10 @@ impl<'a> Output<'a> {
         if inputs.iter().any(|(_, input)| same(input)) {
             return Err(BuildError::OutputIsInput(path.into()));
         }
+        // As root, a new file would take the place of a device node as well.
+        if path.metadata().is_ok_and(|there| !there.is_file()) {
+            return Err(BuildError::OutputIsNoFile(path.into()));
+        }
         let parent = path.parent().unwrap_or(path);
         let directory = if parent.as_os_str().is_empty() {
             Path::new(".")
@@ -44,7 +48,9 @@ impl<'a> Output<'a> {
             file.seek(SeekFrom::Start(payload_offset))?;
             Ok(file)
         };
-        let file = create().map_err(BuildError::output(path))?;
+        let file = create()
+            .map_err(without_temporary_name)
+            .map_err(BuildError::output(path))?;
         Ok(Self {
             path,
             directory,
@@ -71,5 +77,13 @@ impl<'a> Output<'a> {
             .map_err(|error| error.error)
             .and_then(|_| File::open(self.directory)?.sync_all())
             .map_err(BuildError::output(self.path))
+    }
+}
+
+/// An error without the name of the temporary file, of which nobody knows.
+fn without_temporary_name(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(_) => error,
+        None => error.kind().into(),
     }
 }
