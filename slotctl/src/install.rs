@@ -248,9 +248,7 @@ fn already_here(
     if request.activate && known.state == State::Ready && !request.dry_run {
         let tries = request.tries.unwrap_or(record.default_tries);
         let committed = disk.update(|now, note| {
-            if now.slot(slot).manifest != head.digest {
-                return Err(state::Refusal::OtherImage(slot).into());
-            }
+            verify::unchanged(record, now, slot)?;
             Ok((state::activate(now, slot, tries)?, note))
         })?;
         outcome.state = committed.durable.record().slot(slot).state;

@@ -28,12 +28,12 @@ pub fn slot(
         found: format!("slot {slot}: {}", error.found),
         ..error
     };
+    let medium = disk.slot(slot, Mode::Read)?;
     let expected = record.slot(slot).manifest;
     if expected == NO_DIGEST {
         let found = format!("slot {slot} is {}", record.slot(slot).state);
         return Err(Error::new(Exit::Refused, "not-installed", found).expected("it holds no image"));
     }
-    let medium = disk.slot(slot, Mode::Read)?;
     let installed = bootshim::slot::manifest(&medium, trusted).map_err(|d| failed(defect(d)))?;
     if installed.digest != expected {
         let found = format!("slot {slot} holds another image than the one installed there");
@@ -43,6 +43,25 @@ pub fn slot(
     content::check(&medium, &index, Phase::Verifying, progress).map_err(failed)?;
     content::check_boot_payloads(&medium, &installed.manifest).map_err(failed)?;
     Ok(installed.manifest)
+}
+
+/// What was looked at, without the record's lock, must still be so when it is
+/// acted on under it: a slot that turned bad meanwhile was not verified for that.
+///
+/// # Errors
+/// [`Exit::Busy`] when another command changed the slot.
+pub fn unchanged(before: &Record, now: &Record, slot: SlotId) -> Result<()> {
+    let (was, is) = (before.slot(slot), now.slot(slot));
+    if (was.state, was.manifest) == (is.state, is.manifest) {
+        return Ok(());
+    }
+    let found = format!(
+        "slot {slot} was {} and is {} now: another command changed it",
+        was.state, is.state
+    );
+    Err(Error::new(Exit::Busy, "busy", found)
+        .advice("try again")
+        .changed("nothing was written"))
 }
 
 fn read_index<M: Medium>(medium: &M, manifest: &Manifest) -> Result<Index> {
@@ -59,5 +78,35 @@ fn defect(defect: Defect) -> Error {
     match defect {
         Defect::Unreadable(fault) => Error::fault("reading the manifest", fault),
         bad @ Defect::Bad(..) => Error::new(Exit::NotAuthentic, "not-intact", bad.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bootshim::guid::Guid;
+    use bootshim::record::{Slot, State};
+
+    #[test]
+    fn a_slot_that_another_command_changed_meanwhile_is_not_acted_on() {
+        let slot = SlotId::new(1).unwrap();
+        let record = |state, fill: u8| {
+            let mut record = Record::new(Guid([7; 16]), 3);
+            let manifest = [fill; 32];
+            record.set_slot(
+                slot,
+                Slot {
+                    state,
+                    manifest,
+                    ..Slot::EMPTY
+                },
+            );
+            record
+        };
+        let before = record(State::Ready, 1);
+        assert!(unchanged(&before, &record(State::Ready, 1), slot).is_ok());
+        for now in [record(State::Ready, 2), record(State::Bad, 1)] {
+            assert_eq!(unchanged(&before, &now, slot).unwrap_err().exit, Exit::Busy);
+        }
     }
 }

@@ -22,9 +22,7 @@ pub fn activate(disk: &Disk, words: &Activate, voice: Voice) -> Result<Answer> {
         verify::slot(disk, &record, slot, &trust::keys(disk)?, &Bar::new(voice))?;
     }
     let done = disk.update(|now, note| {
-        if now.slot(slot).manifest != known.manifest {
-            return Err(state::Refusal::OtherImage(slot).into());
-        }
+        verify::unchanged(&record, now, slot)?;
         let next = if words.once {
             state::activate_once(now, slot)?
         } else {
