@@ -121,7 +121,13 @@ pub fn install(
     };
     let target = Writing::begin(medium, &begun.durable, slot).map_err(half)?;
     let complete = write(target, trusted, source, &head, progress).map_err(half)?;
-    let committed = commit(disk, &head, &complete, request).map_err(half)?;
+    // A commit that failed half-way may count all the same.
+    let unsure = |error: Error| {
+        vanished(disk, error).changed(format!(
+            "slot {slot} holds the whole image; `slotctl status` says whether it starts next"
+        ))
+    };
+    let committed = commit(disk, &head, &complete, request).map_err(unsure)?;
     let state = committed.durable.record().slot(slot).state;
     Ok(outcome(state, true, head.manifest.content_len))
 }

@@ -166,3 +166,25 @@ fn a_create_that_fails_leaves_nothing() {
         Exit::Usage
     );
 }
+
+#[test]
+fn no_commit_is_lost_between_two_that_come_at_the_same_time() {
+    let (_directory, path) = created(Sizes::new(128 * MIB));
+    let raise = || {
+        let disk = Disk::open(&path).unwrap();
+        for _ in 0..25 {
+            disk.update(|record, note| {
+                let mut next = record.clone();
+                next.floor += 1;
+                Ok((next, note))
+            })
+            .unwrap();
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(raise);
+        scope.spawn(raise);
+    });
+    let (record, _) = Disk::open(&path).unwrap().read_record().unwrap();
+    assert_eq!((record.floor, record.sequence), (50, 51));
+}
