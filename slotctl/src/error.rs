@@ -94,6 +94,9 @@ impl Error {
         let found = format!("{doing}: {error}");
         match error.kind() {
             ErrorKind::NotFound => Error::new(Exit::Usage, "not-found", found),
+            ErrorKind::IsADirectory | ErrorKind::NotADirectory => {
+                Error::new(Exit::Usage, "not-a-file", found)
+            }
             ErrorKind::PermissionDenied => Error::new(Exit::Io, "no-permission", found)
                 .advice("run it as root, or with the rights to this file"),
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {

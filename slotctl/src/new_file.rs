@@ -22,6 +22,8 @@ impl NewFile {
     /// # Errors
     /// The operating system's.
     pub fn beside(target: &Path) -> Result<NewFile> {
+        // Asked first for the sake of its error, which names no temporary file.
+        File::open(directory(target)).map_err(|error| failed(target, &error))?;
         let file = Builder::new()
             .prefix(".slotctl-")
             .suffix(".part")
@@ -49,9 +51,16 @@ impl NewFile {
     /// Gives it its name; a file that has it already is replaced in one step.
     ///
     /// # Errors
-    /// The operating system's.
+    /// [`Exit::Usage`] when a device or a folder has the name; the operating
+    /// system's.
     pub fn replace(self) -> Result<()> {
         let target = self.target;
+        if target.metadata().is_ok_and(|there| !there.is_file()) {
+            let found = format!("{} is there and no regular file", target.display());
+            return Err(Error::new(Exit::Usage, "not-a-file", found)
+                .advice("choose another name")
+                .changed("nothing was written"));
+        }
         let rename = || {
             self.file.as_file().sync_all()?;
             self.file.persist(&target)?;
@@ -140,6 +149,20 @@ mod tests {
         written(&target).publish().unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"new");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_device_and_a_folder_are_never_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let device = directory.path().join("device");
+        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+        let folder = directory.path().join("folder");
+        fs::create_dir(&folder).unwrap();
+        for target in [device, folder] {
+            let error = written(&target).replace().unwrap_err();
+            assert_eq!((error.exit, error.code), (Exit::Usage, "not-a-file"));
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
     }
 
     #[test]
