@@ -4,7 +4,6 @@ use bootshim::record::{MAX_TRIES, SlotId};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use slotctl::size::Size;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Installs signed OS images into the slot that is not in use, and says what
 /// boots next.
@@ -13,19 +12,25 @@ use std::time::Duration;
 pub struct Args {
     /// Block device or disk image file; by default the disk that this
     /// controller booted from
-    #[arg(long, global = true, value_name = "D")]
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "D")]
     pub disk: Option<PathBuf>,
     /// Print JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Everywhere")]
     pub json: bool,
     /// Configuration file
-    #[arg(long, global = true, value_name = "FILE", default_value = slotctl::config::PATH)]
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "FILE", default_value = slotctl::config::PATH)]
     pub config: PathBuf,
     /// Say nothing but errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        help_heading = "Everywhere",
+        conflicts_with = "verbose"
+    )]
     pub quiet: bool,
     /// Say more
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = "Everywhere")]
     pub verbose: bool,
     /// What to do
     #[command(subcommand)]
@@ -150,11 +155,16 @@ pub struct Build {
     #[arg(long, value_name = "V")]
     pub version: String,
     /// Below the floor of a controller, an image is refused there
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub security_version: u64,
     /// The image pets the hardware watchdog from its first act on
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub watchdog: Option<Duration>,
+    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    pub watchdog: Option<u32>,
     /// Sign with this key
     #[arg(long, value_name = "F")]
     pub key: Vec<PathBuf>,
@@ -175,7 +185,12 @@ pub struct Sign {
     #[arg(long, value_name = "SIG", requires = "public", conflicts_with = "key")]
     pub signature: Option<PathBuf>,
     /// The public key that the signature is by
-    #[arg(long, value_name = "PUB", requires = "signature")]
+    #[arg(
+        long,
+        value_name = "PUB",
+        requires = "signature",
+        conflicts_with = "key"
+    )]
     pub public: Option<PathBuf>,
 }
 
@@ -210,7 +225,7 @@ pub struct Create {
     /// The disk image to make
     pub file: PathBuf,
     /// Its size
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub size: Size,
     /// bootshim
     #[arg(long, value_name = "EFI")]
@@ -225,17 +240,17 @@ pub struct Create {
     #[arg(long, value_name = "512|4096", default_value = "512", value_parser = sector)]
     pub sector_size: u32,
     /// Number of slots
-    #[arg(long, value_name = "N", default_value_t = 3,
+    #[arg(long, value_name = "N", default_value_t = 3, allow_negative_numbers = true,
           value_parser = clap::value_parser!(u8).range(2..=8))]
     pub slots: u8,
     /// Size of each slot; by default they share what is left
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub slot_size: Option<Size>,
     /// Size of the EFI system partition [default: 16MiB]
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub esp_size: Option<Size>,
     /// Size of the data partition [default: a tenth]
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub data_size: Option<Size>,
     /// All GUIDs and FAT ids derive from it
     #[arg(long, value_name = "UUID")]
@@ -253,8 +268,8 @@ pub struct Install {
     /// Write this slot instead of the one that is chosen
     #[arg(long, value_name = "S")]
     pub slot: Option<Slot>,
-    /// Tries of the trial
-    #[arg(long, value_name = "N", value_parser = tries())]
+    /// Tries of the trial; by default those of the boot record, 3
+    #[arg(long, value_name = "N", value_parser = tries(), allow_negative_numbers = true)]
     pub tries: Option<u8>,
     /// Install and do not make it the trial
     #[arg(long, conflicts_with = "reboot")]
@@ -279,8 +294,8 @@ pub struct Activate {
     /// For the next start only
     #[arg(long, conflicts_with = "tries")]
     pub once: bool,
-    /// Tries of the trial
-    #[arg(long, value_name = "N", value_parser = tries())]
+    /// Tries of the trial; by default those of the boot record, 3
+    #[arg(long, value_name = "N", value_parser = tries(), allow_negative_numbers = true)]
     pub tries: Option<u8>,
     /// Restart when done
     #[arg(long)]
@@ -306,9 +321,13 @@ fn tries() -> impl clap::builder::TypedValueParser<Value = u8> {
     clap::value_parser!(u8).range(1..=i64::from(MAX_TRIES))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// What a watchdog can be set to.
+fn seconds(text: &str) -> Result<u32, String> {
     slotctl::duration::parse(text)
-        .ok_or_else(|| "durations are written like 90s or 3min".to_owned())
+        .filter(|duration| duration.subsec_nanos() == 0)
+        .and_then(|duration| u32::try_from(duration.as_secs()).ok())
+        .filter(|seconds| *seconds > 0)
+        .ok_or_else(|| format!("expected whole seconds as {}", slotctl::duration::EXPECTED))
 }
 
 fn sector(text: &str) -> Result<u32, String> {

@@ -32,7 +32,7 @@ pub fn run(args: &Args, command: &Image, voice: Voice) -> Result<Answer> {
         Image::Show { file } => show(file),
         Image::Verify { file, trust } => {
             let trusted = if trust.is_empty() {
-                slotctl::trust::keys(&Disk::open_or_booted(args.disk.as_deref())?)?
+                keys_of_disk(args.disk.as_deref())?
             } else {
                 key::public_keys(trust)?
             };
@@ -46,7 +46,6 @@ fn build(words: &Build, voice: Voice) -> Result<Answer> {
         .key
         .iter()
         .map(|file| SecretKey::load(file).map_err(|e| key::refused(&e)));
-    let watchdog = words.watchdog.unwrap_or_default();
     let inputs = Inputs {
         rootfs: words.rootfs.clone(),
         boot: Boot::Kernel {
@@ -57,7 +56,7 @@ fn build(words: &Build, voice: Voice) -> Result<Answer> {
         compatible: words.compatible.clone(),
         version: words.version.clone(),
         security_version: words.security_version,
-        watchdog_seconds: u32::try_from(watchdog.as_secs()).unwrap_or(u32::MAX),
+        watchdog_seconds: words.watchdog.unwrap_or_default(),
         keys: keys.collect::<Result<_>>()?,
     };
     let bar = Bar::new(voice);
@@ -74,12 +73,16 @@ fn build(words: &Build, voice: Voice) -> Result<Answer> {
     let out = words.out.display();
     let (image, length) = (&built.manifest, built.file_length);
     let text = format!(
-        "{out}: \"{}\" {}, {} of content in {}, signed by {} key(s)",
+        "{out}: \"{}\" {}, {} of content in {}, {}",
         image.compatible,
         image.version,
         bytes(image.content_len),
         bytes(length),
-        inputs.keys.len()
+        match inputs.keys.len() {
+            0 => "not signed".into(),
+            1 => "signed by 1 key".into(),
+            keys => format!("signed by {keys} keys"),
+        }
     );
     let warnings: Vec<String> = built.warnings.iter().map(ToString::to_string).collect();
     let fields = json!({
@@ -231,6 +234,15 @@ pub fn describe(manifest: &Manifest) -> Value {
         "content_length": manifest.content_len,
         "payloads": manifest.payloads.iter().map(payload).collect::<Vec<_>>(),
     })
+}
+
+/// The keys of the disk that is named, or else of the one that booted.
+fn keys_of_disk(disk: Option<&Path>) -> Result<Vec<PublicKey>> {
+    let disk = Disk::open_or_booted(disk).map_err(|error| match error.code {
+        "not-booted" => error.advice("name the trusted keys with --trust, or a disk with --disk"),
+        _ => error,
+    })?;
+    slotctl::trust::keys(&disk)
 }
 
 fn verify(file: &Path, trusted: &[PublicKey], voice: Voice) -> Result<Answer> {
