@@ -68,13 +68,15 @@ impl Bar {
 
 impl Progress for Bar {
     fn begin(&self, phase: Phase, total: u64) {
-        if self.voice.quiet {
+        // The answer of a command is one object; only an install gives one a line.
+        if self.voice.quiet || self.voice.json && self.voice.command != "install" {
             return;
         }
         let looked_at = !self.voice.json && std::io::stderr().is_terminal();
         let bar = looked_at.then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            let template = "{msg:>12} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+            // No wider than 80 columns, or each step would leave a line behind.
+            let template = "{msg} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("=> "));
             }
