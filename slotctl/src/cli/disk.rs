@@ -26,6 +26,12 @@ pub fn create(words: &Create, voice: Voice) -> Result<Answer> {
         program = program.with_trust(&key::public_keys(&words.trust)?)?;
     }
     if program.trust().keys.is_empty() {
+        if words.image.is_some() {
+            let found = format!("{} trusts no key", words.bootshim.display());
+            return Err(Error::new(Exit::NotAuthentic, "no-trusted-keys", found)
+                .advice("name the key that signed the image with --trust")
+                .changed("no disk was made"));
+        }
         voice.warn("this bootshim trusts no key; nothing can be installed (--trust PUB)");
     }
     let trusted: Vec<String> = program
