@@ -13,6 +13,7 @@ mod log;
 mod output;
 mod slots;
 mod status;
+pub mod usage;
 mod watch;
 
 use args::{Args, Command};

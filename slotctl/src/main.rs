@@ -4,10 +4,12 @@
 
 mod cli;
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // clap answers wrong use with status 2, help and version with 0.
-    cli::run(&cli::args::Args::parse())
+    let words: Vec<_> = std::env::args_os().collect();
+    match cli::usage::read(&words) {
+        Ok(args) => cli::run(&args),
+        Err(said) => cli::usage::answer(&words, &said),
+    }
 }

@@ -15,6 +15,8 @@ pub struct Answer {
     pub fields: Map<String, Value>,
     /// Bytes that are the answer themselves, whatever was asked for.
     pub raw: Option<Vec<u8>>,
+    /// What went wrong beside it; the first gives the exit status.
+    pub errors: Vec<Error>,
 }
 
 impl Answer {
@@ -27,7 +29,7 @@ impl Answer {
         Answer {
             text: text.into(),
             fields,
-            raw: None,
+            ..Answer::default()
         }
     }
 
@@ -56,13 +58,7 @@ pub struct Voice {
 impl Voice {
     /// An object with the schema of this command.
     pub fn object(self, fields: Map<String, Value>) -> Value {
-        let mut object = Map::new();
-        object.insert(
-            "schema".into(),
-            json!(format!("slotctl.{}/1", self.command)),
-        );
-        object.extend(fields);
-        Value::Object(object)
+        object(self.command, fields)
     }
 
     /// Something that a person should know and that stops nothing.
@@ -77,30 +73,49 @@ impl Voice {
     pub fn finish(self, result: Result<Answer, Error>) -> ExitCode {
         match result {
             Ok(answer) => self.print(answer),
-            Err(error) => self.fail(&error),
+            Err(error) => self.print(Answer {
+                errors: vec![error],
+                ..Answer::default()
+            }),
         }
     }
 
-    fn print(self, answer: Answer) -> ExitCode {
+    fn print(self, mut answer: Answer) -> ExitCode {
+        if let Some(error) = answer.errors.first() {
+            answer.fields.insert("error".into(), describe(error));
+        }
         let bytes = match answer.raw {
             Some(raw) => raw,
             None if self.json => format!("{}\n", self.object(answer.fields)).into_bytes(),
-            None if self.quiet || answer.text.is_empty() => return ExitCode::SUCCESS,
+            None if self.quiet || answer.text.is_empty() => Vec::new(),
             None => format!("{}\n", answer.text.trim_end()).into_bytes(),
         };
-        write_out(&bytes)
-    }
-
-    fn fail(self, error: &Error) -> ExitCode {
-        if self.json {
-            let mut fields = Map::new();
-            fields.insert("error".into(), describe(error));
-            write_out(format!("{}\n", self.object(fields)).as_bytes());
-        } else {
-            let _ = writeln!(std::io::stderr(), "slotctl: {error}");
+        let written = write_out(&bytes);
+        if !self.json {
+            for error in &answer.errors {
+                let _ = writeln!(std::io::stderr(), "slotctl: {error}");
+            }
         }
-        exit_code(error.exit)
+        answer
+            .errors
+            .first()
+            .map_or(written, |error| exit_code(error.exit))
     }
+}
+
+/// Tells a program that a command was not even begun.
+pub fn refuse(command: &str, error: &Error) -> ExitCode {
+    let fields = Map::from_iter([("error".to_owned(), describe(error))]);
+    write_out(format!("{}\n", object(command, fields)).as_bytes());
+    exit_code(error.exit)
+}
+
+/// An object with the schema of a command.
+fn object(command: &str, fields: Map<String, Value>) -> Value {
+    let mut object = Map::new();
+    object.insert("schema".into(), json!(format!("slotctl.{command}/1")));
+    object.extend(fields);
+    Value::Object(object)
 }
 
 /// The error as programs read it.

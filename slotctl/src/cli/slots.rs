@@ -12,6 +12,7 @@ use slotctl::disk::{Committed, Disk};
 use slotctl::error::{Error, Exit, Result};
 use slotctl::running::Running;
 use slotctl::{system, trust, verify};
+use std::fmt::Write as _;
 
 pub fn activate(disk: &Disk, words: &Activate, voice: Voice) -> Result<Answer> {
     let slot = words.slot.0;
@@ -171,14 +172,25 @@ pub fn verify(disk: &Disk, wanted: &[Slot], voice: Voice) -> Result<Answer> {
     } else {
         wanted.iter().map(|slot| slot.0).collect()
     };
-    let (mut lines, mut checked): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
+    let mut answer = Answer::default();
+    let mut checked: Vec<Value> = Vec::new();
     for slot in slots {
-        let image = verify::slot(disk, &record, slot, &trusted, &Bar::new(voice))?;
-        lines.push(format!("slot {slot}: {} is whole", image.version));
-        checked.push(json!({ "slot": slot.to_string(), "version": image.version, "whole": true }));
+        let name = slot.to_string();
+        // The others are checked all the same: one damaged slot says nothing of them.
+        match verify::slot(disk, &record, slot, &trusted, &Bar::new(voice)) {
+            Ok(image) => {
+                let _ = writeln!(answer.text, "slot {slot}: {} is whole", image.version);
+                checked.push(json!({ "slot": name, "version": image.version, "whole": true }));
+            }
+            Err(error) => {
+                answer.errors.push(error);
+                checked.push(json!({ "slot": name, "version": null, "whole": false }));
+            }
+        }
     }
-    if lines.is_empty() {
-        lines.push("no slot holds an image".into());
+    if checked.is_empty() {
+        answer.text.push_str("no slot holds an image");
     }
-    Ok(Answer::new(lines.join("\n"), json!({ "slots": checked })))
+    answer.fields.insert("slots".into(), checked.into());
+    Ok(answer)
 }

@@ -134,10 +134,13 @@ fn an_unknown_slot_is_wrong_use() {
     }
     for words in ["install v2.slotimg --slot z", "activate A", "verify 1"] {
         let ran = bench.on_disk(words).with_status(2);
+        let error = &ran.json()["error"];
         assert!(
-            ran.stderr.contains("slots are named a to h"),
-            "{}",
-            ran.stderr
+            error["found"]
+                .as_str()
+                .unwrap()
+                .contains("slots are named a to h"),
+            "{error}"
         );
     }
 }

@@ -10,6 +10,7 @@
 
 mod bench;
 mod block_device;
+mod command_line;
 mod creating;
 mod disks_refused;
 mod environment;
