@@ -204,6 +204,27 @@ mod tests {
         assert_eq!(next(&record, &now()), Step::Start(b, Kind::Trial));
     }
 
+    #[test]
+    fn a_trial_that_was_started_three_times_its_tries_ends_whatever_is_left_of_them() {
+        let slot = SlotId::new(1).unwrap();
+        let mut record = Record::new(crate::record::tests::PARTITION, 2);
+        for (attempts, expected) in [
+            (5, Step::Start(slot, Kind::Trial)),
+            (6, Step::EndTrial(slot, Reason::Unconfirmed)),
+        ] {
+            let trial = crate::record::Slot {
+                state: State::Trying,
+                tries: 2,
+                tries_left: 2,
+                attempts,
+                manifest: [1; 32],
+                ..crate::record::Slot::EMPTY
+            };
+            record.set_slot(slot, trial);
+            assert_eq!(next(&record, &now()), expected);
+        }
+    }
+
     proptest! {
         #[test]
         fn without_a_commit_there_is_no_trial_and_no_one_shot(record in any_record(), turn: u64) {
