@@ -6,7 +6,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Exit, Result};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -74,6 +74,22 @@ pub enum Target {
     Command(Vec<String>),
     /// This unit of systemd; passes while it is active.
     Systemd(String),
+}
+
+/// Reads the configuration that a person named, which must be there, or else the
+/// one of this controller; `None` where that is not there.
+///
+/// # Errors
+/// As [`load`].
+pub fn find(named: Option<&Path>) -> Result<Option<Config>> {
+    let Some(path) = named else {
+        return load(Path::new(PATH));
+    };
+    let missing = || {
+        let found = format!("{} does not exist", path.display());
+        Error::new(Exit::Usage, "not-found", found).expected("--config names a file")
+    };
+    load(path)?.map(Some).ok_or_else(missing)
 }
 
 /// Reads the configuration; `None` where there is no such file.

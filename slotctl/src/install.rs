@@ -84,7 +84,8 @@ pub fn install(
         Some(Lock::try_install(disk.path())?)
     };
     let (header, rest) = source.head().map_err(untouched)?;
-    let head = Head::open(&header, &rest, trusted).map_err(|r| untouched(r.into()))?;
+    let head = Head::open(&header, &rest, trusted)
+        .map_err(|refused| untouched(source.failed(refused.into())))?;
     drop(rest);
     let record = disk.record_to_change().map_err(untouched)?;
     check_image(&head, &record, compatible).map_err(untouched)?;
@@ -220,7 +221,7 @@ fn already_here(
     request: &Request,
     progress: &dyn Progress,
 ) -> Result<Option<Outcome>> {
-    let mut same = record
+    let same = record
         .slots()
         .filter(|(_, slot)| slot.manifest == head.digest);
     if let Some((slot, known)) = same.clone().find(|(_, slot)| slot.state == State::Bad)
@@ -231,8 +232,15 @@ fn already_here(
             .advice("`slotctl status` says more; --retry installs it again"));
     }
     let wanted = |slot: SlotId| request.slot.is_none_or(|wanted| wanted == slot);
-    let installed = |state| matches!(state, State::Ready | State::Trying | State::Good);
-    let Some((slot, known)) = same.find(|(id, slot)| installed(slot.state) && wanted(*id)) else {
+    // The trial before a good slot, that before one that waits.
+    let worth = |state| match state {
+        State::Ready => Some(1),
+        State::Good => Some(2),
+        State::Trying => Some(3),
+        _ => None,
+    };
+    let here = same.filter(|(id, slot)| worth(slot.state).is_some() && wanted(*id));
+    let Some((slot, known)) = here.max_by_key(|(_, slot)| worth(slot.state)) else {
         return Ok(None);
     };
     // The record says what was installed, the disk what is there: a damaged slot
@@ -251,7 +259,7 @@ fn already_here(
         changed: false,
         written: 0,
     };
-    if request.activate && known.state == State::Ready && !request.dry_run {
+    if request.activate && !request.dry_run {
         let tries = request.tries.unwrap_or(record.default_tries);
         let committed = disk.update(|now, note| {
             verify::unchanged(record, now, slot)?;

@@ -34,6 +34,8 @@ impl FromStr for Size {
             .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|number| number.parse::<u64>().ok())
             .and_then(|number| number.checked_mul(unit))
+            // No file is longer.
+            .filter(|bytes| i64::try_from(*bytes).is_ok())
             .map(Size)
             .ok_or_else(|| NotASize(text.to_owned()))
     }

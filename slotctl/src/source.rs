@@ -95,7 +95,9 @@ impl Source {
         read::end(&mut self.reader, header).map_err(|error| self.failed(error))
     }
 
-    fn failed(&self, error: ReadError) -> Error {
+    /// The error of this source, or of what came from it.
+    #[must_use]
+    pub fn failed(&self, error: ReadError) -> Error {
         let cut_short = matches!(error, ReadError::Refused(Refused::Truncated { .. }));
         if self.network && (cut_short || matches!(error, ReadError::Io(_))) {
             let found = format!("{}: the connection was lost: {error}", self.name);

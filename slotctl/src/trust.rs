@@ -34,14 +34,15 @@ pub fn keys(disk: &Disk) -> Result<Vec<PublicKey>> {
 pub fn compatible(
     disk: &Disk,
     record: &Record,
-    configuration: &Path,
+    configuration: Option<&Path>,
     trusted: &[PublicKey],
 ) -> Result<Option<Compatible>> {
     let named = |name, from: String| Ok(Some(Compatible { name, from }));
     if disk.handover().is_some()
-        && let Some(config) = config::load(configuration)?
+        && let Some(config) = config::find(configuration)?
     {
-        return named(config.compatible, configuration.display().to_string());
+        let file = configuration.unwrap_or(Path::new(config::PATH));
+        return named(config.compatible, file.display().to_string());
     }
     for slot in record.good() {
         if let Ok(installed) = disk.manifest(slot, trusted) {

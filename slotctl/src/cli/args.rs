@@ -17,9 +17,9 @@ pub struct Args {
     /// Print JSON
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub json: bool,
-    /// Configuration file
-    #[arg(long, global = true, help_heading = "Everywhere", value_name = "FILE", default_value = slotctl::config::PATH)]
-    pub config: PathBuf,
+    /// Configuration file [default: /etc/slotctl/slotctl.toml]
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Say nothing but errors
     #[arg(
         short,

@@ -14,7 +14,7 @@ pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
     let disk = super::open(args, voice)?;
     let trusted = trust::keys(&disk)?;
     let (record, _) = disk.read_record()?;
-    let compatible = trust::compatible(&disk, &record, &args.config, &trusted)?;
+    let compatible = trust::compatible(&disk, &record, args.config.as_deref(), &trusted)?;
     let request = Request {
         slot: words.slot.map(|slot| slot.0),
         tries: words.tries,

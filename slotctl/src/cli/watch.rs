@@ -11,7 +11,7 @@ use slotctl::running::{Running, Unknown};
 use slotctl::watch::{self, Exit};
 
 pub fn run(args: &Args, voice: Voice) -> Result<Answer> {
-    let configuration = config::load(&args.config);
+    let configuration = config::find(args.config.as_deref());
     let events = Events::of_this_controller();
     let disk = Disk::open_or_booted(args.disk.as_deref());
     let handover = disk.as_ref().map(|disk| disk.handover().map(|h| (disk, h)));

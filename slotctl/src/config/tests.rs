@@ -325,3 +325,9 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_configuration_that_was_named_must_be_there() {
+    let error = find(Some(Path::new("nowhere.toml"))).unwrap_err();
+    assert_eq!((error.exit, error.code), (Exit::Usage, "not-found"));
+}

@@ -117,8 +117,21 @@ fn the_same_install_twice_writes_nothing_the_second_time() {
         ran.stdout,
         "v2 is in slot b already (trying); nothing was written\n"
     );
-    assert_eq!(bench.ask("install v1.slotimg")["slot"], "a");
     assert!(before == bench.read("disk.img"));
+}
+
+#[test]
+fn the_image_of_a_good_slot_is_not_written_again_and_is_what_starts_next() {
+    let bench = Bench::new();
+    bench.ask("install v2.slotimg");
+    let back = bench.ask("install v1.slotimg");
+    assert_eq!(
+        (&back["slot"], &back["state"], &back["written"]),
+        (&json!("a"), &json!("good"), &json!(0))
+    );
+    assert_eq!(bench.ask("next-boot")["slot"], "a");
+    assert_eq!(bench.ask("status")["slots"][1]["state"], "ready");
+    assert_eq!(bench.ask("install v1.slotimg")["changed"], false);
 }
 
 #[test]
