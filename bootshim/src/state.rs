@@ -281,14 +281,15 @@ pub fn fail(record: &Record, slot: SlotId, reason: Reason, stage: Stage) -> Reco
     noting_failure(next, slot, reason, stage)
 }
 
-/// The start that runs now is given up; the trial keeps the tries it has left.
+/// The start that runs now, a trial's or a last resort's, is given up; the trial
+/// keeps the tries it has left.
 ///
 /// # Errors
 /// [`Refusal::NotArmed`] or [`Refusal::WrongState`] unless it is the armed
 /// trial.
 pub fn give_up_start(record: &Record, slot: SlotId, reason: Reason) -> Result<Record, Refusal> {
     expect_armed(record, slot)?;
-    expect(record, slot, &[State::Trying])?;
+    expect(record, slot, &[State::Trying, State::Ready])?;
     let mut next = with(record, slot, |s| s.reason = reason);
     // Disarmed: a start that was given up is neither confirmed nor given back.
     next.armed = None;

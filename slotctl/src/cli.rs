@@ -48,7 +48,7 @@ fn dispatch(args: &Args, voice: Voice) -> Result<Answer> {
         Command::Confirm => slots::confirm(&open(args, voice)?),
         Command::Reject { reason } => slots::reject(&open(args, voice)?, reason),
         Command::Verify { slots } => slots::verify(&open(args, voice)?, slots, voice),
-        Command::Watch => watch::run(args, voice),
+        Command::Watch => watch::run(args),
         Command::Log => log::run(args),
     }
 }

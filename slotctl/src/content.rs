@@ -10,6 +10,7 @@ use images::index::{Index, Piece};
 use images::manifest::{Kind, Manifest, Payload};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{Builder, Scope};
 
 /// Most threads that work on one slot: each has buffers of its own, and all of
 /// them together must stay within 32 MiB.
@@ -23,6 +24,17 @@ pub(crate) fn threads() -> usize {
     std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(THREADS_MAX)
+}
+
+/// Starts a worker. That the system gives no thread is a failure like any other.
+pub(crate) fn spawn<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    failed: &FirstError,
+    work: impl FnOnce() + Send + 'scope,
+) {
+    if let Err(error) = Builder::new().spawn_scoped(scope, work) {
+        failed.set(Error::io("starting a thread", &error));
+    }
 }
 
 /// A buffer for one piece.
@@ -88,7 +100,7 @@ pub fn check<M: Medium + Sync>(
     let failed = FirstError::default();
     std::thread::scope(|scope| {
         for _ in 0..threads() {
-            scope.spawn(|| {
+            spawn(scope, &failed, || {
                 let mut buffer = piece_buffer();
                 while !failed.is_set() {
                     let turn = next.fetch_add(1, Ordering::Relaxed);

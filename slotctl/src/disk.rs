@@ -64,10 +64,15 @@ impl Disk {
     /// # Errors
     /// As [`Disk::open`]; and when this system was not started by bootshim.
     pub fn open_or_booted(path: Option<&Path>) -> Result<Disk> {
-        match path {
-            Some(path) => Disk::open(path),
-            None => Disk::open(&booted::disk()?),
+        let disk = match path {
+            Some(path) => Disk::open(path)?,
+            None => return Disk::open(&booted::disk()?),
+        };
+        // Of two disks with the same record nobody can say which one runs.
+        if disk.handover.is_some() {
+            booted::disk()?;
         }
+        Ok(disk)
     }
 
     /// What a person calls it.

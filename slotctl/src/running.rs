@@ -5,8 +5,9 @@ use crate::error::Result;
 use crate::watch;
 use bootshim::copies::Note;
 use bootshim::handover::Handover;
-use bootshim::record::{Reason, State};
+use bootshim::record::{Arming, Reason, State};
 use bootshim::state;
+use std::path::PathBuf;
 
 /// The running slot of the disk that this controller booted from.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +32,14 @@ impl<'a> Running<'a> {
         let (record, _) = self.disk.read_record()?;
         let Handover { slot, manifest, .. } = self.handover;
         let known = record.slot(*slot);
-        let armed = record.armed.is_some_and(|armed| armed.slot == *slot);
-        Ok(armed && known.state == State::Trying && known.manifest == *manifest)
+        let armed = record.armed.filter(|armed| armed.slot == *slot);
+        // After a last resort `ready` is confirmed like a trial.
+        let tried = match armed.map(|armed| armed.as_what) {
+            Some(Arming::LastResort) => matches!(known.state, State::Trying | State::Ready),
+            Some(_) => known.state == State::Trying,
+            None => false,
+        };
+        Ok(tried && known.manifest == *manifest)
     }
 
     /// It is good.
@@ -96,37 +103,46 @@ impl<'a> Running<'a> {
     }
 }
 
-impl watch::Trial for Running<'_> {
-    fn is_on_trial(&mut self) -> Result<bool> {
-        Running::is_on_trial(self)
+/// What `watch` is concerned with: the running slot, as soon as its disk can be
+/// opened. A system that was not started by bootshim has no trial.
+#[derive(Debug)]
+pub struct Watched {
+    named: Option<PathBuf>,
+    disk: Option<Disk>,
+}
+
+impl Watched {
+    /// The disk that a person named, or the one this controller booted from.
+    #[must_use]
+    pub fn new(named: Option<PathBuf>) -> Watched {
+        Watched { named, disk: None }
     }
-    fn confirm(&mut self) -> Result<()> {
-        Running::confirm(self).map(drop)
-    }
-    fn give_up(&mut self, reason: &str) -> Result<()> {
-        self.give_up_start(reason).map(drop)
-    }
-    fn give_back(&mut self) -> Result<()> {
-        Running::give_back(self).map(drop)
+
+    fn with<T>(&mut self, act: impl FnOnce(&Running<'_>) -> Result<T>) -> Result<Option<T>> {
+        if self.disk.is_none() {
+            match Disk::open_or_booted(self.named.as_deref()) {
+                Ok(disk) => self.disk = Some(disk),
+                Err(error) if error.code == "not-booted" => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        let disk = self.disk.as_ref();
+        let running = disk.and_then(|disk| Some(Running::new(disk, disk.handover()?)));
+        running.map(|running| act(&running)).transpose()
     }
 }
 
-/// A system that no slot of any disk at hand was started for: there is nothing
-/// to confirm or to give up.
-#[derive(Clone, Copy, Debug)]
-pub struct Unknown;
-
-impl watch::Trial for Unknown {
+impl watch::Trial for Watched {
     fn is_on_trial(&mut self) -> Result<bool> {
-        Ok(false)
+        Ok(self.with(|running| running.is_on_trial())?.unwrap_or(false))
     }
     fn confirm(&mut self) -> Result<()> {
-        Ok(())
+        self.with(|running| running.confirm()).map(drop)
     }
-    fn give_up(&mut self, _: &str) -> Result<()> {
-        Ok(())
+    fn give_up(&mut self, reason: &str) -> Result<()> {
+        self.with(|running| running.give_up_start(reason)).map(drop)
     }
     fn give_back(&mut self) -> Result<()> {
-        Ok(())
+        self.with(|running| running.give_back()).map(drop)
     }
 }

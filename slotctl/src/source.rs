@@ -1,13 +1,20 @@
 //! Where an image comes from: a file, a pipe, or a web server. It is read once,
 //! from front to back.
 
+mod patience;
+
 use crate::error::{Error, Exit, Result};
 use images::header::Header;
 use images::read::{self, ReadError};
 use images::{Part, Refused};
+use patience::Patience;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long a server may say nothing.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A source of one image.
 pub struct Source {
@@ -52,15 +59,21 @@ impl Source {
             return Err(Error::new(Exit::Network, "no-tls", found)
                 .advice("fetch it with curl and pipe it in: `curl … | slotctl install -`"));
         }
-        let failed = |error: ureq::Error| {
+        let failed = |error: String| {
             let found = format!("{address}: {error}");
             Error::new(Exit::Network, "network", found).changed("nothing was written")
         };
-        let answer = ureq::get(address).call().map_err(failed)?;
-        let reader = Box::new(answer.into_body().into_reader());
+        let request = ureq::get(address).config().timeout_connect(Some(PATIENCE));
+        let answer = request
+            .timeout_recv_response(Some(PATIENCE))
+            .build()
+            .call()
+            .map_err(|error| failed(error.to_string()))?;
+        let reader = Patience::new(answer.into_body().into_reader(), PATIENCE)
+            .map_err(|error| failed(error.to_string()))?;
         Ok(Source {
             name: address.into(),
-            reader,
+            reader: Box::new(reader),
             network: true,
         })
     }

@@ -1,32 +1,18 @@
 //! `slotctl watch`.
 
 use super::args::Args;
-use super::output::{Answer, Voice};
+use super::output::Answer;
 use serde_json::json;
 use slotctl::config;
-use slotctl::disk::Disk;
 use slotctl::error::Result;
 use slotctl::events::Events;
-use slotctl::running::{Running, Unknown};
+use slotctl::running::Watched;
 use slotctl::watch::{self, Exit};
 
-pub fn run(args: &Args, voice: Voice) -> Result<Answer> {
+pub fn run(args: &Args) -> Result<Answer> {
     let configuration = config::find(args.config.as_deref());
-    let events = Events::of_this_controller();
-    let disk = Disk::open_or_booted(args.disk.as_deref());
-    let handover = disk.as_ref().map(|disk| disk.handover().map(|h| (disk, h)));
-    let exit = match handover {
-        Ok(Some((disk, handover))) => {
-            watch::run(configuration, &mut Running::new(disk, handover), events)
-        }
-        // Without its disk a system is watched all the same: whoever does not
-        // pet the watchdog is reset by it.
-        Ok(None) => watch::run(configuration, &mut Unknown, events),
-        Err(error) => {
-            voice.warn(&error.to_string());
-            watch::run(configuration, &mut Unknown, events)
-        }
-    }?;
+    let mut trial = Watched::new(args.disk.clone());
+    let exit = watch::run(configuration, &mut trial, Events::of_this_controller())?;
     let words = match exit {
         Exit::Stopped => "stopped",
         Exit::SystemGoesDown => "the system goes down",

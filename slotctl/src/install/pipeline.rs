@@ -40,8 +40,10 @@ pub(super) fn copy<M: Medium + Sync>(
     let chunks = Mutex::new(chunks);
     std::thread::scope(|scope| {
         for _ in 0..content::threads() {
-            let (chunks, failed, to_reader) = (&chunks, &failed, to_reader.clone());
-            scope.spawn(move || work(chunks, &to_reader, target, failed, progress));
+            let (chunks, to_reader, failed) = (&chunks, to_reader.clone(), &failed);
+            content::spawn(scope, failed, move || {
+                work(chunks, &to_reader, target, failed, progress);
+            });
         }
         if let Err(error) = read(source, head, &to_workers, &emptied, &failed) {
             failed.set(error);

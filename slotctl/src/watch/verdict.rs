@@ -86,6 +86,11 @@ impl Verdict {
         self.on_trial
     }
 
+    /// It has become known that there is a trial.
+    pub(super) fn begin_trial(&mut self) {
+        self.on_trial = true;
+    }
+
     /// The trial has come to its end.
     pub(super) fn end_trial(&mut self) {
         self.on_trial = false;

@@ -40,6 +40,14 @@ pub(super) enum Message {
     RestartFailed(String),
 }
 
+fn standing(rules: &Watch, on_trial: bool) -> String {
+    if !on_trial {
+        return "this slot is not on trial".to_owned();
+    }
+    let (deadline, stable) = (spell(rules.deadline), spell(rules.stable_for));
+    format!("on trial: {deadline} to pass all checks for {stable} without a break")
+}
+
 /// `watch` at work.
 pub(super) struct Watcher<'a> {
     rules: Watch,
@@ -47,6 +55,9 @@ pub(super) struct Watcher<'a> {
     device: Option<Device>,
     next_petting: Duration,
     petting_fails: bool,
+    /// Whether the record could be asked if this slot is on trial; until then it
+    /// is asked again, and the deadline counts all the same.
+    known: bool,
     /// Since when a restart of our own is under way.
     restarting: Option<Duration>,
     trial: &'a mut dyn Trial,
@@ -66,24 +77,26 @@ impl<'a> Watcher<'a> {
         // Before the disk is touched: that may take its time.
         let rules = config.watch.clone();
         let device = open(&rules, journal);
-        let on_trial = trial.is_on_trial().unwrap_or_else(|error| {
-            let text = format!("cannot tell whether this slot is on trial: {error}");
-            journal.say("record-unreadable", text, Value::Null);
-            false
-        });
-        let (deadline, stable) = (spell(rules.deadline), spell(rules.stable_for));
-        let text = if on_trial {
-            format!("on trial: {deadline} to pass all checks for {stable} without a break")
-        } else {
-            "this slot is not on trial".to_owned()
-        };
-        journal.say("watch-begun", text, json!({ "on_trial": on_trial }));
+        let answer = trial.is_on_trial();
+        let on_trial = matches!(answer, Ok(true));
+        match &answer {
+            Ok(_) => journal.say(
+                "watch-begun",
+                standing(&rules, on_trial),
+                json!({ "on_trial": on_trial }),
+            ),
+            Err(error) => {
+                let text = format!("cannot tell yet whether this slot is on trial: {error}");
+                journal.say("record-unreadable", text, Value::Null);
+            }
+        }
         Watcher {
             verdict: Verdict::new(&rules, &config.checks, on_trial),
             device,
             rules,
             next_petting: Duration::ZERO,
             petting_fails: false,
+            known: answer.is_ok(),
             restarting: None,
             trial,
             host,
@@ -132,6 +145,9 @@ impl<'a> Watcher<'a> {
             }
             return;
         }
+        if !self.known {
+            self.ask_again();
+        }
         for change in self.verdict.expire(now) {
             self.tell(change);
         }
@@ -147,6 +163,21 @@ impl<'a> Watcher<'a> {
         if self.restarting.is_none() && now >= self.next_petting {
             self.pet(now);
         }
+    }
+
+    /// A disk that hangs here hangs the petting too, and the watchdog resets: a
+    /// slot whose disk is gone is no good one.
+    fn ask_again(&mut self) {
+        let Ok(on_trial) = self.trial.is_on_trial() else {
+            return;
+        };
+        self.known = true;
+        if on_trial {
+            self.verdict.begin_trial();
+        }
+        let text = standing(&self.rules, on_trial);
+        self.journal
+            .say("watch-begun", text, json!({ "on_trial": on_trial }));
     }
 
     fn confirm(&mut self, now: Duration) {

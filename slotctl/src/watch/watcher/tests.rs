@@ -13,6 +13,7 @@ fn s(seconds: u64) -> Duration {
 struct FakeTrial {
     on_trial: bool,
     /// So many writes fail first.
+    broken_reads: u32,
     broken_writes: u32,
     done: Vec<String>,
 }
@@ -31,6 +32,10 @@ impl FakeTrial {
 
 impl Trial for FakeTrial {
     fn is_on_trial(&mut self) -> Result<bool> {
+        if self.broken_reads > 0 {
+            self.broken_reads -= 1;
+            return Err(Error::new(Status::Io, "io", "disk gone"));
+        }
         Ok(self.on_trial)
     }
 
@@ -366,4 +371,22 @@ fn the_loop_never_waits_past_a_quarter_of_the_timeout() {
             now += patience;
         }
     });
+}
+
+#[test]
+fn a_trial_that_becomes_known_late_is_given_up_at_the_same_deadline() {
+    let mut controller = controller(true);
+    controller.trial.broken_reads = 3;
+    let log = controller.watched(|watcher| {
+        for second in [0, 1, 2, 99] {
+            watcher.turn(s(second));
+        }
+        assert!(watcher.restarting.is_none());
+        watcher.turn(s(100));
+    });
+    assert_eq!(controller.host.restarts, 1);
+    assert!(
+        log.iter().any(|line| line.contains("cannot tell yet")),
+        "{log:?}"
+    );
 }
