@@ -14,15 +14,23 @@ modules="i6300esb virtio_pci virtio_blk virtio_net nvme ahci sd_mod crct10dif_ge
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C TZ=UTC
 
+kernel_package() {
+	apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/.*Depends: //p' | head -n 1
+}
+
 # Debian's current kernel, unpacked and not installed. Cached: a second build
 # needs no network.
 kernel() {
 	[ -e "$out/kernel/complete" ] && return
 	rm -rf "$out/kernel"
 	mkdir -p "$out/kernel"
-	package=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: //p' | head -n 1)
+	package=$(kernel_package)
+	if [ -z "$package" ] && [ "$(id -u)" = 0 ]; then
+		apt-get -qq update
+		package=$(kernel_package)
+	fi
 	if [ -z "$package" ]; then
-		echo "no kernel package known to apt; run \`apt-get update\` first" >&2
+		echo "no kernel package known to apt; run \`apt-get update\` first, as root" >&2
 		exit 1
 	fi
 	(cd "$out/kernel" && apt-get -q -o APT::Sandbox::User=root download "$package" >&2)
