@@ -14,8 +14,12 @@ modules="i6300esb virtio_pci virtio_blk virtio_net nvme ahci sd_mod crct10dif_ge
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C TZ=UTC
 
-kernel_package() {
-	apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/.*Depends: //p' | head -n 1
+# Asks apt for the current kernel: its version moves.
+fetch_kernel() {
+	package=$(apt-cache depends linux-image-amd64 2>/dev/null |
+		sed -n 's/.*Depends: //p' | head -n 1)
+	[ -n "$package" ] &&
+		(cd "$out/kernel" && apt-get -q -o APT::Sandbox::User=root download "$package" >&2)
 }
 
 # Debian's current kernel, unpacked and not installed. Cached: a second build
@@ -24,16 +28,11 @@ kernel() {
 	[ -e "$out/kernel/complete" ] && return
 	rm -rf "$out/kernel"
 	mkdir -p "$out/kernel"
-	package=$(kernel_package)
-	if [ -z "$package" ] && [ "$(id -u)" = 0 ]; then
-		apt-get -qq update
-		package=$(kernel_package)
-	fi
-	if [ -z "$package" ]; then
-		echo "no kernel package known to apt; run \`apt-get update\` first, as root" >&2
+	# Lists that are missing or out of date are the usual cause of a failure.
+	if ! fetch_kernel && ! { [ "$(id -u)" = 0 ] && apt-get -qq update && fetch_kernel; }; then
+		echo "the kernel cannot be downloaded; run \`apt-get update\` first, as root" >&2
 		exit 1
 	fi
-	(cd "$out/kernel" && apt-get -q -o APT::Sandbox::User=root download "$package" >&2)
 	dpkg -x "$out"/kernel/*.deb "$out/kernel"
 	rm "$out"/kernel/*.deb
 	depmod -b "$out/kernel" "$(ls "$out/kernel/lib/modules")"
