@@ -301,11 +301,15 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     }
 
     fn end_trial(&mut self, record: &Record, slot: SlotId, reason: Reason) {
-        let note = self.store.note();
-        match self
-            .store
-            .commit(state::fail(record, slot, reason, stage_of(reason)), note)
-        {
+        // The note is about this trial only where its system left a reason.
+        let note = match record.slot(slot).reason {
+            Reason::None => Note::new(&alloc::format!(
+                "slot {slot}: {reason}; its system never said why"
+            )),
+            _ => self.store.note(),
+        };
+        let ended = state::fail(record, slot, reason, stage_of(reason));
+        match self.store.commit(ended, note) {
             Ok(_) => self
                 .hands
                 .tell(&Event::PassedOver(slot, Why::TrialOver(reason))),

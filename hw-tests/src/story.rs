@@ -126,7 +126,14 @@ impl<'a> Story<'a> {
         self.saw("the watchdog has reset the machine");
         self.starts("b", "good")?;
         self.saw("back in slot b by itself");
-        self.runs("b", "2.0", "good")
+        self.runs("b", "2.0", "good")?;
+        let failure = self.status()?["last_failure"].clone();
+        let said = failure["slot"] == "c" && failure["note"].to_string().contains("never said why");
+        self.check(
+            said,
+            "status says that slot c gave no reason",
+            &failure.to_string(),
+        )
     }
 
     /// Everything that was seen, in order, and what the controller says at the

@@ -91,8 +91,14 @@ impl<'a> Running<'a> {
     /// Refused unless it is the armed trial; the record's.
     pub fn give_back(&self) -> Result<Committed> {
         let slot = self.handover.slot;
-        self.disk
-            .update(|record, note| Ok((state::give_back(record, slot)?, note)))
+        self.disk.update(|record, note| {
+            let next = state::give_back(record, slot)?;
+            let note = match next.slot(slot).state {
+                State::Bad => self.note("started three times its tries and never confirmed"),
+                _ => note,
+            };
+            Ok((next, note))
+        })
     }
 
     fn note(&self, words: &str) -> Note {

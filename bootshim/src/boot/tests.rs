@@ -434,3 +434,22 @@ fn a_trial_that_a_person_starts_by_hand_loses_a_try_too() {
     let store = Store::open(&medium, PARTITION);
     assert_eq!(store.record().unwrap().slot(id("b")).tries_left, 2);
 }
+
+#[test]
+fn what_an_earlier_trial_said_is_not_said_of_a_later_one() {
+    for (reason, kept) in [(Reason::None, false), (Reason::Deadline, true)] {
+        let medium = committed([Good, Trying, Empty]);
+        let mut store = Store::open(&medium, PARTITION);
+        let mut record = store.record().unwrap().clone();
+        let used_up = Slot {
+            tries_left: 0,
+            reason,
+            ..*record.slot(id("b"))
+        };
+        record.set_slot(id("b"), used_up);
+        store.commit(record, Note::new("check web failed")).unwrap();
+        start(&medium, three());
+        let note = Store::open(&medium, PARTITION).note();
+        assert_eq!(note.text() == "check web failed", kept, "{}", note.text());
+    }
+}
