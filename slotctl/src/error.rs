@@ -4,8 +4,10 @@
 use bootshim::medium::{Cause, Fault};
 use std::fmt;
 
-/// Exit status of a command, as documented in the manual; stable.
+/// Exit status of a command that failed, as documented in the manual; stable.
+/// (One that a signal ended has 128 and the signal: that is the shell's doing.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Exit {
     /// Something that should not happen.
     Unexpected = 1,
@@ -21,10 +23,14 @@ pub enum Exit {
     Network = 6,
     /// Somebody else is at it; try again.
     Busy = 7,
-    /// Ended by Ctrl-C.
-    Interrupted = 130,
-    /// Ended by a request to stop.
-    Terminated = 143,
+}
+
+impl Exit {
+    /// The number that the process ends with.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        self as u8
+    }
 }
 
 /// A failure that a person or a script can act on.

@@ -122,7 +122,7 @@ fn object(command: &str, fields: Map<String, Value>) -> Value {
 fn describe(error: &Error) -> Value {
     json!({
         "code": error.code,
-        "exit": status(error.exit),
+        "exit": error.exit.status(),
         "found": error.found,
         "expected": error.expected,
         "advice": error.advice,
@@ -143,22 +143,8 @@ pub fn write_out(bytes: &[u8]) -> ExitCode {
     }
 }
 
-fn status(exit: Exit) -> u8 {
-    match exit {
-        Exit::Unexpected => 1,
-        Exit::Usage => 2,
-        Exit::Refused => 3,
-        Exit::NotAuthentic => 4,
-        Exit::Io => 5,
-        Exit::Network => 6,
-        Exit::Busy => 7,
-        Exit::Interrupted => 130,
-        Exit::Terminated => 143,
-    }
-}
-
 fn exit_code(exit: Exit) -> ExitCode {
-    ExitCode::from(status(exit))
+    ExitCode::from(exit.status())
 }
 
 /// Bytes in hexadecimal.
