@@ -1,11 +1,11 @@
-//! A controller's disk: a block device, or a disk image file, which needs no
-//! root.
+//! A controller's disk: a block device, a disk image file, which needs no root,
+//! or any other medium.
 
 mod block;
 mod booted;
 
 use crate::error::{Error, Exit, Result};
-use crate::lock::Lock;
+use crate::lock::{Lock, What};
 use crate::medium::{FileMedium, Mode};
 use bootshim::boot::Defect;
 use bootshim::copies::{CommitError, Durable, Note, Store};
@@ -14,20 +14,38 @@ use bootshim::handover::Handover;
 use bootshim::layout::Layout;
 use bootshim::medium::{Extent, Medium, Part};
 use bootshim::record::{Record, SlotId};
+use bootshim::state;
 use images::key::PublicKey;
 use images::slot_area::Installed;
+use std::fmt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// What a disk can be made of: a medium that several threads read and write.
+pub trait Device: Medium + Send + Sync + fmt::Debug {}
+
+impl<M: Medium + Send + Sync + fmt::Debug> Device for M {}
+
 /// A partition of a disk, as a medium of its own.
-pub type Slice = Part<Arc<FileMedium>>;
+pub type Slice = Part<Arc<dyn Device>>;
+
+/// How the bytes of a disk are reached.
+#[derive(Debug)]
+enum Access {
+    /// Through the partition nodes of a block device.
+    Block,
+    /// In a disk image file.
+    File,
+    /// On a medium that is ours alone.
+    Medium(Arc<dyn Device>),
+}
 
 /// A disk whose table and layout were read and are those of a controller.
 #[derive(Debug)]
 pub struct Disk {
     path: PathBuf,
-    block: bool,
+    access: Access,
     table: Table,
     layout: Layout,
     handover: Option<Handover>,
@@ -45,13 +63,39 @@ impl Disk {
             let found = format!("{} is neither a block device nor a file", path.display());
             return Err(Error::new(Exit::Usage, "not-a-disk", found));
         }
-        let table = read_table(path)?;
-        let layout = find_layout(path, &table)?;
-        let handover =
-            booted::handover().filter(|h| kind.is_block_device() && h.disk == layout.record.id);
+        let access = if kind.is_block_device() {
+            Access::Block
+        } else {
+            Access::File
+        };
+        let handover = booted::handover().filter(|_| kind.is_block_device());
+        let whole = FileMedium::open(path, Mode::Read)?;
+        Disk::read(path.into(), access, &whole, handover)
+    }
+
+    /// The disk on a medium that nobody else touches, for one that is no file:
+    /// the simulator's, or one that fails where a test wants it to. `handover`
+    /// is what bootshim gave to the system that runs from it.
+    ///
+    /// # Errors
+    /// What is wrong with table or layout.
+    pub fn on(medium: Arc<dyn Device>, handover: Option<Handover>) -> Result<Disk> {
+        let access = Access::Medium(Arc::clone(&medium));
+        Disk::read("the medium".into(), access, &medium, handover)
+    }
+
+    fn read<M: Medium>(
+        path: PathBuf,
+        access: Access,
+        whole: &M,
+        handover: Option<Handover>,
+    ) -> Result<Disk> {
+        let table = read_table(&path, whole)?;
+        let layout = find_layout(&path, &table)?;
+        let handover = handover.filter(|handover| handover.disk == layout.record.id);
         Ok(Disk {
-            path: path.into(),
-            block: kind.is_block_device(),
+            path,
+            access,
             table,
             layout,
             handover,
@@ -146,24 +190,47 @@ impl Disk {
     ///
     /// # Errors
     /// The operating system's.
-    pub fn whole(&self) -> Result<FileMedium> {
-        FileMedium::open(&self.path, Mode::Read)
+    pub fn whole(&self) -> Result<Arc<dyn Device>> {
+        match &self.access {
+            Access::Medium(medium) => Ok(Arc::clone(medium)),
+            Access::Block | Access::File => Ok(Arc::new(FileMedium::open(&self.path, Mode::Read)?)),
+        }
+    }
+
+    /// Takes a lock of this disk.
+    ///
+    /// # Errors
+    /// [`Exit::Busy`] when another process installs; the operating system's.
+    pub fn lock(&self, what: What) -> Result<Option<Lock>> {
+        match &self.access {
+            Access::Medium(_) => Ok(None),
+            Access::Block | Access::File => Lock::take(&self.path, what).map(Some),
+        }
     }
 
     fn partition(&self, partition: &Partition, mode: Mode) -> Result<Slice> {
-        if !self.block {
-            if mode == Mode::WriteExclusive {
-                block::refuse_mounted_image(&self.path)?;
-            }
-            // Exclusive opening is for block devices; a file has its lock.
-            let mode = if mode == Mode::Read {
-                Mode::Read
-            } else {
-                Mode::Write
-            };
-            let file = FileMedium::open(&self.path, mode)?;
-            return Ok(Part::new(Arc::new(file), partition.extent));
+        match &self.access {
+            Access::Medium(medium) => Ok(Part::new(Arc::clone(medium), partition.extent)),
+            Access::File => self.partition_in_file(partition, mode),
+            Access::Block => self.partition_node(partition, mode),
         }
+    }
+
+    fn partition_in_file(&self, partition: &Partition, mode: Mode) -> Result<Slice> {
+        if mode == Mode::WriteExclusive {
+            block::refuse_mounted_image(&self.path)?;
+        }
+        // Exclusive opening is for block devices; a file has its lock.
+        let mode = if mode == Mode::Read {
+            Mode::Read
+        } else {
+            Mode::Write
+        };
+        let file = FileMedium::open(&self.path, mode)?;
+        Ok(Part::new(Arc::new(file), partition.extent))
+    }
+
+    fn partition_node(&self, partition: &Partition, mode: Mode) -> Result<Slice> {
         let node = block::partition_node(&self.path, partition)?;
         if mode == Mode::WriteExclusive {
             block::refuse_mounted(&node)?;
@@ -232,7 +299,7 @@ impl Disk {
         &self,
         change: impl FnOnce(&Record, Note) -> Result<(Record, Note)>,
     ) -> Result<Committed> {
-        let _lock = Lock::record(&self.path)?;
+        let _lock = self.lock(What::Record)?;
         let mut store = Store::open(self.record(Mode::Write)?, self.layout.record.id);
         let before = self.changeable(&store)?;
         let (after, note) = change(&before, store.note())?;
@@ -249,13 +316,15 @@ impl Disk {
         })
     }
 
-    /// Commits a record on all four copies, whatever was there: for a new disk.
+    /// Makes the factory's own image good, on all four copies of the record, so
+    /// that none of them remembers a time without a good slot.
     ///
     /// # Errors
-    /// What the commit says.
-    pub fn provision(&self, record: Record) -> Result<Durable> {
-        let _lock = Lock::record(&self.path)?;
+    /// Refused unless the slot is ready and none is good; what the commit says.
+    pub fn provision(&self, slot: SlotId) -> Result<Durable> {
+        let _lock = self.lock(What::Record)?;
         let mut store = Store::open(self.record(Mode::Write)?, self.layout.record.id);
+        let record = state::provision(&self.changeable(&store)?, slot)?;
         Ok(store.commit_everywhere(record, Note::default())?)
     }
 
@@ -282,9 +351,8 @@ pub struct Committed {
     pub changed: bool,
 }
 
-fn read_table(path: &Path) -> Result<Table> {
-    let whole = FileMedium::open(path, Mode::Read)?;
-    gpt::read_any_sector(&whole).map_err(|error| {
+fn read_table<M: Medium>(path: &Path, whole: &M) -> Result<Table> {
+    gpt::read_any_sector(whole).map_err(|error| {
         let found = format!("{}: {error}", path.display());
         match error {
             GptError::NoTable { .. } => Error::new(Exit::NotAuthentic, "not-gpt", found)

@@ -6,7 +6,7 @@ mod target;
 
 use crate::disk::{Committed, Disk};
 use crate::error::{Error, Exit, Result};
-use crate::lock::Lock;
+use crate::lock::What;
 use crate::medium::Mode;
 use crate::progress::Progress;
 use crate::source::Source;
@@ -81,7 +81,7 @@ pub fn install(
     let _lock = if request.dry_run {
         None
     } else {
-        Some(Lock::try_install(disk.path())?)
+        disk.lock(What::Install)?
     };
     let (header, rest) = source.head().map_err(untouched)?;
     let head = Head::open(&header, &rest, trusted)

@@ -4,6 +4,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod activation;
 pub mod config;
 pub mod content;
 pub mod create;

@@ -28,61 +28,50 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the install lock of a disk, or says that somebody else has it.
+    /// Takes a lock of a disk. For that on the record it waits: others hold it
+    /// for moments.
     ///
     /// # Errors
-    /// [`Exit::Busy`]; or the operating system's.
-    pub fn try_install(disk: &Path) -> Result<Lock> {
-        take(disk, What::Install, false)
-    }
-
-    /// Takes the record lock of a disk, waiting for the moments that others
-    /// hold it.
-    ///
-    /// # Errors
-    /// The operating system's.
-    pub fn record(disk: &Path) -> Result<Lock> {
-        take(disk, What::Record, true)
-    }
-}
-
-fn take(disk: &Path, what: What, wait: bool) -> Result<Lock> {
-    let failed = |error| Error::io(format_args!("opening {}", disk.display()), &error);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(disk)
-        .map_err(failed)?;
-    let range = libc::flock {
-        l_type: i16::try_from(libc::F_WRLCK).unwrap_or_default(),
-        l_whence: i16::try_from(libc::SEEK_SET).unwrap_or_default(),
-        l_start: match what {
-            What::Install => 1 << 62,
-            What::Record => (1 << 62) + 1,
-        },
-        l_len: 1,
-        l_pid: 0,
-    };
-    let request = || {
-        if wait {
-            FcntlArg::F_OFD_SETLKW(&range)
-        } else {
-            FcntlArg::F_OFD_SETLK(&range)
-        }
-    };
-    loop {
-        match fcntl(&file, request()) {
-            Ok(_) => return Ok(Lock { _held: file }),
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN | Errno::EACCES) => {
-                let found = format!("another slotctl is writing to {}", disk.display());
-                return Err(Error::new(Exit::Busy, "busy", found)
-                    .advice("try again when it has ended")
-                    .changed("nothing was written"));
+    /// [`Exit::Busy`] when somebody else installs; or the operating system's.
+    pub fn take(disk: &Path, what: What) -> Result<Lock> {
+        let wait = what == What::Record;
+        let failed = |error| Error::io(format_args!("opening {}", disk.display()), &error);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(disk)
+            .map_err(failed)?;
+        let range = libc::flock {
+            l_type: i16::try_from(libc::F_WRLCK).unwrap_or_default(),
+            l_whence: i16::try_from(libc::SEEK_SET).unwrap_or_default(),
+            l_start: match what {
+                What::Install => 1 << 62,
+                What::Record => (1 << 62) + 1,
+            },
+            l_len: 1,
+            l_pid: 0,
+        };
+        let request = || {
+            if wait {
+                FcntlArg::F_OFD_SETLKW(&range)
+            } else {
+                FcntlArg::F_OFD_SETLK(&range)
             }
-            Err(errno) => {
-                let doing = format_args!("locking {}", disk.display()).to_string();
-                return Err(Error::io(doing, &std::io::Error::from(errno)));
+        };
+        loop {
+            match fcntl(&file, request()) {
+                Ok(_) => return Ok(Lock { _held: file }),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN | Errno::EACCES) => {
+                    let found = format!("another slotctl is writing to {}", disk.display());
+                    return Err(Error::new(Exit::Busy, "busy", found)
+                        .advice("try again when it has ended")
+                        .changed("nothing was written"));
+                }
+                Err(errno) => {
+                    let doing = format_args!("locking {}", disk.display()).to_string();
+                    return Err(Error::io(doing, &std::io::Error::from(errno)));
+                }
             }
         }
     }
@@ -95,10 +84,13 @@ mod tests {
     #[test]
     fn a_second_install_is_told_to_try_again_and_a_confirm_does_not_wait() {
         let disk = tempfile::NamedTempFile::new().unwrap();
-        let held = Lock::try_install(disk.path()).unwrap();
-        assert_eq!(Lock::try_install(disk.path()).unwrap_err().exit, Exit::Busy);
-        drop(Lock::record(disk.path()).unwrap());
+        let held = Lock::take(disk.path(), What::Install).unwrap();
+        assert_eq!(
+            Lock::take(disk.path(), What::Install).unwrap_err().exit,
+            Exit::Busy
+        );
+        drop(Lock::take(disk.path(), What::Record).unwrap());
         drop(held);
-        assert!(Lock::try_install(disk.path()).is_ok());
+        assert!(Lock::take(disk.path(), What::Install).is_ok());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::disk::{Disk, Slice};
 use crate::error::{Error, Exit, Result};
-use crate::lock::Lock;
+use crate::lock::What;
 use crate::medium::Mode;
 use crate::overlay::Overlay;
 use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit, Why};
@@ -46,7 +46,7 @@ pub fn arm(disk: &Disk, trusted: &[PublicKey]) -> Result<NextBoot> {
             .expected("--arm is for disk images")
             .changed("nothing was written"));
     }
-    let _lock = Lock::record(disk.path())?;
+    let _lock = disk.lock(What::Record)?;
     run(disk, trusted, disk.record(Mode::Write)?)
 }
 

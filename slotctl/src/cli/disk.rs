@@ -7,7 +7,6 @@ use super::output::{Answer, Voice, bytes, table};
 use bootshim::copies::Copy;
 use bootshim::gpt::{Partition, Source as TableSource};
 use bootshim::guid::Guid;
-use bootshim::state;
 use serde_json::{Value, json};
 use slotctl::create::{self, Draft, Options, Sizes};
 use slotctl::date::Date;
@@ -116,9 +115,7 @@ fn first_image(draft: &Draft, image: &Path, words: &Create, voice: Voice) -> Res
         &bar,
     )
     .map_err(no_disk)?;
-    // On all four copies: none of them remembers a time without a good slot.
-    let provision = || disk.provision(state::provision(&disk.read_record()?.0, done.slot)?);
-    provision().map_err(no_disk)?;
+    disk.provision(done.slot).map_err(no_disk)?;
     Ok(done.manifest.version)
 }
 

@@ -5,9 +5,9 @@ use super::bar::Bar;
 use super::history;
 use super::output::{Answer, Voice};
 use bootshim::handover::Handover;
-use bootshim::record::{NO_DIGEST, Reason, SlotId, State};
-use bootshim::state;
+use bootshim::record::{NO_DIGEST, SlotId, State};
 use serde_json::{Value, json};
+use slotctl::activation::{self, How};
 use slotctl::disk::{Committed, Disk};
 use slotctl::error::{Error, Exit, Result};
 use slotctl::running::Running;
@@ -16,22 +16,13 @@ use std::fmt::Write as _;
 
 pub fn activate(disk: &Disk, words: &Activate, voice: Voice) -> Result<Answer> {
     let slot = words.slot.0;
-    let (record, _) = disk.read_record()?;
-    let known = record.slot(slot);
-    if known.state == State::Bad || known.reason != Reason::None {
-        // What failed before starts again only if every byte of it is right.
-        verify::slot(disk, &record, slot, &trust::keys(disk)?, &Bar::new(voice))?;
-    }
-    let done = disk.update(|now, note| {
-        verify::unchanged(&record, now, slot)?;
-        let next = if words.once {
-            state::activate_once(now, slot)?
-        } else {
-            let tries = words.tries.unwrap_or(now.default_tries);
-            state::activate(now, slot, tries)?
-        };
-        Ok((next, note))
-    })?;
+    let how = if words.once {
+        How::Once
+    } else {
+        How::Trial(words.tries)
+    };
+    let trusted = || trust::keys(disk);
+    let done = activation::activate(disk, slot, how, trusted, &Bar::new(voice))?;
     let after = done.durable.record();
     let text = match (words.once, after.slot(slot).state) {
         (true, _) => format!("slot {slot} starts next, once"),
@@ -54,20 +45,8 @@ pub fn activate(disk: &Disk, words: &Activate, voice: Voice) -> Result<Answer> {
 }
 
 pub fn rollback(disk: &Disk, reboot: bool) -> Result<Answer> {
-    let mut target = None;
-    let done = disk.update(|now, note| {
-        let (to, next) = state::rollback(now, disk.running(now), now.default_tries)?;
-        target = Some(to);
-        Ok((next, note))
-    })?;
+    let (slot, done) = activation::rollback(disk)?;
     let after = done.durable.record();
-    let Some(slot) = target else {
-        return Err(Error::new(
-            Exit::Unexpected,
-            "internal",
-            "no slot to roll back to",
-        ));
-    };
     let text = match after.slot(slot).state {
         State::Trying => format!("rolling back to slot {slot}, on trial"),
         _ => format!("rolling back to slot {slot}, the known-good one"),

@@ -2,9 +2,11 @@
 
 use crate::plant::{Plant, write_sparse};
 use crate::ran::Ran;
+use bootshim::copies::{Note, Store};
 use bootshim::record::{Record, SlotId, State};
 use serde_json::Value;
 use slotctl::disk::Disk;
+use slotctl::medium::Mode;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -176,7 +178,10 @@ impl Bench {
         let disk = Disk::open(&self.file("disk.img")).unwrap();
         let mut record = disk.read_record().unwrap().0;
         change(&mut record);
-        disk.provision(record).unwrap();
+        let partition = disk.record(Mode::Write).unwrap();
+        Store::open(partition, disk.layout().record.id)
+            .commit_everywhere(record, Note::default())
+            .unwrap();
     }
 }
 
