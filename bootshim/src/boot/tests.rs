@@ -5,6 +5,9 @@ use crate::record::tests::PARTITION;
 use crate::record::{Arming, NO_DIGEST};
 use alloc::string::ToString;
 use alloc::vec;
+use core::cell::Cell;
+
+mod said;
 
 const RECORD_LEN: usize = 1024 * 1024;
 
@@ -18,6 +21,7 @@ struct Rig {
     slots: Vec<Result<Facts, Defect>>,
     starts: bool,
     events: Vec<String>,
+    steps: Cell<u32>,
 }
 
 impl Hands for Rig {
@@ -47,6 +51,8 @@ impl Hands for Rig {
         self.events.push(event.to_string());
     }
     fn turn(&self) -> u64 {
+        self.steps.set(self.steps.get() + 1);
+        assert!(self.steps.get() < 50, "a start that never ends");
         1
     }
 }
@@ -68,6 +74,7 @@ fn rig(slots: Vec<Result<Facts, Defect>>) -> Rig {
         slots,
         starts: true,
         events: Vec::new(),
+        steps: Cell::new(0),
     }
 }
 
@@ -359,7 +366,7 @@ impl Hands for Witness<'_> {
     }
     fn tell(&mut self, _: &Event) {}
     fn turn(&self) -> u64 {
-        1
+        self.rig.turn()
     }
 }
 
@@ -400,6 +407,51 @@ fn a_disk_that_gives_nothing_is_no_reason_to_write_a_record_of_nothing() {
         start(&medium, three()).0,
         Outcome::Running((id("c"), Kind::Trial))
     );
+}
+
+#[test]
+fn a_disk_of_which_every_slot_was_judged_gets_a_record() {
+    let cases = [
+        (rig(vec![damaged(), damaged(), damaged()]), [Empty; 3]),
+        (
+            rig(vec![facts(1, "1"), unreadable(), damaged()]),
+            [Trying, Empty, Empty],
+        ),
+    ];
+    for (slots, states) in cases {
+        let medium = Memory::new(RECORD_LEN);
+        start(&medium, slots);
+        let store = Store::open(&medium, PARTITION);
+        let record = store.record().unwrap();
+        assert!(record.slots().map(|(_, slot)| slot.state).eq(states));
+    }
+}
+
+#[test]
+fn of_what_verifies_the_highest_security_version_is_the_trial_whatever_its_version() {
+    let medium = Memory::new(RECORD_LEN);
+    let mut slots = three();
+    for (slot, security_version) in slots.slots.iter_mut().zip([4, 9, 5]) {
+        slot.as_mut().unwrap().security_version = security_version;
+    }
+    let (outcome, _, record) = start(&medium, slots);
+    assert_eq!(outcome, Outcome::Running((id("b"), Kind::Trial)));
+    let record = record.unwrap();
+    let versions = record.slots().map(|(_, slot)| slot.security_version);
+    assert!(versions.eq([4, 9, 5]));
+}
+
+#[test]
+fn a_permit_is_for_the_slot_that_is_armed_and_as_what_it_is_armed() {
+    let medium = committed([Good, Trying, Ready]);
+    let mut store = Store::open(&medium, PARTITION);
+    let armed = state::arm(store.record().unwrap(), id("b"), Arming::Trial);
+    let durable = store.commit(armed, Note::default()).unwrap();
+    let permit = |slot, kind| Permit::armed(&durable, id(slot), kind).is_some();
+    assert!(permit("b", Kind::Trial));
+    assert!(!permit("c", Kind::Trial));
+    assert!(!permit("b", Kind::Once));
+    assert!(!permit("b", Kind::Good));
 }
 
 #[test]

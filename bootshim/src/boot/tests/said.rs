@@ -1,0 +1,132 @@
+//! What bootshim says, word for word: it is all that somebody has who stands
+//! before a machine that does not start.
+
+use super::*;
+use crate::record::Invalid;
+
+/// What is said of the record while it is read and, where need be, made anew.
+fn said_of_the_record(medium: &Memory) -> Vec<String> {
+    let (_, rig, _) = start(medium, three());
+    let of_copies = |line: &String| line.starts_with("record copy");
+    rig.events.into_iter().filter(of_copies).collect()
+}
+
+#[test]
+fn an_empty_record_partition_is_not_four_lost_copies() {
+    let medium = Memory::new(RECORD_LEN);
+    assert!(said_of_the_record(&medium).is_empty());
+}
+
+#[test]
+fn a_copy_that_was_a_record_once_is_missed_even_where_no_other_is_left() {
+    let medium = Memory::new(RECORD_LEN);
+    medium.0.borrow_mut()[..8].copy_from_slice(b"SLOTBOOT");
+    assert_eq!(
+        said_of_the_record(&medium),
+        ["record copy 0 does not count: wrong hash"]
+    );
+}
+
+#[test]
+fn a_copy_that_was_erased_is_missed_beside_those_that_are_there() {
+    let medium = committed([Good, Empty, Empty]);
+    let second = usize::try_from(crate::copies::SPACING).unwrap();
+    medium.0.borrow_mut()[second..second + 4096].fill(0);
+    assert_eq!(
+        said_of_the_record(&medium),
+        ["record copy 1 does not count: not a boot record"]
+    );
+}
+
+#[test]
+fn every_reason_to_pass_over_a_slot_is_said_in_words() {
+    let cases = [
+        (Why::NotInstalled(State::Writing), "writing"),
+        (
+            Why::TrialOver(Reason::Deadline),
+            "trial over: deadline passed",
+        ),
+        (
+            Why::Defect(Defect::Bad(Reason::Damaged, "kernel".into())),
+            "damaged: kernel",
+        ),
+        (
+            Why::Defect(Defect::Bad(Reason::WrongManifest, String::new())),
+            "another manifest than installed",
+        ),
+        (
+            Why::Defect(unreadable().unwrap_err()),
+            "unreadable: reading 1 bytes at 0 failed with error 5",
+        ),
+        (
+            Why::NotStarted("Unsupported".into()),
+            "did not start: Unsupported",
+        ),
+    ];
+    for (why, words) in cases {
+        assert_eq!(why.to_string(), words);
+        let event = Event::PassedOver(id("c"), why);
+        assert_eq!(
+            event.to_string(),
+            alloc::format!("slot c passed over: {words}")
+        );
+    }
+}
+
+#[test]
+fn a_start_is_said_with_the_tries_that_are_left_behind_it() {
+    let cases = [
+        (Kind::Good, 0, "good"),
+        (Kind::Once, 1, "once"),
+        (Kind::LastResort, 0, "last resort"),
+        (Kind::Trial, 0, "trial, the last try"),
+        (Kind::Trial, 1, "trial, 1 try left after this one"),
+        (Kind::Trial, 2, "trial, 2 tries left after this one"),
+    ];
+    for (kind, tries_left, words) in cases {
+        let event = Event::Starting {
+            slot: id("b"),
+            kind,
+            tries_left,
+            version: "1.2".into(),
+        };
+        let expected = alloc::format!("starting slot b, version 1.2, as {words}");
+        assert_eq!(event.to_string(), expected);
+    }
+}
+
+#[test]
+fn what_becomes_of_the_record_is_said_in_words() {
+    let found = Facts {
+        manifest: [1; 32],
+        security_version: 7,
+        version: "1.2".into(),
+    };
+    let cases = [
+        (
+            Event::CopyLost(3, Copy::Invalid(Invalid::Hash)),
+            "record copy 3 does not count: wrong hash",
+        ),
+        (
+            Event::RecordLost,
+            "no valid copy of the boot record; making it anew from the slots that verify",
+        ),
+        (
+            Event::UnknownMajor(2),
+            "boot record format 2 is unknown; only good slots start, nothing is written",
+        ),
+        (
+            Event::Found(id("b"), found),
+            "slot b verifies: version 1.2, security version 7",
+        ),
+        (Event::Rebuilt(4), "boot record made anew, number 4"),
+        (
+            Event::CommitFailed(CommitError::NoRecord),
+            "no copy of the boot record is valid; no trial and no one-shot now",
+        ),
+        (Event::Nothing, "no slot starts"),
+    ];
+    for (event, words) in cases {
+        assert_eq!(event.to_string(), words);
+    }
+}
