@@ -4,4 +4,6 @@
 
 pub mod machine;
 pub mod plant;
+pub mod replay;
+pub mod sim;
 pub mod story;

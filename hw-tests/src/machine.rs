@@ -27,6 +27,7 @@ mod screen;
 mod shell;
 mod starts;
 mod timeline;
+mod volatile;
 mod web;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub use qemu::Bus;
 pub use shell::Output;
 pub use starts::{Cause, Start, count};
 pub use timeline::{Line, Position, Source};
+pub use volatile::{Moment, Point, VolatileDisk};
 pub use web::WebServer;
 
 use directory::Directory;

@@ -1,8 +1,9 @@
 //! A machine before it is switched on.
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,10 +13,11 @@ use serde_json::json;
 
 use super::directory::Directory;
 use super::process::{Process, mortal};
+use super::qemu::Disk;
 use super::qmp::{Qmp, forwarded_port};
 use super::shell::Shell;
 use super::timeline::{Position, Source, Timeline};
-use super::{Bus, COMMAND, Error, Machine, PRODUCTION_PORT, qemu, reader};
+use super::{Bus, COMMAND, Error, Machine, PRODUCTION_PORT, VolatileDisk, qemu, reader};
 
 /// How long a machine may live, unless it is told otherwise.
 const LIFE: Duration = Duration::from_secs(1200);
@@ -24,7 +26,7 @@ const LIFE: Duration = Duration::from_secs(1200);
 #[derive(Debug, Clone)]
 pub struct Builder {
     name: String,
-    disk: Option<PathBuf>,
+    disk: Option<Disk>,
     bus: Bus,
     sector_size: u32,
     life: Duration,
@@ -44,7 +46,23 @@ impl Builder {
     /// The disk image that it starts from, and writes to.
     #[must_use]
     pub fn disk(mut self, image: impl AsRef<Path>) -> Self {
-        self.disk = Some(image.as_ref().to_path_buf());
+        self.disk = Some(Disk::Image(image.as_ref().to_path_buf()));
+        self
+    }
+
+    /// As [`Self::disk`], with a log of all writes and flushes in the file `log`,
+    /// which is whole once the system has switched the machine off.
+    #[must_use]
+    pub fn logged_disk(mut self, image: impl AsRef<Path>, log: impl AsRef<Path>) -> Self {
+        let (image, log) = (image.as_ref().to_path_buf(), log.as_ref().to_path_buf());
+        self.disk = Some(Disk::Logged { image, log });
+        self
+    }
+
+    /// A disk that forgets what was not flushed when its power is cut.
+    #[must_use]
+    pub fn volatile_disk(mut self, disk: &VolatileDisk) -> Self {
+        self.disk = Some(Disk::Volatile(disk.line()));
         self
     }
 
@@ -104,18 +122,32 @@ impl Builder {
 
     fn spawn(&self, directory: &Directory, ends: [UnixStream; 3]) -> Result<Process, Error> {
         let arguments = qemu::arguments(
-            self.disk.as_deref(),
+            self.disk.as_ref(),
             self.bus,
             self.sector_size,
             &directory.firmware_variables()?,
             PRODUCTION_PORT,
         );
-        let numbers = [qemu::CONSOLE_FD, qemu::SHELL_FD, qemu::QMP_FD];
-        let mappings = ends
+        let mut lines: Vec<OwnedFd> = ends.map(OwnedFd::from).into();
+        if let Some(Disk::Logged { log, .. }) = &self.disk {
+            // QEMU creates no file that it writes to.
+            File::create(log).map_err(Error::host(log.display().to_string()))?;
+        }
+        if let Some(Disk::Volatile(line)) = &self.disk {
+            let line = line.try_clone();
+            lines.push(line.map_err(Error::host("the line to the disk"))?);
+        }
+        let numbers = [
+            qemu::CONSOLE_FD,
+            qemu::SHELL_FD,
+            qemu::QMP_FD,
+            qemu::DISK_FD,
+        ];
+        let mappings = lines
             .into_iter()
             .zip(numbers)
-            .map(|(end, child_fd)| FdMapping {
-                parent_fd: OwnedFd::from(end),
+            .map(|(parent_fd, child_fd)| FdMapping {
+                parent_fd,
                 child_fd,
             });
         let mut command = mortal("qemu-system-x86_64");

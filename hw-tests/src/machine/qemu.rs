@@ -1,7 +1,9 @@
 //! How a machine is described to QEMU.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 
@@ -9,6 +11,19 @@ const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 pub(super) const CONSOLE_FD: i32 = 10;
 pub(super) const SHELL_FD: i32 = 11;
 pub(super) const QMP_FD: i32 = 12;
+/// The descriptor of its line to a [`super::VolatileDisk`].
+pub(super) const DISK_FD: i32 = 13;
+
+/// What is behind the disk.
+#[derive(Debug, Clone)]
+pub(super) enum Disk {
+    /// A disk image.
+    Image(PathBuf),
+    /// A disk image, and a file with a log of all writes to it.
+    Logged { image: PathBuf, log: PathBuf },
+    /// The server at the other end of [`DISK_FD`].
+    Volatile(Arc<OwnedFd>),
+}
 
 /// How the disk is attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +36,10 @@ pub enum Bus {
     Ahci,
 }
 
-/// The arguments for a machine with the disk image `disk`, whose firmware keeps
+/// The arguments for a machine with the disk `disk`, whose firmware keeps
 /// its settings in `variables`, and whose port `production` is forwarded.
 pub(super) fn arguments(
-    disk: Option<&Path>,
+    disk: Option<&Disk>,
     bus: Bus,
     sector_size: u32,
     variables: &Path,
@@ -75,13 +90,33 @@ pub(super) fn arguments(
     }
     arguments.push("-drive".into());
     arguments.push(drive("if=pflash,format=raw,file=", variables));
-    if let Some(disk) = disk {
-        // Ending QEMU loses nothing in any cache mode, so that the host's
-        // flushes would only cost time.
-        arguments.push("-drive".into());
-        arguments.push(drive("if=none,id=disk,format=raw,cache=unsafe,file=", disk));
-    }
+    arguments.extend(disk.map(disk_arguments).unwrap_or_default());
     arguments
+}
+
+fn disk_arguments(disk: &Disk) -> Vec<OsString> {
+    // Ending QEMU loses nothing in any cache mode, so that the host's flushes
+    // would only cost time.
+    let file =
+        |options: &str, path| drive(&format!("driver=file,cache.no-flush=on,{options}"), path);
+    match disk {
+        Disk::Image(image) => vec![
+            "-drive".into(),
+            drive("if=none,id=disk,format=raw,cache=unsafe,file=", image),
+        ],
+        Disk::Logged { image, log } => vec![
+            "-blockdev".into(),
+            file("node-name=image,filename=", image),
+            "-blockdev".into(),
+            file("node-name=log,filename=", log),
+            "-blockdev".into(),
+            "driver=blklogwrites,node-name=disk,file=image,log=log,log-sector-size=512".into(),
+        ],
+        Disk::Volatile(_) => vec![
+            "-blockdev".into(),
+            format!("driver=nbd,node-name=disk,server.type=fd,server.str={DISK_FD}").into(),
+        ],
+    }
 }
 
 /// An option that ends in a path, in which QEMU wants commas doubled.

@@ -1,0 +1,241 @@
+//! Replay from a real machine: every write that firmware, bootshim, kernel and
+//! slotctl made is in a log; each disk that a power cut among them can leave is
+//! rebuilt, and must reach a slot that verifies.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`log`] | the strict reader of the log |
+//! | [`region`] | to which part of the disk a write went |
+//! | [`cuts`] | what a cut can leave of the unflushed writes |
+//! | [`walk`] | what is durable and what is pending at a place in the log |
+//! | [`rebuilt`] | a disk that a cut left |
+//! | [`judge`] | whether it does what was promised |
+//! | [`report`] | the counts of a replay |
+//! | [`scene`] | the machine that is recorded, and those that start from what is left |
+//! | [`power`] | machines whose disk loses power for real |
+
+pub mod cuts;
+mod error;
+pub mod judge;
+pub mod log;
+pub mod power;
+pub mod rebuilt;
+pub mod region;
+pub mod report;
+pub mod scene;
+pub mod walk;
+
+pub use error::Error;
+
+use bootshim::medium::Extent;
+use bootshim::record::State;
+use cuts::Samples;
+use fastrand::Rng;
+use judge::Judge;
+use log::{Event, Write};
+use rebuilt::Before;
+use region::Region;
+use report::{Report, Sample};
+use std::collections::HashSet;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use walk::Walk;
+
+use crate::machine;
+
+/// A disk before, and everything that was then written to it.
+#[derive(Debug)]
+pub struct Replay {
+    before: Arc<Before>,
+    events: Vec<Event>,
+}
+
+impl Replay {
+    /// Reads the log of the writes to the disk image `before`.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn open(before: &Path, log: &Path) -> Result<Replay, Error> {
+        let bytes = std::fs::read(log).map_err(machine::Error::host(log.display().to_string()))?;
+        let events = log::read(&bytes)?;
+        let before = Arc::new(Before::open(before)?);
+        Ok(Replay { before, events })
+    }
+
+    /// Rebuilds and judges the disk of every cut; what is too many to be tried
+    /// is sampled, by `seed`. Two disks that differ only outside record and slots
+    /// count as one: the next start reads nothing else that was written.
+    ///
+    /// # Errors
+    /// When the log cannot be replayed; a broken promise is in the report.
+    pub fn run(&self, samples: Samples, seed: u64) -> Result<Report, Error> {
+        let mut run = Run {
+            walk: Walk::new(Arc::clone(&self.before)),
+            judge: Judge::default(),
+            seen: HashSet::new(),
+            rng: Rng::with_seed(seed),
+            samples,
+            flushed: 0,
+            report: Report::new(seed),
+        };
+        for (index, event) in self.events.iter().enumerate() {
+            match event {
+                Event::Write(write) => run.write(&self.before, write)?,
+                Event::Flush => run.flush(index)?,
+                Event::Discard(range) => run.discard(&self.before, *range)?,
+            }
+        }
+        run.cut()?;
+        Ok(run.report)
+    }
+
+    /// Writes the disk of `sample` into a file: besides what was left of record
+    /// and slots, all that was durable elsewhere.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn write_out(&self, sample: &Sample, before: &Path, to: &Path) -> Result<(), Error> {
+        let failed = || machine::Error::host(to.display().to_string());
+        std::fs::copy(before, to).map_err(failed())?;
+        let file = File::options().write(true).open(to).map_err(failed())?;
+        for event in self.events.iter().take(sample.flushed) {
+            if let Event::Write(write) = event
+                && !self.region(write)?.decides()
+            {
+                file.write_all_at(&write.data, write.offset)
+                    .map_err(failed())?;
+            }
+        }
+        for patch in sample.disk.patches() {
+            file.write_all_at(patch.bytes(), patch.offset())
+                .map_err(failed())?;
+        }
+        Ok(())
+    }
+
+    fn region(&self, write: &Write) -> Result<Region, Error> {
+        region_of(&self.before, write.offset, write.data.len())
+    }
+}
+
+fn region_of(before: &Before, offset: u64, length: usize) -> Result<Region, Error> {
+    let across = Error::Across { offset, length };
+    let len = u64::try_from(length).unwrap_or(u64::MAX);
+    Region::of(Extent { start: offset, len }, before.layout()).ok_or(across)
+}
+
+/// A replay while it runs.
+struct Run {
+    walk: Walk,
+    judge: Judge,
+    seen: HashSet<rebuilt::Content>,
+    rng: Rng,
+    samples: Samples,
+    /// How many events of the log there are up to the last flush.
+    flushed: usize,
+    report: Report,
+}
+
+impl Run {
+    fn write(&mut self, before: &Before, write: &Write) -> Result<(), Error> {
+        let region = region_of(before, write.offset, write.data.len())?;
+        let number = self.report.count(region);
+        match region {
+            Region::Esp | Region::Table => {
+                let offset = write.offset;
+                self.report.violation(format!(
+                    "write {number} of the log, at {offset}, went to {region}"
+                ));
+            }
+            Region::Slot(slot) => {
+                let record = Judge::record(self.walk.durable());
+                let state = record.map(|record| record.slot(slot).state);
+                if state != Some(State::Writing) {
+                    self.report.violation(format!(
+                        "write {number} of the log changed slot {slot}, of which the durable record says {state:?}"
+                    ));
+                }
+            }
+            Region::Record | Region::Data => {}
+        }
+        if region.decides() {
+            self.walk.write(number, region, write)?;
+            if write.durable {
+                self.cut()?;
+                self.walk.settle(true);
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, index: usize) -> Result<(), Error> {
+        self.report.flushes += 1;
+        self.cut()?;
+        self.walk.settle(false);
+        self.flushed = index;
+        Ok(())
+    }
+
+    fn discard(&mut self, before: &Before, range: Extent) -> Result<(), Error> {
+        let length = usize::try_from(range.len).unwrap_or(usize::MAX);
+        let region = region_of(before, range.start, length)?;
+        if region != Region::Data {
+            self.report.violation(format!(
+                "{length} bytes at {} in {region} were discarded",
+                range.start
+            ));
+        }
+        Ok(())
+    }
+
+    /// The power is cut at any moment since the last flush.
+    fn cut(&mut self) -> Result<(), Error> {
+        let pending = self.walk.pending();
+        if pending.is_empty() && !self.seen.is_empty() {
+            return Ok(());
+        }
+        let durable = Judge::record(self.walk.durable()).map_or(0, |record| record.sequence);
+        let mut candidates = 0;
+        for left in cuts::all(&pending, self.samples, &mut self.rng) {
+            self.report.rebuilt += 1;
+            let disk = self.walk.rebuild(&left)?;
+            if !self.seen.insert(*disk.content()) {
+                continue;
+            }
+            self.report.states += 1;
+            let sequence = Judge::record(&disk).map_or(0, |record| record.sequence);
+            let judged = match self.judge.judge(&disk) {
+                Ok(_) if sequence < durable => Err(format!(
+                    "the record fell from number {durable} to {sequence}"
+                )),
+                judged => judged,
+            };
+            match judged {
+                Err(why) => {
+                    let (flushes, writes) = (self.report.flushes, self.walk.describe());
+                    self.report.violation(format!(
+                        "{why}: a cut after flush {flushes} of the log, {left} ({writes})"
+                    ));
+                }
+                Ok(expected) => {
+                    candidates += 1;
+                    let flushed = self.flushed;
+                    // One of all of them, each as likely as the other.
+                    if self.rng.usize(0..candidates) == 0 {
+                        let (after, left) = (self.report.flushes, left.to_string());
+                        self.report.keep(Sample {
+                            disk,
+                            flushed,
+                            expected,
+                            after,
+                            left,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+//! Whether a disk that a cut left still does what was promised, by the code of
+//! bootshim and of slotctl.
+
+use super::rebuilt::Rebuilt;
+use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit};
+use bootshim::choice::Kind;
+use bootshim::copies::Store;
+use bootshim::layout::Layout;
+use bootshim::medium::{Medium, Part};
+use bootshim::record::{DEFAULT_TRIES, Digest, Reason, Record, SlotId};
+use bootshim::slot;
+use slotctl::disk::Disk;
+use slotctl::overlay::Overlay;
+use slotctl::progress::Quiet;
+use slotctl::verify;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What the first start from a disk does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Which slot starts.
+    pub slot: SlotId,
+    /// As what.
+    pub kind: Kind,
+    /// The version of its image.
+    pub version: String,
+}
+
+type Loaded = HashMap<(SlotId, u128), Result<Facts, Defect>>;
+type Verified = HashMap<(SlotId, u128, Digest), Result<(), String>>;
+
+/// Judges disks with one past. What was verified once is known by its content,
+/// so that thousands of disks take seconds.
+#[derive(Debug, Default)]
+pub struct Judge {
+    loaded: Loaded,
+    verified: Verified,
+}
+
+impl Judge {
+    /// Starts `disk` again and again, as if every system that came up did
+    /// nothing, until a good slot has started. Each slot that starts is verified
+    /// whole.
+    ///
+    /// # Errors
+    /// The promise that was broken, in words.
+    pub fn judge(&mut self, disk: &Rebuilt) -> Result<Started, String> {
+        let layout = disk.before().layout();
+        let record = Overlay::new(Part::new(disk, layout.record.extent));
+        let now = stored(&record, layout).ok_or("no copy of the record is valid")?;
+        if now.good().is_empty() {
+            return Err("no slot is good".into());
+        }
+        let limit = layout
+            .slots
+            .len()
+            .saturating_add(usize::from(DEFAULT_TRIES) * 3);
+        let mut first = None;
+        for _ in 0..limit {
+            let started = self.start(disk, &record)?;
+            let good = started.kind == Kind::Good;
+            first = first.or(Some(started));
+            if good {
+                return first.ok_or_else(String::new);
+            }
+        }
+        Err(format!("no good slot has started after {limit} starts"))
+    }
+
+    /// The record that counts on `disk`.
+    #[must_use]
+    pub fn record(disk: &Rebuilt) -> Option<Record> {
+        let layout = disk.before().layout();
+        stored(Part::new(disk, layout.record.extent), layout)
+    }
+
+    fn start<M: Medium>(&mut self, disk: &Rebuilt, record: &M) -> Result<Started, String> {
+        let layout = disk.before().layout();
+        let hands = Witness {
+            disk,
+            loaded: &mut self.loaded,
+            said: Vec::new(),
+        };
+        let mut boot = Boot::new(record, layout.record.id, layout.slots.len(), hands);
+        let outcome = boot.run();
+        let after = boot.record().cloned();
+        let said = boot.into_hands().said;
+        let (Outcome::Running(started), Some(after)) = (outcome, after) else {
+            return Err(format!("nothing starts: {}", said.join(" · ")));
+        };
+        self.verify(disk, &after, started.slot)
+            .map_err(|why| format!("{why}, and it starts as {}", started.kind))?;
+        Ok(started)
+    }
+
+    fn verify(&mut self, disk: &Rebuilt, record: &Record, slot: SlotId) -> Result<(), String> {
+        let known = (slot, disk.content().slot(slot), record.slot(slot).manifest);
+        let verified = self.verified.entry(known).or_insert_with(|| {
+            let trusted = disk.before().trusted();
+            Disk::on(Arc::new(disk.clone()), None)
+                .and_then(|disk| verify::slot(&disk, record, slot, trusted, &Quiet))
+                .map(drop)
+                .map_err(|error| error.found)
+        });
+        verified.clone()
+    }
+}
+
+fn stored<M: Medium>(record: M, layout: &Layout) -> Option<Record> {
+    let store = Store::open(record, layout.record.id);
+    store.record().cloned()
+}
+
+/// Hands that verify everything and start nothing.
+struct Witness<'a> {
+    disk: &'a Rebuilt,
+    loaded: &'a mut Loaded,
+    said: Vec<String>,
+}
+
+impl Hands for Witness<'_> {
+    type Image = ();
+    type Running = Started;
+
+    fn load(&mut self, slot: SlotId) -> Result<(Facts, ()), Defect> {
+        let known = (slot, self.disk.content().slot(slot));
+        let disk = self.disk;
+        let facts = self.loaded.entry(known).or_insert_with(|| {
+            let no_slot = || Defect::Bad(Reason::Unreadable, "no such slot".into());
+            let partition = disk.before().layout().slot(slot).ok_or_else(no_slot)?;
+            let image = slot::load(&Part::new(disk, partition.extent), disk.before().trusted())?;
+            Ok(image.facts())
+        });
+        facts.clone().map(|facts| (facts, ()))
+    }
+
+    fn start(
+        &mut self,
+        permit: Permit,
+        _: &Record,
+        facts: &Facts,
+        (): (),
+    ) -> Result<Started, String> {
+        Ok(Started {
+            slot: permit.slot(),
+            kind: permit.kind(),
+            version: facts.version.clone(),
+        })
+    }
+
+    fn tell(&mut self, event: &Event) {
+        self.said.push(event.to_string());
+    }
+
+    fn turn(&self) -> u64 {
+        0
+    }
+}

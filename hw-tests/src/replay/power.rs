@@ -1,0 +1,136 @@
+//! A machine whose disk loses power, and with it what was not flushed.
+
+use super::Error;
+use super::judge::{Judge, Started};
+use super::rebuilt::{Before, Content, Rebuilt};
+use crate::machine::{
+    Error as MachineError, Machine, Moment, Point, START, VolatileDisk, WebServer,
+};
+use crate::plant::Plant;
+use bootshim::medium::{BLOCK, Extent};
+use bootshim::record::SlotId;
+use fastrand::Rng;
+use slotctl::disk::Disk;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// During what the power is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum During {
+    /// bootshim arms a trial.
+    Boot,
+    /// An image is written into a slot.
+    Install,
+    /// A slot that is ready becomes the trial.
+    Flip,
+    /// The trial becomes good.
+    Confirm,
+}
+
+impl During {
+    /// All of them.
+    pub const ALL: [During; 4] = [During::Boot, During::Install, During::Flip, During::Confirm];
+}
+
+/// One cut that was made.
+#[derive(Debug)]
+pub struct Cut {
+    /// The disk that it left.
+    pub disk: PathBuf,
+    /// What starts from it.
+    pub started: Started,
+    words: String,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Started { slot, kind, .. } = &self.started;
+        write!(f, "{}: slot {slot} starts, as {kind}", self.words)
+    }
+}
+
+/// Cuts the power of a machine `during`, at a moment that `seed` chooses, and
+/// judges what is left of its disk.
+///
+/// # Errors
+/// [`MachineError::Otherwise`] with the broken promise; what was not seen.
+pub fn cut(plant: &Plant, during: During, seed: u64) -> Result<Cut, Error> {
+    let name = format!("cut-{during:?}-{seed}").to_lowercase();
+    let disk = plant.disk(&format!("{name}.img"), 512)?;
+    prepare(plant, &disk, during)?;
+    let moment = choose(&disk, during, &mut Rng::with_seed(seed))?;
+    let words = format!("power cut during {during:?}, seed {seed}, {moment:?}");
+    let volatile = VolatileDisk::new(&disk, moment)?;
+    let server = WebServer::new(plant.directory())?;
+    let mut machine = Machine::new(&name).volatile_disk(&volatile).start()?;
+    match during {
+        During::Boot | During::Confirm => {}
+        During::Install => {
+            let image = server.url_for_machine(&Plant::image(2));
+            machine.tell(&format!("slotctl install {image}"))?;
+        }
+        During::Flip => machine.tell("slotctl activate b")?,
+    }
+    if !volatile.wait_for_cut(START) {
+        return Err(machine.not_as_expected(&words, "no such moment").into());
+    }
+    drop(machine);
+    let left = Rebuilt::new(
+        Arc::new(Before::open(&disk)?),
+        Vec::new(),
+        Content::default(),
+    );
+    let started = Judge::default()
+        .judge(&left)
+        .map_err(|why| MachineError::Refused {
+            command: words.clone(),
+            answer: why,
+        })?;
+    Ok(Cut {
+        disk,
+        started,
+        words,
+    })
+}
+
+/// What was done before the machine is switched on.
+fn prepare(plant: &Plant, disk: &Path, during: During) -> Result<(), Error> {
+    let file = disk.display().to_string();
+    let image = Plant::image(2);
+    let words: &[&str] = match during {
+        During::Boot | During::Confirm => &["--disk", &file, "install", &image],
+        During::Flip => &["--disk", &file, "install", "--no-activate", &image],
+        During::Install => return Ok(()),
+    };
+    plant.slotctl(words)?;
+    Ok(())
+}
+
+/// A moment by chance. A commit writes two blocks of the record; bootshim's is
+/// the first in a start on trial.
+fn choose(disk: &Path, during: During, rng: &mut Rng) -> Result<Moment, Error> {
+    let opened = Disk::open(disk).map_err(Error::Disk)?;
+    let layout = opened.layout();
+    let point = [Point::Write, Point::Flush, Point::Flushed];
+    let point = *rng.choice(&point).unwrap_or(&Point::Write);
+    let nth_block = |nth: u64| (layout.record.extent, nth.saturating_mul(BLOCK));
+    let (range, bytes) = match during {
+        During::Boot | During::Flip => nth_block(rng.u64(1..=2)),
+        During::Confirm => nth_block(rng.u64(3..=4)),
+        During::Install => (slot_b(&opened), rng.u64(1..CONTENT)),
+    };
+    Ok(Moment {
+        range,
+        bytes,
+        point,
+    })
+}
+
+/// Less than what an image of the demo OS has.
+const CONTENT: u64 = 32 << 20;
+
+fn slot_b(disk: &Disk) -> Extent {
+    let slot = SlotId::new(1).and_then(|slot| disk.layout().slot(slot));
+    slot.map_or(Extent { start: 0, len: 0 }, |slot| slot.extent)
+}

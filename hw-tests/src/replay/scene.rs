@@ -1,0 +1,101 @@
+//! The machine whose writes are replayed, and those that start from what a cut
+//! left.
+
+use super::judge::Started;
+use super::report::Sample;
+use super::{Error, Replay};
+use crate::machine::{COMMAND, Cause, Machine, START, WebServer};
+use crate::plant::Plant;
+use std::path::{Path, PathBuf};
+
+/// A recorded machine.
+#[derive(Debug)]
+pub struct Scene {
+    before: PathBuf,
+    /// What was written to its disk.
+    pub replay: Replay,
+}
+
+impl Scene {
+    /// A machine with version 1 in slot a installs version 2 into slot b, starts
+    /// it on trial, confirms it, and is switched off: firmware, bootshim, kernel
+    /// and slotctl write, and the log has all of it.
+    ///
+    /// # Errors
+    /// What was expected and not seen.
+    pub fn record(plant: &Plant, name: &str) -> Result<Scene, Error> {
+        let before = plant.disk(&format!("{name}-before.img"), 512)?;
+        let file = |suffix: &str| plant.directory().join(format!("{name}{suffix}"));
+        let (disk, log) = (file(".img"), file(".log"));
+        copy(&before, &disk)?;
+        let server = WebServer::new(plant.directory())?;
+        let mut machine = Machine::new(name).logged_disk(&disk, &log).start()?;
+        machine.expect("starting slot a, version 1.0, as good", START)?;
+        let image = server.url_for_machine(&Plant::image(2));
+        run(&mut machine, &format!("slotctl install {image}"))?;
+        machine.tell("reboot")?;
+        let cause = machine.next_start(START)?.cause;
+        if cause != Cause::Reboot {
+            return Err(machine
+                .not_as_expected("a reboot", &format!("{cause:?}"))
+                .into());
+        }
+        machine.expect("starting slot b, version 2.0, as trial", START)?;
+        machine.expect("slotctl watch: confirmed", START)?;
+        machine.tell("poweroff")?;
+        machine.wait_until_off(START)?;
+        let replay = Replay::open(&before, &log)?;
+        Ok(Scene { before, replay })
+    }
+
+    /// Starts a machine from the disk of `sample`, and says how it came up.
+    ///
+    /// # Errors
+    /// When it did not come up in the slot that was expected.
+    pub fn start(&self, sample: &Sample, name: &str) -> Result<(), Error> {
+        let disk = self.before.with_file_name(format!("{name}.img"));
+        self.replay.write_out(sample, &self.before, &disk)?;
+        comes_up(&disk, name, &sample.expected)
+    }
+}
+
+/// Starts a machine from `disk`, and waits until production runs in the slot
+/// that is expected.
+///
+/// # Errors
+/// What was seen instead.
+pub fn comes_up(disk: &Path, name: &str, expected: &Started) -> Result<(), Error> {
+    let Started {
+        slot,
+        kind,
+        version,
+    } = expected;
+    let mut machine = Machine::new(name).disk(disk).start()?;
+    machine.expect(
+        &format!("starting slot {slot}, version {version}, as {kind}"),
+        START,
+    )?;
+    let health = "wget -q -O - http://127.0.0.1:8080/health";
+    run(&mut machine, &format!("until {health}; do sleep 1; done"))?;
+    let status = run(&mut machine, "slotctl status --json")?;
+    let running = format!("\"running\":\"{slot}\"");
+    if status.replace(' ', "").contains(&running) {
+        return Ok(());
+    }
+    Err(machine.not_as_expected(&running, &status).into())
+}
+
+fn run(machine: &mut Machine, command: &str) -> Result<String, Error> {
+    let ran = machine.run_within(command, COMMAND * 7)?;
+    if ran.status == 0 {
+        return Ok(ran.stdout);
+    }
+    Err(machine
+        .not_as_expected(&format!("{command} to succeed"), &ran.stderr)
+        .into())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), crate::machine::Error> {
+    let failed = crate::machine::Error::host(to.display().to_string());
+    std::fs::copy(from, to).map(drop).map_err(failed)
+}
