@@ -31,13 +31,11 @@ impl<M: Medium> Medium for Overlay<M> {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
         self.below.read_at(offset, buf)?;
+        let length = u64::try_from(buf.len()).unwrap_or(u64::MAX);
+        let blocks = offset - offset % BLOCK..offset.saturating_add(length);
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        for (byte, at) in buf.iter_mut().zip(offset..) {
-            let above = written.get(&(at - at % BLOCK));
-            let inside = usize::try_from(at % BLOCK).ok();
-            if let Some(new) = above.zip(inside).and_then(|(block, at)| block.get(at)) {
-                *byte = *new;
-            }
+        for (start, block) in written.range(blocks) {
+            lay(block, *start, buf, offset);
         }
         Ok(())
     }
@@ -55,5 +53,67 @@ impl<M: Medium> Medium for Overlay<M> {
 
     fn flush(&self) -> Result<(), Fault> {
         Ok(())
+    }
+}
+
+/// Puts what a block at `start` holds of the range at `offset` into `buf`.
+fn lay(block: &[u8], start: u64, buf: &mut [u8], offset: u64) {
+    let distance = |from: u64, to: u64| usize::try_from(to.saturating_sub(from)).ok();
+    let into = distance(offset, start).and_then(|skip| buf.get_mut(skip..));
+    let from = distance(start, offset).and_then(|skip| block.get(skip..));
+    for (byte, new) in into.into_iter().flatten().zip(from.into_iter().flatten()) {
+        *byte = *new;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bootshim::medium::Cause;
+
+    /// All bytes 1.
+    struct Ones;
+
+    impl Medium for Ones {
+        fn len(&self) -> u64 {
+            5 * BLOCK
+        }
+        fn read_at(&self, _: u64, buf: &mut [u8]) -> Result<(), Fault> {
+            buf.fill(1);
+            Ok(())
+        }
+        fn write_at(&self, _: u64, _: &[u8]) -> Result<(), Fault> {
+            unreachable!("what lies below is only read")
+        }
+        fn flush(&self) -> Result<(), Fault> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn any_range_is_read_with_what_was_written_on_top() {
+        let overlay = Overlay::new(Ones);
+        let written: Vec<u8> = [vec![2; 4096], vec![3; 4096]].concat();
+        overlay.write_at(4096, &written).unwrap();
+        let byte = |at: usize| match at {
+            4096..8192 => 2,
+            8192..12288 => 3,
+            _ => 1,
+        };
+        for (offset, length) in [(0, 20480), (4000, 200), (5000, 10), (8191, 2), (12287, 100)] {
+            let mut buf = vec![0; length];
+            overlay
+                .read_at(u64::try_from(offset).unwrap(), &mut buf)
+                .unwrap();
+            let expected: Vec<u8> = (offset..offset + length).map(byte).collect();
+            assert_eq!(buf, expected);
+        }
+    }
+
+    #[test]
+    fn a_write_beyond_the_end_is_refused() {
+        let overlay = Overlay::new(Ones);
+        let fault = overlay.write_at(5 * BLOCK, &[0; 4096]).unwrap_err();
+        assert_eq!(fault.cause, Cause::OutOfRange);
     }
 }
