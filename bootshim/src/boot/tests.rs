@@ -7,6 +7,7 @@ use alloc::string::ToString;
 use alloc::vec;
 use core::cell::Cell;
 
+mod rebuilding;
 mod said;
 
 const RECORD_LEN: usize = 1024 * 1024;
@@ -150,7 +151,11 @@ fn a_trial_that_is_never_confirmed_ends_in_the_good_slot_after_its_tries() {
     }
     let (outcome, rig, record) = start(&medium, three());
     assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
-    assert_eq!(record.unwrap().slot(id("b")).reason, Reason::Exhausted);
+    let failure = record.unwrap().last_failure.unwrap();
+    assert_eq!(
+        (failure.slot, failure.reason, failure.stage),
+        (id("b"), Reason::Exhausted, Stage::Started)
+    );
     assert!(
         rig.events
             .contains(&"slot b passed over: trial over: tries used up".to_string())
@@ -202,6 +207,33 @@ fn a_damaged_good_slot_is_passed_over_and_noted_once() {
 }
 
 #[test]
+fn the_only_good_slot_is_noted_once_however_often_it_fails() {
+    let medium = committed([Good, Empty, Empty]);
+    let slots = || rig(vec![damaged(), damaged(), damaged()]);
+    assert_eq!(start(&medium, slots()).0, Outcome::Nothing);
+    let before = medium.0.borrow().clone();
+    assert_eq!(start(&medium, slots()).0, Outcome::Nothing);
+    assert!(before == *medium.0.borrow());
+}
+
+#[test]
+fn a_trial_that_fails_is_bad_even_where_its_reason_was_noted_before() {
+    let medium = committed([Good, Trying, Empty]);
+    let mut store = Store::open(&medium, PARTITION);
+    let mut record = store.record().unwrap().clone();
+    let noted = Slot {
+        reason: Reason::Damaged,
+        ..*record.slot(id("b"))
+    };
+    record.set_slot(id("b"), noted);
+    store.commit(record, Note::default()).unwrap();
+    let slots = rig(vec![facts(1, "1"), damaged(), damaged()]);
+    let (outcome, _, record) = start(&medium, slots);
+    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(record.unwrap().slot(id("b")).state, Bad);
+}
+
+#[test]
 fn a_kernel_that_the_firmware_refuses_makes_way_for_the_next_slot() {
     let medium = committed([Good, Trying, Empty]);
     let mut refusing = three();
@@ -214,23 +246,6 @@ fn a_kernel_that_the_firmware_refuses_makes_way_for_the_next_slot() {
         (Bad, Good)
     );
     assert_eq!(record.slot(id("a")).reason, Reason::NotStarted);
-}
-
-#[test]
-fn a_lost_record_is_made_anew_and_success_is_never_invented() {
-    let medium = Memory::new(RECORD_LEN);
-    let (outcome, _, record) = start(
-        &medium,
-        rig(vec![facts(1, "1.9"), facts(2, "1.10"), damaged()]),
-    );
-    assert_eq!(outcome, Outcome::Running((id("b"), Kind::Trial)));
-    let record = record.unwrap();
-    assert_eq!(
-        (record.slot(id("a")).state, record.slot(id("b")).state),
-        (Ready, Trying)
-    );
-    assert_eq!(record.slot(id("c")).state, Empty);
-    assert!(record.known_good().is_none());
 }
 
 #[test]
@@ -397,51 +412,6 @@ fn what_is_not_simply_good_is_armed_on_the_disk_before_it_is_read_and_before_it_
 }
 
 #[test]
-fn a_disk_that_gives_nothing_is_no_reason_to_write_a_record_of_nothing() {
-    let medium = Memory::new(RECORD_LEN);
-    let silent = rig(vec![unreadable(), unreadable(), damaged()]);
-    assert_eq!(start(&medium, silent).0, Outcome::Nothing);
-    assert!(medium.0.borrow().iter().all(|byte| *byte == 0));
-    // The disk has come to itself.
-    assert_eq!(
-        start(&medium, three()).0,
-        Outcome::Running((id("c"), Kind::Trial))
-    );
-}
-
-#[test]
-fn a_disk_of_which_every_slot_was_judged_gets_a_record() {
-    let cases = [
-        (rig(vec![damaged(), damaged(), damaged()]), [Empty; 3]),
-        (
-            rig(vec![facts(1, "1"), unreadable(), damaged()]),
-            [Trying, Empty, Empty],
-        ),
-    ];
-    for (slots, states) in cases {
-        let medium = Memory::new(RECORD_LEN);
-        start(&medium, slots);
-        let store = Store::open(&medium, PARTITION);
-        let record = store.record().unwrap();
-        assert!(record.slots().map(|(_, slot)| slot.state).eq(states));
-    }
-}
-
-#[test]
-fn of_what_verifies_the_highest_security_version_is_the_trial_whatever_its_version() {
-    let medium = Memory::new(RECORD_LEN);
-    let mut slots = three();
-    for (slot, security_version) in slots.slots.iter_mut().zip([4, 9, 5]) {
-        slot.as_mut().unwrap().security_version = security_version;
-    }
-    let (outcome, _, record) = start(&medium, slots);
-    assert_eq!(outcome, Outcome::Running((id("b"), Kind::Trial)));
-    let record = record.unwrap();
-    let versions = record.slots().map(|(_, slot)| slot.security_version);
-    assert!(versions.eq([4, 9, 5]));
-}
-
-#[test]
 fn a_permit_is_for_the_slot_that_is_armed_and_as_what_it_is_armed() {
     let medium = committed([Good, Trying, Ready]);
     let mut store = Store::open(&medium, PARTITION);
@@ -452,14 +422,6 @@ fn a_permit_is_for_the_slot_that_is_armed_and_as_what_it_is_armed() {
     assert!(!permit("c", Kind::Trial));
     assert!(!permit("b", Kind::Once));
     assert!(!permit("b", Kind::Good));
-}
-
-#[test]
-fn a_record_of_another_number_of_slots_does_not_count_even_where_it_cannot_be_replaced() {
-    let medium = committed([Good, Trying, Bad]);
-    let two = rig(vec![damaged(), facts(9, "2")]);
-    let mut boot = Boot::new(read_only(&medium), PARTITION, 2, two);
-    assert_eq!(boot.run(), Outcome::Running((id("b"), Kind::LastResort)));
 }
 
 #[test]
