@@ -97,6 +97,7 @@ mod tests {
             ]
         );
         assert_eq!(guid.to_string(), text);
+        assert_eq!(alloc::format!("{guid:?}"), text);
         assert_eq!(Guid::from_written(guid.written()), guid);
     }
 

@@ -118,6 +118,29 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_signed_line_leaves_our_words_alone() {
+        let line = handover().command_line("", Guid::ZERO);
+        assert!(line.starts_with("slotctl.slot=b "), "{line}");
+    }
+
+    #[test]
+    fn a_manifest_that_is_not_64_hexadecimal_digits_says_nothing() {
+        let line = handover().command_line("", Guid::ZERO);
+        let (before, digits) = line.rsplit_once('=').unwrap();
+        let with = |digits: &str| Handover::parse(&alloc::format!("{before}={digits}"));
+        assert_eq!(with(digits), Some(handover()));
+        for wrong in [
+            "",
+            &digits[..62],
+            &alloc::format!("{digits}00"),
+            &digits.replace('f', "g"),
+            &digits.replace('f', "+"),
+        ] {
+            assert_eq!(with(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_line_without_our_words_says_nothing() {
         for line in [
             "",

@@ -177,6 +177,50 @@ mod tests {
     }
 
     #[test]
+    fn esp_and_data_are_found_where_they_are_and_may_be_missing() {
+        let ours = [record(), slot("slot-a"), slot("slot-b")];
+        let bare = Layout::find(&table(ours.to_vec())).unwrap();
+        assert_eq!((bare.esp, bare.data), (None, None));
+        let esp = partition(ESP_TYPE, "boot", 8 << 20, 1);
+        let other = partition(DATA_TYPE, "home", 9 << 20, 1);
+        let data = partition(DATA_TYPE, DATA_NAME, 10 << 20, 1);
+        let more = [other, data.clone(), esp.clone()];
+        let found = Layout::find(&table(ours.into_iter().chain(more).collect())).unwrap();
+        let names = SlotId::all().map(|id| Some(found.slot(id)?.name.clone()));
+        let names: Vec<_> = names.flatten().collect();
+        assert_eq!(names, ["slot-a", "slot-b"]);
+        assert_eq!((found.esp, found.data), (Some(esp), Some(data)));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_partitions_is_said_in_words() {
+        let cases = [
+            (LayoutError::Records(0), "no boot record partition"),
+            (
+                LayoutError::Records(2),
+                "2 boot record partitions instead of one",
+            ),
+            (LayoutError::Slots(0), "no slot partitions"),
+            (LayoutError::Slots(9), "9 slot partitions instead of 2 to 8"),
+            (
+                LayoutError::SlotName("x".into()),
+                "a slot partition is named \"x\"; slots are slot-a, slot-b and so on without a gap",
+            ),
+            (
+                LayoutError::Unaligned("slot-b".into()),
+                "partition slot-b does not begin and end at multiples of 4 KiB",
+            ),
+            (
+                LayoutError::RecordTooSmall(4096),
+                "the boot record partition has 4096 bytes, it needs 1 MiB",
+            ),
+        ];
+        for (error, words) in cases {
+            assert_eq!(error.to_string(), words);
+        }
+    }
+
+    #[test]
     fn a_disk_that_is_not_a_controllers_is_refused() {
         let mut crooked = slot("slot-b");
         crooked.extent.len += 512;

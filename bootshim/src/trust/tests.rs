@@ -1,0 +1,132 @@
+use super::*;
+use alloc::string::ToString;
+use alloc::vec;
+use proptest::prelude::*;
+
+/// Points of the curve that are no weak keys.
+fn keys(count: usize) -> Vec<PublicKey> {
+    (2u64..)
+        .filter_map(|n| {
+            let mut raw = [0; 32];
+            raw[..8].copy_from_slice(&n.to_le_bytes());
+            PublicKey::from_bytes(&raw).ok()
+        })
+        .take(count)
+        .collect()
+}
+
+fn section(count: usize) -> Section {
+    Section {
+        record_major: 1,
+        record_minor: 7,
+        keys: keys(count),
+    }
+}
+
+#[test]
+fn the_program_is_built_without_keys_and_says_which_record_it_reads() {
+    let unfilled = Section {
+        record_major: record::MAJOR,
+        record_minor: record::MINOR,
+        keys: vec![],
+    };
+    assert_eq!(Section::parse(&Section::unfilled()), Ok(unfilled.clone()));
+    assert_eq!(unfilled.encode().unwrap(), Section::unfilled());
+}
+
+#[test]
+fn up_to_a_hundred_keys_are_read_back() {
+    for count in [0, 1, 2, KEYS_MAX] {
+        let bytes = section(count).encode().unwrap();
+        assert_eq!(bytes.len(), SECTION_LEN);
+        assert_eq!(Section::parse(&bytes), Ok(section(count)));
+    }
+    assert_eq!(section(101).encode(), Err(SectionError::TooMany(101)));
+}
+
+#[test]
+fn the_same_key_twice_is_refused() {
+    let mut twice = section(2);
+    twice.keys[1] = twice.keys[0];
+    let same = SectionError::SameKey(twice.keys[0].id());
+    assert_eq!(twice.encode(), Err(same));
+    let mut bytes = section(2).encode().unwrap();
+    bytes.copy_within(32..64, 64);
+    assert_eq!(Section::parse(&bytes), Err(same));
+}
+
+#[test]
+fn what_is_not_a_section_is_refused() {
+    let good = section(1).encode().unwrap();
+    let changed = |at: usize, value: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = value;
+        Section::parse(&bytes)
+    };
+    assert_eq!(
+        Section::parse(&good[..4095]),
+        Err(SectionError::Length(4095))
+    );
+    assert_eq!(changed(0, b's'), Err(SectionError::Magic));
+    assert_eq!(changed(8, 2), Err(SectionError::UnknownFormat(2)));
+    assert_eq!(changed(16, 101), Err(SectionError::TooMany(101)));
+    assert_eq!(changed(16, 0), Err(SectionError::NotZero));
+    assert_eq!(changed(20, 1), Err(SectionError::NotZero));
+    assert_eq!(changed(4095, 1), Err(SectionError::NotZero));
+    // A key of zeros is a point of small order: anybody signs for it.
+    assert_eq!(changed(16, 2), Err(SectionError::BadKey(1)));
+}
+
+#[test]
+fn why_a_section_is_refused_is_said_in_words() {
+    let id = keys(1)[0].id();
+    let cases = [
+        (
+            SectionError::Length(5),
+            "the key section has 5 bytes instead of 4096".to_string(),
+        ),
+        (
+            SectionError::Magic,
+            "no SLOTKEYS in the key section: not a bootshim".to_string(),
+        ),
+        (
+            SectionError::UnknownFormat(2),
+            "the key section has the unknown format 2, known is 1".to_string(),
+        ),
+        (
+            SectionError::TooMany(101),
+            "101 trusted keys, at most 100 fit".to_string(),
+        ),
+        (
+            SectionError::BadKey(3),
+            "trusted key 3 is not a usable Ed25519 public key".to_string(),
+        ),
+        (
+            SectionError::SameKey(id),
+            alloc::format!("trusted key {id} is there twice"),
+        ),
+        (
+            SectionError::NotZero,
+            "unused bytes of the key section are not zero: it is damaged".to_string(),
+        ),
+    ];
+    for (error, words) in cases {
+        assert_eq!(error.to_string(), words);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_give_an_answer_and_what_is_accepted_has_one_encoding(
+        head in prop::collection::vec(any::<u8>(), 0..64),
+        intact in 0usize..24,
+    ) {
+        let mut bytes = section(1).encode().unwrap();
+        for (to, from) in bytes.iter_mut().zip(head).skip(intact) {
+            *to = from;
+        }
+        if let Ok(section) = Section::parse(&bytes) {
+            prop_assert_eq!(section.encode().unwrap(), bytes);
+        }
+    }
+}
