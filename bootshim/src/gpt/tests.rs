@@ -1,6 +1,9 @@
 use super::*;
 use crate::medium::memory::Memory;
 
+mod borders;
+mod words;
+
 /// A second, independent writer of tables, just for these tests.
 pub(crate) struct Made {
     pub sector: usize,
