@@ -143,3 +143,128 @@ fn slot_names_are_letters() {
         assert_eq!(wrong.parse::<SlotId>(), Err(NotASlot));
     }
 }
+
+/// What is wrong with three empty slots after a change.
+fn wrong(change: impl FnOnce(&mut Record)) -> Option<&'static str> {
+    let mut record = Record::new(PARTITION, 3);
+    record.sequence = 1;
+    change(&mut record);
+    match record.check() {
+        Ok(()) => None,
+        Err(Invalid::Range(what)) => Some(what),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn numbers_have_borders_on_both_sides() {
+    let sequence = |to| wrong(|record| record.sequence = to);
+    assert_eq!(sequence(0), Some("sequence number"));
+    assert_eq!(sequence(1), None);
+    assert_eq!(sequence(SEQUENCE_END - 1), None);
+    assert_eq!(sequence(SEQUENCE_END), Some("sequence number"));
+    let tries = |to| wrong(|record| record.default_tries = to);
+    assert_eq!(tries(0), Some("default tries"));
+    assert_eq!(tries(1), None);
+    assert_eq!(tries(MAX_TRIES), None);
+    assert_eq!(tries(MAX_TRIES + 1), Some("default tries"));
+}
+
+#[test]
+fn no_field_names_a_slot_that_the_disk_does_not_have() {
+    for (slot, expected) in [(SlotId(2), None), (SlotId(3), Some("slot number"))] {
+        let as_what = Arming::Trial;
+        let failure = Failure {
+            slot,
+            reason: Reason::Damaged,
+            stage: Stage::Verify,
+            sequence: 1,
+        };
+        assert_eq!(wrong(|record| record.once = Some(slot)), expected);
+        assert_eq!(
+            wrong(|record| record.armed = Some(Armed { slot, as_what })),
+            expected
+        );
+        assert_eq!(wrong(|record| record.last_booted = Some(slot)), expected);
+        assert_eq!(
+            wrong(|record| record.last_failure = Some(failure)),
+            expected
+        );
+    }
+}
+
+#[test]
+fn a_slot_that_the_disk_does_not_have_stays_empty() {
+    let good = Slot {
+        state: State::Good,
+        manifest: [1; 32],
+        ..Slot::EMPTY
+    };
+    let mut record = Record::new(PARTITION, 3);
+    for slot in SlotId::all() {
+        record.set_slot(slot, good);
+    }
+    let set = SlotId::all().map(|slot| *record.slot(slot) == good);
+    let three = [true, true, true, false, false, false, false, false];
+    assert!(set.eq(three));
+    assert!(SlotId::all().map(|slot| record.has(slot)).eq(three));
+    assert_eq!(
+        wrong(|record| record.slots[3] = good),
+        Some("slot that the disk does not have")
+    );
+}
+
+#[test]
+fn what_a_slot_says_fits_its_state() {
+    let fits = |state, manifest: u8, tries, tries_left| {
+        let slot = Slot {
+            state,
+            tries,
+            tries_left,
+            manifest: [manifest; 32],
+            ..Slot::EMPTY
+        };
+        slot.check().is_ok()
+    };
+    assert!(fits(State::Empty, 0, 0, 0) && !fits(State::Empty, 1, 0, 0));
+    assert!(!fits(State::Empty, 0, 1, 0));
+    assert!(fits(State::Writing, 0, 3, 3) && !fits(State::Writing, 1, 0, 0));
+    for state in [State::Ready, State::Good] {
+        assert!(fits(state, 1, 0, 0) && !fits(state, 0, 0, 0));
+    }
+    assert!(fits(State::Trying, 1, 1, 0) && !fits(State::Trying, 1, 0, 0));
+    assert!(!fits(State::Trying, 0, 1, 0));
+    assert!(fits(State::Bad, 0, 0, 0) && fits(State::Bad, 1, 0, 0));
+    assert!(fits(State::Trying, 1, 99, 99) && !fits(State::Trying, 1, 99, 100));
+    assert!(!fits(State::Trying, 1, 100, 0));
+    let kept = Slot {
+        kept: 5,
+        ..Slot::EMPTY
+    };
+    assert_eq!(kept.check(), Ok(()));
+}
+
+#[test]
+fn at_most_one_slot_is_on_trial() {
+    let trial = Slot {
+        state: State::Trying,
+        tries: 1,
+        manifest: [1; 32],
+        ..Slot::EMPTY
+    };
+    let trials = |count: usize| wrong(|record| record.slots[..count].fill(trial));
+    assert_eq!(trials(1), None);
+    assert_eq!(trials(2), Some("two trials"));
+}
+
+#[test]
+fn names_and_states_are_said_in_words() {
+    let slot = SlotId(2);
+    assert_eq!(alloc::format!("{slot} {slot:?}"), "c c");
+    assert_eq!(slot.partition_name(), "slot-c");
+    assert!(SlotId::all().eq((0..MAX_SLOTS).filter_map(SlotId::new)));
+    assert_eq!(SlotId::new(MAX_SLOTS), None);
+    let words = ["empty", "writing", "ready", "trying", "good", "bad"];
+    assert_eq!(State::ALL.map(State::word), words);
+    assert_eq!(alloc::format!("{}", State::Bad), "bad");
+}

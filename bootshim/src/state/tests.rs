@@ -2,6 +2,9 @@ use super::*;
 use crate::record::tests::{PARTITION, any_record};
 use proptest::prelude::*;
 
+mod details;
+mod words;
+
 const A: usize = 0;
 const B: usize = 1;
 const C: usize = 2;
