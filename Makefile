@@ -8,6 +8,7 @@ help:
 	@echo "make demo       a controller in QEMU is updated, and comes back from two bad updates"
 	@echo "make test       everything, in under 20 minutes"
 	@echo "make test-long  the scenarios for which that is too short"
+	@echo "make fuzz       every fuzz target for FUZZ_SECONDS (600) each; needs a nightly toolchain"
 	@echo "make lint       formatting and clippy"
 	@echo "make setup      the Debian packages that all this needs (as root)"
 
@@ -24,6 +25,10 @@ test: setup bootshim demo-os
 .PHONY: test-long
 test-long: setup bootshim demo-os
 	@hw-tests/test.sh -p hw-tests --features long --test long
+
+.PHONY: fuzz
+fuzz:
+	@hw-tests/fuzz/run.sh
 
 .PHONY: lint
 lint:

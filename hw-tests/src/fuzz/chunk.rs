@@ -1,0 +1,69 @@
+//! One chunk, and the decompressor behind its hashes.
+
+use super::input::Input;
+use images::chunk::{Chunk, Unpacker};
+use images::digest;
+use images::index::Piece;
+use images::table::{Entry, Packing};
+use std::cell::RefCell;
+
+/// What stands behind the room of a piece and must stay there.
+const GUARD: [u8; 64] = [0xa5; 64];
+
+thread_local! {
+    static UNPACKER: RefCell<Unpacker> = RefCell::new(Unpacker::new().unwrap());
+}
+
+/// Any packed bytes, with hashes that are right or not: what comes out is the
+/// piece, byte for byte, or nothing at all, and never longer than its room.
+pub fn chunk(data: &[u8]) {
+    let mut input = Input(data);
+    let (mend, length, missing) = (input.u8(), input.u32() % (1 << 21), input.u8());
+    let packed = input.0;
+    let packing = [Packing::Stored, Packing::Zstd][usize::from(mend & 1)];
+    let room = usize::try_from(length).unwrap();
+    let content = match packing {
+        Packing::Stored => packed.to_vec(),
+        Packing::Zstd => zstd::bulk::decompress(packed, room).unwrap_or_default(),
+    };
+    let or_wrong = |wrong: u8, bytes: &[u8]| {
+        let hash = digest(bytes);
+        if mend & wrong == 0 { hash } else { [1; 32] }
+    };
+    let chunk = Chunk {
+        number: 3,
+        piece: Piece {
+            offset: 4096,
+            length,
+            hash: or_wrong(2, &content),
+        },
+        entry: Entry {
+            packing,
+            offset: 0,
+            length: u32::try_from(packed.len()).unwrap() + u32::from(mend >> 3 & 1),
+            hash: or_wrong(4, packed),
+        },
+    };
+    let short = usize::from(missing & mend >> 4);
+    let mut out = vec![0xee; room.saturating_sub(short)];
+    out.extend(if short == 0 { &GUARD[..] } else { &[] });
+    let behind = out.len().min(room);
+    let answer = UNPACKER.with_borrow_mut(|unpacker| {
+        let unpacked = unpacker.unpack(&chunk, packed, &mut out);
+        unpacked.map(<[u8]>::to_vec)
+    });
+    assert!(
+        out[behind..] == GUARD[..out.len() - behind],
+        "past its room"
+    );
+    let right = mend & 14 == 0 && content.len() == room && short == 0;
+    match answer {
+        Ok(unpacked) => assert!(right && unpacked == content),
+        Err(_) => {
+            assert!(!right, "what is right is unpacked");
+            let untouched = out[..behind].iter().all(|byte| *byte == 0xee);
+            let wiped = out[..behind].iter().all(|byte| *byte == 0);
+            assert!(untouched || wiped, "something of a wrong chunk is left");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The partition table.
+
+use super::input::Input;
+use ::gpt::GptConfig;
+use ::gpt::disk::LogicalBlockSize;
+use bootshim::gpt::{self, Partition, Source, Table};
+use bootshim::layout::Layout;
+use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
+use std::io;
+
+const HEADER: usize = 92;
+/// Bytes of table that one disk has at most here.
+const ENTRIES_MAX: usize = 32 * 128;
+
+/// Any table gives an answer; the partitions of one that counts lie on the disk
+/// and apart from each other; and the crate that writes tables sees the same.
+pub fn gpt(data: &[u8]) {
+    let disk = disk(&mut Input(data));
+    for sector in gpt::SECTOR_SIZES {
+        if let Ok(table) = gpt::read(&disk, sector) {
+            check(&table, &disk);
+            the_crate_agrees(&table, &disk);
+        }
+    }
+    if let Ok(table) = gpt::read_any_sector(&disk) {
+        check(&table, &disk);
+        if let Ok(layout) = Layout::find(&table) {
+            let ours = layout.slots.iter().chain([&layout.record]);
+            assert!(ours.into_iter().all(Partition::is_aligned));
+            assert!((2..=8).contains(&layout.slots.len()));
+        }
+    }
+}
+
+/// The bytes of a case with the tables of this disk.
+pub(super) fn encoded(disk: &[u8]) -> Vec<u8> {
+    let table = |header: &[u8]| {
+        let lba = u64::from_le_bytes(header[72..80].try_into().unwrap());
+        usize::try_from(lba).unwrap() * 512
+    };
+    let primary = &disk[512..][..HEADER];
+    let backup = &disk[disk.len() - 512..][..HEADER];
+    let mut bytes = vec![0];
+    bytes.extend(u64::try_from(disk.len()).unwrap().to_le_bytes());
+    bytes.extend(primary);
+    bytes.extend(backup);
+    bytes.extend(&disk[table(primary)..][..5 * 128]);
+    bytes
+}
+
+/// The fields: what is mended, the length of the disk, both headers, and one
+/// table for both, in which the rest is unused.
+fn disk(input: &mut Input<'_>) -> Sparse {
+    let mend = input.u8();
+    let len = input.u64() & (u64::MAX >> (mend >> 4 & 3));
+    let mut headers: [[u8; HEADER]; 2] = [input.array(), input.array()];
+    let mut entries = input.slice(ENTRIES_MAX).to_vec();
+    let sector: u64 = if mend & 4 == 0 { 512 } else { 4096 };
+    let last = (len / sector).saturating_sub(1);
+    let mut parts = Vec::new();
+    for (header, (lba, mends)) in headers
+        .iter_mut()
+        .zip([(1, mend & 1 == 0), (last, mend & 2 == 0)])
+    {
+        let count = u32::from_le_bytes(header[80..84].try_into().unwrap()).min(1024);
+        entries.resize(usize::try_from(count * 128).unwrap(), 0);
+        if mends {
+            header[88..92].copy_from_slice(&crc32(&entries).to_le_bytes());
+            header[16..20].fill(0);
+            let sum = crc32(header);
+            header[16..20].copy_from_slice(&sum.to_le_bytes());
+        }
+        let table = u64::from_le_bytes(header[72..80].try_into().unwrap());
+        parts.push((table.saturating_mul(sector), entries.clone()));
+        parts.push((lba * sector, header.to_vec()));
+    }
+    Sparse { len, parts }
+}
+
+/// CRC-32 as the UEFI specification wants it, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| (crc >> 1) ^ (0xedb8_8320 & 0u32.wrapping_sub(crc & 1));
+    let byte = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), step);
+    !bytes.iter().fold(u32::MAX, byte)
+}
+
+fn check(table: &Table, disk: &Sparse) {
+    for (place, one) in table.partitions.iter().enumerate() {
+        let end = one.extent.end().unwrap();
+        assert!(one.extent.len > 0 && end <= disk.len);
+        assert!(one.extent.start >= 2 * u64::from(table.sector));
+        for other in &table.partitions[..place] {
+            let apart =
+                end <= other.extent.start || other.extent.end().unwrap() <= one.extent.start;
+            assert!(apart && one.id != other.id);
+            assert!(one.name.is_empty() || one.name != other.name);
+        }
+    }
+}
+
+fn the_crate_agrees(table: &Table, disk: &Sparse) {
+    if table.source != Source::Primary {
+        return;
+    }
+    let size = LogicalBlockSize::try_from(u64::from(table.sector)).unwrap();
+    let config = GptConfig::new()
+        .logical_block_size(size)
+        .only_valid_headers(true);
+    // It asks for more (a backup, say), and so may refuse where we do not.
+    let Ok(other) = config.open_from_device(At { disk, at: 0 }) else {
+        return;
+    };
+    let theirs: Vec<_> = other
+        .partitions()
+        .iter()
+        .map(|(number, one)| {
+            let id = one.part_guid.into_bytes();
+            let start = one.first_lba * u64::from(table.sector);
+            let len = (one.last_lba - one.first_lba + 1) * u64::from(table.sector);
+            (*number, id, start, len)
+        })
+        .collect();
+    let ours: Vec<_> = table
+        .partitions
+        .iter()
+        .map(|one| {
+            (
+                one.number,
+                one.id.written(),
+                one.extent.start,
+                one.extent.len,
+            )
+        })
+        .collect();
+    assert_eq!(ours, theirs);
+}
+
+/// A disk of any length: zeros, and the parts, of which the last counts.
+struct Sparse {
+    len: u64,
+    parts: Vec<(u64, Vec<u8>)>,
+}
+
+impl Medium for Sparse {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
+        check_range(Access::Read, offset, buf.len(), self.len)?;
+        buf.fill(0);
+        let end = offset + buf.len() as u64;
+        for (place, part) in &self.parts {
+            let (from, to) = (
+                offset.max(*place),
+                end.min(place.saturating_add(part.len() as u64)),
+            );
+            if from < to {
+                let there = (from - place) as usize..(to - place) as usize;
+                buf[(from - offset) as usize..(to - offset) as usize].copy_from_slice(&part[there]);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
+        Err(Fault {
+            access: Access::Write,
+            offset,
+            length: data.len() as u64,
+            cause: Cause::Device(30),
+        })
+    }
+
+    fn flush(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// The disk as the crate wants it.
+#[derive(Debug)]
+struct At<'a> {
+    disk: &'a Sparse,
+    at: u64,
+}
+
+impl std::fmt::Debug for Sparse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a disk of zeros")
+    }
+}
+
+impl io::Read for At<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.disk.len.saturating_sub(self.at);
+        let length = left.min(buf.len() as u64) as usize;
+        self.disk
+            .read_at(self.at, &mut buf[..length])
+            .map_err(io::Error::other)?;
+        self.at += length as u64;
+        Ok(length)
+    }
+}
+
+impl io::Seek for At<'_> {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            io::SeekFrom::Start(at) => Some(at),
+            io::SeekFrom::End(by) => self.disk.len.checked_add_signed(by),
+            io::SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+impl io::Write for At<'_> {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,234 @@
+//! A whole image, through an install onto a small disk.
+
+use super::draft::{Draft, key};
+use super::input::Input;
+use super::plate::{Plate, blank};
+use super::scratch::Scratch;
+use bootshim::copies::{COPIES, Note, SPACING, Store};
+use bootshim::handover::Handover;
+use bootshim::layout::Layout;
+use bootshim::medium::{BLOCK, Extent, Part};
+use bootshim::record::{Record, SlotId, State};
+use images::build::{Boot, Inputs, build};
+use slotctl::disk::Disk;
+use slotctl::error::{Error, Exit};
+use slotctl::install::{self, Compatible, Outcome, Request};
+use slotctl::progress::Quiet;
+use slotctl::source::Source;
+use slotctl::verify;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+/// The machine that the disk is for.
+const MACHINE: &str = "plc";
+
+/// Whatever the image is: the good slot stays as it is, nothing but the record
+/// and one slot changes, and that one only while it is `writing`; what is said
+/// to be installed verifies; and no error is an unexpected one.
+pub fn install(data: &[u8]) {
+    let _ = attempt(data);
+}
+
+fn attempt(data: &[u8]) -> Result<Outcome, Error> {
+    let mut input = Input(data);
+    let wish = input.u8();
+    let draft = Draft::take(&mut input);
+    let genuine = draft.is_signed() && !draft.is_damaged();
+    let (plate, disk) = controller();
+    let before = disk.read_record().unwrap().0;
+    let request = request(wish);
+    let answer =
+        Scratch::with(|scratch| run(&disk, &scratch.file("image", &draft.image()), &request));
+    let after = disk.read_record().unwrap().0;
+    let changed = plate.changed();
+    assert_eq!(after.known_good(), SlotId::new(0));
+    assert_eq!(after.slot(first()), before.slot(first()));
+    verify::slot(&disk, &after, first(), &[key().public()], &Quiet).unwrap();
+    let written = only_changed(&disk, &changed);
+    match &answer {
+        Ok(done) => {
+            assert!(genuine, "an image that nobody signed");
+            installed(&disk, &after, done, &request, &written);
+        }
+        Err(error) => refused(error, &before, &after, &changed, &written),
+    }
+    assert!(
+        !request.dry_run || changed.is_empty(),
+        "a dry run writes nothing"
+    );
+    answer
+}
+
+fn first() -> SlotId {
+    SlotId::new(0).unwrap()
+}
+
+fn request(wish: u8) -> Request {
+    Request {
+        slot: (wish & 4 != 0).then(|| SlotId::new(usize::from(wish >> 6)).unwrap()),
+        tries: (wish & 8 != 0).then_some(2),
+        activate: wish & 1 == 0,
+        retry: wish & 2 != 0,
+        dry_run: wish & 48 == 48,
+    }
+}
+
+fn run(disk: &Disk, image: &Path, request: &Request) -> Result<Outcome, Error> {
+    let here = Compatible {
+        name: MACHINE.into(),
+        from: "a test".into(),
+    };
+    let mut source = Source::open(image.to_str().unwrap())?;
+    let trusted = [key().public()];
+    install::install(disk, &trusted, Some(&here), &mut source, request, &Quiet)
+}
+
+/// Which slots were written. Nothing outside them changed but copies of the
+/// record.
+fn only_changed(disk: &Disk, changed: &BTreeSet<u64>) -> BTreeSet<usize> {
+    let layout = disk.layout();
+    let within = |part: &Extent, block: u64| {
+        let at = block * BLOCK;
+        at >= part.start && at < part.start + part.len
+    };
+    let mut written = BTreeSet::new();
+    for block in changed {
+        let slot = (layout.slots.iter()).position(|slot| within(&slot.extent, *block));
+        let from_record = (block * BLOCK).checked_sub(layout.record.extent.start);
+        let copies = SPACING * COPIES as u64;
+        let copy = from_record.is_some_and(|at| at < copies && at.is_multiple_of(SPACING));
+        assert!(slot.is_some() || copy, "block {block} is nobody's");
+        written.extend(slot);
+    }
+    assert!(written.len() <= 1 && !written.contains(&0));
+    written
+}
+
+fn installed(
+    disk: &Disk,
+    after: &Record,
+    done: &Outcome,
+    request: &Request,
+    written: &BTreeSet<usize>,
+) {
+    assert!(written.iter().all(|slot| *slot == done.slot.index()));
+    if request.dry_run {
+        return;
+    }
+    let known = after.slot(done.slot);
+    assert_eq!((known.state, known.manifest), (done.state, done.digest));
+    let wanted = if request.activate {
+        State::Trying
+    } else {
+        State::Ready
+    };
+    assert!(done.already || done.state == wanted);
+    verify::slot(disk, after, done.slot, &[key().public()], &Quiet).unwrap();
+}
+
+fn refused(
+    error: &Error,
+    before: &Record,
+    after: &Record,
+    changed: &BTreeSet<u64>,
+    written: &BTreeSet<usize>,
+) {
+    assert!(
+        matches!(error.exit, Exit::Refused | Exit::NotAuthentic),
+        "{error:?}"
+    );
+    assert!(!error.changed.is_empty(), "{error:?}");
+    if changed.is_empty() {
+        assert_eq!(before, after);
+    } else {
+        assert_ne!(error.changed, "nothing was written");
+        let writing = |slot: &usize| after.slot(SlotId::new(*slot).unwrap()).state;
+        assert!(written.iter().all(|slot| writing(slot) == State::Writing));
+        assert_eq!(after.trial(), None);
+    }
+}
+
+/// A controller that runs from slot a, with another image ready in slot b.
+fn controller() -> (Arc<Plate>, Disk) {
+    static GROUND: LazyLock<(Arc<Vec<u8>>, Handover)> = LazyLock::new(ground);
+    let (ground, handover) = &*GROUND;
+    let plate = Arc::new(Plate::new(Arc::clone(ground)));
+    let disk = Disk::on(plate.clone(), Some(*handover)).unwrap();
+    (plate, disk)
+}
+
+fn ground() -> (Arc<Vec<u8>>, Handover) {
+    let plate = Arc::new(Plate::new(Arc::new(blank())));
+    let table = bootshim::gpt::read_any_sector(&plate).unwrap();
+    let layout = Layout::find(&table).unwrap();
+    let record = Record::new(layout.record.id, layout.slots.len());
+    Store::open(Part::new(&plate, layout.record.extent), layout.record.id)
+        .commit_everywhere(record, Note::default())
+        .unwrap();
+    let disk = Disk::on(plate.clone(), None).unwrap();
+    let kept = Request::default();
+    let done = Scratch::with(|scratch| {
+        let put = |version| run(&disk, &scratch.file("ground", &image(version)), &kept);
+        let done = put("1").unwrap();
+        disk.provision(done.slot).unwrap();
+        put("2").unwrap();
+        done
+    });
+    let handover = Handover {
+        slot: done.slot,
+        disk: layout.record.id,
+        boot: 5,
+        manifest: done.digest,
+    };
+    (Arc::new(plate.bytes()), handover)
+}
+
+/// A small image for this machine, signed.
+pub(super) fn image(version: &str) -> Vec<u8> {
+    Scratch::with(|scratch| {
+        let mut noise = [0; 1000];
+        let mut seed = blake3::Hasher::new();
+        seed.update(version.as_bytes())
+            .finalize_xof()
+            .fill(&mut noise);
+        let inputs = Inputs {
+            rootfs: scratch.file("root", &[b'r'; 5000]),
+            boot: Boot::Kernel {
+                kernel: scratch.file("kernel", &noise),
+                initrd: None,
+            },
+            cmdline: "root=PARTUUID={slot}".into(),
+            compatible: MACHINE.into(),
+            version: version.into(),
+            security_version: 1,
+            watchdog_seconds: 0,
+            keys: vec![key()],
+        };
+        let out = scratch.free("built");
+        build(&inputs, &out, &|_, _| {}).unwrap();
+        std::fs::read(out).unwrap()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzz::draft::{ALL, PIECES};
+
+    #[test]
+    fn what_its_maker_signed_is_installed_and_what_was_changed_after_is_not() {
+        let case = |wish: u8, mend: u8, damage| {
+            let draft = Draft::encoded(&image("3"), mend, damage);
+            attempt(&[&[wish], &draft[..]].concat())
+        };
+        let done = case(0, ALL, (0, 0)).unwrap();
+        assert_eq!((done.state, done.changed), (State::Trying, true));
+        assert_eq!(case(1, ALL, (0, 0)).unwrap().state, State::Ready);
+        assert!(!case(48, ALL, (0, 0)).unwrap().changed);
+        assert_eq!(case(0, ALL & !32, (0, 0)).unwrap_err().code, "not-trusted");
+        assert_eq!(case(0, ALL, (70, 1)).unwrap_err().exit, Exit::NotAuthentic);
+        // As it was built: nothing in it needs to be made right.
+        assert!(case(0, ALL & !PIECES, (0, 0)).is_ok());
+    }
+}

@@ -1,0 +1,337 @@
+//! The four copies of the boot record: whatever lies there.
+
+use super::input::Input;
+use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit};
+use bootshim::choice::Kind;
+use bootshim::copies::{COPIES, CommitError, Copy, Note, SPACING, Store};
+use bootshim::guid::Guid;
+use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
+use bootshim::record::{Reason, Record, SlotId};
+use std::cell::RefCell;
+
+#[path = "../../../bootshim/examples/golden/describe.rs"]
+mod describe;
+#[path = "../../../bootshim/tests/record/second_reader.rs"]
+mod second_reader;
+
+const BLOCK: usize = 4096;
+/// How much of a record its hash covers.
+const HASHED: usize = 480;
+/// The partition of the golden vectors.
+const PARTITION: Guid = Guid::from_written([
+    0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff,
+]);
+
+type Block = [u8; BLOCK];
+type Blocks = [Block; COPIES];
+
+/// Any four blocks give the answer that a second reader gives; a commit to them
+/// survives, cut wherever you like; and no boot starts what did not verify, or a
+/// trial that is not durable.
+pub fn record(data: &[u8]) {
+    let mut input = Input(data);
+    let case = Case::take(&mut input);
+    case.both_readers_agree();
+    // What a copy that cannot be read holds is nobody's guess.
+    if case.unreadable == 0 {
+        case.a_commit_survives();
+        case.a_generation_is_completed();
+    }
+    case.a_boot_starts_what_it_may();
+}
+
+/// The bytes of a case with these four blocks, everything readable and sealed.
+pub(super) fn encoded(blocks: &[u8]) -> Vec<u8> {
+    let block = |copy: usize| &blocks[copy * BLOCK..][..BLOCK];
+    let sealed = |copy: usize, end: usize| {
+        let hash = blake3::hash(&block(copy)[end..][..HASHED]);
+        hash.as_bytes()[..] == block(copy)[HASHED..512]
+    };
+    let seal = (0..COPIES).fold(0xf0, |bits, copy| bits | u8::from(sealed(copy, 0)) << copy);
+    let mut bytes = vec![seal, 0, 3, 0xff, 0xff, 200, 0];
+    for copy in 0..COPIES {
+        bytes.extend(&block(copy)[..HASHED]);
+    }
+    for copy in 0..COPIES {
+        let length = block(copy)[512..514].try_into().unwrap();
+        let end = 514 + usize::from(u16::from_le_bytes(length)).min(64);
+        bytes.extend(super::input::counted(&block(copy)[512..end]));
+    }
+    bytes
+}
+
+struct Case {
+    blocks: Blocks,
+    /// One bit per copy that the device does not give.
+    unreadable: u8,
+    /// How many slots the disk has.
+    slots: usize,
+    /// One bit per slot that verifies.
+    verifies: u8,
+    /// One bit per slot that starts.
+    starts: u8,
+    /// Where the write that is cut ends.
+    torn: usize,
+}
+
+impl Case {
+    fn take(input: &mut Input<'_>) -> Case {
+        let [seal, unreadable, slots, verifies, starts] = input.array();
+        let torn = usize::from(input.u16()) % (BLOCK + 1);
+        let mut blocks = [[0; BLOCK]; COPIES];
+        for block in &mut blocks {
+            block[..HASHED].copy_from_slice(&input.array::<HASHED>());
+        }
+        for (copy, block) in blocks.iter_mut().enumerate() {
+            let note = input.counted();
+            let room = 4064 - 512;
+            let length = note.len().min(room);
+            block[512..512 + length].copy_from_slice(&note[..length]);
+            if seal & 1 << copy != 0 {
+                seal_part(block, 0..HASHED);
+            }
+            if seal & 16 << copy != 0 {
+                seal_part(block, 512..4064);
+            }
+        }
+        Case {
+            blocks,
+            unreadable: unreadable & 15,
+            slots: 2 + usize::from(slots % 7),
+            verifies,
+            starts,
+            torn,
+        }
+    }
+
+    fn medium(&self) -> Copies {
+        Copies {
+            blocks: RefCell::new(self.blocks),
+            unreadable: self.unreadable,
+            written: RefCell::default(),
+        }
+    }
+
+    fn both_readers_agree(&self) {
+        let readable = std::array::from_fn(|copy| self.unreadable & 1 << copy == 0);
+        let second = second_reader::describe(&self.blocks, readable, PARTITION.0);
+        let store = Store::open(self.medium(), PARTITION);
+        assert_eq!(describe::describe(&store), second);
+        if let Some(record) = store.record() {
+            let again = Record::decode(&record.encode(), PARTITION);
+            assert_eq!(again.as_ref(), Ok(record), "what is written is read back");
+        }
+    }
+
+    fn a_commit_survives(&self) {
+        let medium = self.medium();
+        let mut store = Store::open(&medium, PARTITION);
+        let before = store.record().cloned();
+        let found = *store.copies();
+        let mut next = before.clone().unwrap_or(Record::new(PARTITION, self.slots));
+        next.floor ^= 1;
+        let committed = store.commit(next, Note::new("a note"));
+        match committed {
+            Ok(durable) => {
+                assert!(store.unknown_major().is_none());
+                let after = durable.record();
+                assert!(numbers(&found).all(|number| number < after.sequence));
+                let again = open(*medium.blocks.borrow());
+                assert_eq!(again.record(), Some(after));
+                assert_eq!(again.note().text(), "a note");
+                // Of two that conflict one may count when the other is gone.
+                if !found
+                    .iter()
+                    .any(|copy| matches!(copy, Copy::Conflicting(_)))
+                {
+                    self.every_cut_leaves_one_of_two(&medium, before.as_ref(), after);
+                }
+            }
+            Err(CommitError::UnknownMajor(_) | CommitError::Invalid(_)) => {
+                let last = (1 << 63) - 1;
+                let full = numbers(&found).any(|number| number == last);
+                assert!(store.unknown_major().is_some() || full);
+                assert!(medium.written.borrow().is_empty());
+            }
+            Err(error) => panic!("a device that works: {error}"),
+        }
+    }
+
+    fn every_cut_leaves_one_of_two(&self, medium: &Copies, old: Option<&Record>, new: &Record) {
+        let mut blocks = self.blocks;
+        for (copy, block) in medium.written.borrow().iter() {
+            let mut torn = blocks;
+            torn[*copy][..self.torn].copy_from_slice(&block[..self.torn]);
+            let found = open(torn);
+            assert!(found.record() == old || found.record() == Some(new));
+            blocks[*copy] = *block;
+            assert_eq!(open(blocks).record(), Some(new));
+        }
+    }
+
+    fn a_generation_is_completed(&self) {
+        let medium = self.medium();
+        let mut store = Store::open(&medium, PARTITION);
+        let Some(before) = store.record().cloned() else {
+            assert!(store.settle().is_err());
+            return;
+        };
+        if store.unknown_major().is_some() {
+            assert!(store.settle().is_err());
+            return;
+        }
+        assert_eq!(store.settle().unwrap().record(), &before);
+        let settled = *medium.blocks.borrow();
+        for lost in 0..COPIES {
+            let mut blocks = settled;
+            blocks[lost] = [0; BLOCK];
+            let found = open(blocks);
+            let conflict = |copy: &Copy| matches!(copy, Copy::Conflicting(_));
+            if !store.copies().iter().any(conflict) {
+                assert_eq!(found.record(), Some(&before), "without copy {lost}");
+            }
+        }
+    }
+
+    fn a_boot_starts_what_it_may(&self) {
+        let medium = self.medium();
+        let before = Store::open(&medium, PARTITION).record().cloned();
+        let hands = Fakes {
+            case: self,
+            before: before.as_ref(),
+        };
+        let outcome = Boot::new(&medium, PARTITION, self.slots, hands).run();
+        let Outcome::Running((slot, kind)) = outcome else {
+            return;
+        };
+        assert!(self.verifies & 1 << slot.index() != 0, "it did not verify");
+        if matches!(kind, Kind::Once | Kind::Trial) && self.unreadable == 0 {
+            let after = open(*medium.blocks.borrow()).record().cloned().unwrap();
+            assert_eq!(after.armed.unwrap().slot, slot);
+            assert_eq!(after.once, None, "a one-shot clears in the same commit");
+            if let (Kind::Trial, Some(before)) = (kind, before) {
+                let left = before.slot(slot).tries_left;
+                assert!(after.slot(slot).tries_left < left.max(1));
+            }
+        }
+    }
+}
+
+fn numbers(copies: &[Copy; COPIES]) -> impl Iterator<Item = u64> + '_ {
+    copies.iter().filter_map(|copy| match copy {
+        Copy::Valid(number) | Copy::Conflicting(number) => Some(*number),
+        _ => None,
+    })
+}
+
+fn seal_part(block: &mut Block, part: std::ops::Range<usize>) {
+    let end = part.end;
+    let hash = blake3::hash(&block[part]);
+    block[end..end + 32].copy_from_slice(hash.as_bytes());
+}
+
+fn open(blocks: Blocks) -> Store<Copies> {
+    let (unreadable, written) = (0, RefCell::default());
+    let blocks = RefCell::new(blocks);
+    Store::open(
+        Copies {
+            blocks,
+            unreadable,
+            written,
+        },
+        PARTITION,
+    )
+}
+
+/// Hands that hold what the case says.
+struct Fakes<'a> {
+    case: &'a Case,
+    before: Option<&'a Record>,
+}
+
+impl Hands for Fakes<'_> {
+    type Image = ();
+    type Running = (SlotId, Kind);
+
+    fn load(&mut self, slot: SlotId) -> Result<(Facts, ()), Defect> {
+        if self.case.verifies & 1 << slot.index() == 0 {
+            return Err(Defect::Bad(Reason::Unreadable, String::new()));
+        }
+        let known = self.before.filter(|record| record.has(slot));
+        let manifest = known.map_or([9; 32], |record| record.slot(slot).manifest);
+        let facts = Facts {
+            manifest,
+            security_version: 7,
+            version: "1".into(),
+        };
+        Ok((facts, ()))
+    }
+
+    fn start(
+        &mut self,
+        permit: Permit,
+        _: &Record,
+        _: &Facts,
+        (): (),
+    ) -> Result<(SlotId, Kind), String> {
+        let (slot, kind) = (permit.slot(), permit.kind());
+        match self.case.starts & 1 << slot.index() {
+            0 => Err("refused".into()),
+            _ => Ok((slot, kind)),
+        }
+    }
+
+    fn tell(&mut self, event: &Event) {
+        assert!(!event.to_string().is_empty());
+    }
+
+    fn turn(&self) -> u64 {
+        u64::from(self.case.starts)
+    }
+}
+
+/// The partition, and the order in which it was written.
+struct Copies {
+    blocks: RefCell<Blocks>,
+    unreadable: u8,
+    written: RefCell<Vec<(usize, Block)>>,
+}
+
+impl Copies {
+    fn copy(&self, access: Access, offset: u64, length: usize) -> Result<usize, Fault> {
+        check_range(access, offset, length, self.len())?;
+        let copy = usize::try_from(offset / SPACING).unwrap();
+        let whole = offset.is_multiple_of(SPACING) && length == BLOCK;
+        assert!(whole, "nothing but the blocks of the copies is accessed");
+        if self.unreadable & 1 << copy == 0 {
+            return Ok(copy);
+        }
+        Err(Fault {
+            access,
+            offset,
+            length: 4096,
+            cause: Cause::Device(5),
+        })
+    }
+}
+
+impl Medium for Copies {
+    fn len(&self) -> u64 {
+        1024 * 1024
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
+        let copy = self.copy(Access::Read, offset, buf.len())?;
+        buf.copy_from_slice(&self.blocks.borrow()[copy]);
+        Ok(())
+    }
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
+        let copy = self.copy(Access::Write, offset, data.len())?;
+        let block = data.try_into().unwrap();
+        self.written.borrow_mut().push((copy, block));
+        self.blocks.borrow_mut()[copy] = block;
+        Ok(())
+    }
+    fn flush(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
