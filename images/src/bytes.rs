@@ -112,3 +112,6 @@ impl<'a> Cursor<'a> {
 pub(crate) fn round_up(value: u64) -> Option<u64> {
     value.checked_next_multiple_of(crate::ALIGN)
 }
+
+#[cfg(test)]
+mod tests;

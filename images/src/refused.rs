@@ -169,3 +169,6 @@ impl fmt::Display for KeyList<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

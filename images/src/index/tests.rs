@@ -81,3 +81,28 @@ fn an_index_cut_within_an_entry_is_refused() {
     bytes.pop();
     assert!(Index::parse(&bytes, &manifest(&bytes, 8192)).is_err());
 }
+
+#[test]
+fn an_index_of_another_length_than_the_manifest_says_is_refused_whatever_its_hash() {
+    let bytes = index(&[4096]);
+    let mut manifest = manifest(&bytes, 4096);
+    manifest.index_len += 1;
+    let part = Part::Index;
+    assert_eq!(
+        Index::parse(&bytes, &manifest),
+        Err(Refused::HashWrong { part })
+    );
+}
+
+#[test]
+fn a_piece_is_its_bytes_and_nothing_longer_or_shorter() {
+    let content = [5; 4096];
+    let piece = |length, hash| Piece {
+        offset: 0,
+        length,
+        hash,
+    };
+    assert!(piece(4096, digest(&content)).is(&content));
+    assert!(!piece(8192, digest(&content)).is(&content));
+    assert!(!piece(4096, [0; 32]).is(&content));
+}

@@ -221,3 +221,139 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_longest_texts_are_taken() {
+    let mut manifest = manifest();
+    manifest.compatible = "x".repeat(NAME_MAX);
+    manifest.version = "1".repeat(NAME_MAX);
+    manifest.cmdline = "x".repeat(CMDLINE_MAX);
+    let bytes = manifest.encode().unwrap();
+    assert_eq!(Manifest::parse(&bytes), Ok(manifest));
+}
+
+#[test]
+fn a_manifest_of_32_kib_is_looked_at() {
+    let refused = Manifest::parse(&[0; 32 * 1024]).unwrap_err();
+    assert!(refused.to_string().contains("wrong magic bytes"));
+}
+
+#[test]
+fn a_slot_holds_content_then_index_then_the_manifest_area() {
+    let manifest = manifest();
+    assert_eq!(manifest.index_offset(), 8 << 20);
+    let needed = (8 << 20) + 4096 + 65536;
+    assert_eq!(manifest.slot_bytes_needed(), Some(needed));
+}
+
+#[test]
+fn a_content_is_whole_blocks_and_has_at_least_one() {
+    let what = "content length is not a multiple of 4096";
+    let content = |length: u64| {
+        refusal(|manifest| {
+            manifest.content_len = length;
+            manifest.index_len = 36 * length.div_ceil(u64::from(PIECE_MAX));
+        })
+    };
+    for length in [0, (8 << 20) - 1, (8 << 20) + 1] {
+        assert_eq!(content(length), what, "{length}");
+    }
+}
+
+#[test]
+fn an_index_has_a_piece_for_each_mib_at_least_and_for_each_block_at_most() {
+    let with = |length| {
+        let mut manifest = manifest();
+        manifest.index_len = length;
+        manifest.encode().map_err(|malformed| malformed.what).err()
+    };
+    let wrong = Some("index length does not fit the content length");
+    assert_eq!(with(7 * 36), wrong);
+    assert_eq!(with(8 * 36), None);
+    assert_eq!(with(8 * 36 + 1), wrong);
+    assert_eq!(with(2048 * 36), None);
+    assert_eq!(with(2049 * 36), wrong);
+}
+
+#[test]
+fn a_payload_may_end_where_the_content_ends() {
+    let with = |length| {
+        let mut manifest = manifest();
+        manifest.payloads[1].length = length;
+        manifest.encode().map_err(|malformed| malformed.what).err()
+    };
+    assert_eq!(with(1), None);
+    assert_eq!(with(4 << 20), None);
+    assert_eq!(with((4 << 20) + 1), Some("payload ends behind the content"));
+    assert_eq!(with(0), Some("payload is empty"));
+}
+
+/// What is wrong with payloads of these kinds, one behind the other.
+fn kinds(kinds: &[Kind]) -> Option<&'static str> {
+    let mut manifest = manifest();
+    let payload = manifest.payloads[1];
+    manifest.payloads = (0..)
+        .zip(kinds)
+        .map(|(place, kind)| Payload {
+            kind: *kind,
+            offset: place * 8192,
+            ..payload
+        })
+        .collect();
+    manifest.encode().map_err(|malformed| malformed.what).err()
+}
+
+#[test]
+fn payloads_are_a_root_and_what_starts_it() {
+    use Kind::{Initrd, Kernel, Rootfs, Uki, Verity};
+    let starts = "payloads have neither kernel nor unified kernel image, or both";
+    let root = "no root filesystem among the payloads";
+    let tree = "verity tree without root hash, or root hash without tree";
+    let table: [(&[Kind], _); 11] = [
+        (&[Rootfs, Kernel], None),
+        (&[Rootfs, Kernel, Initrd], None),
+        (&[Rootfs, Uki], None),
+        (&[Uki, Rootfs], None),
+        (&[], Some(root)),
+        (&[Kernel], Some(root)),
+        (&[Rootfs], Some(starts)),
+        (&[Rootfs, Kernel, Uki], Some(starts)),
+        (&[Rootfs, Initrd], Some(starts)),
+        (
+            &[Rootfs, Uki, Initrd],
+            Some("initrd beside a unified kernel image"),
+        ),
+        (&[Rootfs, Kernel, Verity], Some(tree)),
+    ];
+    for (wanted, expected) in table {
+        assert_eq!(kinds(wanted), expected, "{wanted:?}");
+    }
+    assert_eq!(
+        kinds(&[Rootfs, Kernel, Rootfs]),
+        Some("kind of payload occurs twice")
+    );
+}
+
+#[test]
+fn a_root_hash_without_a_tree_is_refused() {
+    let what = refusal(|manifest| {
+        let (root_hash, salt) = ([1; 32], [2; 32]);
+        manifest.verity = Some(Verity { root_hash, salt });
+    });
+    assert_eq!(
+        what,
+        "verity tree without root hash, or root hash without tree"
+    );
+}
+
+#[test]
+fn a_flag_that_is_neither_0_nor_1_is_refused_at_its_byte() {
+    let mut bytes = manifest().encode().unwrap();
+    let last = bytes.len() - 1;
+    for flag in [2, 255] {
+        bytes[last] = flag;
+        let refused = Manifest::parse(&bytes).unwrap_err();
+        let what = format!("flag is neither 0 nor 1 (at byte {last})");
+        assert!(refused.to_string().contains(&what), "{refused}");
+    }
+}

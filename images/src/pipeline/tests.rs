@@ -73,3 +73,24 @@ fn a_worker_is_used_again() {
     }
     assert_eq!(made.into_inner(), 1);
 }
+
+#[test]
+fn no_more_than_a_batch_is_read_ahead_of_the_work() {
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1);
+    let read = AtomicUsize::new(0);
+    let ahead = AtomicUsize::new(0);
+    let next = || {
+        let number = read.fetch_add(1, Ordering::Relaxed);
+        Ok((number < 100).then_some(number))
+    };
+    let work = |number| {
+        let now = read.load(Ordering::Relaxed) - number;
+        ahead.fetch_max(now, Ordering::Relaxed);
+        Ok::<_, ()>(())
+    };
+    let done = one
+        .build()
+        .unwrap()
+        .install(|| run(next, work, |()| Ok(())));
+    assert_eq!((done, ahead.into_inner()), (Ok(()), BATCH));
+}

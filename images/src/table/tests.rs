@@ -71,3 +71,11 @@ fn chunks_that_are_not_as_long_as_the_payload_are_refused() {
         assert!(parse(&[(1, 100), (1, 100)], payload_len).is_err());
     }
 }
+
+#[test]
+fn a_chunk_may_be_packed_into_one_byte_or_save_just_one() {
+    for length in [1, 4095] {
+        let read = parse(&[(1, length), (0, 4096)], u64::from(length) + 4096);
+        assert_eq!(read.unwrap().entries()[1].offset, u64::from(length));
+    }
+}

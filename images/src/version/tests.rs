@@ -140,3 +140,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_byte_that_no_version_has_sorts_behind_letters_and_the_end_like_any_other() {
+    for pair in ["1", "1z", "1\0", "1 ", "1+"].windows(2) {
+        assert_eq!(compare(pair[0], pair[1]), Ordering::Less, "{pair:?}");
+    }
+}

@@ -1,10 +1,10 @@
 //! The head: nothing in it can be changed, cut or made up.
 
-use images::Refused;
 use images::head::Head;
 use images::header::{HEAD_MAX, HEADER_LEN, Header};
-use images::manifest::Manifest;
+use images::manifest::{MANIFEST_MAX, Manifest};
 use images::signature::SignatureArea;
+use images::{Part, Refused};
 use proptest::prelude::*;
 
 use crate::sample::{Sample, key, other_key};
@@ -161,4 +161,51 @@ proptest! {
         let header = Header { manifest_len, index_len, table_len, payload_len };
         prop_assert_eq!(Header::parse(&header.encode()), Ok(header));
     }
+}
+
+fn header_of(manifest_len: u32, index_len: u64, payload_len: u64) -> Result<Header, Refused> {
+    let header = Header {
+        manifest_len,
+        index_len,
+        table_len: 0,
+        payload_len,
+    };
+    Header::parse(&header.encode())
+}
+
+#[test]
+fn a_header_may_claim_as_much_as_the_limits_and_not_a_byte_more() {
+    assert!(header_of(MANIFEST_MAX, 0, 0).is_ok());
+    assert!(matches!(
+        header_of(MANIFEST_MAX + 1, 0, 0),
+        Err(Refused::TooLarge { part: Part::Manifest, found, .. }) if found == 32769
+    ));
+    let most = HEAD_MAX - 64 - 4096 - 100;
+    let full = header_of(100, most, 0).unwrap();
+    assert_eq!(full.rest_length(), (16 << 20) - 64);
+    assert!(matches!(
+        header_of(100, most + 1, 0),
+        Err(Refused::TooLarge { part: Part::Head, found, .. }) if found == HEAD_MAX + 1
+    ));
+    let payload = u64::MAX - HEAD_MAX;
+    assert!(header_of(100, 36, payload).is_ok());
+    assert!(matches!(
+        header_of(100, 36, payload + 1),
+        Err(Refused::Malformed { part: Part::Header, malformed }) if malformed.at == 32
+    ));
+}
+
+#[test]
+fn the_beginning_of_an_image_is_truncated_and_not_something_else() {
+    let head = head_bytes();
+    for length in [1, 7, 8, 63] {
+        let found = length as u64;
+        let truncated = Refused::Truncated {
+            part: Part::Header,
+            expected: 64,
+            found,
+        };
+        assert_eq!(Header::parse(&head[..length]), Err(truncated));
+    }
+    assert_eq!(Header::parse(b"\x89SLOTIMAGE"), Err(Refused::NotAnImage));
 }

@@ -104,6 +104,7 @@ fn keys_for_other_algorithms_are_refused_by_name() {
     for (algorithm, name) in [
         ("RSA", "RSA"),
         ("X25519", "X25519"),
+        ("X448", "X448"),
         ("ED448", "Ed448"),
         ("EC -pkeyopt ec_paramgen_curve:P-256", "ECDSA"),
     ] {

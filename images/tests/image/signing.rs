@@ -146,3 +146,11 @@ fn a_signature_area_that_is_not_in_order_or_not_clean_is_refused() {
         assert!(SignatureArea::parse(&wrong).is_err(), "byte {byte}");
     }
 }
+
+#[test]
+fn a_signature_area_with_33_signatures_is_refused_though_they_would_fit() {
+    let ids: Vec<u8> = (1..=33).collect();
+    assert!(SignatureArea::parse(&area(&ids[..32], 32)).is_ok());
+    let refused = SignatureArea::parse(&area(&ids, 33)).unwrap_err();
+    assert!(refused.to_string().contains("more than 32 signatures"));
+}

@@ -1,5 +1,6 @@
 //! The manifest area: a slot verifies without the file it came from.
 
+use images::signature::{Signature, SignatureArea, tbs};
 use images::slot_area::{build, open};
 use images::{Part, Refused, SLOT_AREA_LEN, digest};
 
@@ -82,5 +83,40 @@ fn a_later_format_of_the_area_is_refused_by_its_number() {
     assert_eq!(
         open(&area, &[key().public()]),
         Err(Refused::UnknownFormat { part, found: 9 })
+    );
+}
+
+/// An area around bytes that are no manifest, signed all the same.
+fn signed(manifest: &[u8]) -> Result<Vec<u8>, Refused> {
+    let table = digest(b"table");
+    let mut signatures = SignatureArea::default();
+    let signature = Signature {
+        key: key().public().id(),
+        bytes: key().sign(&tbs(&digest(manifest), &table)),
+    };
+    signatures.insert(signature).unwrap();
+    build(manifest, &signatures, &table)
+}
+
+#[test]
+fn a_manifest_of_32_kib_fits_the_area_and_a_longer_one_does_not() {
+    let trusted = [key().public()];
+    let part_of = |refused| match refused {
+        Refused::Malformed { part, malformed } => (part, malformed.at),
+        other => panic!("{other}"),
+    };
+    let mut area = signed(&[0; 32768]).unwrap();
+    let refused = open(&area, &trusted).unwrap_err();
+    assert_eq!(part_of(refused), (Part::Manifest, 0));
+    area[12..16].copy_from_slice(&32769_u32.to_le_bytes());
+    let refused = open(&area, &trusted).unwrap_err();
+    assert_eq!(part_of(refused), (Part::SlotArea, 12));
+    assert_eq!(
+        signed(&[0; 32769]),
+        Err(Refused::TooLarge {
+            part: Part::Manifest,
+            found: 32769,
+            limit: 32768
+        })
     );
 }

@@ -1,6 +1,7 @@
 //! Verifying: a whole image is taken, anything else is not.
 
 use std::io::{self, Read};
+use std::sync::Mutex;
 
 use images::header::Header;
 use images::read::ReadError;
@@ -97,4 +98,37 @@ fn a_source_that_fails_is_an_error_of_input_and_output() {
         let error = error.unwrap_err();
         assert!(matches!(error, ReadError::Io(_)), "{error}");
     }
+}
+
+#[test]
+fn a_source_that_is_interrupted_is_asked_again() {
+    struct Interrupted<'a>(&'a [u8], bool);
+    impl Read for Interrupted<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let some = out.len().min(1000);
+            self.0.read(&mut out[..some])
+        }
+    }
+    let image = Sample::small().bytes();
+    let source = Interrupted(&image, false);
+    verify(source, &[key().public()], &|_, _| {}).unwrap();
+}
+
+#[test]
+fn progress_is_what_was_checked_of_the_content_piece_by_piece() {
+    let image = Sample::new().bytes();
+    let head = head_of(&image);
+    let total = head.manifest.content_len;
+    let ends = head.chunks().map(|chunk| {
+        let piece = chunk.piece;
+        (piece.offset + u64::from(piece.length), total)
+    });
+    let said = Mutex::new(Vec::new());
+    let progress = |done, of| said.lock().unwrap().push((done, of));
+    verify(image.as_slice(), &[key().public()], &progress).unwrap();
+    assert_eq!(said.into_inner().unwrap(), ends.collect::<Vec<_>>());
 }
