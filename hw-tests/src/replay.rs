@@ -64,6 +64,33 @@ impl Replay {
         Ok(Replay { before, events })
     }
 
+    /// The same writes on a drive that lies: the flushes between the content of a
+    /// slot and the commit that follows do nothing. To see that a replay finds
+    /// out.
+    ///
+    /// # Errors
+    /// When the log cannot be replayed.
+    pub fn with_lies(&self) -> Result<Replay, Error> {
+        let mut written = 0;
+        let mut events = Vec::new();
+        for event in &self.events {
+            match event {
+                Event::Write(write) => match self.region(write)? {
+                    Region::Slot(_) => written += 1,
+                    Region::Record => written = 0,
+                    _ => {}
+                },
+                // The first write takes the old manifest away, and its flush
+                // stays.
+                Event::Flush if written > 1 => continue,
+                Event::Flush | Event::Discard(_) => {}
+            }
+            events.push(event.clone());
+        }
+        let before = Arc::clone(&self.before);
+        Ok(Replay { before, events })
+    }
+
     /// Rebuilds and judges the disk of every cut; what is too many to be tried
     /// is sampled, by `seed`. Two disks that differ only outside record and slots
     /// count as one: the next start reads nothing else that was written.
@@ -142,23 +169,9 @@ impl Run {
     fn write(&mut self, before: &Before, write: &Write) -> Result<(), Error> {
         let region = region_of(before, write.offset, write.data.len())?;
         let number = self.report.count(region);
-        match region {
-            Region::Esp | Region::Table => {
-                let offset = write.offset;
-                self.report.violation(format!(
-                    "write {number} of the log, at {offset}, went to {region}"
-                ));
-            }
-            Region::Slot(slot) => {
-                let record = Judge::record(self.walk.durable());
-                let state = record.map(|record| record.slot(slot).state);
-                if state != Some(State::Writing) {
-                    self.report.violation(format!(
-                        "write {number} of the log changed slot {slot}, of which the durable record says {state:?}"
-                    ));
-                }
-            }
-            Region::Record | Region::Data => {}
+        if let Some(broken) = self.broken_rule(region) {
+            self.report
+                .violation(format!("write {number} of the log, to {region}: {broken}"));
         }
         if region.decides() {
             self.walk.write(number, region, write)?;
@@ -168,6 +181,24 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// What a write there breaks just by being made now.
+    fn broken_rule(&self, region: Region) -> Option<String> {
+        match region {
+            Region::Data => None,
+            Region::Esp | Region::Table => Some("nobody may write there".into()),
+            Region::Record => self
+                .walk
+                .is_pending(region)
+                .then(|| "no flush has followed the copy before it".into()),
+            Region::Slot(slot) => {
+                let record = Judge::record(self.walk.durable());
+                let state = record.map(|record| record.slot(slot).state);
+                (state != Some(State::Writing))
+                    .then(|| format!("the durable record says {state:?} of it"))
+            }
+        }
     }
 
     fn flush(&mut self, index: usize) -> Result<(), Error> {
@@ -182,10 +213,9 @@ impl Run {
         let length = usize::try_from(range.len).unwrap_or(usize::MAX);
         let region = region_of(before, range.start, length)?;
         if region != Region::Data {
-            self.report.violation(format!(
-                "{length} bytes at {} in {region} were discarded",
-                range.start
-            ));
+            let at = range.start;
+            self.report
+                .violation(format!("{length} bytes at {at} in {region} were discarded"));
         }
         Ok(())
     }
@@ -205,32 +235,22 @@ impl Run {
                 continue;
             }
             self.report.states += 1;
-            let sequence = Judge::record(&disk).map_or(0, |record| record.sequence);
-            let judged = match self.judge.judge(&disk) {
-                Ok(_) if sequence < durable => Err(format!(
-                    "the record fell from number {durable} to {sequence}"
+            match self.judge.judge(&disk, durable) {
+                Err(why) => self.report.violation(format!(
+                    "{why}: a cut after flush {} of the log, {left} ({})",
+                    self.report.flushes,
+                    self.walk.describe()
                 )),
-                judged => judged,
-            };
-            match judged {
-                Err(why) => {
-                    let (flushes, writes) = (self.report.flushes, self.walk.describe());
-                    self.report.violation(format!(
-                        "{why}: a cut after flush {flushes} of the log, {left} ({writes})"
-                    ));
-                }
                 Ok(expected) => {
                     candidates += 1;
-                    let flushed = self.flushed;
                     // One of all of them, each as likely as the other.
                     if self.rng.usize(0..candidates) == 0 {
-                        let (after, left) = (self.report.flushes, left.to_string());
                         self.report.keep(Sample {
                             disk,
-                            flushed,
+                            flushed: self.flushed,
                             expected,
-                            after,
-                            left,
+                            after: self.report.flushes,
+                            left: left.to_string(),
                         });
                     }
                 }

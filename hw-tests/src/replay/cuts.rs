@@ -20,6 +20,33 @@ pub struct Samples {
     pub tears: usize,
 }
 
+/// A write that no flush has followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unflushed {
+    length: usize,
+    /// Where a tear leaves something else than one byte earlier; for a short
+    /// write only.
+    places: Vec<usize>,
+}
+
+impl Unflushed {
+    /// A write of `new` to where `old` was.
+    #[must_use]
+    pub fn new(old: &[u8], new: &[u8]) -> Unflushed {
+        let length = new.len();
+        let mut places = Vec::new();
+        if length <= EVERY_BYTE {
+            for (at, (old, new)) in (1..length).zip(old.iter().zip(new)) {
+                let first = at % SECTOR == 1;
+                if first || old != new || *new != 0 {
+                    places.push(at);
+                }
+            }
+        }
+        Unflushed { length, places }
+    }
+}
+
 /// What was left of the unflushed writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left {
@@ -63,17 +90,16 @@ impl fmt::Display for Left {
     }
 }
 
-/// All that a cut before the next flush can leave of `lengths`, the lengths in
-/// bytes of the unflushed writes in the order in which they were made; samples
-/// where these are too many.
-pub fn all(lengths: &[usize], samples: Samples, rng: &mut Rng) -> Vec<Left> {
-    let mut found = if lengths.len() <= EVERY_SUBSET {
-        every_subset(lengths.len())
+/// All that a cut before the next flush can leave of `writes`, in the order in
+/// which they were made; samples where these are too many.
+pub fn all(writes: &[Unflushed], samples: Samples, rng: &mut Rng) -> Vec<Left> {
+    let mut found = if writes.len() <= EVERY_SUBSET {
+        every_subset(writes.len())
     } else {
-        subsets_of_each_prefix(lengths.len(), samples, rng)
+        subsets_of_each_prefix(writes.len(), samples, rng)
     };
-    for (write, length) in lengths.iter().enumerate() {
-        for tear in tears(*length, samples, rng) {
+    for (write, unflushed) in writes.iter().enumerate() {
+        for tear in tears(unflushed, samples, rng) {
             let before = if rng.bool() {
                 (0..write).collect()
             } else {
@@ -102,10 +128,14 @@ fn every_subset(writes: usize) -> Vec<Left> {
         .collect()
 }
 
+/// The writes up to each cut, all but one of them, and some of them. Without one
+/// is what a missing flush looks like: of all writes, each is left out once.
 fn subsets_of_each_prefix(writes: usize, samples: Samples, rng: &mut Rng) -> Vec<Left> {
-    let mut found = Vec::new();
+    let without = |missing, cut| (0..cut).filter(move |write| *write != missing).collect();
+    let mut found: Vec<Vec<usize>> = (0..writes).map(|write| without(write, writes)).collect();
     for cut in 0..=writes {
         found.push((0..cut).collect());
+        found.push(without(rng.usize(0..cut.max(1)), cut));
         found.extend((0..samples.subsets).map(|_| subset(0..cut, rng)));
     }
     let whole = |whole| Left { whole, torn: None };
@@ -116,9 +146,10 @@ fn subset(of: Range<usize>, rng: &mut Rng) -> Vec<usize> {
     of.filter(|_| rng.bool()).collect()
 }
 
-fn tears(length: usize, samples: Samples, rng: &mut Rng) -> Vec<Tear> {
+fn tears(write: &Unflushed, samples: Samples, rng: &mut Rng) -> Vec<Tear> {
+    let length = write.length;
     if length <= EVERY_BYTE {
-        return every_tear(length);
+        return every_tear(write);
     }
     let sectors = length / SECTOR;
     let some = |_| {
@@ -134,13 +165,17 @@ fn tears(length: usize, samples: Samples, rng: &mut Rng) -> Vec<Tear> {
     (0..samples.tears).map(some).collect()
 }
 
-fn every_tear(length: usize) -> Vec<Tear> {
-    let borders = || (0..=length).step_by(SECTOR);
+fn every_tear(write: &Unflushed) -> Vec<Tear> {
+    let borders = || (0..=write.length).step_by(SECTOR);
     let missing = borders().flat_map(|from| {
         let later = borders().filter(move |to| *to > from);
         later.map(move |to| Tear::Missing(from..to))
     });
-    let inside = (1..length).filter(|at| !at.is_multiple_of(SECTOR));
+    let inside = write
+        .places
+        .iter()
+        .copied()
+        .filter(|at| !at.is_multiple_of(SECTOR));
     let inside = inside.flat_map(|at| [false, true].map(|zero| Tear::Inside { at, zero }));
     missing.chain(inside).collect()
 }
@@ -155,7 +190,11 @@ mod tests {
     };
 
     fn all(lengths: &[usize]) -> Vec<Left> {
-        super::all(lengths, FEW, &mut Rng::with_seed(1))
+        let changed = lengths.iter().map(|length| {
+            let (old, new) = (vec![1; *length], vec![2; *length]);
+            Unflushed::new(&old, &new)
+        });
+        super::all(&changed.collect::<Vec<_>>(), FEW, &mut Rng::with_seed(1))
     }
 
     fn whole(left: &[Left]) -> Vec<&[usize]> {
@@ -168,7 +207,7 @@ mod tests {
         let left = all(&[4096; 2]);
         assert_eq!(whole(&left), [&[][..], &[0], &[1], &[0, 1]]);
         assert_eq!(whole(&all(&[512; 10])).len(), 1024);
-        assert_eq!(whole(&all(&[])), [&[][..]]);
+        assert_eq!(whole(&all(&[])), [[0; 0].as_slice()]);
     }
 
     #[test]
@@ -182,11 +221,24 @@ mod tests {
     }
 
     #[test]
+    fn a_tear_that_leaves_the_same_as_one_a_byte_earlier_is_left_out() {
+        let old = [0; 1024];
+        let mut new = old;
+        new[99] = 1;
+        let places = Unflushed::new(&old, &new).places;
+        assert_eq!(places, [1, 100, 513]);
+    }
+
+    #[test]
     fn of_many_writes_each_prefix_is_left_and_samples_of_the_rest() {
         let left = all(&[1 << 20; 40]);
         for cut in 0..=40 {
             let prefix: Vec<usize> = (0..cut).collect();
             assert!(whole(&left).contains(&prefix.as_slice()));
+        }
+        for missing in 0..40 {
+            let others: Vec<usize> = (0..40).filter(|write| *write != missing).collect();
+            assert!(whole(&left).contains(&others.as_slice()));
         }
         let torn = left.iter().filter(|left| left.torn.is_some());
         assert_eq!(torn.count(), 40 * FEW.tears);

@@ -41,14 +41,18 @@ pub struct Judge {
 impl Judge {
     /// Starts `disk` again and again, as if every system that came up did
     /// nothing, until a good slot has started. Each slot that starts is verified
-    /// whole.
+    /// whole. The number of its record must not be below `durable`.
     ///
     /// # Errors
     /// The promise that was broken, in words.
-    pub fn judge(&mut self, disk: &Rebuilt) -> Result<Started, String> {
+    pub fn judge(&mut self, disk: &Rebuilt, durable: u64) -> Result<Started, String> {
         let layout = disk.before().layout();
         let record = Overlay::new(Part::new(disk, layout.record.extent));
         let now = stored(&record, layout).ok_or("no copy of the record is valid")?;
+        if now.sequence < durable {
+            let now = now.sequence;
+            return Err(format!("the record fell from number {durable} to {now}"));
+        }
         if now.good().is_empty() {
             return Err("no slot is good".into());
         }

@@ -40,6 +40,8 @@ pub struct Cut {
     pub disk: PathBuf,
     /// What starts from it.
     pub started: Started,
+    /// When the power was cut.
+    pub moment: Moment,
     words: String,
 }
 
@@ -59,7 +61,9 @@ pub fn cut(plant: &Plant, during: During, seed: u64) -> Result<Cut, Error> {
     let name = format!("cut-{during:?}-{seed}").to_lowercase();
     let disk = plant.disk(&format!("{name}.img"), 512)?;
     prepare(plant, &disk, during)?;
-    let moment = choose(&disk, during, &mut Rng::with_seed(seed))?;
+    let opened = Disk::open(&disk).map_err(Error::Disk)?;
+    let (before, _) = opened.read_record().map_err(Error::Disk)?;
+    let moment = choose(&opened, during, &mut Rng::with_seed(seed));
     let words = format!("power cut during {during:?}, seed {seed}, {moment:?}");
     let volatile = VolatileDisk::new(&disk, moment)?;
     let server = WebServer::new(plant.directory())?;
@@ -82,7 +86,7 @@ pub fn cut(plant: &Plant, during: During, seed: u64) -> Result<Cut, Error> {
         Content::default(),
     );
     let started = Judge::default()
-        .judge(&left)
+        .judge(&left, before.sequence)
         .map_err(|why| MachineError::Refused {
             command: words.clone(),
             answer: why,
@@ -90,6 +94,7 @@ pub fn cut(plant: &Plant, during: During, seed: u64) -> Result<Cut, Error> {
     Ok(Cut {
         disk,
         started,
+        moment,
         words,
     })
 }
@@ -109,22 +114,21 @@ fn prepare(plant: &Plant, disk: &Path, during: During) -> Result<(), Error> {
 
 /// A moment by chance. A commit writes two blocks of the record; bootshim's is
 /// the first in a start on trial.
-fn choose(disk: &Path, during: During, rng: &mut Rng) -> Result<Moment, Error> {
-    let opened = Disk::open(disk).map_err(Error::Disk)?;
-    let layout = opened.layout();
-    let point = [Point::Write, Point::Flush, Point::Flushed];
-    let point = *rng.choice(&point).unwrap_or(&Point::Write);
-    let nth_block = |nth: u64| (layout.record.extent, nth.saturating_mul(BLOCK));
+fn choose(disk: &Disk, during: During, rng: &mut Rng) -> Moment {
+    let points = [Point::Write, Point::Flush, Point::Flushed];
+    let point = rng.choice(points).unwrap_or(Point::Write);
+    let record = disk.layout().record.extent;
+    let nth_block = |nth: u64| (record, nth.saturating_mul(BLOCK));
     let (range, bytes) = match during {
         During::Boot | During::Flip => nth_block(rng.u64(1..=2)),
         During::Confirm => nth_block(rng.u64(3..=4)),
-        During::Install => (slot_b(&opened), rng.u64(1..CONTENT)),
+        During::Install => (slot_b(disk), rng.u64(1..CONTENT)),
     };
-    Ok(Moment {
+    Moment {
         range,
         bytes,
         point,
-    })
+    }
 }
 
 /// Less than what an image of the demo OS has.

@@ -4,7 +4,6 @@ use super::judge::Started;
 use super::rebuilt::Rebuilt;
 use super::region::Region;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// One of the disks between two flushes, to be started for real.
 #[derive(Debug)]
@@ -96,33 +95,29 @@ impl Report {
                 .copied()
         })
     }
-}
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let broken = self.violations.len();
-        writeln!(
-            f,
-            "replayed {} states of {} writes and {} flushes, {broken} violations (seed {})",
+    /// The counts in words; `booted` of the disks were started for real.
+    #[must_use]
+    pub fn words(&self, booted: usize) -> String {
+        let others = [Region::Esp, Region::Table];
+        let writes = self.writes.iter().map(|(region, count)| (*region, *count));
+        let writes = writes.filter(|(region, _)| !others.contains(region));
+        let others = others.map(|region| (region, self.writes_to(region)));
+        let writes: Vec<String> = writes
+            .chain(others)
+            .map(|(region, count)| format!("{count} to {region}"))
+            .collect();
+        format!(
+            "replayed {} states of {} writes and {} flushes, {booted} booted, {} violations\n  \
+             distinct by the bytes of record and slots; {} were rebuilt, by seed {}\n  \
+             writes: {}",
             self.states,
             self.writes(),
             self.flushes,
-            self.seed
-        )?;
-        writeln!(
-            f,
-            "  {} disks were rebuilt; those with the same bytes in record and slots count as one state",
-            self.rebuilt
-        )?;
-        f.write_str("  writes:")?;
-        let others = [Region::Esp, Region::Table].map(|region| (region, self.writes_to(region)));
-        let counted = self.writes.iter().map(|(region, count)| (*region, *count));
-        let counted =
-            counted.filter(|(region, _)| !others.iter().any(|(other, _)| other == region));
-        let words: Vec<String> = counted
-            .chain(others)
-            .map(|(region, count)| format!(" {count} to {region}"))
-            .collect();
-        f.write_str(&words.join(","))
+            self.violations.len(),
+            self.rebuilt,
+            self.seed,
+            writes.join(", ")
+        )
     }
 }

@@ -4,7 +4,7 @@
 use super::judge::Started;
 use super::report::Sample;
 use super::{Error, Replay};
-use crate::machine::{COMMAND, Cause, Machine, START, WebServer};
+use crate::machine::{Bus, COMMAND, Cause, Machine, START, WebServer};
 use crate::plant::Plant;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Scene {
     before: PathBuf,
+    bus: Bus,
     /// What was written to its disk.
     pub replay: Replay,
 }
@@ -23,13 +24,16 @@ impl Scene {
     ///
     /// # Errors
     /// What was expected and not seen.
-    pub fn record(plant: &Plant, name: &str) -> Result<Scene, Error> {
+    pub fn record(plant: &Plant, name: &str, bus: Bus) -> Result<Scene, Error> {
         let before = plant.disk(&format!("{name}-before.img"), 512)?;
         let file = |suffix: &str| plant.directory().join(format!("{name}{suffix}"));
         let (disk, log) = (file(".img"), file(".log"));
         copy(&before, &disk)?;
         let server = WebServer::new(plant.directory())?;
-        let mut machine = Machine::new(name).logged_disk(&disk, &log).start()?;
+        let mut machine = Machine::new(name)
+            .logged_disk(&disk, &log)
+            .bus(bus)
+            .start()?;
         machine.expect("starting slot a, version 1.0, as good", START)?;
         let image = server.url_for_machine(&Plant::image(2));
         run(&mut machine, &format!("slotctl install {image}"))?;
@@ -45,7 +49,11 @@ impl Scene {
         machine.tell("poweroff")?;
         machine.wait_until_off(START)?;
         let replay = Replay::open(&before, &log)?;
-        Ok(Scene { before, replay })
+        Ok(Scene {
+            before,
+            bus,
+            replay,
+        })
     }
 
     /// Starts a machine from the disk of `sample`, and says how it came up.
@@ -55,7 +63,7 @@ impl Scene {
     pub fn start(&self, sample: &Sample, name: &str) -> Result<(), Error> {
         let disk = self.before.with_file_name(format!("{name}.img"));
         self.replay.write_out(sample, &self.before, &disk)?;
-        comes_up(&disk, name, &sample.expected)
+        comes_up(&disk, self.bus, name, &sample.expected)
     }
 }
 
@@ -64,13 +72,13 @@ impl Scene {
 ///
 /// # Errors
 /// What was seen instead.
-pub fn comes_up(disk: &Path, name: &str, expected: &Started) -> Result<(), Error> {
+pub fn comes_up(disk: &Path, bus: Bus, name: &str, expected: &Started) -> Result<(), Error> {
     let Started {
         slot,
         kind,
         version,
     } = expected;
-    let mut machine = Machine::new(name).disk(disk).start()?;
+    let mut machine = Machine::new(name).disk(disk).bus(bus).start()?;
     machine.expect(
         &format!("starting slot {slot}, version {version}, as {kind}"),
         START,

@@ -2,7 +2,7 @@
 //! here would leave.
 
 use super::Error;
-use super::cuts::{Left, Tear};
+use super::cuts::{Left, Tear, Unflushed};
 use super::log::{SECTOR, Write};
 use super::rebuilt::{Before, Content, Patch, Rebuilt};
 use super::region::Region;
@@ -21,6 +21,7 @@ struct Pending {
     /// For each block the hash of what is durable there, and of what was
     /// written.
     hashes: Vec<(u128, u128)>,
+    unflushed: Unflushed,
 }
 
 /// A place in a log.
@@ -49,11 +50,17 @@ impl Walk {
         &self.durable
     }
 
-    /// The lengths of the pending writes, in bytes.
+    /// The pending writes, in the order in which they were made.
     #[must_use]
-    pub fn pending(&self) -> Vec<usize> {
-        let lengths = self.pending.iter().map(|write| write.patch.bytes().len());
-        lengths.collect()
+    pub fn pending(&self) -> Vec<Unflushed> {
+        let writes = self.pending.iter().map(|write| write.unflushed.clone());
+        writes.collect()
+    }
+
+    /// Whether a write to `region` is pending.
+    #[must_use]
+    pub fn is_pending(&self, region: Region) -> bool {
+        self.pending.iter().any(|write| write.region == region)
     }
 
     /// The pending writes in words.
@@ -92,11 +99,15 @@ impl Walk {
             }
             hashes.push((self.durable_hash(offset)?, hash(offset, block)));
         }
+        let mut old = vec![0; length];
+        self.read_durable(offset, &mut old)?;
+        let unflushed = Unflushed::new(&old, patch.bytes());
         self.pending.push(Pending {
             number,
             patch,
             region,
             hashes,
+            unflushed,
         });
         Ok(())
     }

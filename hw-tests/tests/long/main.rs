@@ -7,6 +7,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod replay;
+
 use hw_tests::machine::{Cause, Machine, START, WebServer};
 use hw_tests::plant::Plant;
 use serde_json::Value;

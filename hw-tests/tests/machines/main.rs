@@ -10,6 +10,7 @@
 
 mod alone;
 mod choice;
+mod replay;
 mod story;
 
 use hw_tests::plant::Plant;

@@ -87,7 +87,7 @@ proptest! {
         entries in 0u64..4,
         bytes in prop::collection::vec(prop::sample::select(vec![0u8, 1, 2, 255]), 0..3000)
     ) {
-        let _ = read(&log(entries, &[bytes.clone()]));
+        let _ = read(&log(entries, std::slice::from_ref(&bytes)));
         let _ = read(&bytes);
     }
 }

@@ -1,0 +1,79 @@
+//! Power cuts on real machines, on every bus and many times.
+
+use super::PLANT;
+use hw_tests::machine::Bus;
+use hw_tests::replay::cuts::Samples;
+use hw_tests::replay::power::{self, During};
+use hw_tests::replay::scene::{Scene, comes_up};
+use std::io::Write;
+
+const SAMPLES: Samples = Samples {
+    subsets: 400,
+    tears: 200,
+};
+/// How many disks of one replay are started for real.
+const STARTED: usize = 5;
+/// How many times the power is cut during one thing.
+const CUTS: u64 = 6;
+
+/// To the person who waits for the tests, also where their output is kept.
+fn say(words: &str) {
+    writeln!(std::io::stdout(), "{words}").unwrap();
+}
+
+fn replay(name: &str, bus: Bus) {
+    let scene = Scene::record(&PLANT, name, bus).unwrap();
+    let report = scene.replay.run(SAMPLES, 2).unwrap();
+    assert_eq!(report.violations(), [""; 0]);
+    let mut booted = 0;
+    for (number, sample) in report.samples(STARTED).enumerate() {
+        scene.start(sample, &format!("{name}-{number}")).unwrap();
+        booted += 1;
+    }
+    assert_eq!(booted, STARTED);
+    say(&format!("{bus:?}: {}", report.words(booted)));
+}
+
+#[test]
+fn whenever_the_power_is_cut_a_slot_that_verifies_starts_from_virtio() {
+    replay("replay-virtio", Bus::Virtio);
+}
+
+#[test]
+fn whenever_the_power_is_cut_a_slot_that_verifies_starts_from_nvme() {
+    replay("replay-nvme", Bus::Nvme);
+}
+
+#[test]
+fn whenever_the_power_is_cut_a_slot_that_verifies_starts_from_ahci() {
+    replay("replay-ahci", Bus::Ahci);
+}
+
+fn cuts(during: During) {
+    for seed in 1..=CUTS {
+        let cut = power::cut(&PLANT, during, seed).unwrap();
+        say(&cut.to_string());
+        let name = format!("after-{during:?}-{seed}").to_lowercase();
+        comes_up(&cut.disk, Bus::Virtio, &name, &cut.started).unwrap();
+    }
+}
+
+#[test]
+fn a_disk_that_loses_power_while_a_trial_is_armed_comes_up() {
+    cuts(During::Boot);
+}
+
+#[test]
+fn a_disk_that_loses_power_during_an_install_comes_up() {
+    cuts(During::Install);
+}
+
+#[test]
+fn a_disk_that_loses_power_during_the_flip_comes_up() {
+    cuts(During::Flip);
+}
+
+#[test]
+fn a_disk_that_loses_power_during_the_confirm_comes_up() {
+    cuts(During::Confirm);
+}
