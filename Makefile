@@ -9,6 +9,7 @@ help:
 	@echo "make test       everything, in under 20 minutes"
 	@echo "make test-long  the scenarios for which that is too short"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS (600) each; needs a nightly toolchain"
+	@echo "make mutants    changes what decides, one spot at a time: a test must notice 95 of 100; an hour"
 	@echo "make lint       formatting and clippy"
 	@echo "make setup      the Debian packages that all this needs (as root)"
 
@@ -29,6 +30,10 @@ test-long: setup bootshim demo-os
 .PHONY: fuzz
 fuzz:
 	@hw-tests/fuzz/run.sh
+
+.PHONY: mutants
+mutants:
+	@hw-tests/mutants.sh
 
 .PHONY: lint
 lint:
