@@ -90,8 +90,12 @@ impl VolatileDisk {
 fn serve(image: &Path, line: UnixStream, log: OwnedFd) -> Result<Process, Error> {
     let failed = || Error::host("lines to nbdkit");
     let input = line.try_clone().map_err(failed())?;
-    let complaints = target().join("machines/nbdkit.log");
-    let complaints = File::options().create(true).append(true).open(&complaints);
+    let machines = target().join("machines");
+    std::fs::create_dir_all(&machines).map_err(failed())?;
+    let complaints = File::options()
+        .create(true)
+        .append(true)
+        .open(machines.join("nbdkit.log"));
     let mut command = mortal("nbdkit");
     // The log is the client's side of the cache. Blocks of 4 KiB, so that no
     // flush of one block takes a neighbour along.
@@ -103,7 +107,7 @@ fn serve(image: &Path, line: UnixStream, log: OwnedFd) -> Result<Process, Error>
         .env("TMPDIR", target())
         .stdin(Stdio::from(OwnedFd::from(input)))
         .stdout(Stdio::from(OwnedFd::from(line)))
-        .stderr(complaints.map_err(failed())?)
+        .stderr(complaints.map_err(Error::host("the log of nbdkit"))?)
         .fd_mappings(vec![FdMapping {
             parent_fd: log,
             child_fd: LOG_FD,
