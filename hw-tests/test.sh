@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the tests and ends in a line that counts them: test.sh CARGO-ARGUMENTS…
+# Runs the tests and ends in a line that counts them: test.sh RUN…, each of them
+# the arguments of one `cargo test`.
 set -eu
 
 log=target/test.log
@@ -15,7 +16,9 @@ fi
 
 began=$(date +%s)
 status=0
-{ cargo test --no-fail-fast "$@" -- $also 2>&1 || echo "$?" >"$log.status"; } | tee "$log"
+for run; do
+	cargo test --no-fail-fast $run -- $also 2>&1 || echo "$?" >"$log.status"
+done | tee "$log"
 [ ! -e "$log.status" ] || { status=$(cat "$log.status"); rm "$log.status"; }
 
 count() { sed -n "s/^test result: .* \([0-9]*\) $1.*/\1/p" "$log" | awk '{ n += $1 } END { print n + 0 }'; }

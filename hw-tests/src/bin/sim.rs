@@ -1,0 +1,30 @@
+//! The power-cut simulator in full: `make sim-full`, and one case again.
+
+use hw_tests::sim::{Case, Depth, World, explore};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let worlds = match arguments.next().as_deref() {
+        None | Some("quick") => [2, 3].map(|slots| World::new(slots, Depth::Quick)).to_vec(),
+        Some("full") => [2, 3].map(|slots| World::new(slots, Depth::Full)).to_vec(),
+        Some(case) => match case.parse::<Case>() {
+            Ok(case) => vec![World::of(case)],
+            Err(error) => {
+                eprintln!("sim: {error}");
+                return ExitCode::from(2);
+            }
+        },
+    };
+    let mut failed = 0;
+    for world in worlds {
+        let report = explore(&world, &|line| eprintln!("{line}"));
+        println!("{world}\n{report}\n");
+        failed += report.failed();
+    }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,342 @@
+//! Every record state that can be reached, every operation from each, and every
+//! cut of each operation.
+
+use super::block::{Block, Content};
+use super::disk::{Geometry, Place};
+use super::image::{Judge, Verdict};
+use super::operation::{Bench, Operation};
+use super::report::Report;
+use super::start::Copies;
+use super::visit::Visit;
+use super::world::World;
+use bootshim::copies::{COPIES, Copy, Store};
+use bootshim::guid::Guid;
+use bootshim::handover::Handover;
+use bootshim::record::{Reason, Record, SlotId, State};
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Instant;
+
+/// A disk that can be reached, and what runs from it.
+pub(super) struct Node {
+    pub(super) content: Content,
+    pub(super) running: Option<Handover>,
+    /// The state before it, and what led here.
+    pub(super) from: Option<(usize, String)>,
+}
+
+/// A state that an operation or a cut leads to.
+pub(super) struct Successor {
+    pub(super) key: u64,
+    pub(super) content: Content,
+    pub(super) running: Option<Handover>,
+    pub(super) step: String,
+}
+
+/// Explores it level by level, on every core; the same counts every time. `tell`
+/// gets a line after each level.
+#[must_use]
+pub fn explore(world: &World, tell: &dyn Fn(&str)) -> Report {
+    let began = Instant::now();
+    let explorer = Explorer::new(world);
+    let mut nodes = vec![Node {
+        content: explorer.geometry.blank(),
+        running: None,
+        from: None,
+    }];
+    let mut report = Report::default();
+    let mut level = 0..1;
+    while !level.is_empty() {
+        let visited = explorer.visit_all(&nodes, level.clone());
+        for (id, (successors, part)) in level.clone().zip(visited) {
+            report.add(part);
+            for successor in successors {
+                if explorer.seen.write().unwrap().insert(successor.key) {
+                    nodes.push(Node {
+                        content: successor.content,
+                        running: successor.running,
+                        from: Some((id, successor.step)),
+                    });
+                }
+            }
+        }
+        report.count_distinct();
+        level = level.end..nodes.len().min(world.states.max(level.end));
+        tell(&format!(
+            "{} s: {} states, {} cut, {} crash states, {} broken",
+            began.elapsed().as_secs(),
+            nodes.len(),
+            level.start,
+            report.crashes(),
+            report.failed()
+        ));
+        if world.only.is_some_and(|case| case.node < level.start) {
+            break;
+        }
+    }
+    report.states = u64::try_from(level.start).unwrap();
+    report.beyond = u64::try_from(nodes.len() - level.start).unwrap();
+    report.contents = u64::try_from(explorer.judge.contents()).unwrap();
+    report.took = began.elapsed();
+    report
+}
+
+/// What all threads share.
+pub(super) struct Explorer {
+    pub(super) world: World,
+    pub(super) geometry: Geometry,
+    pub(super) id: Guid,
+    pub(super) judge: Judge,
+    /// States that were reached before this level.
+    pub(super) seen: RwLock<HashSet<u64>>,
+    /// States from which a machine on which every trial fails came back.
+    pub(super) walked: RwLock<HashSet<u64>>,
+}
+
+/// What is durable after a number of flushes.
+pub(super) struct Ground {
+    pub(super) content: Content,
+    pub(super) copies: [Block; COPIES],
+    marks: Vec<u64>,
+    pub(super) verdicts: Vec<Arc<Verdict>>,
+    mark: u64,
+}
+
+/// A disk after a cut.
+pub(super) struct Crash {
+    pub(super) copies: [Block; COPIES],
+    pub(super) verdicts: Vec<Arc<Verdict>>,
+    pub(super) mark: u64,
+}
+
+impl Explorer {
+    fn new(world: &World) -> Explorer {
+        let geometry = Geometry { slots: world.slots };
+        Explorer {
+            world: *world,
+            geometry,
+            id: geometry.id(),
+            judge: Judge::new(geometry, world.images),
+            seen: RwLock::default(),
+            walked: RwLock::default(),
+        }
+    }
+
+    fn visit_all(
+        &self,
+        nodes: &[Node],
+        level: std::ops::Range<usize>,
+    ) -> Vec<(Vec<Successor>, Report)> {
+        let next = AtomicUsize::new(level.start);
+        let visited = Mutex::new(Vec::new());
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    loop {
+                        let id = next.fetch_add(1, Ordering::Relaxed);
+                        if id >= level.end {
+                            break;
+                        }
+                        let done = self.visit(nodes, id);
+                        visited.lock().unwrap().push((id, done));
+                    }
+                });
+            }
+        });
+        let mut visited = visited.into_inner().unwrap();
+        visited.sort_by_key(|(id, _)| *id);
+        visited.into_iter().map(|(_, done)| done).collect()
+    }
+
+    pub(super) fn bench(&self) -> Bench<'_> {
+        Bench {
+            judge: &self.judge,
+            geometry: self.geometry,
+            id: self.id,
+            tries: self.world.tries,
+        }
+    }
+
+    fn visit(&self, nodes: &[Node], id: usize) -> (Vec<Successor>, Report) {
+        let node = &nodes[id];
+        let record = self.record(&node.content);
+        let operations = self.operations(node, record.as_ref());
+        let grain = self.world.grain(id);
+        let mut visit = Visit::new(self, nodes, id, record, grain);
+        for (number, operation) in operations.into_iter().enumerate() {
+            visit.operation(number, operation);
+        }
+        if node.running.is_some() {
+            visit.lead(&node.content, None, "power off".into());
+        }
+        visit.done()
+    }
+
+    pub(super) fn record(&self, content: &Content) -> Option<Record> {
+        let copies = self.copies(content);
+        Store::open(Copies::new(copies, None), self.id)
+            .record()
+            .cloned()
+    }
+
+    fn copies(&self, content: &Content) -> [Block; COPIES] {
+        std::array::from_fn(|copy| content.get(self.geometry.copy(copy)).clone())
+    }
+
+    /// What can be done here.
+    fn operations(&self, node: &Node, record: Option<&Record>) -> Vec<Operation> {
+        let boots = [false, true].map(|refused| Operation::Boot { refused });
+        let first = SlotId::new(0);
+        let install = |image, slot, activate, retry| Operation::Install {
+            image,
+            slot,
+            activate,
+            retry,
+        };
+        let Some(record) = record else {
+            return vec![Operation::Create, boots[0]];
+        };
+        let factory = record.known_good().is_none() && node.running.is_none();
+        if factory {
+            return vec![
+                install(0, first, false, false),
+                Operation::Provision,
+                boots[0],
+            ];
+        }
+        let images = 0..usize::from(self.world.images);
+        if node.running.is_none() {
+            let mut operations = boots.to_vec();
+            operations.extend(images.map(|image| install(image, None, true, false)));
+            return operations;
+        }
+        let mut operations = vec![
+            Operation::Confirm,
+            Operation::Reject,
+            Operation::GiveUp,
+            Operation::ShutDown,
+            Operation::Rollback,
+        ];
+        for slot in self.geometry.ids() {
+            operations.extend([Operation::Activate(slot), Operation::Once(slot)]);
+        }
+        for image in images {
+            operations.push(install(image, None, true, false));
+            operations.push(install(image, None, false, true));
+            let each = self.geometry.ids().map(Some);
+            operations.extend(each.map(|slot| install(image, slot, true, true)));
+        }
+        operations
+    }
+
+    pub(super) fn ground(&self, content: Content) -> Ground {
+        let slots = 0..self.geometry.slots;
+        Ground {
+            copies: self.copies(&content),
+            marks: slots
+                .clone()
+                .map(|slot| content.fingerprint(self.geometry.slot(slot)))
+                .collect(),
+            verdicts: slots.map(|slot| self.judge.slot(&content, slot)).collect(),
+            mark: content.fingerprint(0..content.blocks()),
+            content,
+        }
+    }
+
+    pub(super) fn crash(&self, ground: &Ground, changed: &[(usize, Block)]) -> Crash {
+        let mut crash = Crash {
+            copies: ground.copies.clone(),
+            verdicts: ground.verdicts.clone(),
+            mark: ground.mark,
+        };
+        let mut marks = ground.marks.clone();
+        for (place, block) in changed {
+            let old = ground.content.get(*place);
+            crash.mark ^= old.mark(*place) ^ block.mark(*place);
+            match self.geometry.place(*place) {
+                Place::Copy(copy) => crash.copies[copy] = block.clone(),
+                Place::Slot(slot) => {
+                    let inside = place - self.geometry.slot(slot).start;
+                    marks[slot] ^= old.mark(inside) ^ block.mark(inside);
+                }
+                // Judged where the operation is.
+                Place::Elsewhere => {}
+            }
+        }
+        for (slot, (mark, was)) in marks.iter().zip(&ground.marks).enumerate() {
+            if mark != was {
+                crash.verdicts[slot] = self.judge.verdict(*mark, || {
+                    let content = apply(&ground.content, changed);
+                    let mut bytes = vec![0; self.geometry.slot(slot).len() * super::block::BYTES];
+                    let start = self.geometry.slot(slot).start * super::block::BYTES;
+                    content.read(u64::try_from(start).unwrap(), &mut bytes);
+                    bytes
+                });
+            }
+        }
+        crash
+    }
+
+    /// What of a disk matters for everything that can still happen: two disks
+    /// with the same key behave the same.
+    pub(super) fn key(
+        &self,
+        copies: &[Block; COPIES],
+        verdicts: &[Arc<Verdict>],
+        running: Option<Handover>,
+    ) -> u64 {
+        let store = Store::open(Copies::new(copies.clone(), None), self.id);
+        let mut hasher = DefaultHasher::new();
+        match store.record() {
+            Some(record) => {
+                let valid = |copy: &Copy| *copy == Copy::Valid(record.sequence);
+                let holders = store.copies().iter().filter(|copy| valid(copy)).count();
+                (behaviour(record), holders).hash(&mut hasher);
+            }
+            None => 0.hash(&mut hasher),
+        }
+        for verdict in verdicts {
+            let loads = verdict.load.as_ref().ok().map(|facts| facts.manifest);
+            (loads, verdict.whole).hash(&mut hasher);
+        }
+        running
+            .map(|handover| (handover.slot, handover.manifest))
+            .hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+pub(super) fn apply(content: &Content, changed: &[(usize, Block)]) -> Content {
+    let mut content = content.clone();
+    for (place, block) in changed {
+        content.set(*place, block.clone());
+    }
+    content
+}
+
+/// A record without what decides nothing.
+pub(super) fn behaviour(record: &Record) -> Record {
+    let mut record = record.clone();
+    record.sequence = 1;
+    record.last_failure = None;
+    if record.known_good().is_some() {
+        record.last_booted = None;
+    }
+    for slot in record.ids() {
+        let mut known = *record.slot(slot);
+        known.reason = match (known.state, known.reason) {
+            (State::Good, Reason::None) => Reason::None,
+            // It goes behind the other good ones.
+            (State::Good, _) => Reason::Damaged,
+            _ => Reason::None,
+        };
+        if known.state != State::Trying {
+            (known.tries, known.tries_left, known.attempts) = (0, 0, 0);
+        }
+        record.set_slot(slot, known);
+    }
+    record
+}

@@ -1,0 +1,251 @@
+//! What is done to a disk, by the libraries that do it on a controller.
+
+use super::block::Content;
+use super::disk::Geometry;
+use super::image::Judge;
+use super::promise::Broken;
+use super::recorder::{Epoch, Recorder};
+use super::start::Machine;
+use bootshim::copies::{Note, Store};
+use bootshim::handover::Handover;
+use bootshim::medium::Part;
+use bootshim::record::{Record, SlotId};
+use slotctl::activation::{self, How};
+use slotctl::disk::Disk;
+use slotctl::error::{Error, Result};
+use slotctl::install::{self, Request};
+use slotctl::progress::Quiet;
+use slotctl::running::Running;
+use slotctl::source::Source;
+use std::fmt;
+use std::sync::Arc;
+
+/// Something that is done to a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Operation {
+    /// `disk create`: the first record, with nothing installed.
+    Create,
+    /// `disk create --image`: the factory's image becomes good.
+    Provision,
+    /// The machine is switched on. `refused`: its firmware does not take the
+    /// first kernel.
+    Boot { refused: bool },
+    /// `install`.
+    Install {
+        image: usize,
+        slot: Option<SlotId>,
+        activate: bool,
+        retry: bool,
+    },
+    /// `activate`.
+    Activate(SlotId),
+    /// `activate --once`.
+    Once(SlotId),
+    /// `rollback`.
+    Rollback,
+    /// `confirm`.
+    Confirm,
+    /// `reject`.
+    Reject,
+    /// The deadline of `watch` passed.
+    GiveUp,
+    /// The system goes down in order.
+    ShutDown,
+}
+
+impl Operation {
+    /// The row of the report that it counts in.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Operation::Create | Operation::Provision => "provision",
+            Operation::Boot { .. } => "boot",
+            Operation::Install { .. } => "install",
+            Operation::Activate(_) => "activate",
+            Operation::Once(_) => "once",
+            Operation::Rollback => "rollback",
+            Operation::Confirm => "confirm",
+            Operation::Reject => "reject",
+            Operation::GiveUp => "deadline",
+            Operation::ShutDown => "orderly shutdown",
+        }
+    }
+
+    /// Whether a person or a script can say it again.
+    pub(super) fn is_command(self) -> bool {
+        matches!(
+            self,
+            Operation::Install { .. }
+                | Operation::Activate(_)
+                | Operation::Once(_)
+                | Operation::Rollback
+                | Operation::Confirm
+                | Operation::Reject
+        )
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Operation::Create => f.write_str("create"),
+            Operation::Boot { refused: true } => f.write_str("boot, first kernel refused"),
+            Operation::Install {
+                image,
+                slot,
+                activate,
+                retry,
+            } => {
+                write!(f, "install v{}", image + 1)?;
+                if let Some(slot) = slot {
+                    write!(f, " --slot {slot}")?;
+                }
+                f.write_str(if *activate { "" } else { " --no-activate" })?;
+                f.write_str(if *retry { " --retry" } else { "" })
+            }
+            Operation::Activate(slot) => write!(f, "activate {slot}"),
+            Operation::Once(slot) => write!(f, "activate {slot} --once"),
+            other => f.write_str(other.name()),
+        }
+    }
+}
+
+/// An operation that was run to its end.
+pub(super) struct Ran {
+    pub(super) content: Content,
+    pub(super) running: Option<Handover>,
+    pub(super) epochs: Vec<Epoch>,
+    /// Whether the last write was flushed.
+    pub(super) flushed: bool,
+    /// Why it was not done.
+    pub(super) error: Option<Error>,
+    pub(super) broken: Vec<Broken>,
+}
+
+/// A disk, and what runs from it.
+pub(super) struct Bench<'a> {
+    pub(super) judge: &'a Judge,
+    pub(super) geometry: Geometry,
+    pub(super) id: bootshim::guid::Guid,
+    pub(super) tries: u8,
+}
+
+impl Bench<'_> {
+    /// Runs it on this disk.
+    pub(super) fn run(
+        &self,
+        content: &Content,
+        running: Option<Handover>,
+        operation: Operation,
+    ) -> Ran {
+        let disk = Arc::new(Recorder::new(content.clone()));
+        let (mut after, mut broken) = (running, Vec::new());
+        let done = match operation {
+            Operation::Boot { refused } => {
+                let booted = self.boot(&disk, content, refused);
+                after = booted.0;
+                broken = booted.1;
+                Ok(())
+            }
+            Operation::Create => self.create(&disk),
+            _ => self.command(&disk, running, operation),
+        };
+        if operation == Operation::ShutDown {
+            after = None;
+        }
+        Ran {
+            content: disk.content(),
+            running: after,
+            epochs: disk.epochs(),
+            flushed: !disk.is_unflushed(),
+            error: done.err(),
+            broken,
+        }
+    }
+
+    fn create(&self, disk: &Arc<Recorder>) -> Result<()> {
+        let mut record = Record::new(self.id, self.geometry.slots);
+        record.default_tries = self.tries;
+        let part = Part::new(disk, self.geometry.record());
+        Store::open(part, self.id).commit_everywhere(record, Note::default())?;
+        Ok(())
+    }
+
+    fn boot(
+        &self,
+        disk: &Arc<Recorder>,
+        content: &Content,
+        refused: bool,
+    ) -> (Option<Handover>, Vec<Broken>) {
+        let verdicts: Vec<_> = (0..self.geometry.slots)
+            .map(|slot| self.judge.slot(content, slot))
+            .collect();
+        let machine = Machine {
+            id: self.id,
+            verdicts: &verdicts,
+            unreadable: None,
+            refuses: usize::from(refused),
+        };
+        let part = Part::new(disk, self.geometry.record());
+        let durable = || {
+            let flushed = !disk.is_unflushed();
+            flushed
+                .then(|| Store::open(&part, self.id).record().cloned())
+                .flatten()
+        };
+        let ended = machine.start_from(&part, &durable);
+        let handover = ended.started.map(|started| Handover {
+            slot: started.slot,
+            disk: self.id,
+            boot: started.record.sequence,
+            manifest: started.record.slot(started.slot).manifest,
+        });
+        (handover, ended.broken)
+    }
+
+    fn command(
+        &self,
+        disk: &Arc<Recorder>,
+        running: Option<Handover>,
+        operation: Operation,
+    ) -> Result<()> {
+        let disk = Disk::on(Arc::clone(disk) as Arc<dyn slotctl::disk::Device>, running)?;
+        let trial = || Running::new(&disk, disk.handover().expect("a running system"));
+        let trusted = &self.judge.trusted;
+        match operation {
+            Operation::Install {
+                image,
+                slot,
+                activate,
+                retry,
+            } => {
+                let request = Request {
+                    slot,
+                    tries: None,
+                    activate,
+                    retry,
+                    dry_run: false,
+                };
+                let file = self.judge.images[image].file.display().to_string();
+                let mut source = Source::open(&file)?;
+                install::install(&disk, trusted, None, &mut source, &request, &Quiet).map(drop)
+            }
+            Operation::Provision => {
+                let first = SlotId::new(0).unwrap();
+                disk.provision(first).map(drop)
+            }
+            Operation::Activate(slot) => self.activate(&disk, slot, How::Trial(None)),
+            Operation::Once(slot) => self.activate(&disk, slot, How::Once),
+            Operation::Rollback => activation::rollback(&disk).map(drop),
+            Operation::Confirm => trial().confirm().map(drop),
+            Operation::Reject => trial().reject("no").map(drop),
+            Operation::GiveUp => trial().give_up_start("late").map(drop),
+            Operation::ShutDown => trial().give_back().map(drop),
+            Operation::Create | Operation::Boot { .. } => unreachable!(),
+        }
+    }
+
+    fn activate(&self, disk: &Disk, slot: SlotId, how: How) -> Result<()> {
+        let trusted = || Ok(self.judge.trusted.clone());
+        activation::activate(disk, slot, how, trusted, &Quiet).map(drop)
+    }
+}

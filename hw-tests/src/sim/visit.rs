@@ -1,0 +1,449 @@
+//! One state: every operation from it, and every cut of each operation.
+
+use super::block::Content;
+use super::cuts::{self, Cut, Fault, Grain, Tail, tear};
+use super::disk::Place;
+use super::explorer::{Crash, Explorer, Ground, Node, Successor, apply, behaviour};
+use super::image::Verdict;
+use super::operation::{Operation, Ran};
+use super::promise::{After, Before, Broken, Promise, try_given_back};
+use super::report::{Report, Violation};
+use super::start::{Copies, Dead, Ended, Machine};
+use super::world::Case;
+use bootshim::choice::Kind;
+use bootshim::copies::COPIES;
+use bootshim::handover::Handover;
+use bootshim::record::{Record, SlotId, State};
+use bootshim::state;
+use slotctl::error::Exit;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// One state, from which every operation is run and cut.
+pub(super) struct Visit<'a> {
+    explorer: &'a Explorer,
+    nodes: &'a [Node],
+    id: usize,
+    grain: Grain,
+    before: Before,
+    report: Report,
+    successors: Vec<Successor>,
+}
+
+impl<'a> Visit<'a> {
+    pub(super) fn new(
+        explorer: &'a Explorer,
+        nodes: &'a [Node],
+        id: usize,
+        record: Option<Record>,
+        grain: Grain,
+    ) -> Visit<'a> {
+        Visit {
+            grain,
+            explorer,
+            nodes,
+            id,
+            before: Before { record },
+            report: Report::default(),
+            successors: Vec::new(),
+        }
+    }
+
+    pub(super) fn done(self) -> (Vec<Successor>, Report) {
+        (self.successors, self.report)
+    }
+
+    /// Runs it, holds it against the promises, and cuts it everywhere.
+    pub(super) fn operation(&mut self, number: usize, operation: Operation) {
+        let node = &self.nodes[self.id];
+        let ran = self
+            .explorer
+            .bench()
+            .run(&node.content, node.running, operation);
+        self.report.operations += 1;
+        for broken in self.of_operation(operation, &ran) {
+            let stand = Stand {
+                number,
+                operation,
+                crash: 0,
+            };
+            self.violation(&stand, "not cut at all".into(), broken);
+        }
+        if ran.epochs.is_empty() && ran.error.is_some() {
+            return;
+        }
+        self.lead(&ran.content, ran.running, operation.to_string());
+        if !ran.epochs.is_empty() {
+            self.cut(number, operation, &ran);
+        }
+    }
+
+    /// What must hold of an operation that nothing cut.
+    fn of_operation(&mut self, operation: Operation, ran: &Ran) -> Vec<Broken> {
+        let mut broken = ran.broken.clone();
+        let mut fail = |promise, words: String| broken.push(Broken { promise, words });
+        let places = ran.epochs.iter().flatten().map(|(place, _)| *place);
+        for place in places {
+            if self.explorer.geometry.place(place) == Place::Elsewhere {
+                fail(
+                    Promise::OnlyWriting,
+                    format!("block {place} belongs to neither record nor slots"),
+                );
+            }
+        }
+        if !ran.flushed {
+            fail(Promise::Durable, "the last write was not flushed".into());
+        }
+        if let Some(words) = self.unexpected(operation, ran) {
+            fail(Promise::SameEnd, words);
+        }
+        if operation.is_command() && ran.error.is_none() {
+            self.report.promise(Promise::SameEnd);
+            let again = self
+                .explorer
+                .bench()
+                .run(&ran.content, ran.running, operation);
+            if let Some(words) = self.differs(ran, &again) {
+                fail(Promise::SameEnd, words);
+            }
+        }
+        if let (Operation::ShutDown, None) = (operation, &ran.error) {
+            self.report.promise(Promise::TryGivenBack);
+            let running = self.nodes[self.id].running;
+            let after = self.explorer.record(&ran.content);
+            let (was, now) = (self.before.record.as_ref(), after.as_ref());
+            if let (Some(was), Some(now), Some(running)) = (was, now, running)
+                && let Err(words) = try_given_back(was, running.slot, now)
+            {
+                fail(Promise::TryGivenBack, words);
+            }
+        }
+        broken
+    }
+
+    /// A command is done or refused; and an install that could be done is.
+    fn unexpected(&self, operation: Operation, ran: &Ran) -> Option<String> {
+        let error = ran.error.as_ref()?;
+        if error.exit != Exit::Refused {
+            return Some(format!("{operation} fails: {error}"));
+        }
+        let Operation::Install {
+            image, slot: None, ..
+        } = operation
+        else {
+            return None;
+        };
+        let record = self.before.record.as_ref()?;
+        let image = &self.explorer.judge.images[image];
+        let in_use = self.nodes[self.id].running.map(|running| running.slot);
+        let failed = |(_, slot): (SlotId, &bootshim::record::Slot)| {
+            slot.state == State::Bad && slot.manifest == image.digest
+        };
+        let may = state::write_target(record, in_use, None).is_ok()
+            && image.security_version >= record.floor
+            && !record.slots().any(failed);
+        may.then(|| format!("{operation} is blocked: {error}"))
+    }
+
+    fn differs(&self, first: &Ran, second: &Ran) -> Option<String> {
+        let record = |ran: &Ran| {
+            let record = self.explorer.record(&ran.content)?;
+            Some(behaviour(&record))
+        };
+        if let Some(error) = &second.error
+            && error.exit != Exit::Refused
+        {
+            return Some(format!("the second time it fails: {error}"));
+        }
+        (record(first) != record(second)).then(|| "the second time leads elsewhere".into())
+    }
+
+    /// A state that can be reached.
+    pub(super) fn lead(&mut self, content: &Content, running: Option<Handover>, step: String) {
+        let ground = self.explorer.ground(content.clone());
+        let key = self.explorer.key(&ground.copies, &ground.verdicts, running);
+        if !self.explorer.seen.read().unwrap().contains(&key) {
+            self.successors.push(Successor {
+                key,
+                content: ground.content,
+                running,
+                step,
+            });
+        }
+    }
+
+    fn cut(&mut self, number: usize, operation: Operation, ran: &Ran) {
+        let explorer = self.explorer;
+        let contents = cuts::grounds(&self.nodes[self.id].content, &ran.epochs);
+        let grounds: Vec<Ground> = contents
+            .iter()
+            .map(|content| explorer.ground(content.clone()))
+            .collect();
+        let is_record = |place: usize| matches!(explorer.geometry.place(place), Place::Copy(_));
+        let grain = self.grain;
+        let mut crashes = 0;
+        let mut marks = HashSet::new();
+        let mut visit = |cut: &Cut<'_>| {
+            crashes += 1;
+            let crash = explorer.crash(&grounds[cut.flushes], cut.changed);
+            let fresh = marks.insert(crash.mark);
+            let stand = Stand {
+                number,
+                operation,
+                crash: crashes,
+            };
+            self.judge(&stand, cut, &crash, fresh);
+            if cut.leads {
+                let ground = &grounds[cut.flushes];
+                let key = explorer.key(&crash.copies, &crash.verdicts, None);
+                if !explorer.seen.read().unwrap().contains(&key) {
+                    self.successors.push(Successor {
+                        key,
+                        content: apply(&ground.content, cut.changed),
+                        running: None,
+                        step: format!("{operation}, {}", cut.how),
+                    });
+                }
+            }
+        };
+        cuts::enumerate(&contents, &ran.epochs, grain, &is_record, &mut visit);
+        for mark in marks {
+            self.report.mark(mark);
+        }
+    }
+
+    /// Starts bootshim on it, and holds what happens against the promises.
+    fn judge(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash, fresh: bool) {
+        if let Some(only) = self.explorer.world.only {
+            if !stand.is(only, self.id) {
+                return;
+            }
+            println!("{}", self.way(stand).join("\n"));
+            println!("{}: {}", cut.fault.words(), cut.how);
+        }
+        if !fresh {
+            // The same bytes were judged before, at least as strictly.
+            self.report.crash(stand.operation.name(), cut.fault, false);
+            return;
+        }
+        let copies = Copies::new(crash.copies.clone(), None);
+        let ended = self.start(stand, cut, &Disk::of(crash, &copies, cut.fault));
+        if !cut.leads {
+            return;
+        }
+        self.second_cuts(stand, cut, crash, &copies);
+        let newest = ended.found.as_ref().map_or(0, |record| record.sequence);
+        self.dying(stand, cut, crash, newest);
+        if let Some(record) = ended.found.filter(|record| record.known_good().is_some()) {
+            self.comes_back(stand, cut, crash, &record);
+        }
+    }
+
+    fn start(&mut self, stand: &Stand, cut: &Cut<'_>, disk: &Disk<'_>) -> Ended {
+        let Disk {
+            copies,
+            verdicts,
+            fault,
+            unreadable,
+            newest,
+        } = *disk;
+        let machine = Machine {
+            id: self.explorer.id,
+            verdicts,
+            unreadable,
+            refuses: 0,
+        };
+        let ended = machine.start(copies);
+        let sequence = ended.found.as_ref().map_or(0, |record| record.sequence);
+        let after = After {
+            judge: &self.explorer.judge,
+            fault,
+            verdicts,
+            unreadable,
+            lost: sequence < newest,
+            ended: &ended,
+        };
+        let report = &mut self.report;
+        let broken = after.broken(&self.before, &mut |promise| report.promise(promise));
+        report.crash(stand.operation.name(), fault, !broken.is_empty());
+        if self.explorer.world.only.is_some() {
+            println!("{}: found {:#?}", fault.words(), ended.found);
+            println!("started {:#?}", ended.started);
+        }
+        for broken in broken {
+            let cut = match fault == cut.fault {
+                true => format!("{}: {}", fault.words(), cut.how),
+                false => format!("{}, then {}", cut.how, fault.words()),
+            };
+            self.violation(stand, cut, broken);
+        }
+        ended
+    }
+
+    /// Whatever bootshim wrote is cut as well: each write is not there, there,
+    /// or torn.
+    fn second_cuts(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash, first: &Copies) {
+        let mut blocks = crash.copies.clone();
+        for (copy, block) in first.log().into_iter().flatten() {
+            let old = blocks[copy].clone();
+            let torn = tear(&old, &block, 208, Tail::Random, 2);
+            for held in [old, torn, block.clone()] {
+                blocks[copy] = held;
+                let copies = Copies::new(blocks.clone(), None);
+                self.start(stand, cut, &Disk::of(crash, &copies, Fault::Second));
+            }
+            blocks[copy] = block;
+        }
+    }
+
+    /// One sector can never be read again: of each copy of the record, and of
+    /// each slot.
+    fn dying(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash, newest: u64) {
+        for copy in 0..COPIES {
+            for swallows in [false, true] {
+                let dead = Some(Dead { copy, swallows });
+                let copies = Copies::new(crash.copies.clone(), dead);
+                let disk = Disk {
+                    newest,
+                    ..Disk::of(crash, &copies, Fault::Dying)
+                };
+                let ended = self.start(stand, cut, &disk);
+                let found = ended.found.map_or(0, |record| record.sequence);
+                let newest = if found < newest { u64::MAX } else { 0 };
+                self.comes_back_to_life(stand, cut, crash, &copies, newest);
+            }
+        }
+        for slot in 0..crash.verdicts.len() {
+            let copies = Copies::new(crash.copies.clone(), None);
+            let disk = Disk {
+                unreadable: Some(slot),
+                ..Disk::of(crash, &copies, Fault::Dying)
+            };
+            let ended = self.start(stand, cut, &disk);
+            let of = |record: &Option<Record>| {
+                let id = SlotId::new(slot)?;
+                record.as_ref().map(|record| record.slot(id).state)
+            };
+            if of(&ended.found) == Some(State::Good) && of(&ended.record) != Some(State::Good) {
+                let words = "a good slot that cannot be read is not good any more".into();
+                let promise = Promise::OneGood;
+                self.violation(stand, cut.how.to_string(), Broken { promise, words });
+            }
+        }
+    }
+
+    /// The sector can be read again, and holds what it held before.
+    fn comes_back_to_life(
+        &mut self,
+        stand: &Stand,
+        cut: &Cut<'_>,
+        crash: &Crash,
+        dead: &Copies,
+        newest: u64,
+    ) {
+        let mut blocks = dead.blocks();
+        if let Some(dead) = dead.dead() {
+            blocks[dead.copy] = crash.copies[dead.copy].clone();
+        }
+        let copies = Copies::new(blocks, None);
+        let disk = Disk {
+            newest,
+            ..Disk::of(crash, &copies, Fault::Dying)
+        };
+        self.start(stand, cut, &disk);
+    }
+
+    /// The machine is started again and again, and never says that it is well.
+    fn comes_back(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash, record: &Record) {
+        let key = self.explorer.key(&crash.copies, &crash.verdicts, None);
+        if self.explorer.walked.read().unwrap().contains(&key) {
+            return;
+        }
+        self.report.promise(Promise::ComesBack);
+        let tries = record.trial().map_or(0, |trial| record.slot(trial).tries);
+        let limit = 3 * usize::from(tries) + crash.verdicts.len();
+        let machine = Machine {
+            id: self.explorer.id,
+            verdicts: &crash.verdicts,
+            unreadable: None,
+            refuses: 0,
+        };
+        let mut blocks = crash.copies.clone();
+        for _ in 0..limit {
+            let copies = Copies::new(blocks, None);
+            let started = machine.start(&copies).started;
+            if started.is_some_and(|started| started.kind == Kind::Good) {
+                self.explorer.walked.write().unwrap().insert(key);
+                return;
+            }
+            blocks = copies.blocks();
+        }
+        let words = format!("not back in a good slot after {limit} starts");
+        let promise = Promise::ComesBack;
+        self.violation(stand, cut.how.to_string(), Broken { promise, words });
+    }
+
+    fn way(&self, stand: &Stand) -> Vec<String> {
+        let mut way = vec![stand.operation.to_string()];
+        let mut node = &self.nodes[self.id];
+        while let Some((from, step)) = &node.from {
+            way.push(step.clone());
+            node = &self.nodes[*from];
+        }
+        way.reverse();
+        way
+    }
+
+    fn violation(&mut self, stand: &Stand, cut: String, broken: Broken) {
+        let case = Case {
+            full: self.explorer.world.full,
+            slots: self.explorer.world.slots,
+            node: self.id,
+            operation: stand.number,
+            crash: stand.crash,
+        };
+        self.report.broken(Violation {
+            promise: broken.promise,
+            words: broken.words,
+            way: self.way(stand),
+            cut,
+            case: case.to_string(),
+        });
+    }
+}
+
+/// A disk that is started from.
+struct Disk<'a> {
+    copies: &'a Copies,
+    verdicts: &'a [Arc<Verdict>],
+    fault: Fault,
+    /// A slot that cannot be read.
+    unreadable: Option<usize>,
+    /// The sequence number that counted before a sector died.
+    newest: u64,
+}
+
+impl<'a> Disk<'a> {
+    fn of(crash: &'a Crash, copies: &'a Copies, fault: Fault) -> Disk<'a> {
+        Disk {
+            copies,
+            verdicts: &crash.verdicts,
+            fault,
+            unreadable: None,
+            newest: 0,
+        }
+    }
+}
+
+/// Which operation is cut, and at which of its disks it stands.
+struct Stand {
+    number: usize,
+    operation: Operation,
+    crash: usize,
+}
+
+impl Stand {
+    fn is(&self, case: Case, node: usize) -> bool {
+        (case.node, case.operation, case.crash) == (node, self.number, self.crash)
+    }
+}

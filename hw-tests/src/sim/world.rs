@@ -1,0 +1,160 @@
+//! The plants that are explored, and how one disk of them is named.
+
+use super::cuts::Grain;
+use std::fmt;
+use std::str::FromStr;
+
+/// How finely the disks are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// For every change.
+    Quick,
+    /// For hours.
+    Full,
+}
+
+/// The plant that is explored.
+#[derive(Clone, Copy, Debug)]
+pub struct World {
+    pub(super) slots: usize,
+    pub(super) images: u8,
+    pub(super) tries: u8,
+    /// How many states are cut, those with the shortest ways first.
+    pub(super) states: usize,
+    /// In how many of them every write is torn every few bytes.
+    finely: usize,
+    /// In how many of those at every byte.
+    finest: usize,
+    fine: Grain,
+    /// The one disk that is judged, where it is only one.
+    pub(super) only: Option<Case>,
+    pub(super) full: bool,
+}
+
+/// One disk after a cut: what repeats it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    pub(super) full: bool,
+    pub(super) slots: usize,
+    pub(super) node: usize,
+    pub(super) operation: usize,
+    pub(super) crash: usize,
+}
+
+impl World {
+    /// A disk with this many slots.
+    #[must_use]
+    pub fn new(slots: usize, depth: Depth) -> World {
+        let full = depth == Depth::Full;
+        let (states, finely, byte) = match (slots, full) {
+            (2, false) => (1_000, 250, 16),
+            (_, false) => (400, 60, 16),
+            (2, true) => (usize::MAX, 2_000, 1),
+            (_, true) => (20_000, 2_000, 16),
+        };
+        let fine = Grain {
+            record: 16,
+            slot: if full { 16 } else { 256 },
+            samples: if full { 512 } else { 32 },
+            seed: 0x5107,
+        };
+        World {
+            slots,
+            images: 2,
+            tries: if slots == 2 { 2 } else { 1 },
+            states,
+            finely,
+            finest: if byte == 1 { 40 } else { 0 },
+            fine,
+            only: None,
+            full,
+        }
+    }
+
+    /// How finely what is done in this state is cut: the states with the
+    /// shortest ways are torn everywhere, the others at one place of each write.
+    pub(super) fn grain(&self, state: usize) -> Grain {
+        if state < self.finest {
+            let record = 1;
+            Grain {
+                record,
+                ..self.fine
+            }
+        } else if state < self.finely {
+            self.fine
+        } else {
+            Grain {
+                record: 0,
+                slot: 0,
+                samples: 16,
+                ..self.fine
+            }
+        }
+    }
+
+    /// The same disks, of which only one is judged, and that one in words.
+    #[must_use]
+    pub fn of(case: Case) -> World {
+        let depth = if case.full { Depth::Full } else { Depth::Quick };
+        World {
+            only: Some(case),
+            ..World::new(case.slots, depth)
+        }
+    }
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let World {
+            slots,
+            images,
+            tries,
+            fine,
+            ..
+        } = self;
+        write!(
+            f,
+            "{slots} slots, {images} images, {tries} tries, seed {:#x}",
+            fine.seed
+        )
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let depth = if self.full { "full" } else { "quick" };
+        let Case {
+            slots,
+            node,
+            operation,
+            crash,
+            ..
+        } = self;
+        write!(f, "{depth}:{slots}:{node}:{operation}:{crash}")
+    }
+}
+
+impl FromStr for Case {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Case, String> {
+        let wrong = || format!("{text:?} is no case; expected one such as quick:2:15:3:1042");
+        let (depth, numbers) = text.split_once(':').ok_or_else(wrong)?;
+        let numbers: Result<Vec<usize>, _> = numbers.split(':').map(str::parse).collect();
+        let full = match depth {
+            "quick" => false,
+            "full" => true,
+            _ => return Err(wrong()),
+        };
+        match numbers.as_deref() {
+            Ok([slots @ 2..=8, node, operation, crash]) => Ok(Case {
+                full,
+                slots: *slots,
+                node: *node,
+                operation: *operation,
+                crash: *crash,
+            }),
+            _ => Err(wrong()),
+        }
+    }
+}

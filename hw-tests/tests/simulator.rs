@@ -1,0 +1,83 @@
+//! No power cut gets through: every write and flush of bootshim and slotctl is
+//! cut, torn, reordered, lost, and cut again. `make test` builds this optimised.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use hw_tests::sim::{Case, Depth, Promise, Report, World, explore};
+use std::io::Write;
+use std::sync::LazyLock;
+
+/// Both disks, explored once for all tests.
+static REPORT: LazyLock<Report> = LazyLock::new(|| {
+    let mut report = Report::default();
+    for slots in [2, 3] {
+        let world = World::new(slots, Depth::Quick);
+        let part = explore(&world, &|_| ());
+        say(&format!("simulator: {world}: {} crash states", part.crashes()));
+        report.add(part);
+    }
+    report.count_distinct();
+    say(&report.to_string());
+    report
+});
+
+/// Past the test runner, which keeps the words of tests that pass.
+fn say(words: &str) {
+    writeln!(std::io::stderr(), "{words}").unwrap();
+}
+
+#[track_caller]
+fn holds(promise: Promise) {
+    let count = REPORT.by_promise.get(&promise).copied().unwrap_or_default();
+    assert!(count.tried > 0, "never tried: {}", promise.words());
+    let first = REPORT.violations.iter().find(|v| v.promise == promise);
+    let first = first.map(ToString::to_string).unwrap_or_default();
+    assert_eq!(count.failed, 0, "{}\n{first}", promise.words());
+}
+
+macro_rules! promises {
+    ($($name:ident: $promise:ident,)*) => {
+        $(
+            #[test]
+            fn $name() {
+                holds(Promise::$promise);
+            }
+        )*
+    };
+}
+
+promises! {
+    from_the_first_good_slot_on_there_is_one: OneGood,
+    bytes_of_a_slot_change_only_while_it_is_writing: OnlyWriting,
+    no_trial_and_no_one_shot_starts_before_that_is_durable: Durable,
+    after_any_cut_the_next_boot_reaches_a_slot_that_verifies: Verified,
+    nothing_starts_unsigned_or_below_the_floor: Signed,
+    sequence_number_and_floor_never_fall: Rising,
+    a_one_shot_is_cleared_in_the_commit_that_arms_it: OnceCleared,
+    failing_trials_end_in_the_good_slot_in_time: ComesBack,
+    an_orderly_shutdown_costs_a_trial_no_try: TryGivenBack,
+    a_command_twice_is_one_and_a_killed_one_blocks_nothing: SameEnd,
+}
+
+#[test]
+fn five_million_disks_are_tried_and_one_million_of_them_differ() {
+    assert!(REPORT.crashes() >= 5_000_000, "{}", REPORT.crashes());
+    assert!(REPORT.distinct() >= 1_000_000, "{}", REPORT.distinct());
+}
+
+#[test]
+fn no_kind_of_fault_fails_and_each_is_tried() {
+    for (number, count) in &REPORT.by_fault {
+        assert_eq!(count.failed, 0, "kind {number}");
+    }
+    assert_eq!(REPORT.by_fault.len(), 6);
+}
+
+#[test]
+fn a_case_is_read_as_it_is_printed() {
+    let case: Case = "quick:2:15:3:1042".parse().unwrap();
+    assert_eq!(case.to_string(), "quick:2:15:3:1042");
+    for wrong in ["", "quick", "quick:2:1:1", "often:2:1:1:1", "quick:9:1:1:1"] {
+        assert!(wrong.parse::<Case>().is_err(), "{wrong}");
+    }
+}
