@@ -72,6 +72,9 @@ impl fmt::Display for Copy {
 #[derive(Clone, Debug)]
 struct Current {
     record: Record,
+    /// Its bytes as they lie there: encoded again they may be others, and two
+    /// copies of one number must not differ.
+    bytes: [u8; RECORD_BYTES],
     note: Note,
     holders: [bool; COPIES],
 }
@@ -297,7 +300,7 @@ impl<M: Medium> Store<M> {
             } else {
                 (second, first)
             };
-            let block = encode(&record, &current.note);
+            let block = block(&current.bytes, &current.note);
             match self.write_copy(other, &block) {
                 Ok(()) => self.hold(other, record.sequence),
                 Err(fault) => self
@@ -339,7 +342,7 @@ impl<M: Medium> Store<M> {
         next.sequence = self.highest;
         next.partition = self.partition;
         next.check().map_err(CommitError::Invalid)?;
-        let block = encode(&next, note);
+        let block = block(&next.encode(), note);
         Ok((next, block))
     }
 
@@ -381,6 +384,7 @@ impl<M: Medium> Store<M> {
         }
         self.current = Some(Current {
             record: record.clone(),
+            bytes: record.encode(),
             note,
             holders,
         });
@@ -428,10 +432,10 @@ fn decode(block: &Block, partition: Guid) -> Result<Record, Invalid> {
     Record::decode(raw, partition)
 }
 
-fn encode(record: &Record, note: &Note) -> Block {
+fn block(record: &[u8; RECORD_BYTES], note: &Note) -> Block {
     let mut block = [0; BLOCK_BYTES];
     if let Some((raw, area)) = block.split_at_mut_checked(RECORD_BYTES) {
-        raw.copy_from_slice(&record.encode());
+        raw.copy_from_slice(record);
         note.encode(area);
     }
     block
@@ -458,12 +462,13 @@ fn newest(
     records: [Option<Record>; COPIES],
 ) -> Option<Current> {
     let valid = |copy: &Copy| matches!(copy, Copy::Valid(_));
-    let record = records
+    let (record, bytes) = records
         .into_iter()
+        .zip(blocks)
         .zip(copies)
         .filter(|(_, copy)| valid(copy))
-        .filter_map(|(record, _)| record)
-        .max_by_key(|record| record.sequence)?;
+        .filter_map(|((record, block), _)| Some((record?, *block.first_chunk()?)))
+        .max_by_key(|(record, _)| record.sequence)?;
     let holders = copies.map(|copy| copy == Copy::Valid(record.sequence));
     // Any holder's note will do; the first that is intact and says something.
     let note = blocks
@@ -475,6 +480,7 @@ fn newest(
         .unwrap_or_default();
     Some(Current {
         record,
+        bytes,
         note,
         holders,
     })
