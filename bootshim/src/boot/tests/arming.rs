@@ -1,0 +1,128 @@
+//! Nothing starts but with leave: armed on the disk first, or good.
+
+use super::*;
+
+/// Hands that look at the disk whenever something depends on it.
+struct Witness<'a> {
+    rig: Rig,
+    disk: &'a Memory,
+    armed: Vec<Option<(SlotId, Arming)>>,
+}
+
+impl Witness<'_> {
+    fn look(&mut self) {
+        let record = Store::open(self.disk, PARTITION).record().cloned();
+        let armed = record.and_then(|record| record.armed);
+        self.armed
+            .push(armed.map(|armed| (armed.slot, armed.as_what)));
+    }
+}
+
+impl Hands for Witness<'_> {
+    type Image = ();
+    type Running = (SlotId, Kind);
+
+    fn load(&mut self, slot: SlotId) -> Result<(Facts, ()), Defect> {
+        self.look();
+        self.rig.load(slot)
+    }
+    fn start(
+        &mut self,
+        permit: Permit,
+        record: &Record,
+        facts: &Facts,
+        (): (),
+    ) -> Result<(SlotId, Kind), String> {
+        self.look();
+        self.rig.start(permit, record, facts, ())
+    }
+    fn tell(&mut self, _: &Event) {}
+    fn turn(&self) -> u64 {
+        self.rig.turn()
+    }
+}
+
+#[test]
+fn what_is_not_simply_good_is_armed_on_the_disk_before_it_is_read_and_before_it_starts() {
+    let cases = [
+        ([Good, Trying, Empty], false, Arming::Trial),
+        ([Good, Ready, Empty], true, Arming::Once),
+        ([Empty, Ready, Empty], false, Arming::LastResort),
+    ];
+    for (states, once, how) in cases {
+        let disk = committed(states);
+        if once {
+            let mut store = Store::open(&disk, PARTITION);
+            let next = state::activate_once(store.record().unwrap(), id("b")).unwrap();
+            store.commit(next, Note::default()).unwrap();
+        }
+        let witness = Witness {
+            rig: three(),
+            disk: &disk,
+            armed: Vec::new(),
+        };
+        let mut boot = Boot::new(&disk, PARTITION, 3, witness);
+        assert!(matches!(boot.run(), Outcome::Running(_)));
+        let armed = Some((id("b"), how));
+        assert_eq!(boot.into_hands().armed, [armed, armed]);
+    }
+}
+
+#[test]
+fn no_trial_and_no_one_shot_starts_when_the_record_cannot_be_written() {
+    for states in [[Good, Trying, Empty], [Good, Ready, Empty]] {
+        let medium = committed(states);
+        if states[1] == Ready {
+            let mut store = Store::open(&medium, PARTITION);
+            let once = state::activate_once(store.record().unwrap(), id("b")).unwrap();
+            store.commit(once, Note::default()).unwrap();
+        }
+        let mut boot = Boot::new(read_only(&medium), PARTITION, 3, three());
+        assert_eq!(boot.run(), Outcome::Running((id("a"), Kind::Good)));
+    }
+}
+
+#[test]
+fn when_nothing_can_be_committed_and_nothing_good_starts_a_verified_slot_starts_all_the_same() {
+    let medium = committed([Bad, Trying, Ready]);
+    let mut boot = Boot::new(read_only(&medium), PARTITION, 3, three());
+    assert_eq!(boot.run(), Outcome::Running((id("b"), Kind::LastResort)));
+}
+
+#[test]
+fn a_permit_is_for_the_slot_that_is_armed_and_as_what_it_is_armed() {
+    let medium = committed([Good, Trying, Ready]);
+    let mut store = Store::open(&medium, PARTITION);
+    let armed = state::arm(store.record().unwrap(), id("b"), Arming::Trial);
+    let durable = store.commit(armed, Note::default()).unwrap();
+    let permit = |slot, kind| Permit::armed(&durable, id(slot), kind).is_some();
+    assert!(permit("b", Kind::Trial));
+    assert!(!permit("c", Kind::Trial));
+    assert!(!permit("b", Kind::Once));
+    assert!(!permit("b", Kind::Good));
+}
+
+#[test]
+fn a_trial_that_a_person_starts_by_hand_loses_a_try_too() {
+    let medium = committed([Good, Trying, Empty]);
+    let mut boot = Boot::new(&medium, PARTITION, 3, three());
+    let outcome = boot.by_hand(id("b"));
+    assert_eq!(outcome, Outcome::Running((id("b"), Kind::LastResort)));
+    let store = Store::open(&medium, PARTITION);
+    assert_eq!(store.record().unwrap().slot(id("b")).tries_left, 2);
+}
+
+#[test]
+fn a_slot_without_an_image_is_not_started_by_hand_and_costs_nothing() {
+    let medium = committed([Good, State::Writing, Empty]);
+    let before = medium.0.borrow().clone();
+    let mut boot = Boot::new(&medium, PARTITION, 3, three());
+    for letter in ["b", "c"] {
+        assert_eq!(boot.by_hand(id(letter)), Outcome::Nothing);
+    }
+    assert!(before == *medium.0.borrow());
+    assert_eq!(
+        boot.by_hand(id("a")),
+        Outcome::Running((id("a"), Kind::Good))
+    );
+}
