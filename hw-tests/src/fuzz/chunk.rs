@@ -18,7 +18,7 @@ thread_local! {
 /// piece, byte for byte, or nothing at all, and never longer than its room.
 pub fn chunk(data: &[u8]) {
     let mut input = Input(data);
-    let (mend, length, missing) = (input.u8(), input.u32() % (1 << 21), input.u8());
+    let (mend, length, missing) = (input.u8(), 1 + input.u32() % (1 << 21), input.u8());
     let packed = input.0;
     let packing = [Packing::Stored, Packing::Zstd][usize::from(mend & 1)];
     let room = usize::try_from(length).unwrap();

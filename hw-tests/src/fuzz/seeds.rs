@@ -101,7 +101,7 @@ fn images(add: &mut Add<'_>) {
 
 fn chunks(add: &mut Add<'_>) {
     let case = |mend: u8, length: u32, packed: &[u8]| {
-        [&[mend], &length.to_le_bytes()[..], &[0], packed].concat()
+        [&[mend], &(length - 1).to_le_bytes()[..], &[0], packed].concat()
     };
     let content: Vec<u8> = (0u32..4096).map(|n| (n / 5).to_le_bytes()[0]).collect();
     let packed = zstd::bulk::compress(&content, 3).unwrap();
