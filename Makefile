@@ -11,6 +11,7 @@ help:
 	@echo "make sim-full   the power-cut simulator over every state that can be reached"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS (600) each; needs a nightly toolchain"
 	@echo "make mutants    changes what decides, one spot at a time: a test must notice 95 of 100; an hour"
+	@echo "make sabotage   breaks it on purpose in known ways: each must be noticed"
 	@echo "make lint       formatting and clippy"
 	@echo "make setup      the Debian packages that all this needs (as root)"
 
@@ -45,6 +46,10 @@ fuzz:
 .PHONY: mutants
 mutants:
 	@hw-tests/mutants.sh
+
+.PHONY: sabotage
+sabotage:
+	@hw-tests/sabotage.sh
 
 .PHONY: lint
 lint:

@@ -152,6 +152,7 @@ pub(super) struct Cut<'a> {
 }
 
 type Visit<'v> = dyn FnMut(&Cut<'_>) + 'v;
+type Combination<'v> = dyn FnMut(u64, &[(usize, Block)]) + 'v;
 
 /// What is durable after each flush: first the disk before.
 pub(super) fn grounds(before: &Content, epochs: &[Epoch]) -> Vec<Content> {
@@ -254,12 +255,7 @@ fn combinations(epoch: &Epoch, flushes: usize, grain: Grain, visit: &mut Visit<'
 }
 
 /// Every combination of what each place may hold, or samples of them.
-fn every(
-    choices: &[(usize, Vec<Block>)],
-    grain: Grain,
-    salt: u64,
-    visit: &mut dyn FnMut(u64, &[(usize, Block)]),
-) {
+fn every(choices: &[(usize, Vec<Block>)], grain: Grain, salt: u64, visit: &mut Combination<'_>) {
     let count = choices.iter().try_fold(1usize, |product, (_, held)| {
         product.checked_mul(held.len() + 1).filter(|n| *n <= ALL)
     });

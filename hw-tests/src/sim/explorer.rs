@@ -72,7 +72,9 @@ pub fn explore(world: &World, tell: &dyn Fn(&str)) -> Report {
             report.crashes(),
             report.failed()
         ));
-        if world.only.is_some_and(|case| case.node < level.start) {
+        let done = world.only.is_some_and(|case| case.node < level.start);
+        // What breaks first breaks with the shortest way.
+        if done || report.failed() > 0 {
             break;
         }
     }
