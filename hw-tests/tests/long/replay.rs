@@ -8,8 +8,8 @@ use hw_tests::replay::scene::{Scene, comes_up};
 use std::io::Write;
 
 const SAMPLES: Samples = Samples {
-    subsets: 400,
-    tears: 200,
+    subsets: 60,
+    tears: 40,
 };
 /// How many disks of one replay are started for real.
 const STARTED: usize = 5;
