@@ -1,7 +1,7 @@
 //! A file in memory that has a path, for what reads files.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// A directory of this thread's own.
@@ -41,11 +41,5 @@ impl Scratch {
         let path = self.0.path().join(name);
         let _ = fs::remove_file(&path);
         path
-    }
-}
-
-impl AsRef<Path> for Scratch {
-    fn as_ref(&self) -> &Path {
-        self.0.path()
     }
 }
