@@ -260,12 +260,12 @@ impl Record {
             return Err(Invalid::Range("number of slots"));
         }
         let arming = Arming::from_code(bytes.u8()?);
-        let armed = SlotId::decode(armed_slot, count)?.map(|slot| Armed {
+        let armed = SlotId::decode(armed_slot).map(|slot| Armed {
             slot,
             as_what: arming,
         });
-        let last_booted = SlotId::decode(bytes.u8()?, count)?;
-        let failed = SlotId::decode(bytes.u8()?, count)?;
+        let last_booted = SlotId::decode(bytes.u8()?);
+        let failed = SlotId::decode(bytes.u8()?);
         let (reason, stage) = (
             Reason::from_code(bytes.u8()?),
             Stage::from_code(bytes.u8()?),
@@ -285,7 +285,7 @@ impl Record {
             sequence,
             partition,
             default_tries,
-            once: SlotId::decode(once, count)?,
+            once: SlotId::decode(once),
             armed,
             last_booted,
             last_failure: failed.map(|slot| Failure {

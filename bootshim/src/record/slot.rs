@@ -45,12 +45,9 @@ impl SlotId {
         alloc::format!("slot-{self}")
     }
 
-    pub(super) fn decode(raw: u8, slots: u8) -> Result<Option<SlotId>, Invalid> {
-        match raw {
-            NO_SLOT => Ok(None),
-            index if index < slots => Ok(Some(SlotId(index))),
-            _ => Err(Invalid::Range("slot number")),
-        }
+    /// Whether the disk has that slot is for [`super::Record::check`] to say.
+    pub(super) fn decode(raw: u8) -> Option<SlotId> {
+        (raw != NO_SLOT).then_some(SlotId(raw))
     }
 
     pub(super) fn encode(slot: Option<SlotId>) -> u8 {
