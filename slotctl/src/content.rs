@@ -143,7 +143,10 @@ pub fn check_boot_payloads<M: Medium>(slot: &M, manifest: &Manifest) -> Result<(
         .filter(|payload| boots(payload.kind))
     {
         if hash(slot, payload, &mut buffer)? != payload.hash {
-            let found = format!("the {} is not what the manifest says", payload.kind);
+            let found = format!(
+                "the {} at {} is not what the manifest says",
+                payload.kind, payload.offset
+            );
             return Err(Error::new(Exit::NotAuthentic, "not-intact", found));
         }
     }

@@ -8,8 +8,8 @@ use crate::error::{Error, Exit, Result};
 use crate::lock::{Lock, What};
 use crate::medium::{FileMedium, Mode};
 use bootshim::boot::Defect;
-use bootshim::copies::{CommitError, Durable, Note, Store};
-use bootshim::gpt::{self, GptError, Partition, Source, Table};
+use bootshim::copies::{CommitError, Copy, Durable, Note, Store};
+use bootshim::gpt::{self, GptError, Invalid, Partition, Source, Table};
 use bootshim::handover::Handover;
 use bootshim::layout::Layout;
 use bootshim::medium::{Extent, Medium, Part};
@@ -261,7 +261,7 @@ impl Disk {
     pub fn read_record(&self) -> Result<(Record, Note)> {
         let store = self.store()?;
         let note = store.note();
-        self.checked(store.record()).map(|record| (record, note))
+        self.checked(&store).map(|record| (record, note))
     }
 
     /// The record that counts, where a commit that follows it is possible.
@@ -275,12 +275,14 @@ impl Disk {
     fn changeable(&self, store: &Store<Slice>) -> Result<Record> {
         match store.unknown_major() {
             Some(major) => Err(CommitError::UnknownMajor(major).into()),
-            None => self.checked(store.record()),
+            None => self.checked(store),
         }
     }
 
-    fn checked(&self, record: Option<&Record>) -> Result<Record> {
-        let record = record.ok_or(CommitError::NoRecord)?;
+    fn checked(&self, store: &Store<Slice>) -> Result<Record> {
+        let unread = || store.copies().iter().find_map(unreadable);
+        let lost = || unread().unwrap_or_else(|| CommitError::NoRecord.into());
+        let record = store.record().ok_or_else(lost)?;
         let (has, disk) = (record.ids().count(), self.layout.slots.len());
         if has != disk {
             let found = format!("the boot record has {has} slots, the disk {disk}");
@@ -302,7 +304,8 @@ impl Disk {
         let _lock = self.lock(What::Record)?;
         let mut store = Store::open(self.record(Mode::Write)?, self.layout.record.id);
         let before = self.changeable(&store)?;
-        let (after, note) = change(&before, store.note())?;
+        let (after, note) =
+            change(&before, store.note()).map_err(|error| hidden(&store).unwrap_or(error))?;
         let changed = after != before || note != store.note();
         let durable = if changed {
             store.commit(after, note)?
@@ -351,10 +354,32 @@ pub struct Committed {
     pub changed: bool,
 }
 
+/// The fault for which a copy of the record cannot be read.
+fn unreadable(copy: &Copy) -> Option<Error> {
+    match copy {
+        Copy::Unreadable(fault) => Some(Error::fault("reading the boot record", *fault)),
+        _ => None,
+    }
+}
+
+/// Where a whole pair of copies cannot be read, the record that counts may be
+/// on it: what an older one refuses says nothing.
+fn hidden(store: &Store<Slice>) -> Option<Error> {
+    let [a, b, c, d] = store.copies();
+    let pairs = [(a, b), (c, d)];
+    pairs
+        .into_iter()
+        .find_map(|(first, second)| unreadable(first).and(unreadable(second)))
+}
+
 fn read_table<M: Medium>(path: &Path, whole: &M) -> Result<Table> {
     gpt::read_any_sector(whole).map_err(|error| {
         let found = format!("{}: {error}", path.display());
         match error {
+            GptError::NoTable {
+                primary: Invalid::Unreadable(fault),
+                backup: Invalid::Unreadable(_),
+            } => Error::fault(format_args!("{}: reading the GPT", path.display()), fault),
             GptError::NoTable { .. } => Error::new(Exit::NotAuthentic, "not-gpt", found)
                 .advice("name the whole disk of a controller, as `slotctl disk create` makes it"),
             _ => Error::new(Exit::NotAuthentic, "bad-gpt", found),

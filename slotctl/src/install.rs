@@ -123,12 +123,8 @@ pub fn install(
     let target = Writing::begin(medium, &begun.durable, slot).map_err(half)?;
     let complete = write(target, trusted, source, &head, progress).map_err(half)?;
     // A commit that failed half-way may count all the same.
-    let unsure = |error: Error| {
-        vanished(disk, error).changed(format!(
-            "slot {slot} holds the whole image; `slotctl status` says whether it starts next"
-        ))
-    };
-    let committed = commit(disk, &head, &complete, request).map_err(unsure)?;
+    let committed = commit(disk, &head, &complete, request)
+        .map_err(|error| vanished(disk, error).changed(unsure(slot)))?;
     let state = committed.durable.record().slot(slot).state;
     Ok(outcome(state, true, head.manifest.content_len))
 }
@@ -147,6 +143,10 @@ fn write<M: Medium + Sync>(
         .finish(head)?
         .prove(head, progress)?
         .complete(head, trusted)
+}
+
+fn unsure(slot: SlotId) -> String {
+    format!("slot {slot} holds the whole image; `slotctl status` says whether it starts next")
 }
 
 /// A disk that was there when the install began and is not any more.
@@ -264,6 +264,11 @@ fn already_here(
         let committed = disk.update(|now, note| {
             verify::unchanged(record, now, slot)?;
             Ok((state::activate(now, slot, tries)?, note))
+        });
+        // As for an install: a commit that failed half-way may count.
+        let committed = committed.map_err(|error| match error.exit {
+            Exit::Io => error.changed(unsure(slot)),
+            _ => error,
         })?;
         outcome.state = committed.durable.record().slot(slot).state;
         outcome.changed = committed.changed;

@@ -15,6 +15,7 @@ use crate::content;
 use crate::disk::Slice;
 use crate::error::{Error, Exit, Result};
 use crate::progress::{Phase, Progress};
+use bootshim::boot::Defect;
 use bootshim::copies::Durable;
 use bootshim::medium::{BLOCK, Cause, Fault, Medium};
 use bootshim::record::{SlotId, State};
@@ -127,12 +128,12 @@ impl<M: Medium + Sync> Written<M> {
     /// The device's; a byte that is not what was written.
     pub fn prove(self, head: &Head, progress: &dyn Progress) -> Result<Proven<M>> {
         let medium = &self.target.medium;
-        content::check(medium, &head.index, Phase::ReadingBack, progress)
-            .map_err(|error| back_differs(self.target.slot, error))?;
+        let wrong = |error| back_differs(self.target.slot, error);
+        content::check(medium, &head.index, Phase::ReadingBack, progress).map_err(wrong)?;
         self.target
             .read_back(head.manifest.index_offset(), &self.index)?;
         // Bound by the manifest besides the index, and what bootshim goes by.
-        content::check_boot_payloads(medium, &head.manifest)?;
+        content::check_boot_payloads(medium, &head.manifest).map_err(wrong)?;
         Ok(Proven {
             target: self.target,
         })
@@ -142,14 +143,12 @@ impl<M: Medium + Sync> Written<M> {
 /// What was written right and comes back wrong is the device's fault.
 fn back_differs(slot: SlotId, error: Error) -> Error {
     if error.code != "not-intact" {
-        return error;
+        let found = format!("slot {slot}: {}", error.found);
+        return Error { found, ..error };
     }
-    Error::new(
-        Exit::Io,
-        "read-back-differs",
-        format!("slot {slot}: read back, {}", error.found),
-    )
-    .advice("the device does not keep what is written to it; replace it")
+    let found = format!("slot {slot}: read back, {}", error.found);
+    Error::new(Exit::Io, "read-back-differs", found)
+        .advice("the device does not keep what is written to it; replace it")
 }
 
 /// A slot whose content and index are proven.
@@ -170,12 +169,15 @@ impl<M: Medium + Sync> Proven<M> {
         target.put(at, &area)?;
         target.flush()?;
         target.read_back(at, &area)?;
-        bootshim::slot::manifest(&target.medium, trusted).map_err(|defect| {
-            Error::new(
-                Exit::Io,
-                "read-back-differs",
-                format!("slot {}: {defect}", target.slot),
-            )
+        bootshim::slot::manifest(&target.medium, trusted).map_err(|defect| match defect {
+            Defect::Unreadable(fault) => target.failed(fault),
+            Defect::Bad(..) => {
+                let found = format!("the manifest at {at}: {defect}");
+                back_differs(
+                    target.slot,
+                    Error::new(Exit::NotAuthentic, "not-intact", found),
+                )
+            }
         })?;
         Ok(Complete {
             slot: target.slot,

@@ -1,0 +1,18 @@
+//! Devices that fail: at each single access of an install and of a start, in
+//! every way that a device can.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test, each of them is a failure that is seen"
+)]
+
+mod booting;
+mod content;
+mod device;
+mod ground;
+mod installing;
+mod judge;
+mod report;
+mod wrong;
