@@ -74,6 +74,15 @@ fn a_chunk_that_unpacks_to_more_or_less_than_the_index_says_is_refused() {
 }
 
 #[test]
+fn a_stored_chunk_that_is_longer_or_shorter_than_its_piece_is_refused() {
+    for stored in [vec![5; 4096], vec![5; 8191], vec![5; 8193]] {
+        let chunk = chunk(&[5; 8192], Packing::Stored, &stored);
+        let refused = unpack(&chunk, &stored);
+        assert!(matches!(refused, Err(Refused::DoesNotUnpack { .. })));
+    }
+}
+
+#[test]
 fn a_chunk_that_unpacks_to_other_content_is_refused() {
     let other = [6; 8192];
     let packed = zstd(&other);
