@@ -28,7 +28,8 @@ test: setup bootshim demo-os
 
 .PHONY: test-long
 test-long: setup bootshim demo-os
-	@hw-tests/test.sh "-p hw-tests --features long --test long"
+	@hw-tests/test.sh "-p hw-tests --features long --test long" \
+		"-p slotctl --features long --test files killed"
 
 # The power-cut simulator over every state, and one of its disks again.
 .PHONY: sim-full

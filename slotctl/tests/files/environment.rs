@@ -14,15 +14,13 @@ pub fn is_root() -> bool {
 
 /// Runs a shell script in the bench's folder, in mounts of its own that end
 /// with it. `slotctl` in it is the one that is tested, on `disk.img`.
-fn in_own_mounts(bench: &Bench, script: &str) -> Ran {
+pub fn in_own_mounts(bench: &Bench, script: &str) -> Ran {
     let user = if is_root() { "-m" } else { "-rm" };
-    let tested = format!(
-        "set -e; slotctl() {{ {} --json \"$@\"; }}\n{script}",
-        env!("CARGO_BIN_EXE_slotctl")
-    );
+    let tested = format!("set -e; slotctl() {{ \"$SLOTCTL\" --json \"$@\"; }}\n{script}");
     let mut command = Command::new("unshare");
     command
         .args([user, "sh", "-c", &tested])
+        .env("SLOTCTL", env!("CARGO_BIN_EXE_slotctl"))
         .current_dir(bench.directory());
     let output = command
         .stdin(Stdio::null())

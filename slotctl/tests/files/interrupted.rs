@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, Stdio};
 
 /// An install that was fed half of its image, waits for the rest, and is
 /// writing.
-struct Halfway {
+pub struct Halfway {
     child: Child,
     pipe: ChildStdin,
     rest: Vec<u8>,
@@ -18,7 +18,11 @@ struct Halfway {
 
 impl Halfway {
     fn begin(bench: &Bench) -> Halfway {
-        let mut image = bench.read("v2.slotimg");
+        Halfway::begin_with(bench, "v2.slotimg")
+    }
+
+    pub fn begin_with(bench: &Bench, image: &str) -> Halfway {
+        let mut image = bench.read(image);
         let rest = image.split_off(image.len() / 2);
         let mut command = bench.command("--disk disk.img --json install -");
         command
@@ -42,9 +46,14 @@ impl Halfway {
         self.ended()
     }
 
-    fn fed_the_rest(mut self) -> Ran {
+    /// Everything but the end of the image: it still waits.
+    fn feed_the_rest(&mut self) {
         let rest = std::mem::take(&mut self.rest);
         self.pipe.write_all(&rest).unwrap();
+    }
+
+    pub fn fed_the_rest(mut self) -> Ran {
+        self.feed_the_rest();
         self.ended()
     }
 
@@ -66,14 +75,34 @@ fn an_install_that_is_killed_leaves_nothing_that_blocks_the_next() {
 }
 
 #[test]
-fn ctrl_c_and_a_request_to_stop_end_an_install_and_the_next_one_works() {
-    for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
-        let bench = Bench::new();
-        let before = bench.read("disk.img");
-        Halfway::begin(&bench).signalled(signal).with_status(status);
-        bench.only_slot_b_was_touched(&before);
-        bench.next_install_works();
+fn a_signal_to_stop_ends_an_install_and_the_next_one_works() {
+    for (signal, status) in [
+        (Signal::SIGINT, 130),
+        (Signal::SIGTERM, 143),
+        (Signal::SIGHUP, 129),
+    ] {
+        for at_the_end in [false, true] {
+            let bench = Bench::new();
+            let before = bench.read("disk.img");
+            let mut install = Halfway::begin(&bench);
+            if at_the_end {
+                install.feed_the_rest();
+            }
+            install.signalled(signal).with_status(status);
+            bench.only_slot_b_was_touched(&before);
+            bench.next_install_works();
+        }
     }
+}
+
+#[test]
+fn a_signal_about_a_broken_pipe_does_not_end_an_install() {
+    let bench = Bench::new();
+    let install = Halfway::begin(&bench);
+    let pid = Pid::from_raw(i32::try_from(install.child.id()).unwrap());
+    kill(pid, Signal::SIGPIPE).unwrap();
+    assert_eq!(install.fed_the_rest().ok().json()["state"], "trying");
+    bench.on_disk("verify").ok();
 }
 
 #[test]

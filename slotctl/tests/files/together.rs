@@ -1,0 +1,74 @@
+//! An install, and what else is done to the disk while it runs.
+
+use crate::bench::Bench;
+use crate::interrupted::Halfway;
+use bootshim::handover::Handover;
+use bootshim::record::{Arming, SlotId};
+use slotctl::disk::Disk;
+use slotctl::error::Exit;
+use slotctl::running::Running;
+
+/// Version 2 was started from slot b, on trial.
+fn started(bench: &Bench) -> Handover {
+    bench.ask("install v2.slotimg");
+    assert_eq!(bench.ask("next-boot --arm")["slot"], "b");
+    let (record, slot) = (bench.record(), SlotId::new(1).unwrap());
+    assert_eq!(record.armed.unwrap().as_what, Arming::Trial);
+    Handover {
+        slot,
+        disk: record.partition,
+        boot: record.sequence,
+        manifest: record.slot(slot).manifest,
+    }
+}
+
+#[test]
+fn a_confirm_does_not_wait_for_an_install_and_neither_loses_the_others_commit() {
+    let bench = Bench::new();
+    let handover = started(&bench);
+    let install = Halfway::begin_with(&bench, "v3.slotimg");
+    let disk = Disk::open(&bench.file("disk.img")).unwrap();
+    let confirmed = Running::new(&disk, &handover).confirm().unwrap();
+    assert!(confirmed.changed);
+    let done = install.fed_the_rest().ok().json();
+    assert_eq!(
+        (&done["slot"], &done["state"]),
+        (&"c".into(), &"trying".into())
+    );
+    let slots = bench.ask("status")["slots"].clone();
+    assert_eq!(
+        [&slots[0]["state"], &slots[1]["state"], &slots[2]["state"]],
+        ["good", "good", "trying"]
+    );
+    bench.on_disk("verify").ok();
+    assert_eq!(bench.ask("next-boot")["slot"], "c");
+}
+
+#[test]
+fn a_reject_during_an_install_is_kept_and_so_is_the_install() {
+    let bench = Bench::new();
+    let handover = started(&bench);
+    let install = Halfway::begin_with(&bench, "v3.slotimg");
+    let disk = Disk::open(&bench.file("disk.img")).unwrap();
+    Running::new(&disk, &handover)
+        .reject("pump stands still")
+        .unwrap();
+    install.fed_the_rest().ok();
+    let slots = bench.ask("status")["slots"].clone();
+    assert_eq!(
+        [&slots[0]["state"], &slots[1]["state"], &slots[2]["state"]],
+        ["good", "bad", "trying"]
+    );
+    assert_eq!(bench.ask("next-boot")["slot"], "c");
+}
+
+#[test]
+fn a_trial_that_a_newer_install_has_superseded_cannot_be_confirmed_any_more() {
+    let bench = Bench::new();
+    let handover = started(&bench);
+    bench.ask("install v3.slotimg");
+    let disk = Disk::open(&bench.file("disk.img")).unwrap();
+    let error = Running::new(&disk, &handover).confirm().unwrap_err();
+    assert_eq!(error.exit, Exit::Refused);
+    assert_eq!(bench.ask("next-boot")["slot"], "c");
+}
