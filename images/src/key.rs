@@ -81,3 +81,6 @@ impl PublicKey {
         self.0.verify_strict(message, &signature).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

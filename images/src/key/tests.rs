@@ -1,0 +1,28 @@
+//! Public keys, held against the first test of RFC 8032, section 7.1.
+
+use super::*;
+
+const PUBLIC: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+/// Over the empty message.
+const SIGNATURE: &str = "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155\
+    5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b";
+
+fn bytes<const N: usize>(hex: &str) -> [u8; N] {
+    core::array::from_fn(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
+}
+
+#[test]
+fn a_key_is_the_32_bytes_that_it_was_read_from() {
+    let raw = bytes(PUBLIC);
+    assert_eq!(PublicKey::from_bytes(&raw).unwrap().to_bytes(), raw);
+}
+
+#[test]
+fn a_signature_is_right_for_its_message_and_no_other() {
+    let key = PublicKey::from_bytes(&bytes(PUBLIC)).unwrap();
+    let mut signature = bytes(SIGNATURE);
+    assert!(key.verifies(b"", &signature));
+    assert!(!key.verifies(b"\0", &signature));
+    signature[0] ^= 1;
+    assert!(!key.verifies(b"", &signature));
+}
