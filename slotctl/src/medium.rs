@@ -303,6 +303,68 @@ mod tests {
         assert!(back.get(8192).iter().all(|byte| *byte == 7));
     }
 
+    /// A loop device over a file.
+    struct Loop {
+        below: tempfile::NamedTempFile,
+        node: String,
+    }
+
+    impl Loop {
+        fn new() -> Loop {
+            let below = file(1 << 20);
+            let mut losetup = std::process::Command::new("losetup");
+            let output = losetup
+                .args(["--find", "--show"])
+                .arg(below.path())
+                .output();
+            let node = String::from_utf8(output.expect("losetup, as root").stdout).unwrap();
+            let node = node.trim_end().to_string();
+            Loop { below, node }
+        }
+
+        /// How many flushes the device was asked for (Linux,
+        /// `Documentation/block/stat.rst`).
+        fn flushes(&self) -> u64 {
+            let name = self.node.strip_prefix("/dev/").unwrap();
+            let stat = std::fs::read_to_string(format!("/sys/block/{name}/stat")).unwrap();
+            stat.split_whitespace().nth(15).unwrap().parse().unwrap()
+        }
+    }
+
+    impl Drop for Loop {
+        fn drop(&mut self) {
+            let mut losetup = std::process::Command::new("losetup");
+            losetup.args(["--detach", &self.node]).status().unwrap();
+        }
+    }
+
+    #[test]
+    #[ignore = "block devices need root and loop devices"]
+    fn what_is_read_comes_from_the_device_and_not_from_the_cache() {
+        let device = Loop::new();
+        let medium = FileMedium::open(Path::new(&device.node), Mode::Write).unwrap();
+        medium.write_at(8192, &[1; 4096]).unwrap();
+        medium.flush().unwrap();
+        // From here on the cache knows it too; and the device forgets.
+        assert_eq!(std::fs::read(&device.node).unwrap()[8192], 1);
+        let below = device.below.as_file();
+        below.write_all_at(&[2; 4096], 8192).unwrap();
+        let mut back = [0; 4096];
+        medium.read_at(8192, &mut back).unwrap();
+        assert_eq!(back[0], 2, "this came from the cache");
+    }
+
+    #[test]
+    #[ignore = "block devices need root and loop devices"]
+    fn a_flush_reaches_the_device() {
+        let device = Loop::new();
+        let medium = FileMedium::open(Path::new(&device.node), Mode::Write).unwrap();
+        medium.write_at(0, &[1; 4096]).unwrap();
+        let before = device.flushes();
+        medium.flush().unwrap();
+        assert!(device.flushes() > before);
+    }
+
     #[test]
     fn a_missing_file_is_named() {
         let error = FileMedium::open(Path::new("no/such/disk"), Mode::Read).unwrap_err();
