@@ -136,7 +136,8 @@ impl Extent {
     }
 }
 
-/// A part of a medium, by itself a medium: no access leaves it.
+/// A part of a medium, by itself a medium: no access leaves it, and faults say
+/// where in the part they were.
 #[derive(Debug)]
 pub struct Part<M> {
     whole: M,
@@ -168,11 +169,13 @@ impl<M: Medium> Medium for Part<M> {
     }
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
         let at = self.place(Access::Read, offset, buf.len())?;
-        self.whole.read_at(at, buf)
+        let here = |fault| Fault { offset, ..fault };
+        self.whole.read_at(at, buf).map_err(here)
     }
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
         let at = self.place(Access::Write, offset, data.len())?;
-        self.whole.write_at(at, data)
+        let here = |fault| Fault { offset, ..fault };
+        self.whole.write_at(at, data).map_err(here)
     }
     fn flush(&self) -> Result<(), Fault> {
         self.whole.flush()

@@ -1,7 +1,8 @@
 //! The one error of the tool: what was found, what was expected, what to do,
 //! and what was changed; with the exit status that scripts rely on.
 
-use bootshim::medium::{Cause, Fault};
+use bootshim::medium::{Access, Cause, Fault};
+use nix::libc::EPERM;
 use std::fmt;
 
 /// Exit status of a command that failed, as documented in the manual; stable.
@@ -118,6 +119,11 @@ impl Error {
     #[must_use]
     pub fn fault(doing: impl fmt::Display, fault: Fault) -> Error {
         match fault.cause {
+            // What could be opened for writing, and then must not be written.
+            Cause::Device(errno) if errno == EPERM && fault.access == Access::Write => {
+                Error::new(Exit::Io, "read-only", format!("{doing}: {fault}"))
+                    .advice("the device is write-protected")
+            }
             Cause::Device(errno) => {
                 let system = std::io::Error::from_raw_os_error(errno);
                 Error::io(format_args!("{doing}: {fault}"), &system)

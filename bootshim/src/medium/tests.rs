@@ -144,3 +144,13 @@ fn a_part_at_the_end_of_the_number_range_fails_instead_of_wrapping() {
     );
     assert!(part.read_at(100, &mut [0; 16]).is_err());
 }
+
+#[test]
+fn a_fault_in_a_part_says_where_in_the_part_it_was() {
+    let whole = Memory::new(16384);
+    let (start, len) = (8192, 8192);
+    let failing = Recording::over(&whole, &[Op::Read(start), Op::Write(start + 4096)]);
+    let part = Part::new(&failing, Extent { start, len });
+    assert_eq!(part.read_at(0, &mut [0; 16]).unwrap_err().offset, 0);
+    assert_eq!(part.write_at(4096, &[0; 4096]).unwrap_err().offset, 4096);
+}

@@ -131,7 +131,15 @@ fn says_what_and_where(
         Some(Place::Elsewhere) => found.contains("GPT"),
         None => found.contains("slot ") || found.contains("boot record"),
     };
-    let placed = found.contains(" at ") || found.contains("flushing");
+    let exact = matches!(wrong, Wrong::Fails(_) | Wrong::Dies | Wrong::Short);
+    let placed = match place {
+        None => found.contains("flushing") || wrong == Wrong::Vanishes,
+        Some(Place::Slot(slot)) if exact => {
+            let start = Ground::get().layout.slots[slot].extent.start;
+            found.contains(&format!(" at {} ", request.offset - start))
+        }
+        Some(_) => found.contains(" at ") || found.contains("flushing"),
+    };
     if *exit != Exit::Io || !named || !placed {
         return Err(format!("{error:?}"));
     }

@@ -6,6 +6,7 @@ use crate::ran::Ran;
 use slotctl::disk::Disk;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::process::Command;
 
 /// `O_EXCL`: nobody else may open the device so.
@@ -13,17 +14,20 @@ const EXCLUSIVE: i32 = 0o200;
 
 /// A loop device whose partitions the kernel knows, whether or not it reads
 /// tables itself.
-struct Device {
+pub struct Device {
     node: String,
     partitions: usize,
 }
 
 impl Device {
-    fn over(bench: &Bench) -> Device {
-        let disk = bench.file("disk.img");
+    pub fn over(bench: &Bench) -> Device {
+        Device::over_file(&bench.file("disk.img"))
+    }
+
+    pub fn over_file(disk: &Path) -> Device {
         let node = tool("losetup", &["--find", "--show", disk.to_str().unwrap()]);
         let node = node.expect("losetup, as root");
-        let partitions = Disk::open(&disk).unwrap().table().partitions.clone();
+        let partitions = Disk::open(disk).unwrap().table().partitions.clone();
         for partition in &partitions {
             let number = partition.number.to_string();
             let [start, len] = [partition.extent.start, partition.extent.len];
@@ -36,8 +40,15 @@ impl Device {
         }
     }
 
-    fn run(&self, bench: &Bench, words: &str) -> Ran {
+    pub fn run(&self, bench: &Bench, words: &str) -> Ran {
         bench.run(&format!("--disk {} --json {words}", self.node))
+    }
+
+    /// Sets its switch against writing. The kernel keeps that for the next user
+    /// of the device.
+    pub fn protect(&self, on: bool) {
+        let switch = if on { "--setro" } else { "--setrw" };
+        tool("blockdev", &[switch, &self.node]).expect("blockdev of util-linux");
     }
 
     fn partition(&self, number: usize) -> String {
@@ -47,6 +58,7 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
+        tool("blockdev", &["--setrw", &self.node]);
         for number in 1..=self.partitions {
             tool("delpart", &[&self.node, &number.to_string()]);
         }
@@ -55,7 +67,7 @@ impl Drop for Device {
 }
 
 /// What a tool printed, where it ended well.
-fn tool(name: &str, words: &[&str]) -> Option<String> {
+pub fn tool(name: &str, words: &[&str]) -> Option<String> {
     let mut command = Command::new(name);
     command.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
     let output = command.args(words).output().ok()?;

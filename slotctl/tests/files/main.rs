@@ -14,6 +14,7 @@ mod command_line;
 mod creating;
 mod disks_refused;
 mod environment;
+mod failing_device;
 mod full_log;
 mod images_refused;
 mod installing;
