@@ -1,14 +1,36 @@
 //! `watch` as a real process: real checks, real signals, a plain file as the
 //! watchdog, and stand-ins for the commands that restart a machine.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
+#[path = "files/bench.rs"]
+#[allow(dead_code, reason = "shared with the tests on files")]
+mod bench;
+#[path = "files/halfway.rs"]
+#[allow(dead_code, reason = "shared with the tests on files")]
+mod halfway;
+#[path = "files/plant.rs"]
+#[allow(dead_code, reason = "shared with the tests on files")]
+mod plant;
+#[path = "files/ran.rs"]
+#[allow(dead_code, reason = "shared with the tests on files")]
+mod ran;
+
+use bench::Bench;
+use halfway::Halfway;
 use libtest_mimic::{Arguments, Failed, Trial as Test};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use slotctl::config;
+use slotctl::disk::Disk;
 use slotctl::error::Result;
 use slotctl::events::Events;
+use slotctl::running::Running;
 use slotctl::watch::{self, Trial};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -35,6 +57,10 @@ fn main() -> ExitCode {
             "a_kind_of_check_for_later_fails_a_trial_with_a_clear_line",
             later_kind,
         ),
+        Test::test(
+            "a_trial_is_confirmed_while_an_install_writes_and_neither_disturbs_the_other",
+            during_an_install,
+        ),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
@@ -43,8 +69,13 @@ fn main() -> ExitCode {
 fn child(directory: &Path) -> ExitCode {
     let config = config::load(&directory.join("slotctl.toml"));
     let events = Events::at(directory, Path::new("/nonexistent"), Some(7));
-    let mut trial = FileTrial(directory.to_owned());
-    match watch::run(config, &mut trial, events) {
+    let disk = directory.join("disk.img");
+    let trial: &mut dyn Trial = if disk.exists() {
+        &mut DiskTrial(Disk::open(&disk).expect("a disk"))
+    } else {
+        &mut FileTrial(directory.to_owned())
+    };
+    match watch::run(config, trial, events) {
         Ok(exit) => {
             fs::write(directory.join("exit"), format!("{exit:?}")).expect("a place to write");
             ExitCode::SUCCESS
@@ -85,9 +116,39 @@ impl Trial for FileTrial {
     }
 }
 
+/// The slot of a disk image that was started last.
+struct DiskTrial(Disk);
+
+impl DiskTrial {
+    fn with<T>(&self, act: impl FnOnce(&Running<'_>) -> Result<T>) -> Result<T> {
+        let handover = bench::handover(&self.0.read_record()?.0);
+        act(&Running::new(&self.0, &handover))
+    }
+}
+
+impl Trial for DiskTrial {
+    fn is_on_trial(&mut self) -> Result<bool> {
+        self.with(|running| running.is_on_trial())
+    }
+
+    fn confirm(&mut self) -> Result<()> {
+        self.with(|running| running.confirm()).map(drop)
+    }
+
+    fn give_up(&mut self, reason: &str) -> Result<()> {
+        self.with(|running| running.give_up_start(reason)).map(drop)
+    }
+
+    fn give_back(&mut self) -> Result<()> {
+        self.with(|running| running.give_back()).map(drop)
+    }
+}
+
 /// A watching process, and what is around it.
 struct Controller {
-    directory: tempfile::TempDir,
+    directory: PathBuf,
+    /// Kept until the test ends, where it is not somebody else's.
+    own: Option<tempfile::TempDir>,
     process: Child,
     said: BufReader<ChildStderr>,
 }
@@ -96,18 +157,24 @@ impl Controller {
     /// On trial. `toml` names a device in `DIR`: that of this machine is left
     /// alone.
     fn start(toml: &str) -> Controller {
-        let directory = tempfile::tempdir().unwrap();
-        let at = |name: &str| directory.path().join(name);
+        let own = tempfile::tempdir().unwrap();
+        let mut controller = Controller::start_in(own.path(), toml);
+        controller.own = Some(own);
+        controller
+    }
+
+    fn start_in(directory: &Path, toml: &str) -> Controller {
+        let at = |name: &str| directory.join(name);
         fs::write(at("watchdog"), "").unwrap();
         fs::write(at("trial"), "").unwrap();
-        let toml = toml.replace("DIR", directory.path().to_str().unwrap());
+        let toml = toml.replace("DIR", directory.to_str().unwrap());
         fs::write(at("slotctl.toml"), toml).unwrap();
         for name in ["reboot", "systemctl"] {
             stand_in(&at(name));
         }
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args([WATCH.as_ref(), directory.path().as_os_str()])
-            .env("PATH", directory.path())
+            .args([WATCH.as_ref(), directory.as_os_str()])
+            .env("PATH", directory)
             .env_remove("NOTIFY_SOCKET")
             // A proxy that is not there: checks must not use one.
             .env("HTTP_PROXY", "http://127.0.0.1:1")
@@ -117,7 +184,8 @@ impl Controller {
             .unwrap();
         let said = BufReader::new(process.stderr.take().unwrap());
         Controller {
-            directory,
+            directory: directory.to_owned(),
+            own: None,
             process,
             said,
         }
@@ -150,7 +218,7 @@ impl Controller {
     }
 
     fn file(&self, name: &str) -> Option<String> {
-        fs::read_to_string(self.directory.path().join(name)).ok()
+        fs::read_to_string(self.directory.join(name)).ok()
     }
 
     fn disarmed(&self) -> bool {
@@ -242,5 +310,26 @@ fn later_kind() -> std::result::Result<(), Failed> {
     let mut plc = Controller::start(&toml);
     plc.expect("this start is given up: check web: kind `systemd` is not supported");
     assert_eq!(plc.exit(), "GaveUp");
+    Ok(())
+}
+
+fn during_an_install() -> std::result::Result<(), Failed> {
+    let bench = Bench::new();
+    bench.start_version_2();
+    let install = Halfway::begin_with(&bench, "v3.slotimg");
+    let toml = toml("command", "/bin/true", "2min");
+    let mut plc = Controller::start_in(bench.directory(), &toml);
+    plc.expect("confirmed: all checks passed for 300ms");
+    let states = || {
+        let slots = bench.ask("status")["slots"].clone();
+        [0, 1, 2].map(|slot| slots[slot]["state"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(states(), ["good", "good", "writing"]);
+    install.fed_the_rest().ok();
+    assert_eq!(states(), ["good", "good", "trying"]);
+    bench.on_disk("verify").ok();
+    plc.stop();
+    assert_eq!(plc.exit(), "Stopped");
+    assert!(plc.disarmed());
     Ok(())
 }

@@ -3,6 +3,7 @@
 use crate::plant::{Plant, write_sparse};
 use crate::ran::Ran;
 use bootshim::copies::{Note, Store};
+use bootshim::handover::Handover;
 use bootshim::record::{Record, SlotId, State};
 use serde_json::Value;
 use slotctl::disk::Disk;
@@ -167,6 +168,17 @@ impl Bench {
         assert_eq!(self.ask("next-boot")["kind"], "trial");
     }
 
+    /// Installs version 2 in slot b and starts it, on trial.
+    pub fn start_version_2(&self) -> Handover {
+        self.ask("install v2.slotimg");
+        let next = self.ask("next-boot --arm");
+        assert_eq!(
+            (&next["slot"], &next["kind"]),
+            (&"b".into(), &"trial".into())
+        );
+        handover(&self.record())
+    }
+
     /// Where a slot lies on the disk.
     pub fn slot(&self, index: usize) -> Range<usize> {
         let disk = Disk::open(&self.file("disk.img")).unwrap();
@@ -188,6 +200,17 @@ impl Bench {
         Store::open(partition, disk.layout().record.id)
             .commit_everywhere(record, Note::default())
             .unwrap();
+    }
+}
+
+/// What bootshim gives to the system that it has just started.
+pub fn handover(record: &Record) -> Handover {
+    let slot = record.armed.unwrap().slot;
+    Handover {
+        slot,
+        disk: record.partition,
+        boot: record.sequence,
+        manifest: record.slot(slot).manifest,
     }
 }
 

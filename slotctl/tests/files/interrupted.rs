@@ -1,67 +1,11 @@
 //! Installs that are interrupted: nothing is lost, and the next one simply works.
 
 use crate::bench::Bench;
-use crate::ran::Ran;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use crate::halfway::Halfway;
+use nix::sys::signal::Signal;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Stdio};
-
-/// An install that was fed half of its image, waits for the rest, and is
-/// writing.
-pub struct Halfway {
-    child: Child,
-    pipe: ChildStdin,
-    rest: Vec<u8>,
-}
-
-impl Halfway {
-    fn begin(bench: &Bench) -> Halfway {
-        Halfway::begin_with(bench, "v2.slotimg")
-    }
-
-    pub fn begin_with(bench: &Bench, image: &str) -> Halfway {
-        let mut image = bench.read(image);
-        let rest = image.split_off(image.len() / 2);
-        let mut command = bench.command("--disk disk.img --json install -");
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut pipe = child.stdin.take().unwrap();
-        pipe.write_all(&image).unwrap();
-        // It says that it writes after the record said so.
-        let mut line = String::new();
-        let mut said = BufReader::with_capacity(1, child.stdout.as_mut().unwrap());
-        said.read_line(&mut line).unwrap();
-        assert!(line.contains("\"writing\""), "{line}");
-        Halfway { child, pipe, rest }
-    }
-
-    fn signalled(self, signal: Signal) -> Ran {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
-        kill(pid, signal).unwrap();
-        self.ended()
-    }
-
-    /// Everything but the end of the image: it still waits.
-    fn feed_the_rest(&mut self) {
-        let rest = std::mem::take(&mut self.rest);
-        self.pipe.write_all(&rest).unwrap();
-    }
-
-    pub fn fed_the_rest(mut self) -> Ran {
-        self.feed_the_rest();
-        self.ended()
-    }
-
-    fn ended(self) -> Ran {
-        drop(self.pipe);
-        Ran::new("install -", &self.child.wait_with_output().unwrap())
-    }
-}
+use std::io::Write;
+use std::process::Stdio;
 
 #[test]
 fn an_install_that_is_killed_leaves_nothing_that_blocks_the_next() {
@@ -99,8 +43,7 @@ fn a_signal_to_stop_ends_an_install_and_the_next_one_works() {
 fn a_signal_about_a_broken_pipe_does_not_end_an_install() {
     let bench = Bench::new();
     let install = Halfway::begin(&bench);
-    let pid = Pid::from_raw(i32::try_from(install.child.id()).unwrap());
-    kill(pid, Signal::SIGPIPE).unwrap();
+    install.signal(Signal::SIGPIPE);
     assert_eq!(install.fed_the_rest().ok().json()["state"], "trying");
     bench.on_disk("verify").ok();
 }

@@ -16,6 +16,7 @@ mod disks_refused;
 mod environment;
 mod failing_device;
 mod full_log;
+mod halfway;
 mod images_refused;
 mod installing;
 mod interrupted;

@@ -1,31 +1,15 @@
 //! An install, and what else is done to the disk while it runs.
 
 use crate::bench::Bench;
-use crate::interrupted::Halfway;
-use bootshim::handover::Handover;
-use bootshim::record::{Arming, SlotId};
+use crate::halfway::Halfway;
 use slotctl::disk::Disk;
 use slotctl::error::Exit;
 use slotctl::running::Running;
 
-/// Version 2 was started from slot b, on trial.
-fn started(bench: &Bench) -> Handover {
-    bench.ask("install v2.slotimg");
-    assert_eq!(bench.ask("next-boot --arm")["slot"], "b");
-    let (record, slot) = (bench.record(), SlotId::new(1).unwrap());
-    assert_eq!(record.armed.unwrap().as_what, Arming::Trial);
-    Handover {
-        slot,
-        disk: record.partition,
-        boot: record.sequence,
-        manifest: record.slot(slot).manifest,
-    }
-}
-
 #[test]
 fn a_confirm_does_not_wait_for_an_install_and_neither_loses_the_others_commit() {
     let bench = Bench::new();
-    let handover = started(&bench);
+    let handover = bench.start_version_2();
     let install = Halfway::begin_with(&bench, "v3.slotimg");
     let disk = Disk::open(&bench.file("disk.img")).unwrap();
     let confirmed = Running::new(&disk, &handover).confirm().unwrap();
@@ -47,7 +31,7 @@ fn a_confirm_does_not_wait_for_an_install_and_neither_loses_the_others_commit() 
 #[test]
 fn a_reject_during_an_install_is_kept_and_so_is_the_install() {
     let bench = Bench::new();
-    let handover = started(&bench);
+    let handover = bench.start_version_2();
     let install = Halfway::begin_with(&bench, "v3.slotimg");
     let disk = Disk::open(&bench.file("disk.img")).unwrap();
     Running::new(&disk, &handover)
@@ -65,7 +49,7 @@ fn a_reject_during_an_install_is_kept_and_so_is_the_install() {
 #[test]
 fn a_trial_that_a_newer_install_has_superseded_cannot_be_confirmed_any_more() {
     let bench = Bench::new();
-    let handover = started(&bench);
+    let handover = bench.start_version_2();
     bench.ask("install v3.slotimg");
     let disk = Disk::open(&bench.file("disk.img")).unwrap();
     let error = Running::new(&disk, &handover).confirm().unwrap_err();
