@@ -78,19 +78,20 @@ pub fn install(
     progress: &dyn Progress,
 ) -> Result<Outcome> {
     let untouched = |error: Error| error.changed("nothing was written");
+    let gone = |error| untouched(vanished(disk, error));
     let _lock = if request.dry_run {
         None
     } else {
-        disk.lock(What::Install)?
+        disk.lock(What::Install).map_err(gone)?
     };
     let (header, rest) = source.head().map_err(untouched)?;
     let head = Head::open(&header, &rest, trusted)
         .map_err(|refused| untouched(source.failed(refused.into())))?;
     drop(rest);
-    let record = disk.record_to_change().map_err(untouched)?;
+    let record = disk.record_to_change().map_err(gone)?;
     check_image(&head, &record, compatible).map_err(untouched)?;
     if let Some(known) =
-        already_here(disk, trusted, &head, &record, request, progress).map_err(untouched)?
+        already_here(disk, trusted, &head, &record, request, progress).map_err(gone)?
     {
         return Ok(known);
     }
@@ -111,10 +112,10 @@ pub fn install(
         return Ok(outcome(record.slot(slot).state, false, 0));
     }
     // Opened before anything is committed: a slot that is mounted stays as it is.
-    let medium = disk.slot(slot, Mode::WriteExclusive).map_err(untouched)?;
+    let medium = disk.slot(slot, Mode::WriteExclusive).map_err(gone)?;
     let begun = disk
         .update(|record, note| Ok((state::begin_writing(record, slot, in_use)?, note)))
-        .map_err(|error| error.changed("no slot was changed"))?;
+        .map_err(|error| vanished(disk, error).changed("no slot was changed"))?;
     let half = |error: Error| {
         vanished(disk, error).changed(format!(
             "slot {slot} is being written and does not boot; all others are untouched"

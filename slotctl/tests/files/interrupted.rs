@@ -3,6 +3,12 @@
 use crate::bench::Bench;
 use crate::halfway::Halfway;
 use nix::sys::signal::Signal;
+use slotctl::disk::Disk;
+use slotctl::error::Exit;
+use slotctl::install::{Request, install};
+use slotctl::progress::Quiet;
+use slotctl::source::Source;
+use slotctl::trust;
 use std::fs;
 use std::io::Write;
 use std::process::Stdio;
@@ -102,4 +108,23 @@ fn a_disk_that_vanishes_during_an_install_is_said_to_be_gone() {
     let error = first.fed_the_rest().with_status(5).json()["error"].clone();
     assert_eq!(error["code"], "vanished");
     assert_eq!(error["found"], "disk.img is gone");
+}
+
+#[test]
+fn a_disk_that_vanishes_before_an_install_writes_is_said_to_be_gone_too() {
+    let bench = Bench::new();
+    let disk = Disk::open(&bench.file("disk.img")).unwrap();
+    let trusted = trust::keys(&disk).unwrap();
+    let image = bench.file("v2.slotimg").display().to_string();
+    fs::remove_file(bench.file("disk.img")).unwrap();
+    for dry_run in [false, true] {
+        let mut source = Source::open(&image).unwrap();
+        let request = Request {
+            dry_run,
+            ..Request::default()
+        };
+        let error = install(&disk, &trusted, None, &mut source, &request, &Quiet).unwrap_err();
+        assert_eq!((error.exit, error.code), (Exit::Io, "vanished"));
+        assert_eq!(error.changed, "nothing was written");
+    }
 }
