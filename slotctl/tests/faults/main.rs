@@ -1,5 +1,5 @@
-//! Devices that fail: at each single access of an install and of a start, in
-//! every way that a device can.
+//! Devices that fail: at each single access of an install, of a start and of a
+//! confirm, in every way that a device can.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,6 +9,7 @@
 )]
 
 mod booting;
+mod confirming;
 mod content;
 mod device;
 mod ground;

@@ -1,0 +1,92 @@
+//! A device that fails while a trial is confirmed.
+
+use crate::content::Content;
+use crate::device::{Device, Request};
+use crate::ground::{Ground, record, slot};
+use crate::judge::{self, Place};
+use crate::report::Report;
+use crate::wrong::Wrong;
+use bootshim::handover::Handover;
+use bootshim::record::State;
+use slotctl::disk::{Committed, Disk};
+use slotctl::error::{Exit, Result};
+use slotctl::next_boot;
+use slotctl::running::Running;
+use std::sync::Arc;
+
+/// A disk from which slot b runs, on trial.
+struct Scene {
+    content: Content,
+    handover: Handover,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let ground = Ground::get();
+        let content = ground.after(|disk| {
+            ground.install(disk, 2, true).unwrap();
+            next_boot::arm(disk, &ground.trusted).unwrap();
+        });
+        let record = record(&content).unwrap();
+        let handover = Handover {
+            slot: slot(1),
+            disk: record.partition,
+            boot: record.sequence,
+            manifest: record.slot(slot(1)).manifest,
+        };
+        Scene { content, handover }
+    }
+
+    fn confirm(&self, device: &Arc<Device>) -> Result<Committed> {
+        let disk = Disk::on(device.clone(), Some(self.handover))?;
+        Running::new(&disk, &self.handover).confirm()
+    }
+
+    fn attempt(&self, request: Request, wrong: Wrong) -> std::result::Result<bool, String> {
+        let device = Arc::new(Device::new(&self.content));
+        device.begin(Some((request, wrong)));
+        let done = self.confirm(&device);
+        if let Err(error) = &done
+            && error.exit != Exit::Io
+        {
+            return Err(format!("{error:?}"));
+        }
+        let [now, durable] = device.content();
+        for after in [&durable, &now] {
+            self.judge(done.is_ok(), after)?;
+        }
+        Ok(done.is_ok())
+    }
+
+    fn judge(&self, confirmed: bool, after: &Content) -> std::result::Result<(), String> {
+        let changed = judge::changed(&self.content, after)?;
+        if changed.iter().any(|place| *place != Place::Record) {
+            return Err(format!("{changed:?} was written"));
+        }
+        let state = |content| record(content).map(|record| record.slot(slot(1)).state);
+        if confirmed && state(after) != Some(State::Good) {
+            return Err(format!("confirmed, and it is {:?}", state(after)));
+        }
+        judge::next_start(&judge::healed(after))?;
+        let device = Arc::new(Device::new(after));
+        self.confirm(&device)
+            .map_err(|error| format!("the next confirm: {error}"))?;
+        let [_, durable] = device.content();
+        match state(&durable) {
+            Some(State::Good) => judge::next_install_works(&judge::healed(&durable), 3),
+            other => Err(format!("after the next confirm it is {other:?}")),
+        }
+    }
+}
+
+#[test]
+fn a_device_that_fails_at_any_access_of_a_confirm_loses_neither_the_trial_nor_the_confirm() {
+    let mut report = Report::new("confirm");
+    let scene = Scene::new();
+    let device = Arc::new(Device::new(&scene.content));
+    scene.confirm(&device).unwrap();
+    report.try_all("confirm", &device.asked(), |request, wrong| {
+        scene.attempt(request, wrong)
+    });
+    report.end();
+}
