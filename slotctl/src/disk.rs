@@ -3,12 +3,13 @@
 
 mod block;
 mod booted;
+mod unread;
 
 use crate::error::{Error, Exit, Result};
 use crate::lock::{Lock, What};
 use crate::medium::{FileMedium, Mode};
 use bootshim::boot::Defect;
-use bootshim::copies::{CommitError, Copy, Durable, Note, Store};
+use bootshim::copies::{CommitError, Durable, Note, Store};
 use bootshim::gpt::{self, GptError, Invalid, Partition, Source, Table};
 use bootshim::handover::Handover;
 use bootshim::layout::Layout;
@@ -280,7 +281,7 @@ impl Disk {
     }
 
     fn checked(&self, store: &Store<Slice>) -> Result<Record> {
-        let unread = || store.copies().iter().find_map(unreadable);
+        let unread = || store.copies().iter().find_map(unread::copy);
         let lost = || unread().unwrap_or_else(|| CommitError::NoRecord.into());
         let record = store.record().ok_or_else(lost)?;
         let (has, disk) = (record.ids().count(), self.layout.slots.len());
@@ -304,8 +305,8 @@ impl Disk {
         let _lock = self.lock(What::Record)?;
         let mut store = Store::open(self.record(Mode::Write)?, self.layout.record.id);
         let before = self.changeable(&store)?;
-        let (after, note) =
-            change(&before, store.note()).map_err(|error| hidden(&store).unwrap_or(error))?;
+        let (after, note) = change(&before, store.note())
+            .map_err(|error| unread::pair(store.copies()).unwrap_or(error))?;
         let changed = after != before || note != store.note();
         let durable = if changed {
             store.commit(after, note)?
@@ -352,24 +353,6 @@ pub struct Committed {
     pub durable: Durable,
     /// Whether anything was written.
     pub changed: bool,
-}
-
-/// The fault for which a copy of the record cannot be read.
-fn unreadable(copy: &Copy) -> Option<Error> {
-    match copy {
-        Copy::Unreadable(fault) => Some(Error::fault("reading the boot record", *fault)),
-        _ => None,
-    }
-}
-
-/// Where a whole pair of copies cannot be read, the record that counts may be
-/// on it: what an older one refuses says nothing.
-fn hidden(store: &Store<Slice>) -> Option<Error> {
-    let [a, b, c, d] = store.copies();
-    let pairs = [(a, b), (c, d)];
-    pairs
-        .into_iter()
-        .find_map(|(first, second)| unreadable(first).and(unreadable(second)))
 }
 
 fn read_table<M: Medium>(path: &Path, whole: &M) -> Result<Table> {
