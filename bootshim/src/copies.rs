@@ -142,6 +142,9 @@ pub enum CommitError {
     Invalid(Invalid),
     /// There is no record to complete.
     NoRecord,
+    /// A copy has the last sequence number that there is. No disk lives long
+    /// enough to come there: somebody wrote it.
+    NoNumberLeft,
 }
 
 impl fmt::Display for CommitError {
@@ -161,6 +164,9 @@ impl fmt::Display for CommitError {
             }
             CommitError::Invalid(why) => write!(f, "the boot record would be wrong: {why}"),
             CommitError::NoRecord => f.write_str("no copy of the boot record is valid"),
+            CommitError::NoNumberLeft => {
+                f.write_str("the boot record has the last sequence number there is")
+            }
         }
     }
 }
@@ -338,7 +344,10 @@ impl<M: Medium> Store<M> {
         }
         // Fresh even after an attempt that failed: what it left behind must
         // never have the number of something else.
-        self.highest = self.highest.saturating_add(1).min(SEQUENCE_END);
+        let fresh = self.highest.checked_add(1);
+        self.highest = fresh
+            .filter(|number| *number < SEQUENCE_END)
+            .ok_or(CommitError::NoNumberLeft)?;
         next.sequence = self.highest;
         next.partition = self.partition;
         next.check().map_err(CommitError::Invalid)?;

@@ -185,6 +185,8 @@ impl From<bootshim::copies::CommitError> for Error {
             }
             CommitError::NoRecord => Error::new(Exit::NotAuthentic, "record-lost", error.to_string())
                 .advice("bootshim makes it anew at the next start; `slotctl next-boot --arm` does the same on an image"),
+            CommitError::NoNumberLeft => Error::new(Exit::NotAuthentic, "record-worn-out", error.to_string())
+                .advice("fill the partition bootrecord with zeros; bootshim makes the record anew at the next start"),
             CommitError::Invalid(_) => Error::new(Exit::Unexpected, "internal", error.to_string()),
         }
     }

@@ -131,6 +131,22 @@ fn a_number_once_seen_is_never_used_again() {
 }
 
 #[test]
+fn with_the_last_number_there_is_nothing_is_written_any_more() {
+    let memory = Memory::new(RECORD_LEN);
+    put(&memory, 0, &numbered(SEQUENCE_END - 2));
+    let mut store = Store::open(&memory, PARTITION);
+    let record = store.record().unwrap().clone();
+    let last = store.commit(record.clone(), Note::default()).unwrap();
+    assert_eq!(last.record().sequence, SEQUENCE_END - 1);
+    let before = memory.0.borrow().clone();
+    for _ in 0..2 {
+        let refused = store.commit(record.clone(), Note::default());
+        assert_eq!(refused, Err(CommitError::NoNumberLeft));
+    }
+    assert_eq!(*memory.0.borrow(), before);
+}
+
+#[test]
 fn every_attempt_takes_a_fresh_number() {
     let medium = failing(&[], false);
     let mut store = fresh(&medium);

@@ -147,7 +147,7 @@ impl Case {
                     self.every_cut_leaves_one_of_two(&medium, before.as_ref(), after);
                 }
             }
-            Err(CommitError::UnknownMajor(_) | CommitError::Invalid(_)) => {
+            Err(CommitError::UnknownMajor(_) | CommitError::NoNumberLeft) => {
                 let last = (1 << 63) - 1;
                 let full = numbers(&found).any(|number| number == last);
                 assert!(store.unknown_major().is_some() || full);

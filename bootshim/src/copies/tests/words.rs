@@ -51,6 +51,10 @@ fn why_nothing_was_made_durable_is_said_in_words() {
             "the boot record would be wrong: impossible value: two trials",
         ),
         (CommitError::NoRecord, "no copy of the boot record is valid"),
+        (
+            CommitError::NoNumberLeft,
+            "the boot record has the last sequence number there is",
+        ),
     ];
     for (error, words) in cases {
         assert_eq!(error.to_string(), words);
