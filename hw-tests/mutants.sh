@@ -13,6 +13,8 @@ cargo mutants --version >/dev/null 2>&1 || cargo install cargo-mutants --locked
 # The same cases in every run, and few of them: a run takes seconds.
 export PROPTEST_CASES=64 PROPTEST_RNG_SEED=1 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1
 export CARGO_PROFILE_TEST_DEBUG=0 CARGO_PROFILE_DEV_DEBUG=0
+# Dependencies are built once, not once for each pass.
+export CARGO_TARGET_DIR="$PWD/$out/build"
 
 found=$out/mutants.out
 count() { wc -l <"$found/$1.txt"; }
