@@ -13,7 +13,10 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     for slots in [2, 3] {
         let world = World::new(slots, Depth::Quick);
         let part = explore(&world, &|_| ());
-        say(&format!("simulator: {world}: {} crash states", part.crashes()));
+        say(&format!(
+            "simulator: {world}: {} crash states",
+            part.crashes()
+        ));
         report.add(part);
     }
     report.count_distinct();

@@ -225,6 +225,14 @@ impl Explorer {
         for slot in self.geometry.ids() {
             operations.extend([Operation::Activate(slot), Operation::Once(slot)]);
         }
+        let armed = record.armed.map(|armed| armed.slot);
+        let on_trial = node.running.is_some_and(|running| {
+            armed == Some(running.slot) && record.trial() == Some(running.slot)
+        });
+        if on_trial {
+            let during = |image| Operation::ConfirmDuringInstall { image };
+            operations.extend(images.clone().map(during));
+        }
         for image in images {
             operations.push(install(image, None, true, false));
             operations.push(install(image, None, false, true));

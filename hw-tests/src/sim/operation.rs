@@ -11,7 +11,7 @@ use bootshim::handover::Handover;
 use bootshim::medium::Part;
 use bootshim::record::{Record, SlotId};
 use slotctl::activation::{self, How};
-use slotctl::disk::Disk;
+use slotctl::disk::{Device, Disk};
 use slotctl::error::{Error, Result};
 use slotctl::install::{self, Request};
 use slotctl::progress::Quiet;
@@ -37,6 +37,8 @@ pub(super) enum Operation {
         activate: bool,
         retry: bool,
     },
+    /// `confirm` while an `install` writes its slot.
+    ConfirmDuringInstall { image: usize },
     /// `activate`.
     Activate(SlotId),
     /// `activate --once`.
@@ -60,6 +62,7 @@ impl Operation {
             Operation::Create | Operation::Provision => "provision",
             Operation::Boot { .. } => "boot",
             Operation::Install { .. } => "install",
+            Operation::ConfirmDuringInstall { .. } => "confirm during install",
             Operation::Activate(_) => "activate",
             Operation::Once(_) => "once",
             Operation::Rollback => "rollback",
@@ -101,6 +104,9 @@ impl fmt::Display for Operation {
                 }
                 f.write_str(if *activate { "" } else { " --no-activate" })?;
                 f.write_str(if *retry { " --retry" } else { "" })
+            }
+            Operation::ConfirmDuringInstall { image } => {
+                write!(f, "confirm during install v{}", image + 1)
             }
             Operation::Activate(slot) => write!(f, "activate {slot}"),
             Operation::Once(slot) => write!(f, "activate {slot} --once"),
@@ -204,30 +210,29 @@ impl Bench<'_> {
 
     fn command(
         &self,
-        disk: &Arc<Recorder>,
+        recorder: &Arc<Recorder>,
         running: Option<Handover>,
         operation: Operation,
     ) -> Result<()> {
-        let disk = Disk::on(Arc::clone(disk) as Arc<dyn slotctl::disk::Device>, running)?;
+        let disk = Disk::on(Arc::clone(recorder) as Arc<dyn Device>, running)?;
         let trial = || Running::new(&disk, disk.handover().expect("a running system"));
-        let trusted = &self.judge.trusted;
         match operation {
             Operation::Install {
                 image,
                 slot,
                 activate,
                 retry,
-            } => {
-                let request = Request {
-                    slot,
-                    tries: None,
-                    activate,
-                    retry,
-                    dry_run: false,
+            } => self.install(&disk, image, slot, activate, retry),
+            Operation::ConfirmDuringInstall { image } => {
+                let slots = self.geometry.slot(0).start;
+                let on = Arc::clone(recorder);
+                let confirm = move || {
+                    let disk = Disk::on(on, running).expect("the same disk");
+                    let running = disk.handover().expect("a running system");
+                    Running::new(&disk, running).confirm().expect("a trial");
                 };
-                let file = self.judge.images[image].file.display().to_string();
-                let mut source = Source::open(&file)?;
-                install::install(&disk, trusted, None, &mut source, &request, &Quiet).map(drop)
+                recorder.interrupt(slots, Box::new(confirm));
+                self.install(&disk, image, None, true, false)
             }
             Operation::Provision => {
                 let first = SlotId::new(0).unwrap();
@@ -242,6 +247,26 @@ impl Bench<'_> {
             Operation::ShutDown => trial().give_back().map(drop),
             Operation::Create | Operation::Boot { .. } => unreachable!(),
         }
+    }
+
+    fn install(
+        &self,
+        disk: &Disk,
+        image: usize,
+        slot: Option<SlotId>,
+        activate: bool,
+        retry: bool,
+    ) -> Result<()> {
+        let request = Request {
+            slot,
+            tries: None,
+            activate,
+            retry,
+            dry_run: false,
+        };
+        let file = self.judge.images[image].file.display().to_string();
+        let (mut source, trusted) = (Source::open(&file)?, &self.judge.trusted);
+        install::install(disk, trusted, None, &mut source, &request, &Quiet).map(drop)
     }
 
     fn activate(&self, disk: &Disk, slot: SlotId, how: How) -> Result<()> {

@@ -9,8 +9,14 @@ use std::sync::{Mutex, MutexGuard};
 /// made any of them durable, in any order, until the flush says all.
 pub(super) type Epoch = Vec<(usize, Block)>;
 
+/// Something that happens at a moment of something else.
+type Interruption = Box<dyn FnOnce() + Send>;
+
 /// A disk that keeps what is asked of it.
-pub(super) struct Recorder(Mutex<Inner>);
+pub(super) struct Recorder {
+    inner: Mutex<Inner>,
+    interruption: Mutex<Option<(usize, Interruption)>>,
+}
 
 struct Inner {
     content: Content,
@@ -21,15 +27,24 @@ struct Inner {
 impl Recorder {
     pub(super) fn new(content: Content) -> Recorder {
         let (epochs, open) = (Vec::new(), Epoch::new());
-        Recorder(Mutex::new(Inner {
-            content,
-            epochs,
-            open,
-        }))
+        Recorder {
+            inner: Mutex::new(Inner {
+                content,
+                epochs,
+                open,
+            }),
+            interruption: Mutex::default(),
+        }
+    }
+
+    /// Somebody else does something just before the first write from this block
+    /// on.
+    pub(super) fn interrupt(&self, from: usize, interruption: Interruption) {
+        *self.interruption.lock().unwrap() = Some((from, interruption));
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap()
+        self.inner.lock().unwrap()
     }
 
     pub(super) fn content(&self) -> Content {
@@ -69,8 +84,16 @@ impl Medium for Recorder {
 
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
         check_range(Access::Write, offset, data.len(), self.len())?;
-        let mut inner = self.inner();
         let first = usize::try_from(offset).unwrap() / BYTES;
+        let due = self
+            .interruption
+            .lock()
+            .unwrap()
+            .take_if(|(from, _)| first >= *from);
+        if let Some((_, interruption)) = due {
+            interruption();
+        }
+        let mut inner = self.inner();
         for (place, bytes) in (first..).zip(data.chunks(BYTES)) {
             let block = Block::new(bytes.try_into().unwrap());
             inner.open.push((place, block.clone()));

@@ -49,8 +49,8 @@ impl World {
         let (states, finely, byte) = match (slots, full) {
             (2, false) => (1_000, 250, 16),
             (_, false) => (400, 60, 16),
-            (2, true) => (usize::MAX, 2_000, 1),
-            (_, true) => (20_000, 2_000, 16),
+            (2, true) => (usize::MAX, 600, 1),
+            (_, true) => (5_000, 300, 16),
         };
         let fine = Grain {
             record: 16,
@@ -61,10 +61,10 @@ impl World {
         World {
             slots,
             images: 2,
-            tries: if slots == 2 { 2 } else { 1 },
+            tries: 1,
             states,
             finely,
-            finest: if byte == 1 { 40 } else { 0 },
+            finest: if byte == 1 { 20 } else { 0 },
             fine,
             only: None,
             full,
@@ -74,13 +74,14 @@ impl World {
     /// How finely what is done in this state is cut: the states with the
     /// shortest ways are torn everywhere, the others at one place of each write.
     pub(super) fn grain(&self, state: usize) -> Grain {
-        if state < self.finest {
+        let passed_through = self.only.is_some_and(|case| case.node != state);
+        if state < self.finest && !passed_through {
             let record = 1;
             Grain {
                 record,
                 ..self.fine
             }
-        } else if state < self.finely {
+        } else if state < self.finely && !passed_through {
             self.fine
         } else {
             Grain {
