@@ -335,6 +335,10 @@ pub(super) fn behaviour(record: &Record) -> Record {
     if record.known_good().is_some() {
         record.last_booted = None;
     }
+    // Neither confirmed nor given back once its trial has ended.
+    record.armed = record
+        .armed
+        .filter(|armed| matches!(record.slot(armed.slot).state, State::Trying | State::Ready));
     for slot in record.ids() {
         let mut known = *record.slot(slot);
         known.reason = match (known.state, known.reason) {

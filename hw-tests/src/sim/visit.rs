@@ -28,6 +28,8 @@ pub(super) struct Visit<'a> {
     before: Before,
     report: Report,
     successors: Vec<Successor>,
+    /// The keys of these.
+    led_to: HashSet<u64>,
 }
 
 impl<'a> Visit<'a> {
@@ -46,6 +48,7 @@ impl<'a> Visit<'a> {
             before: Before { record },
             report: Report::default(),
             successors: Vec::new(),
+            led_to: HashSet::new(),
         }
     }
 
@@ -162,7 +165,7 @@ impl<'a> Visit<'a> {
     pub(super) fn lead(&mut self, content: &Content, running: Option<Handover>, step: String) {
         let ground = self.explorer.ground(content.clone());
         let key = self.explorer.key(&ground.copies, &ground.verdicts, running);
-        if !self.explorer.seen.read().unwrap().contains(&key) {
+        if self.is_new(key) {
             self.successors.push(Successor {
                 key,
                 content: ground.content,
@@ -170,6 +173,11 @@ impl<'a> Visit<'a> {
                 step,
             });
         }
+    }
+
+    /// Whether a state was reached neither before this level nor from here.
+    fn is_new(&mut self, key: u64) -> bool {
+        !self.explorer.seen.read().unwrap().contains(&key) && self.led_to.insert(key)
     }
 
     fn cut(&mut self, number: usize, operation: Operation, ran: &Ran) {
@@ -196,7 +204,7 @@ impl<'a> Visit<'a> {
             if cut.leads {
                 let ground = &grounds[cut.flushes];
                 let key = explorer.key(&crash.copies, &crash.verdicts, None);
-                if !explorer.seen.read().unwrap().contains(&key) {
+                if self.is_new(key) {
                     self.successors.push(Successor {
                         key,
                         content: apply(&ground.content, cut.changed),

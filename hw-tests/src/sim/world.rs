@@ -49,8 +49,8 @@ impl World {
         let (states, finely, byte) = match (slots, full) {
             (2, false) => (1_000, 250, 16),
             (_, false) => (400, 60, 16),
-            (2, true) => (usize::MAX, 600, 1),
-            (_, true) => (5_000, 300, 16),
+            (2, true) => (15_000, 800, 1),
+            (_, true) => (6_000, 400, 16),
         };
         let fine = Grain {
             record: 16,
