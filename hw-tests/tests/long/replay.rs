@@ -5,7 +5,6 @@ use hw_tests::machine::Bus;
 use hw_tests::replay::cuts::Samples;
 use hw_tests::replay::power::{self, During};
 use hw_tests::replay::scene::{Scene, comes_up};
-use std::io::Write;
 
 const SAMPLES: Samples = Samples {
     subsets: 60,
@@ -16,9 +15,8 @@ const STARTED: usize = 5;
 /// How many times the power is cut during one thing.
 const CUTS: u64 = 6;
 
-/// To the person who waits for the tests, also where their output is kept.
 fn say(words: &str) {
-    writeln!(std::io::stdout(), "{words}").unwrap();
+    hw_tests::say(words).unwrap();
 }
 
 fn replay(name: &str, bus: Bus) {

@@ -8,7 +8,6 @@ use hw_tests::replay::cuts::Samples;
 use hw_tests::replay::power::{self, Cut, During};
 use hw_tests::replay::region::Region;
 use hw_tests::replay::scene::Scene;
-use std::io::Write;
 use std::os::unix::fs::FileExt;
 
 const SEED: u64 = 1;
@@ -17,9 +16,8 @@ const SAMPLES: Samples = Samples {
     tears: 8,
 };
 
-/// To the person who waits for the tests, also where their output is kept.
 fn say(words: &str) {
-    writeln!(std::io::stdout(), "{words}").unwrap();
+    hw_tests::say(words).unwrap();
 }
 
 #[test]
