@@ -54,7 +54,7 @@ impl World {
         };
         let fine = Grain {
             record: 16,
-            slot: if full { 16 } else { 256 },
+            slot: 256,
             samples: if full { 512 } else { 32 },
             seed: 0x5107,
         };
@@ -76,9 +76,10 @@ impl World {
     pub(super) fn grain(&self, state: usize) -> Grain {
         let passed_through = self.only.is_some_and(|case| case.node != state);
         if state < self.finest && !passed_through {
-            let record = 1;
+            let (record, slot) = (1, 16);
             Grain {
                 record,
+                slot,
                 ..self.fine
             }
         } else if state < self.finely && !passed_through {
