@@ -12,6 +12,9 @@ use std::fmt;
 /// Up to this many combinations all of them are tried, beyond it samples.
 const ALL: usize = 1 << 10;
 
+/// Where the tear lies that stands for the others: in the middle of a record.
+pub(super) const HALF: usize = 256;
+
 /// What went wrong besides the cut itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -304,7 +307,9 @@ fn tears(
         } else {
             grain.slot
         };
-        for (nth, at) in places(step, grain.seed, *place).into_iter().enumerate() {
+        let places = places(step, grain.seed, *place);
+        for at in &places {
+            let at = *at;
             for tail in Tail::ALL {
                 let torn = tear(old, block, at, tail, grain.seed);
                 changed[last].1 = torn;
@@ -320,7 +325,7 @@ fn tears(
                     how,
                     flushes,
                     changed: &changed,
-                    leads: nth == 0 && tail == Tail::Random,
+                    leads: (at == HALF || places.len() == 1) && tail == Tail::Random,
                 });
             }
         }

@@ -12,7 +12,7 @@ use super::world::World;
 use bootshim::copies::{COPIES, Copy, Store};
 use bootshim::guid::Guid;
 use bootshim::handover::Handover;
-use bootshim::record::{Reason, Record, SlotId, State};
+use bootshim::record::{Reason, Record, State};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -104,6 +104,8 @@ pub(super) struct Ground {
     marks: Vec<u64>,
     pub(super) verdicts: Vec<Arc<Verdict>>,
     mark: u64,
+    /// The record that counts there.
+    pub(super) record: Option<Record>,
 }
 
 /// A disk after a cut.
@@ -191,7 +193,6 @@ impl Explorer {
     /// What can be done here.
     fn operations(&self, node: &Node, record: Option<&Record>) -> Vec<Operation> {
         let boots = [false, true].map(|refused| Operation::Boot { refused });
-        let first = SlotId::new(0);
         let install = |image, slot, activate, retry| Operation::Install {
             image,
             slot,
@@ -199,19 +200,24 @@ impl Explorer {
             retry,
         };
         let Some(record) = record else {
-            return vec![Operation::Create, boots[0]];
+            let new = node.from.is_none().then_some(Operation::Create);
+            return new.into_iter().chain(boots).collect();
         };
         let factory = record.known_good().is_none() && node.running.is_none();
         if factory {
-            return vec![
-                install(0, first, false, false),
-                Operation::Provision,
-                boots[0],
-            ];
+            // An older and a newer image, in either slot, before one of them is
+            // made good.
+            let mut operations = vec![Operation::Provision, boots[0]];
+            for slot in self.geometry.ids().take(2) {
+                let each = 0..usize::from(self.world.images);
+                operations.extend(each.map(|image| install(image, Some(slot), false, false)));
+            }
+            return operations;
         }
         let images = 0..usize::from(self.world.images);
         if node.running.is_none() {
             let mut operations = boots.to_vec();
+            operations.push(Operation::LoseRecord);
             operations.extend(images.map(|image| install(image, None, true, false)));
             return operations;
         }
@@ -252,6 +258,7 @@ impl Explorer {
                 .collect(),
             verdicts: slots.map(|slot| self.judge.slot(&content, slot)).collect(),
             mark: content.fingerprint(0..content.blocks()),
+            record: self.record(&content),
             content,
         }
     }

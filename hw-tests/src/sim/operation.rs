@@ -1,12 +1,12 @@
 //! What is done to a disk, by the libraries that do it on a controller.
 
-use super::block::Content;
+use super::block::{Block, Content};
 use super::disk::Geometry;
 use super::image::Judge;
 use super::promise::Broken;
 use super::recorder::{Epoch, Recorder};
 use super::start::Machine;
-use bootshim::copies::{Note, Store};
+use bootshim::copies::{COPIES, Note, Store};
 use bootshim::handover::Handover;
 use bootshim::medium::Part;
 use bootshim::record::{Record, SlotId};
@@ -53,6 +53,8 @@ pub(super) enum Operation {
     GiveUp,
     /// The system goes down in order.
     ShutDown,
+    /// All four copies of the record are gone, by whatever hand.
+    LoseRecord,
 }
 
 impl Operation {
@@ -70,6 +72,7 @@ impl Operation {
             Operation::Reject => "reject",
             Operation::GiveUp => "deadline",
             Operation::ShutDown => "orderly shutdown",
+            Operation::LoseRecord => "the record is lost",
         }
     }
 
@@ -143,6 +146,9 @@ impl Bench<'_> {
         running: Option<Handover>,
         operation: Operation,
     ) -> Ran {
+        if operation == Operation::LoseRecord {
+            return self.lose_record(content.clone());
+        }
         let disk = Arc::new(Recorder::new(content.clone()));
         let (mut after, mut broken) = (running, Vec::new());
         let done = match operation {
@@ -165,6 +171,21 @@ impl Bench<'_> {
             flushed: !disk.is_unflushed(),
             error: done.err(),
             broken,
+        }
+    }
+
+    /// It is not an operation that could be cut, but what others come after.
+    fn lose_record(&self, mut content: Content) -> Ran {
+        for copy in 0..COPIES {
+            content.set(self.geometry.copy(copy), Block::zero());
+        }
+        Ran {
+            content,
+            running: None,
+            epochs: Vec::new(),
+            flushed: true,
+            error: None,
+            broken: Vec::new(),
         }
     }
 
@@ -245,7 +266,7 @@ impl Bench<'_> {
             Operation::Reject => trial().reject("no").map(drop),
             Operation::GiveUp => trial().give_up_start("late").map(drop),
             Operation::ShutDown => trial().give_back().map(drop),
-            Operation::Create | Operation::Boot { .. } => unreachable!(),
+            Operation::Create | Operation::Boot { .. } | Operation::LoseRecord => unreachable!(),
         }
     }
 

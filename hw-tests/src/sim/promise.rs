@@ -194,7 +194,7 @@ impl After<'_> {
     fn verified(&self, before: &Before) -> Result<(), String> {
         let Some(started) = &self.ended.started else {
             let any = (0..self.verdicts.len()).any(|slot| self.could_start(slot));
-            return if before.good() && any {
+            return if any && (before.good() || self.fault != Fault::Lied) {
                 Err("nothing starts, although a slot is whole".into())
             } else if before.good() && self.unreadable.is_none() {
                 Err("no slot is whole any more".into())

@@ -9,7 +9,7 @@ use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, SPACING, Store};
 use bootshim::guid::Guid;
 use bootshim::medium::{Access, Cause, Fault, Medium};
-use bootshim::record::{Arming, Record, SlotId};
+use bootshim::record::{Arming, Record, SlotId, State};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -216,8 +216,10 @@ impl Watching<'_> {
             return;
         };
         let after = durable.slot(slot);
-        let costs = u8::from(kind == Kind::Trial);
-        if after.attempts <= before.attempts || after.tries_left + costs > before.tries_left {
+        let cost = u8::from(before.state == State::Trying);
+        let left = before.tries_left.saturating_sub(cost);
+        let none = kind == Kind::Trial && before.tries_left == 0;
+        if none || after.attempts <= before.attempts || after.tries_left > left {
             let words = format!(
                 "slot {slot} started as {kind}: tries {} then {}, attempts {} then {}",
                 before.tries_left, after.tries_left, before.attempts, after.attempts

@@ -1,7 +1,7 @@
 //! One state: every operation from it, and every cut of each operation.
 
 use super::block::Content;
-use super::cuts::{self, Cut, Fault, Grain, Tail, tear};
+use super::cuts::{self, Cut, Fault, Grain, HALF, Tail, tear};
 use super::disk::Place;
 use super::explorer::{Crash, Explorer, Ground, Node, Successor, apply, behaviour};
 use super::image::Verdict;
@@ -16,7 +16,7 @@ use bootshim::handover::Handover;
 use bootshim::record::{Record, SlotId, State};
 use bootshim::state;
 use slotctl::error::Exit;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// One state, from which every operation is run and cut.
@@ -26,6 +26,8 @@ pub(super) struct Visit<'a> {
     id: usize,
     grain: Grain,
     before: Before,
+    /// What was durable when the power was cut.
+    durable: Before,
     report: Report,
     successors: Vec<Successor>,
     /// The keys of these.
@@ -45,6 +47,7 @@ impl<'a> Visit<'a> {
             explorer,
             nodes,
             id,
+            durable: Before { record: None },
             before: Before { record },
             report: Report::default(),
             successors: Vec::new(),
@@ -86,7 +89,19 @@ impl<'a> Visit<'a> {
         let mut broken = ran.broken.clone();
         let mut fail = |promise, words: String| broken.push(Broken { promise, words });
         let places = ran.epochs.iter().flatten().map(|(place, _)| *place);
+        let record = self.before.record.as_ref();
+        let own = self.nodes[self.id].running.filter(|running| {
+            record.is_some_and(|record| record.slot(running.slot).manifest == running.manifest)
+        });
         for place in places {
+            if let (Place::Slot(slot), Some(running)) = (self.explorer.geometry.place(place), own)
+                && running.slot.index() == slot
+            {
+                fail(
+                    Promise::OneGood,
+                    format!("slot {} runs and is written", running.slot),
+                );
+            }
             if self.explorer.geometry.place(place) == Place::Elsewhere {
                 fail(
                     Promise::OnlyWriting,
@@ -130,13 +145,27 @@ impl<'a> Visit<'a> {
         if error.exit != Exit::Refused {
             return Some(format!("{operation} fails: {error}"));
         }
+        let record = self.before.record.as_ref()?;
+        let of_trial = matches!(
+            operation,
+            Operation::Confirm | Operation::Reject | Operation::GiveUp | Operation::ShutDown
+        );
+        let running = self.nodes[self.id].running.filter(|running| {
+            record.slot(running.slot).manifest == running.manifest
+                && record.trial() == Some(running.slot)
+                && record.armed.is_some_and(|armed| armed.slot == running.slot)
+        });
+        if of_trial && running.is_some() {
+            return Some(format!(
+                "{operation} of the running trial is refused: {error}"
+            ));
+        }
         let Operation::Install {
             image, slot: None, ..
         } = operation
         else {
             return None;
         };
-        let record = self.before.record.as_ref()?;
         let image = &self.explorer.judge.images[image];
         let in_use = self.nodes[self.id].running.map(|running| running.slot);
         let failed = |(_, slot): (SlotId, &bootshim::record::Slot)| {
@@ -190,11 +219,18 @@ impl<'a> Visit<'a> {
         let is_record = |place: usize| matches!(explorer.geometry.place(place), Place::Copy(_));
         let grain = self.grain;
         let mut crashes = 0;
-        let mut marks = HashSet::new();
+        let mut marks: HashMap<u64, bool> = HashMap::new();
         let mut visit = |cut: &Cut<'_>| {
             crashes += 1;
             let crash = explorer.crash(&grounds[cut.flushes], cut.changed);
-            let fresh = marks.insert(crash.mark);
+            // The same bytes once, and once more where they lead further.
+            let led = marks.insert(crash.mark, cut.leads);
+            let fresh = led.is_none_or(|led| cut.leads && !led);
+            self.durable.record = match cut.fault {
+                // What a lie made durable is not known.
+                Fault::Lied => self.before.record.clone(),
+                _ => grounds[cut.flushes].record.clone(),
+            };
             let stand = Stand {
                 number,
                 operation,
@@ -215,7 +251,7 @@ impl<'a> Visit<'a> {
             }
         };
         cuts::enumerate(&contents, &ran.epochs, grain, &is_record, &mut visit);
-        for mark in marks {
+        for mark in marks.into_keys() {
             self.report.mark(mark);
         }
     }
@@ -230,7 +266,7 @@ impl<'a> Visit<'a> {
             println!("{}: {}", cut.fault.words(), cut.how);
         }
         if !fresh {
-            // The same bytes were judged before, at least as strictly.
+            // Judged before.
             self.report.crash(stand.operation.name(), cut.fault, false);
             return;
         }
@@ -272,7 +308,7 @@ impl<'a> Visit<'a> {
             ended: &ended,
         };
         let report = &mut self.report;
-        let broken = after.broken(&self.before, &mut |promise| report.promise(promise));
+        let broken = after.broken(&self.durable, &mut |promise| report.promise(promise));
         report.crash(stand.operation.name(), fault, !broken.is_empty());
         if self.explorer.world.only.is_some() {
             println!("{}: found {:#?}", fault.words(), ended.found);
@@ -294,7 +330,7 @@ impl<'a> Visit<'a> {
         let mut blocks = crash.copies.clone();
         for (copy, block) in first.log().into_iter().flatten() {
             let old = blocks[copy].clone();
-            let torn = tear(&old, &block, 208, Tail::Random, 2);
+            let torn = tear(&old, &block, HALF, Tail::Random, 2);
             for held in [old, torn, block.clone()] {
                 blocks[copy] = held;
                 let copies = Copies::new(blocks.clone(), None);

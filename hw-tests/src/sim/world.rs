@@ -47,10 +47,10 @@ impl World {
     pub fn new(slots: usize, depth: Depth) -> World {
         let full = depth == Depth::Full;
         let (states, finely, byte) = match (slots, full) {
-            (2, false) => (1_000, 250, 16),
-            (_, false) => (400, 60, 16),
-            (2, true) => (15_000, 800, 1),
-            (_, true) => (6_000, 400, 16),
+            (2, false) => (600, 150, 16),
+            (_, false) => (200, 40, 16),
+            (2, true) => (3_000, 300, 1),
+            (_, true) => (1_000, 100, 16),
         };
         let fine = Grain {
             record: 16,
@@ -64,7 +64,7 @@ impl World {
             tries: 1,
             states,
             finely,
-            finest: if byte == 1 { 20 } else { 0 },
+            finest: if byte == 1 { 10 } else { 0 },
             fine,
             only: None,
             full,
