@@ -303,6 +303,12 @@ mod tests {
         assert!(back.get(8192).iter().all(|byte| *byte == 7));
     }
 
+    #[test]
+    fn an_error_of_a_flush_is_an_error() {
+        let null = FileMedium::open(Path::new("/dev/null"), Mode::Write).unwrap();
+        assert_eq!(null.flush().unwrap_err().access, Access::Flush);
+    }
+
     /// A loop device over a file.
     struct Loop {
         below: tempfile::NamedTempFile,

@@ -47,7 +47,7 @@ pub enum Point {
 #[derive(Debug)]
 pub struct VolatileDisk {
     line: Arc<OwnedFd>,
-    cut: Receiver<()>,
+    cut: Receiver<u64>,
 }
 
 impl VolatileDisk {
@@ -64,10 +64,10 @@ impl VolatileDisk {
         thread::Builder::new()
             .name("volatile disk".into())
             .spawn(move || {
-                if reached(moment, log) {
+                if let Some(last) = reached(moment, log) {
                     // Killed: what was not flushed is gone.
                     drop(process);
-                    let _ = tell.send(());
+                    let _ = tell.send(last);
                 }
             })
             .map_err(Error::host("a thread to watch nbdkit"))?;
@@ -79,11 +79,11 @@ impl VolatileDisk {
         Arc::clone(&self.line)
     }
 
-    /// Waits until the power was cut; false when that did not happen within
-    /// `limit`.
+    /// Waits until the power was cut, and says where the write began at which it
+    /// was; nothing when that did not happen within `limit`.
     #[must_use]
-    pub fn wait_for_cut(&self, limit: Duration) -> bool {
-        self.cut.recv_timeout(limit).is_ok()
+    pub fn wait_for_cut(&self, limit: Duration) -> Option<u64> {
+        self.cut.recv_timeout(limit).ok()
     }
 }
 
@@ -116,17 +116,19 @@ fn serve(image: &Path, line: UnixStream, log: OwnedFd) -> Result<Process, Error>
     Process::start(command).map_err(Error::host("setpriv (package util-linux)"))
 }
 
-/// Reads the log until the moment has come; false when it ends before.
-fn reached(moment: Moment, log: PipeReader) -> bool {
+/// Reads the log until the moment has come; nothing when it ends before.
+fn reached(moment: Moment, log: PipeReader) -> Option<u64> {
     let mut watch = Watch {
         moment,
         written: 0,
+        last: 0,
         flushing: None,
     };
     BufReader::new(log)
         .lines()
         .map_while(Result::ok)
         .any(|line| watch.see(&line))
+        .then_some(watch.last)
 }
 
 /// Looks for the moment in the lines of nbdkit's log.
@@ -134,6 +136,8 @@ fn reached(moment: Moment, log: PipeReader) -> bool {
 struct Watch {
     moment: Moment,
     written: u64,
+    /// Where the last write to the range began.
+    last: u64,
     /// The number of the flush that was begun after the write.
     flushing: Option<String>,
 }
@@ -148,7 +152,8 @@ impl Watch {
         let before = self.written < self.moment.bytes;
         match action {
             "Write" => {
-                self.written = self.written.saturating_add(self.bytes_inside(&words));
+                let bytes = self.bytes_inside(&words);
+                self.written = self.written.saturating_add(bytes);
                 let now = before && self.written >= self.moment.bytes;
                 now && self.moment.point == Point::Write
             }
@@ -164,7 +169,7 @@ impl Watch {
     }
 
     /// How many bytes of a write lie in the range, where it begins in it.
-    fn bytes_inside(&self, words: &[&str]) -> u64 {
+    fn bytes_inside(&mut self, words: &[&str]) -> u64 {
         let number = |name| {
             let digits = field(words, name)?.strip_prefix("0x")?;
             u64::from_str_radix(digits, 16).ok()
@@ -172,6 +177,9 @@ impl Watch {
         let (offset, count) = (number("offset="), number("count="));
         let end = self.moment.range.end().unwrap_or(u64::MAX);
         let inside = offset.filter(|offset| (self.moment.range.start..end).contains(offset));
+        if self.written < self.moment.bytes {
+            self.last = inside.unwrap_or(self.last);
+        }
         inside.and(count).unwrap_or(0)
     }
 }
@@ -202,10 +210,11 @@ mod tests {
             bytes,
             point,
         };
-        let (written, flushing) = (0, None);
+        let (written, last, flushing) = (0, 0, None);
         let mut watch = Watch {
             moment,
             written,
+            last,
             flushing,
         };
         LINES.iter().position(|line| watch.see(line))

@@ -42,6 +42,8 @@ pub struct Cut {
     pub started: Started,
     /// When the power was cut.
     pub moment: Moment,
+    /// Where on the disk the write began at which it was.
+    pub last_write: u64,
     words: String,
 }
 
@@ -76,9 +78,9 @@ pub fn cut(plant: &Plant, during: During, seed: u64) -> Result<Cut, Error> {
         }
         During::Flip => machine.tell("slotctl activate b")?,
     }
-    if !volatile.wait_for_cut(START) {
+    let Some(last_write) = volatile.wait_for_cut(START) else {
         return Err(machine.not_as_expected(&words, "no such moment").into());
-    }
+    };
     drop(machine);
     let left = Rebuilt::new(
         Arc::new(Before::open(&disk)?),
@@ -95,6 +97,7 @@ pub fn cut(plant: &Plant, during: During, seed: u64) -> Result<Cut, Error> {
         disk,
         started,
         moment,
+        last_write,
         words,
     })
 }

@@ -4,6 +4,7 @@ use crate::bench::Bench;
 use crate::halfway::Halfway;
 use slotctl::disk::Disk;
 use slotctl::error::Exit;
+use slotctl::lock::{Lock, What};
 use slotctl::running::Running;
 
 #[test]
@@ -55,4 +56,24 @@ fn a_trial_that_a_newer_install_has_superseded_cannot_be_confirmed_any_more() {
     let error = Running::new(&disk, &handover).confirm().unwrap_err();
     assert_eq!(error.exit, Exit::Refused);
     assert_eq!(bench.ask("next-boot")["slot"], "c");
+}
+
+#[test]
+fn a_commit_waits_for_the_lock_that_another_one_holds() {
+    let bench = Bench::new();
+    bench.ask("install v2.slotimg");
+    let disk = Disk::open(&bench.file("disk.img")).unwrap();
+    let (before, _) = disk.read_record().unwrap();
+    let held = Lock::take(&bench.file("disk.img"), What::Record).unwrap();
+    let mut command = bench.command("--disk disk.img activate a");
+    let mut waiting = command.spawn().unwrap();
+    // Long after a command without a lock would have ended.
+    for _ in 0..20 {
+        std::thread::sleep(std::time::Duration::from_millis(25));
+        assert!(waiting.try_wait().unwrap().is_none(), "it did not wait");
+    }
+    assert_eq!(disk.read_record().unwrap().0, before);
+    drop(held);
+    assert!(waiting.wait().unwrap().success());
+    assert_ne!(disk.read_record().unwrap().0, before);
 }

@@ -208,3 +208,14 @@ fn a_slot_that_becomes_good_stands_above_the_others_whose_priorities_close_up() 
     let states = next.slots().map(|(_, slot)| slot.state);
     assert!(states.eq([Good, Good, Good, Bad, Ready]));
 }
+
+#[test]
+fn a_trial_is_confirmed_and_given_back_however_it_was_started() {
+    use State::{Empty, Good, Trying};
+    for how in [Arming::Trial, Arming::Once, Arming::LastResort] {
+        let now = arm(&record([Good, Trying, Empty]), id(B), how);
+        let confirmed = confirm(&now, id(B), &[2; 32]).unwrap();
+        assert_eq!(confirmed.slot(id(B)).state, Good);
+        assert_eq!(give_back(&now, id(B)).unwrap().slot(id(B)).tries_left, 3);
+    }
+}
