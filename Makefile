@@ -8,7 +8,7 @@ help:
 	@echo "make demo       a controller in QEMU is updated, and comes back from two bad updates"
 	@echo "make test       everything, in under 20 minutes"
 	@echo "make test-long  the scenarios for which that is too short"
-	@echo "make sim-full   the power-cut simulator over every state that can be reached"
+	@echo "make sim-full   the power-cut simulator over more states, and more finely"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS (600) each; needs a nightly toolchain"
 	@echo "make mutants    changes what decides, one spot at a time: a test must notice 95 of 100; an hour"
 	@echo "make sabotage   breaks it on purpose in known ways: each must be noticed"
@@ -31,7 +31,7 @@ test-long: setup bootshim demo-os
 	@hw-tests/test.sh "-p hw-tests --features long --test long" \
 		"-p slotctl --features long --test files killed"
 
-# The power-cut simulator over every state, and one of its disks again.
+# The power-cut simulator at length, and one of its disks again.
 .PHONY: sim-full
 sim-full:
 	cargo run -q --release -p hw-tests --bin sim -- full

@@ -75,6 +75,25 @@ fn no_kind_of_fault_fails_and_each_is_tried() {
 }
 
 #[test]
+fn every_operation_is_cut() {
+    let operations: Vec<_> = REPORT.by_operation.keys().copied().collect();
+    let expected = [
+        "activate",
+        "boot",
+        "confirm",
+        "confirm during install",
+        "deadline",
+        "install",
+        "once",
+        "orderly shutdown",
+        "provision",
+        "reject",
+        "rollback",
+    ];
+    assert_eq!(operations, expected);
+}
+
+#[test]
 fn a_case_is_read_as_it_is_printed() {
     let case: Case = "quick:2:15:3:1042".parse().unwrap();
     assert_eq!(case.to_string(), "quick:2:15:3:1042");

@@ -18,7 +18,8 @@ pub(super) const HALF: usize = 256;
 /// What went wrong besides the cut itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing: all writes up to a point are there, and none after it.
+    /// Nothing: all writes up to a point are there, and none after it. (Between
+    /// two flushes they count in the order of their places, see the recorder.)
     Cut,
     /// The write under way reached the medium in part.
     Torn,
@@ -91,7 +92,7 @@ pub(super) enum How {
         flushes: usize,
         writes: usize,
     },
-    Some {
+    Subset {
         flushes: usize,
         of: usize,
         sample: u64,
@@ -116,7 +117,7 @@ impl fmt::Display for How {
             How::Cut { flushes, writes } => {
                 write!(f, "cut after flush {flushes} and {writes} more writes")
             }
-            How::Some {
+            How::Subset {
                 flushes,
                 of,
                 sample,
@@ -179,14 +180,16 @@ pub(super) fn enumerate(
     is_record: &dyn Fn(usize) -> bool,
     visit: &mut Visit<'_>,
 ) {
-    let cut = |flushes, writes| Cut {
+    visit(&Cut {
         fault: Fault::Cut,
-        how: How::Cut { flushes, writes },
-        flushes,
+        how: How::Cut {
+            flushes: 0,
+            writes: 0,
+        },
+        flushes: 0,
         changed: &[],
         leads: true,
-    };
-    visit(&cut(0, 0));
+    });
     for ((flushes, epoch), ground) in epochs.iter().enumerate().zip(grounds) {
         prefixes(epoch, flushes, visit);
         combinations(epoch, flushes, grain, visit);
@@ -241,7 +244,7 @@ fn combinations(epoch: &Epoch, flushes: usize, grain: Grain, visit: &mut Visit<'
         grain,
         u64::try_from(flushes).unwrap(),
         &mut |sample, changed| {
-            let how = How::Some {
+            let how = How::Subset {
                 flushes,
                 of: epoch.len(),
                 sample,

@@ -35,7 +35,7 @@ pub(super) struct Successor {
     pub(super) step: String,
 }
 
-/// Explores it level by level, on every core; the same counts every time. `tell`
+/// Explores it level by level, on every core; the same disks every time. `tell`
 /// gets a line after each level.
 #[must_use]
 pub fn explore(world: &World, tell: &dyn Fn(&str)) -> Report {
@@ -298,7 +298,7 @@ impl Explorer {
     }
 
     /// What of a disk matters for everything that can still happen: two disks
-    /// with the same key behave the same.
+    /// with the same key behave the same, as long as no sector dies.
     pub(super) fn key(
         &self,
         copies: &[Block; COPIES],

@@ -80,7 +80,7 @@ impl Copies {
 
 impl Medium for Copies {
     fn len(&self) -> u64 {
-        SPACING * 4
+        SPACING * u64::try_from(COPIES).unwrap()
     }
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
         let copy = self.access(Access::Read, offset, buf.len())?;
