@@ -2,10 +2,18 @@
 
 use crate::bench::Bench;
 use crate::halfway::Halfway;
+use bootshim::handover::Handover;
+use bootshim::record::SlotId;
 use slotctl::disk::Disk;
 use slotctl::error::Exit;
+use slotctl::install::{Request, install};
 use slotctl::lock::{Lock, What};
+use slotctl::medium::{FileMedium, Mode};
+use slotctl::progress::Quiet;
 use slotctl::running::Running;
+use slotctl::source::Source;
+use slotctl::trust;
+use std::sync::Arc;
 
 #[test]
 fn a_confirm_does_not_wait_for_an_install_and_neither_loses_the_others_commit() {
@@ -76,4 +84,33 @@ fn a_commit_waits_for_the_lock_that_another_one_holds() {
     drop(held);
     assert!(waiting.wait().unwrap().success());
     assert_ne!(disk.read_record().unwrap().0, before);
+}
+
+#[test]
+fn the_slot_that_runs_is_not_written_although_a_better_one_is_good() {
+    let bench = Bench::new();
+    let trial = bench.start_version_2();
+    let on = Disk::open(&bench.file("disk.img")).unwrap();
+    Running::new(&on, &trial).confirm().unwrap();
+    // The older good slot runs, as after `activate a --once`.
+    let slot = SlotId::new(0).unwrap();
+    let manifest = bench.record().slot(slot).manifest;
+    let older = Handover {
+        slot,
+        manifest,
+        ..trial
+    };
+    let medium = FileMedium::open(&bench.file("disk.img"), Mode::Write).unwrap();
+    let disk = Disk::on(Arc::new(medium), Some(older)).unwrap();
+    let trusted = trust::keys(&disk).unwrap();
+    let image = bench.file("v3.slotimg").display().to_string();
+    let request = Request {
+        slot: Some(slot),
+        ..Request::default()
+    };
+    let mut source = Source::open(&image).unwrap();
+    let before = bench.read("disk.img");
+    let error = install(&disk, &trusted, None, &mut source, &request, &Quiet).unwrap_err();
+    assert_eq!(error.code, "protected-slot");
+    assert!(before == bench.read("disk.img"));
 }
