@@ -2,9 +2,12 @@
 
 mod boot;
 mod content;
+mod erofs;
 mod error;
+mod input;
 mod layout;
 mod output;
+mod pack;
 mod root;
 mod warning;
 
@@ -13,16 +16,17 @@ use std::string::String;
 use std::vec::Vec;
 
 pub use error::BuildError;
+pub(crate) use output::Output;
 pub use warning::Warning;
 
 use crate::header::Header;
 use crate::key::SecretKey;
 use crate::manifest::{Kind, Manifest};
-use crate::signature::{Signature, SignatureArea, tbs};
+use crate::signature::{NotAdded, Signature, SignatureArea, tbs};
 use crate::{Digest, digest};
-use content::Packed;
+use content::Content;
+use input::Input;
 use layout::Layout;
-use output::Output;
 
 /// What an image is built from.
 #[derive(Debug, Clone)]
@@ -69,6 +73,9 @@ pub struct Built {
     pub manifest: Manifest,
     /// Length of the file, in bytes.
     pub file_length: u64,
+    /// How long the initrd was, in bytes, where it was compressed and is stored
+    /// unpacked.
+    pub unpacked_initrd: Option<u64>,
     /// What is allowed and yet probably a mistake.
     pub warnings: Vec<Warning>,
 }
@@ -104,12 +111,17 @@ pub fn build(
     boot::check_watchdog(&inputs.cmdline, inputs.watchdog_seconds)?;
     let mut warnings = boot::check(&inputs.boot)?;
     warnings.extend(root::check(&inputs.rootfs)?);
-    let layout = Layout::plan(&inputs.payloads())?;
+    let payloads = inputs.payloads();
+    let opened = payloads.iter().map(|(kind, path)| Input::open(*kind, path));
+    let opened = opened.collect::<Result<Vec<_>, _>>()?;
+    let unpacked = opened.iter().find_map(|input| input.compressed);
+    let layout = Layout::plan(opened)?;
     // Lengths are known before the first byte is read: so is where the payload
     // begins, and one pass is enough.
     let draft = manifest(inputs, &layout).encode()?;
     let mut header = layout.header(draft.len())?;
-    let mut output = Output::create(out, &inputs.payloads(), header.payload_offset())?;
+    let paths: Vec<&Path> = payloads.iter().map(|(_, path)| *path).collect();
+    let mut output = Output::create(out, &paths, header.payload_offset())?;
     let packed = content::pack(&layout, &mut output, progress)?;
     let mut manifest = manifest(inputs, &layout);
     for (payload, hash) in manifest.payloads.iter_mut().zip(&packed.hashes) {
@@ -123,6 +135,7 @@ pub fn build(
         digest,
         manifest,
         file_length: header.file_length(),
+        unpacked_initrd: unpacked,
         warnings,
     })
 }
@@ -131,7 +144,7 @@ pub fn build(
 fn head(
     header: &Header,
     manifest: &Manifest,
-    packed: &Packed,
+    packed: &Content,
     keys: &[SecretKey],
 ) -> Result<(Vec<u8>, Digest), BuildError> {
     let manifest = manifest.encode()?;
@@ -164,7 +177,12 @@ fn manifest(inputs: &Inputs, layout: &Layout) -> Manifest {
     }
 }
 
-fn sign(keys: &[SecretKey], manifest: &Digest, table: &[u8]) -> Result<SignatureArea, BuildError> {
+/// The signatures of these keys over an image.
+pub(crate) fn sign(
+    keys: &[SecretKey],
+    manifest: &Digest,
+    table: &[u8],
+) -> Result<SignatureArea, NotAdded> {
     let message = tbs(manifest, &digest(table));
     let mut area = SignatureArea::default();
     for key in keys {

@@ -1,27 +1,44 @@
-//! A chunk: the packed bytes of one piece of the slot's content.
+//! A chunk: the packed bytes of some pieces of the slot's content.
 
 #[cfg(feature = "std")]
 mod unpack;
 
 #[cfg(feature = "std")]
-pub use unpack::Unpacker;
+pub(crate) use unpack::is_dictionary;
+#[cfg(feature = "std")]
+pub use unpack::{Ground, NoGround, UnpackError, Unpacker};
 
+use crate::group;
 use crate::index::Piece;
 use crate::table::Entry;
 use crate::{Part, Refused, digest};
 
-/// One piece of the slot's content and how it travels in the file.
+/// Pieces of the slot's content and how they travel in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chunk {
+pub struct Chunk<'a> {
     /// Counted from 0.
     pub number: u64,
+    /// Which piece of the index the first one is.
+    pub first: usize,
     /// What it is when unpacked, and where it goes.
-    pub piece: Piece,
+    pub pieces: &'a [Piece],
     /// How it is packed, and where it comes from.
     pub entry: Entry,
 }
 
-impl Chunk {
+impl Chunk<'_> {
+    /// Where its content begins in the slot, in bytes.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.pieces.first().map_or(0, |piece| piece.offset)
+    }
+
+    /// How much content it has, in bytes; at most 1 MiB.
+    #[must_use]
+    pub fn content_len(&self) -> u64 {
+        group::length(self.pieces)
+    }
+
     /// Whether `packed` is what the signed table says.
     ///
     /// # Errors
@@ -42,14 +59,22 @@ impl Chunk {
         Ok(())
     }
 
-    /// Whether `content` is what the signed index says.
+    /// Whether `content` is what the signed index says, piece by piece.
     ///
     /// # Errors
-    /// [`Refused::HashWrong`].
+    /// [`Refused::HashWrong`] with the first piece that is not.
     pub fn check_content(&self, content: &[u8]) -> Result<(), Refused> {
-        if !self.piece.is(content) {
-            let part = Part::Piece(self.number);
-            return Err(Refused::HashWrong { part });
+        let mut rest = content;
+        for (number, piece) in (self.first as u64..).zip(self.pieces) {
+            let wrong = Refused::HashWrong {
+                part: Part::Piece(number),
+            };
+            let length = usize::try_from(piece.length).unwrap_or(usize::MAX);
+            let (own, behind) = rest.split_at_checked(length).ok_or(wrong.clone())?;
+            if !piece.is(own) {
+                return Err(wrong);
+            }
+            rest = behind;
         }
         Ok(())
     }

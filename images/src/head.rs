@@ -83,7 +83,10 @@ impl Head {
         let signed_by = vouch(&signatures, &tbs(&manifest_digest, &table_digest))?;
         let manifest = Manifest::parse(parts.manifest)?;
         let index = Index::parse(parts.index, &manifest)?;
-        let table = Table::parse(parts.table, &index, header.payload_len)?;
+        let table = match header.format {
+            1 => Table::parse_1(parts.table, &index, header.payload_len)?,
+            _ => Table::parse(parts.table, &index, header.payload_len)?,
+        };
         Ok(Self {
             header: *header,
             signatures,
@@ -99,12 +102,20 @@ impl Head {
     }
 
     /// The chunks, in the order of the payload.
-    pub fn chunks(&self) -> impl ExactSizeIterator<Item = Chunk> + '_ {
-        let pairs = self.index.pieces().iter().zip(self.table.entries());
-        pairs.enumerate().map(|(number, (piece, entry))| Chunk {
-            number: number as u64,
-            piece: *piece,
-            entry: *entry,
+    pub fn chunks(&self) -> impl ExactSizeIterator<Item = Chunk<'_>> + '_ {
+        let mut first = 0_usize;
+        let entries = self.table.entries().iter().enumerate();
+        entries.map(move |(number, entry)| {
+            let end = first.saturating_add(usize::from(entry.pieces));
+            let pieces = self.index.pieces().get(first..end).unwrap_or_default();
+            let chunk = Chunk {
+                number: number as u64,
+                first,
+                pieces,
+                entry: *entry,
+            };
+            first = end;
+            chunk
         })
     }
 

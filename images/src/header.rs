@@ -3,7 +3,7 @@
 use crate::bytes::Cursor;
 use crate::manifest::MANIFEST_MAX;
 use crate::signature::SIGNATURES_LEN;
-use crate::{FORMAT, Part, Refused};
+use crate::{FILE_FORMAT, Part, Refused};
 
 /// The length of the header, in bytes.
 pub const HEADER_LEN: usize = 64;
@@ -23,6 +23,8 @@ const _: () = assert!(SIGNATURES_FIELD as usize == SIGNATURES_LEN);
 /// checked against signed data before it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
+    /// Which layout the transport table has: 1 or 2.
+    pub format: u32,
     /// Length of the manifest, in bytes.
     pub manifest_len: u32,
     /// Length of the index, in bytes.
@@ -58,16 +60,16 @@ impl Header {
         let mut cursor = Cursor::new(bytes);
         cursor.slice("magic", MAGIC.len()).map_err(malformed)?;
         let found = cursor.u32("format").map_err(malformed)?;
-        if found != FORMAT {
+        if found == 0 || found > FILE_FORMAT {
             let part = Part::Header;
             return Err(Refused::UnknownFormat { part, found });
         }
-        let header = Self::fields(&mut cursor).map_err(malformed)?;
+        let header = Self::fields(&mut cursor, found).map_err(malformed)?;
         header.check()?;
         Ok(header)
     }
 
-    fn fields(cursor: &mut Cursor<'_>) -> Result<Self, crate::Malformed> {
+    fn fields(cursor: &mut Cursor<'_>, format: u32) -> Result<Self, crate::Malformed> {
         let manifest_len = cursor.u32("manifest length")?;
         let index_len = cursor.u64("index length")?;
         let table_len = cursor.u64("table length")?;
@@ -83,6 +85,7 @@ impl Header {
         let left = cursor.left();
         cursor.zeros("unused bytes are not zero", left)?;
         Ok(Self {
+            format,
             manifest_len,
             index_len,
             table_len,
@@ -141,7 +144,7 @@ impl Header {
         let mut out = [0; HEADER_LEN];
         let fields = MAGIC
             .into_iter()
-            .chain(FORMAT.to_le_bytes())
+            .chain(self.format.to_le_bytes())
             .chain(self.manifest_len.to_le_bytes())
             .chain(self.index_len.to_le_bytes())
             .chain(self.table_len.to_le_bytes())

@@ -29,11 +29,15 @@ extern crate alloc;
 pub mod build;
 mod bytes;
 pub mod chunk;
+#[cfg(feature = "std")]
+pub mod delta;
+pub mod group;
 pub mod head;
 pub mod header;
 pub mod index;
 pub mod key;
 pub mod manifest;
+pub mod patch;
 pub mod payload_hashes;
 #[cfg(feature = "std")]
 pub mod pipeline;
@@ -46,6 +50,8 @@ pub mod signature;
 pub mod slot_area;
 pub mod table;
 #[cfg(feature = "std")]
+pub mod unpack;
+#[cfg(feature = "std")]
 pub mod verify;
 pub mod version;
 
@@ -54,8 +60,13 @@ pub use refused::{Malformed, Part, Refused};
 /// A BLAKE3 hash. The one of a manifest's bytes is the digest of the image.
 pub type Digest = [u8; 32];
 
-/// The number of every format described in `docs/image-format.md`.
+/// The number of the formats of manifest, index and manifest area: what lies in
+/// a slot.
 pub const FORMAT: u32 = 1;
+
+/// The number of the format of a file as it is written today. That of 1 is read
+/// too: it has another transport table.
+pub const FILE_FORMAT: u32 = 2;
 
 /// Payloads, pieces and the index begin at multiples of this in a slot, so
 /// that direct I/O works on every disk. In bytes.

@@ -69,7 +69,7 @@ pub enum Refused {
     #[error("no manifest in this slot: its last 64 KiB do not begin with the magic bytes")]
     NoManifest,
     /// Made by a later version.
-    #[error("unknown format {found} of the {part}, this slotctl reads 1")]
+    #[error("unknown format {found} of the {part}; a newer slotctl reads it")]
     UnknownFormat {
         /// What has the unknown format.
         part: Part,

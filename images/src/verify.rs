@@ -2,19 +2,18 @@
 
 use std::io::Read;
 use std::vec;
-use std::vec::Vec;
 
 use crate::Part;
-use crate::chunk::{Chunk, Unpacker};
 use crate::head::Head;
 use crate::key::PublicKey;
 use crate::payload_hashes::PayloadHashes;
-use crate::pipeline::{self, Pool};
 use crate::read::{self, ReadError};
+use crate::unpack::{Spool, unpack};
 
 /// Reads an image to its end and checks every byte of it, on all cores, in at
-/// most 32 MiB of buffers. `progress` gets the bytes of content that were
-/// checked, and how many there are.
+/// most 32 MiB of buffers. Of a delta the packed chunks are checked, since what
+/// comes out of them is made of a content that only a controller has. `progress`
+/// gets the bytes of content that were checked, and how many there are.
 ///
 /// # Errors
 /// [`ReadError`] with the first thing that is wrong, in the order of the file.
@@ -26,46 +25,44 @@ pub fn verify(
     let (header, rest) = read::head(&mut reader)?;
     let head = Head::open(&header, &rest, trusted)?;
     drop(rest);
-    let total = head.manifest.content_len;
-    let mut hashes = PayloadHashes::new(&head.manifest);
-    let mut chunks = head.chunks().collect::<Vec<_>>().into_iter();
-    let unpackers = Pool::new();
-    pipeline::run(
-        || {
-            let next = chunks.next();
-            next.map(|chunk| packed(&mut reader, chunk)).transpose()
-        },
-        |(chunk, packed)| {
-            let content = unpackers.with(
-                || Unpacker::new().map_err(ReadError::from),
-                |unpacker| unpack(unpacker, &chunk, &packed),
-            )?;
-            Ok((chunk, content))
-        },
-        |(chunk, content)| {
-            hashes.update(&content);
-            progress(chunk.piece.offset + content.len() as u64, total);
-            Ok(())
-        },
-    )?;
-    hashes.finish()?;
+    if head.table.base().is_some() {
+        packed_only(&mut reader, &head, progress)?;
+    } else {
+        content(&mut reader, &head, progress)?;
+    }
     read::end(&mut reader, &header)?;
     Ok(head)
 }
 
-fn packed(reader: &mut impl Read, chunk: Chunk) -> Result<(Chunk, Vec<u8>), ReadError> {
-    let mut packed = buffer(chunk.entry.length);
-    read::whole(reader, &mut packed, Part::Chunk(chunk.number))?;
-    Ok((chunk, packed))
+fn content(
+    reader: impl Read + Send,
+    head: &Head,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<(), ReadError> {
+    let total = head.manifest.content_len;
+    let mut hashes = PayloadHashes::new(&head.manifest);
+    let spool = Spool::for_patches(head)?;
+    let look = |_, _: &[u8]| ();
+    unpack(reader, head, &spool, look, |unpacked| {
+        hashes.update(&unpacked.content);
+        progress(unpacked.group.offset() + unpacked.group.len() as u64, total);
+        Ok::<_, ReadError>(())
+    })?;
+    Ok(hashes.finish()?)
 }
 
-fn unpack(unpacker: &mut Unpacker, chunk: &Chunk, packed: &[u8]) -> Result<Vec<u8>, ReadError> {
-    let mut content = buffer(chunk.piece.length);
-    unpacker.unpack(chunk, packed, &mut content)?;
-    Ok(content)
-}
-
-/// Lengths of pieces and chunks are at most 1 MiB.
-fn buffer(length: u32) -> Vec<u8> {
-    vec![0; usize::try_from(length).unwrap_or(0)]
+fn packed_only(
+    reader: &mut impl Read,
+    head: &Head,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<(), ReadError> {
+    let mut packed = vec![];
+    for chunk in head.chunks() {
+        packed.resize(usize::try_from(chunk.entry.length).unwrap_or(0), 0);
+        read::whole(reader, &mut packed, Part::Chunk(chunk.number))?;
+        chunk.check_packed(&packed)?;
+        let end = chunk.offset() + chunk.content_len();
+        progress(end, head.manifest.content_len);
+    }
+    Ok(())
 }

@@ -60,6 +60,7 @@ fn name(command: &Command) -> &'static str {
         Command::Key(Key::Generate { .. }) => "key-generate",
         Command::Key(Key::Show { .. }) => "key-show",
         Command::Image(Image::Build(_)) => "image-build",
+        Command::Image(Image::Delta(_)) => "image-delta",
         Command::Image(Image::Tbs { .. }) => "image-tbs",
         Command::Image(Image::Sign(_)) => "image-sign",
         Command::Image(Image::Show { .. }) => "image-show",

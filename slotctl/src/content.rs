@@ -6,15 +6,15 @@ use crate::medium::Aligned;
 use crate::progress::{Phase, Progress};
 use bootshim::medium::Medium;
 use images::PIECE_MAX;
+use images::group;
 use images::index::{Index, Piece};
 use images::manifest::{Kind, Manifest, Payload};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, Scope};
 
-/// Most threads that work on one slot: each has buffers of its own, and all of
-/// them together must stay within 32 MiB.
-const THREADS_MAX: usize = 8;
+/// Most threads that work on one slot: each has up to 4 MiB of its own (content,
+/// and what a patch is made of), and all together must stay within 32 MiB.
+const THREADS_MAX: usize = 6;
 /// The same as a number of bytes of a buffer.
 const PIECE_BYTES: usize = 1 << 20;
 const _: () = assert!(PIECE_MAX == 1 << 20, "buffers hold one piece");
@@ -91,43 +91,123 @@ pub fn check<M: Medium + Sync>(
     phase: Phase,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let pieces = index.pieces();
-    progress.begin(
-        phase,
-        pieces.iter().map(|piece| u64::from(piece.length)).sum(),
-    );
-    let next = AtomicUsize::new(0);
     let failed = FirstError::default();
+    each_group(index, phase, progress, &failed, |_, pieces, buffer| {
+        let read = read_group(slot, pieces, buffer);
+        let checked = read.and_then(|()| {
+            let mut at = 0_usize;
+            pieces.iter().try_for_each(|piece| {
+                let end = at.saturating_add(length(piece));
+                let own = buffer.get(end).get(at..).unwrap_or_default();
+                at = end;
+                if piece.is(own) { Ok(()) } else { Err(differs(piece)) }
+            })
+        });
+        if let Err(error) = checked {
+            failed.set(error);
+        }
+    });
+    failed.take()
+}
+
+/// Which pieces lie in a slot as the index says, of those that `may`. What
+/// cannot be read does not.
+///
+/// # Errors
+/// When no thread can be started.
+pub(crate) fn matching<M: Medium + Sync>(
+    slot: &M,
+    index: &Index,
+    may: impl Fn(usize) -> bool + Sync,
+    progress: &dyn Progress,
+) -> Result<Vec<bool>> {
+    let failed = FirstError::default();
+    let found = Mutex::new(vec![false; index.pieces().len()]);
+    let phase = Phase::Comparing;
+    each_group(index, phase, progress, &failed, |first, pieces, buffer| {
+        let numbers = first..first.saturating_add(pieces.len());
+        if !numbers.clone().any(&may) {
+            return;
+        }
+        let whole = read_group(slot, pieces, buffer).is_ok();
+        let mut at = 0_usize;
+        for (number, piece) in numbers.zip(pieces) {
+            let end = at.saturating_add(length(piece));
+            let own = buffer.get(end).get_mut(at..).unwrap_or_default();
+            at = end;
+            // One sector that cannot be read does not cost its neighbours.
+            let read = whole || slot.read_at(piece.offset, own).is_ok();
+            if may(number) && read && piece.is(own)
+                && let Ok(mut found) = found.lock()
+                && let Some(found) = found.get_mut(number)
+            {
+                *found = true;
+            }
+        }
+    });
+    failed.take()?;
+    Ok(found.into_inner().unwrap_or_default())
+}
+
+/// Hands out the groups of an index to all threads, each with a buffer for the
+/// content of one: the number of its first piece, and its pieces.
+fn each_group(
+    index: &Index,
+    phase: Phase,
+    progress: &dyn Progress,
+    failed: &FirstError,
+    work: impl Fn(usize, &[Piece], &mut Aligned) + Sync,
+) {
+    let pieces = index.pieces();
+    let total = pieces.iter().map(|piece| u64::from(piece.length)).sum();
+    progress.begin(phase, total);
+    let next = Mutex::new(0_usize);
+    let take = || {
+        let mut next = next.lock().ok()?;
+        let first = *next;
+        *next = group::end(pieces, first);
+        let own = pieces.get(first..*next).filter(|own| !own.is_empty())?;
+        Some((first, own))
+    };
     std::thread::scope(|scope| {
         for _ in 0..threads() {
-            spawn(scope, &failed, || {
+            spawn(scope, failed, || {
                 let mut buffer = piece_buffer();
-                while !failed.is_set() {
-                    let turn = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(piece) = pieces.get(turn) else { break };
-                    match check_piece(slot, piece, buffer.get(length(piece))) {
-                        Ok(()) => progress.advance(u64::from(piece.length)),
-                        Err(error) => failed.set(error),
-                    }
+                while let Some((first, pieces)) = take().filter(|_| !failed.is_set()) {
+                    work(first, pieces, &mut buffer);
+                    progress.advance(pieces.iter().map(|piece| u64::from(piece.length)).sum());
                 }
             });
         }
     });
     progress.end();
-    failed.take()
 }
 
-fn check_piece<M: Medium>(slot: &M, piece: &Piece, buffer: &mut [u8]) -> Result<()> {
-    slot.read_at(piece.offset, buffer)
-        .map_err(|fault| Error::fault("reading the slot", fault))?;
-    if piece.is(buffer) {
+/// Reads the pieces of a group at once; where that fails, one by one, so that
+/// the error names the piece.
+fn read_group<M: Medium>(slot: &M, pieces: &[Piece], buffer: &mut Aligned) -> Result<()> {
+    let length_of_all = pieces.iter().map(length).sum();
+    let offset = pieces.first().map_or(0, |piece| piece.offset);
+    if slot.read_at(offset, buffer.get(length_of_all)).is_ok() {
         return Ok(());
     }
+    let mut at = 0_usize;
+    for piece in pieces {
+        let end = at.saturating_add(length(piece));
+        let own = buffer.get(end).get_mut(at..).unwrap_or_default();
+        slot.read_at(piece.offset, own)
+            .map_err(|fault| Error::fault("reading the slot", fault))?;
+        at = end;
+    }
+    Ok(())
+}
+
+fn differs(piece: &Piece) -> Error {
     let found = format!(
         "{} bytes at {} are not what the image says",
         piece.length, piece.offset
     );
-    Err(Error::new(Exit::NotAuthentic, "not-intact", found))
+    Error::new(Exit::NotAuthentic, "not-intact", found)
 }
 
 /// Hashes the payloads that bootshim will read, as it will read them.

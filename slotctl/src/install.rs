@@ -1,7 +1,10 @@
 //! Installing an image: into a slot that is not in use, every byte checked
 //! before it is written and read back after, then one durable flip.
 
+mod ground;
+mod holdings;
 mod pipeline;
+mod plan;
 mod target;
 
 use crate::disk::{Committed, Disk};
@@ -18,6 +21,10 @@ use bootshim::state;
 use images::head::Head;
 use images::key::PublicKey;
 use images::manifest::Manifest;
+use ground::Ground;
+use pipeline::Copy;
+use plan::Plan;
+use std::sync::atomic::AtomicU64;
 use target::{Complete, Writing};
 
 /// What to install, and how.
@@ -59,8 +66,21 @@ pub struct Outcome {
     pub already: bool,
     /// Whether anything was written.
     pub changed: bool,
-    /// How many bytes of slot content were written.
+    /// How it came into the slot.
+    pub moved: Moved,
+}
+
+/// How content came into a slot, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Content that was written.
     pub written: u64,
+    /// Content that lay there already.
+    pub kept: u64,
+    /// Content that was copied from other slots.
+    pub reused: u64,
+    /// What the source gave: the head of the image and packed chunks.
+    pub fetched: u64,
 }
 
 /// Installs the image that `source` gives. `compatible` is `None` on a disk that
@@ -99,17 +119,18 @@ pub fn install(
     let slot = state::write_target(&record, in_use, request.slot)
         .map_err(|refusal| untouched(refusal.into()))?;
     check_room(&head.manifest, disk.layout(), slot).map_err(untouched)?;
-    let outcome = |state, changed, written| Outcome {
+    let outcome = |state, changed, moved| Outcome {
         slot,
         state,
         manifest: head.manifest.clone(),
         digest: head.digest,
         already: false,
         changed,
-        written,
+        moved,
     };
+    let ground = Ground::find(disk, &record, slot, &head, trusted).map_err(untouched)?;
     if request.dry_run {
-        return Ok(outcome(record.slot(slot).state, false, 0));
+        return Ok(outcome(record.slot(slot).state, false, Moved::default()));
     }
     // Opened before anything is committed: a slot that is mounted stays as it is.
     let medium = disk.slot(slot, Mode::WriteExclusive).map_err(gone)?;
@@ -122,28 +143,60 @@ pub fn install(
         ))
     };
     let target = Writing::begin(medium, &begun.durable, slot).map_err(half)?;
-    let complete = write(target, trusted, source, &head, progress).map_err(half)?;
+    let (complete, moved) = write(target, trusted, source, &head, &ground, progress).map_err(half)?;
     // A commit that failed half-way may count all the same.
     let committed = commit(disk, &head, &complete, request)
         .map_err(|error| vanished(disk, error).changed(unsure(slot)))?;
     let state = committed.durable.record().slot(slot).state;
-    Ok(outcome(state, true, head.manifest.content_len))
+    Ok(outcome(state, true, moved))
 }
 
 /// The order of design, after the record says `writing` and the manifest is
 /// away: content, flush, read back, manifest, and only then can it be committed.
+/// A piece that lies there already is not written again; it is flushed and read
+/// back with the others, so nothing is committed that was only in a cache.
 fn write<M: Medium + Sync>(
     target: Writing<M>,
     trusted: &[PublicKey],
     source: &mut Source,
     head: &Head,
+    ground: &Ground,
     progress: &dyn Progress,
-) -> Result<Complete> {
-    pipeline::copy(source, head, &target, progress)?;
-    target
+) -> Result<(Complete, Moved)> {
+    let may = ground.may_be_kept(&head.index);
+    let kept = if may.contains(&true) {
+        target.kept(head, |number| may.get(number) == Some(&true), progress)?
+    } else {
+        may
+    };
+    // Reading a file costs less than reading another slot; a line does not.
+    let copies = source.is_remote() && source.seeks();
+    let plan = Plan::new(head, &kept, copies.then_some(&ground.holdings));
+    let sums = plan.sums(head);
+    for words in ground.announcement(head, &sums, source) {
+        progress.say(&words);
+    }
+    let copy = Copy {
+        head,
+        target: &target,
+        holdings: &ground.holdings,
+        base: ground.base.as_ref(),
+        progress,
+        written: AtomicU64::new(0),
+        reused: AtomicU64::new(0),
+    };
+    copy.run(source, plan)?;
+    let moved = Moved {
+        written: copy.written.into_inner(),
+        reused: copy.reused.into_inner(),
+        kept: sums.kept,
+        fetched: source.fetched(),
+    };
+    let complete = target
         .finish(head)?
         .prove(head, progress)?
-        .complete(head, trusted)
+        .complete(head, trusted)?;
+    Ok((complete, moved))
 }
 
 fn unsure(slot: SlotId) -> String {
@@ -258,7 +311,10 @@ fn already_here(
         digest: head.digest,
         already: true,
         changed: false,
-        written: 0,
+        moved: Moved {
+            kept: head.manifest.content_len,
+            ..Moved::default()
+        },
     };
     if request.activate && !request.dry_run {
         let tries = request.tries.unwrap_or(record.default_tries);

@@ -3,6 +3,8 @@
 /// What is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// Reading what lies in the slot already.
+    Comparing,
     /// Writing pieces into the slot.
     Writing,
     /// Reading them back.
@@ -18,6 +20,7 @@ impl Phase {
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
+            Phase::Comparing => "comparing",
             Phase::Writing => "writing",
             Phase::ReadingBack => "reading back",
             Phase::Verifying => "verifying",
@@ -34,6 +37,8 @@ pub trait Progress: Sync {
     fn advance(&self, bytes: u64);
     /// The phase is over.
     fn end(&self);
+    /// Something that a person should know before the next phase begins.
+    fn say(&self, words: &str);
 }
 
 /// Tells nobody.
@@ -44,4 +49,5 @@ impl Progress for Quiet {
     fn begin(&self, _: Phase, _: u64) {}
     fn advance(&self, _: u64) {}
     fn end(&self) {}
+    fn say(&self, _: &str) {}
 }

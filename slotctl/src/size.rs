@@ -54,6 +54,20 @@ impl fmt::Display for Size {
     }
 }
 
+/// A number of bytes as a person reads it: rounded down.
+#[must_use]
+pub fn words(count: u64) -> String {
+    match count {
+        0..KIB => format!("{count} bytes"),
+        KIB..MIB => format!("{} KiB", count / KIB),
+        MIB..TEN_GIB => format!("{} MiB", count / MIB),
+        _ => format!("{} GiB", count / GIB),
+    }
+}
+
+/// From here on GiB are exact enough.
+const TEN_GIB: u64 = 10 * GIB;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,17 @@ pub struct Source {
     name: String,
     reader: Box<dyn Read + Send>,
     network: bool,
+    at: u64,
+    wanted: std::collections::VecDeque<std::ops::Range<u64>>,
+}
+
+/// How images are fetched.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// At most so many bytes a second.
+    pub limit_rate: Option<u64>,
+    /// The certificates to trust instead of the system's, in PEM.
+    pub ca: Option<std::path::PathBuf>,
 }
 
 impl Source {
@@ -28,13 +39,13 @@ impl Source {
     ///
     /// # Errors
     /// What cannot be opened, reached, or is no file.
-    pub fn open(name: &str) -> Result<Source> {
+    pub fn open(name: &str, _: &Settings) -> Result<Source> {
         if name == "-" {
             let reader = Box::new(std::io::stdin());
             return Ok(Source {
                 name: "standard input".into(),
                 reader,
-                network: false,
+                network: false, at: 0, wanted: Default::default(),
             });
         }
         if name.starts_with("http://") || name.starts_with("https://") {
@@ -49,7 +60,7 @@ impl Source {
         Ok(Source {
             name: name.into(),
             reader: Box::new(file),
-            network: false,
+            network: false, at: 0, wanted: Default::default(),
         })
     }
 
@@ -74,7 +85,7 @@ impl Source {
         Ok(Source {
             name: address.into(),
             reader: Box::new(reader),
-            network: true,
+            network: true, at: 0, wanted: Default::default(),
         })
     }
 
@@ -89,7 +100,31 @@ impl Source {
     /// # Errors
     /// The source's; what is no image.
     pub fn head(&mut self) -> Result<(Header, Vec<u8>)> {
-        read::head(&mut self.reader).map_err(|error| self.failed(error))
+        let head = read::head(&mut self.reader).map_err(|error| self.failed(error))?;
+        self.at = head.0.payload_offset();
+        Ok(head)
+    }
+
+    /// want
+    pub fn want(&mut self, ranges: Vec<std::ops::Range<u64>>) -> Result<()> {
+        self.wanted = ranges.into();
+        Ok(())
+    }
+    /// seeks
+    pub fn seeks(&self) -> bool { false }
+    /// remote
+    pub fn is_remote(&self) -> bool { self.network }
+    /// fetched
+    pub fn fetched(&self) -> u64 { self.at }
+    fn skip(&mut self, to: u64, part: Part) -> Result<()> {
+        let mut left = to.saturating_sub(self.at);
+        let mut buf = vec![0; 1 << 20];
+        while left > 0 {
+            let n = usize::try_from(left.min(1 << 20)).unwrap_or(0);
+            read::whole(&mut self.reader, buf.get_mut(..n).unwrap_or_default(), part).map_err(|error| self.failed(error))?;
+            left -= u64::try_from(n).unwrap_or(0);
+        }
+        Ok(())
     }
 
     /// Fills a buffer, which is one part of the image.
@@ -97,6 +132,9 @@ impl Source {
     /// # Errors
     /// The source's; an image that ends before.
     pub fn fill(&mut self, buffer: &mut [u8], part: Part) -> Result<()> {
+        let range = self.wanted.pop_front().unwrap_or_default();
+        self.skip(range.start, part)?;
+        self.at = range.end;
         read::whole(&mut self.reader, buffer, part).map_err(|error| self.failed(error))
     }
 
@@ -105,6 +143,7 @@ impl Source {
     /// # Errors
     /// The source's; trailing bytes.
     pub fn end(&mut self, header: &Header) -> Result<()> {
+        self.skip(header.file_length(), Part::Header)?;
         read::end(&mut self.reader, header).map_err(|error| self.failed(error))
     }
 

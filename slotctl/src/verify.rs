@@ -64,6 +64,23 @@ pub fn unchanged(before: &Record, now: &Record, slot: SlotId) -> Result<()> {
         .changed("nothing was written"))
 }
 
+/// The index of the image that a slot holds, if a trusted key signed that.
+///
+/// # Errors
+/// The first thing that is wrong; it names the slot.
+pub fn installed_index<M: Medium>(
+    medium: &M,
+    slot: SlotId,
+    trusted: &[PublicKey],
+) -> Result<Index> {
+    let failed = |error: Error| Error {
+        found: format!("slot {slot}: {}", error.found),
+        ..error
+    };
+    let installed = bootshim::slot::manifest(medium, trusted).map_err(|d| failed(defect(d)))?;
+    read_index(medium, &installed.manifest).map_err(failed)
+}
+
 fn read_index<M: Medium>(medium: &M, manifest: &Manifest) -> Result<Index> {
     let length = usize::try_from(manifest.index_len)
         .map_err(|_| Error::new(Exit::NotAuthentic, "not-intact", "an index beyond memory"))?;

@@ -1,14 +1,18 @@
-//! Where the inputs go in the slot, known from their lengths alone.
+//! Where the inputs go in the slot, and how they are cut, known from their
+//! lengths and from where the root filesystem has its files.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::vec;
 use std::vec::Vec;
 
 use super::BuildError;
+use super::input::Input;
 use crate::bytes::round_up;
 use crate::header::Header;
+use crate::index::Piece;
 use crate::manifest::{Kind, Payload};
-use crate::{Digest, Malformed, PIECE_MAX, index, table};
+use crate::{Digest, FILE_FORMAT, Malformed, PIECE_MAX, group, index, table};
 
 /// An input and its place in the slot.
 pub(super) struct Placed {
@@ -23,7 +27,11 @@ pub(super) struct Placed {
 pub(super) struct Layout {
     pub(super) inputs: Vec<Placed>,
     pub(super) content_len: u64,
-    pieces: u64,
+    /// All pieces, with all hashes zero.
+    pub(super) pieces: Vec<Piece>,
+    /// Chunks from here on may be made of content before here: the initrd of
+    /// the root filesystem's files. 0 where there is none.
+    pub(super) self_limit: u64,
 }
 
 const TOO_LARGE: Malformed = Malformed {
@@ -32,44 +40,49 @@ const TOO_LARGE: Malformed = Malformed {
 };
 
 impl Layout {
-    /// Opens the inputs and lays them out. Each begins a new piece: a kernel
-    /// that did not change then has the same pieces, wherever it lies.
-    pub(super) fn plan(paths: &[(Kind, &Path)]) -> Result<Self, BuildError> {
+    /// Lays the inputs out. Each begins a new piece: a kernel that did not change
+    /// then has the same pieces, wherever it lies.
+    pub(super) fn plan(inputs: Vec<Input>) -> Result<Self, BuildError> {
         let mut layout = Self {
             inputs: Vec::new(),
             content_len: 0,
-            pieces: 0,
+            pieces: Vec::new(),
+            self_limit: 0,
         };
-        for (kind, path) in paths {
-            let file = File::open(path).map_err(BuildError::input(path))?;
-            let metadata = file.metadata().map_err(BuildError::input(path))?;
-            if !metadata.is_file() {
-                return Err(BuildError::NotAFile(path.into()));
-            }
-            if metadata.len() == 0 {
-                return Err(BuildError::Empty(path.into()));
-            }
-            layout.add(*kind, path, file, metadata.len())?;
+        for input in inputs {
+            layout.add(input)?;
         }
+        let initrd = layout.inputs.iter().find(|input| input.kind == Kind::Initrd);
+        let starts = |input: &&Placed| group::starts_at(&layout.pieces, input.offset);
+        layout.self_limit = initrd.filter(starts).map_or(0, |input| input.offset);
         Ok(layout)
     }
 
-    fn add(&mut self, kind: Kind, path: &Path, file: File, length: u64) -> Result<(), Malformed> {
-        let padded = round_up(length).ok_or(TOO_LARGE)?;
-        self.inputs.push(Placed {
-            kind,
-            path: path.into(),
-            file,
-            offset: self.content_len,
-            length,
-        });
-        self.pieces += padded.div_ceil(u64::from(PIECE_MAX));
+    fn add(&mut self, input: Input) -> Result<(), Malformed> {
+        let padded = round_up(input.length).ok_or(TOO_LARGE)?;
+        let offset = self.content_len;
         self.content_len = self.content_len.checked_add(padded).ok_or(TOO_LARGE)?;
+        let mut at = offset;
+        for length in cut(&input.borders, padded) {
+            self.pieces.push(Piece {
+                offset: at,
+                length,
+                hash: Digest::default(),
+            });
+            at += u64::from(length);
+        }
+        self.inputs.push(Placed {
+            kind: input.kind,
+            path: input.path,
+            file: input.file,
+            offset,
+            length: input.length,
+        });
         Ok(())
     }
 
     pub(super) fn index_len(&self) -> u64 {
-        self.pieces.saturating_mul(index::ENTRY_LEN as u64)
+        (self.pieces.len() as u64).saturating_mul(index::ENTRY_LEN as u64)
     }
 
     /// The payloads, with all hashes zero.
@@ -85,13 +98,42 @@ impl Layout {
 
     /// The header, with no payload yet; refused if the head is too large.
     pub(super) fn header(&self, manifest_len: usize) -> Result<Header, BuildError> {
+        let start = table::encode_start(None, self.self_limit).len() as u64;
+        let entries = (self.pieces.len() as u64).saturating_mul(table::ENTRY_LEN as u64);
         let header = Header {
+            format: FILE_FORMAT,
             manifest_len: u32::try_from(manifest_len).unwrap_or(u32::MAX),
             index_len: self.index_len(),
-            table_len: self.pieces.saturating_mul(table::ENTRY_LEN as u64),
+            table_len: start.saturating_add(entries),
             payload_len: 0,
         };
         header.check()?;
         Ok(header)
+    }
+}
+
+/// The lengths of the pieces between borders, none longer than it may be.
+fn cut(borders: &[u64], length: u64) -> Vec<u32> {
+    let (mut lengths, mut at) = (vec![], 0);
+    for border in borders.iter().copied().chain([length]) {
+        while let Some(left) = border.checked_sub(at).filter(|left| *left > 0) {
+            let piece = u32::try_from(left).unwrap_or(PIECE_MAX).min(PIECE_MAX);
+            lengths.push(piece);
+            at += u64::from(piece);
+        }
+    }
+    lengths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_end_at_borders_and_are_never_too_long() {
+        let max = u64::from(PIECE_MAX);
+        assert_eq!(cut(&[], 2 * max + 4096), [PIECE_MAX, PIECE_MAX, 4096]);
+        assert_eq!(cut(&[4096, 4096, max], max), [4096, PIECE_MAX - 4096]);
+        assert_eq!(cut(&[max + 8192], max + 12288), [PIECE_MAX, 8192, 4096]);
     }
 }

@@ -8,11 +8,10 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 use super::BuildError;
-use crate::manifest::Kind;
 
 /// An image that is being written. Dropped before [`Output::finish`], it
 /// leaves nothing.
-pub(super) struct Output<'a> {
+pub(crate) struct Output<'a> {
     path: &'a Path,
     directory: &'a Path,
     file: NamedTempFile,
@@ -20,14 +19,14 @@ pub(super) struct Output<'a> {
 
 impl<'a> Output<'a> {
     /// A new file beside `path`, to be written from `payload_offset` on.
-    pub(super) fn create(
+    pub(crate) fn create(
         path: &'a Path,
-        inputs: &[(Kind, &Path)],
+        inputs: &[&Path],
         payload_offset: u64,
     ) -> Result<Self, BuildError> {
         let there = path.canonicalize().ok();
         let same = |input: &Path| there.is_some() && input.canonicalize().ok() == there;
-        if inputs.iter().any(|(_, input)| same(input)) {
+        if inputs.iter().any(|input| same(input)) {
             return Err(BuildError::OutputIsInput(path.into()));
         }
         // As root, a new file would take the place of a device node as well.
@@ -58,14 +57,19 @@ impl<'a> Output<'a> {
         })
     }
 
+    /// Where it will lie; also the place for what is needed meanwhile.
+    pub(crate) fn directory(&self) -> &'a Path {
+        self.directory
+    }
+
     /// Appends to the payload.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
         let written = self.file.write_all(bytes);
         written.map_err(BuildError::output(self.path))
     }
 
     /// Writes the head, and gives the image its name once it is on disk.
-    pub(super) fn finish(mut self, head: &[u8]) -> Result<(), BuildError> {
+    pub(crate) fn finish(mut self, head: &[u8]) -> Result<(), BuildError> {
         let mut write = || {
             self.file.seek(SeekFrom::Start(0))?;
             self.file.write_all(head)?;

@@ -1,14 +1,75 @@
-//! Unpacking: check, decompress, check again.
+//! Unpacking: check, decompress or patch, check again.
 
+use std::convert::Infallible;
 use std::io;
+use std::vec::Vec;
+
+use zstd::zstd_safe::DCtx;
 
 use super::Chunk;
+use crate::patch::{self, Patch};
 use crate::table::Packing;
 use crate::{Part, Refused};
 
-/// Unpacks chunks. Holds the decompressor's memory: have one per thread.
+/// What a patch is made of: the content of the base, and behind it, as one run
+/// of bytes, the image's own content before the limit in its table.
+pub trait Ground {
+    /// Why it cannot be read.
+    type Error;
+
+    /// How long it is, in bytes.
+    fn len(&self) -> u64;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Fills `buffer` from `at`; both are whole blocks of 4096 bytes. Nothing is
+    /// promised about the bytes: what is made of them is checked.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn read(&mut self, at: u64, buffer: &mut [u8]) -> Result<(), Self::Error>;
+}
+
+/// No ground: for images without patches.
+#[derive(Debug, Clone, Copy)]
+pub struct NoGround;
+
+impl Ground for NoGround {
+    type Error = Infallible;
+    fn len(&self) -> u64 {
+        0
+    }
+    fn read(&mut self, _: u64, _: &mut [u8]) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// Why a chunk gave no content.
+#[derive(Debug, PartialEq, Eq)]
+pub enum UnpackError<E> {
+    /// It is not what was signed.
+    Refused(Refused),
+    /// What it is a patch against cannot be read.
+    Ground(E),
+    /// What it is a patch against is not what it was when the patch was made:
+    /// the patch itself is as it was signed, the content is not.
+    GroundDiffers(Refused),
+}
+
+impl<E> From<Refused> for UnpackError<E> {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// Unpacks chunks. Holds the memory for it: have one per thread.
 pub struct Unpacker {
-    zstd: zstd::bulk::Decompressor<'static>,
+    zstd: DCtx<'static>,
+    arena: patch::Arena,
+    streams: [Vec<u8>; 3],
 }
 
 impl Unpacker {
@@ -17,50 +78,127 @@ impl Unpacker {
     /// # Errors
     /// If there is no memory for it.
     pub fn new() -> io::Result<Self> {
-        let zstd = zstd::bulk::Decompressor::new()?;
-        Ok(Self { zstd })
+        let zstd = DCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self {
+            zstd,
+            arena: patch::Arena::default(),
+            streams: [const { Vec::new() }; 3],
+        })
     }
 
-    /// The content of a chunk, in the first `chunk.piece.length` bytes of
-    /// `out`. The packed bytes are checked before the decompressor sees them,
-    /// the content before the caller does.
+    /// Puts the content of a chunk into `group`, the content of its group, at
+    /// `at`; what is before that is there already. The packed bytes are checked
+    /// before the decompressor sees them, the content before the caller does.
     ///
     /// # Errors
-    /// [`Refused`], and `out` holds nothing of the content; also if `out` is
-    /// shorter than the piece.
-    pub fn unpack<'a>(
+    /// [`UnpackError`], and `group` holds nothing of the chunk; also if `group`
+    /// is too short.
+    pub fn unpack<G: Ground>(
         &mut self,
-        chunk: &Chunk,
+        chunk: &Chunk<'_>,
         packed: &[u8],
-        out: &'a mut [u8],
-    ) -> Result<&'a [u8], Refused> {
+        group: &mut [u8],
+        at: usize,
+        ground: &mut G,
+    ) -> Result<(), UnpackError<G::Error>> {
         chunk.check_packed(packed)?;
-        let expected = chunk.piece.length;
-        let part = Part::Chunk(chunk.number);
-        let room = usize::try_from(expected).ok();
-        let out = room
-            .and_then(|room| out.get_mut(..room))
-            .ok_or(Refused::DoesNotUnpack { part, expected })?;
+        let wrong = does_not_unpack(chunk);
+        let (before, room) = group.split_at_mut_checked(at).ok_or(wrong.clone())?;
+        let length = usize::try_from(chunk.content_len()).ok();
+        let content = length
+            .and_then(|length| room.get_mut(..length))
+            .ok_or(wrong)?;
+        let made = self.make(chunk, packed, before, content, ground);
+        let checked = made.and_then(|()| {
+            chunk
+                .check_content(content)
+                .map_err(|refused| match chunk.entry.packing {
+                    Packing::Patch => UnpackError::GroundDiffers(refused),
+                    _ => UnpackError::Refused(refused),
+                })
+        });
+        if checked.is_err() {
+            content.fill(0);
+        }
+        checked
+    }
+
+    fn make<G: Ground>(
+        &mut self,
+        chunk: &Chunk<'_>,
+        packed: &[u8],
+        before: &[u8],
+        content: &mut [u8],
+        ground: &mut G,
+    ) -> Result<(), UnpackError<G::Error>> {
         let whole = match chunk.entry.packing {
-            Packing::Stored if packed.len() == out.len() => {
-                out.copy_from_slice(packed);
+            Packing::Stored if packed.len() == content.len() => {
+                content.copy_from_slice(packed);
                 true
             }
             Packing::Stored => false,
-            Packing::Zstd => {
-                let written = self.zstd.decompress_to_buffer(packed, &mut *out);
-                written.is_ok_and(|written| written == out.len())
-            }
+            Packing::Zstd => frame(&mut self.zstd, packed, &[], content),
+            Packing::Continued => frame(&mut self.zstd, packed, before, content),
+            Packing::Patch => return self.patch(chunk, packed, content, ground),
         };
-        let checked = if whole {
-            chunk.check_content(out)
+        if whole {
+            Ok(())
         } else {
-            Err(Refused::DoesNotUnpack { part, expected })
-        };
-        if let Err(refused) = checked {
-            out.fill(0);
-            return Err(refused);
+            Err(does_not_unpack(chunk).into())
         }
-        Ok(out)
     }
+
+    fn patch<G: Ground>(
+        &mut self,
+        chunk: &Chunk<'_>,
+        packed: &[u8],
+        content: &mut [u8],
+        ground: &mut G,
+    ) -> Result<(), UnpackError<G::Error>> {
+        let malformed = |malformed: crate::Malformed| malformed.of(Part::Chunk(chunk.number));
+        let patch = Patch::parse(packed, content.len()).map_err(malformed)?;
+        for (stream, frame_of) in self.streams.iter_mut().zip(&patch.streams) {
+            // Bounded by the length of the content, which was checked.
+            stream.resize(frame_of.length, 0);
+            let nothing = frame_of.length == 0 && frame_of.packed.is_empty();
+            if !nothing && !frame(&mut self.zstd, frame_of.packed, &[], stream) {
+                return Err(does_not_unpack(chunk).into());
+            }
+        }
+        let [instructions, differences, literals] = &self.streams;
+        let plan = patch::plan(instructions, content.len(), ground.len()).map_err(malformed)?;
+        self.arena
+            .fill(&plan, |at, buffer| ground.read(at, buffer))
+            .map_err(UnpackError::Ground)?;
+        plan.apply(&self.arena, differences, literals, content)
+            .map_err(malformed)?;
+        Ok(())
+    }
+}
+
+fn does_not_unpack(chunk: &Chunk<'_>) -> Refused {
+    Refused::DoesNotUnpack {
+        part: Part::Chunk(chunk.number),
+        expected: u32::try_from(chunk.content_len()).unwrap_or(u32::MAX),
+    }
+}
+
+/// Whether `packed` is one zstd frame that gives just `out`, going on from
+/// `prefix`.
+fn frame(zstd: &mut DCtx<'static>, packed: &[u8], prefix: &[u8], out: &mut [u8]) -> bool {
+    let length = out.len();
+    let written = if prefix.is_empty() {
+        zstd.decompress(out, packed)
+    } else if is_dictionary(prefix) {
+        return false;
+    } else {
+        zstd.decompress_using_dict(out, packed, prefix)
+    };
+    written.is_ok_and(|written| written == length)
+}
+
+/// What begins so is no plain content to zstd (RFC 8878, section 5): a chunk
+/// never continues it.
+pub(crate) fn is_dictionary(prefix: &[u8]) -> bool {
+    prefix.starts_with(&[0x37, 0xa4, 0x30, 0xec])
 }

@@ -116,6 +116,8 @@ pub enum Image {
         /// The image
         file: PathBuf,
     },
+    /// Build an image that needs another's content on the controller
+    Delta(Delta),
     /// Sign an image here, or attach a signature made elsewhere
     Sign(Sign),
     /// Manifest, sizes and signatures, without needing a key
@@ -131,6 +133,23 @@ pub enum Image {
         #[arg(long, value_name = "PUB", num_args = 1..)]
         trust: Vec<PathBuf>,
     },
+}
+
+/// What a delta is built from.
+#[derive(Debug, ClapArgs)]
+pub struct Delta {
+    /// Image whose content is on the controller
+    #[arg(long, value_name = "OLD")]
+    pub from: PathBuf,
+    /// Image that the controller gets
+    #[arg(long, value_name = "NEW")]
+    pub to: PathBuf,
+    /// Secret key to sign with; repeat it for more
+    #[arg(long, value_name = "K")]
+    pub key: Vec<PathBuf>,
+    /// The delta
+    #[arg(long, value_name = "F")]
+    pub out: PathBuf,
 }
 
 /// What an image is built from.

@@ -111,6 +111,18 @@ impl Progress for Bar {
         }
     }
 
+    fn say(&self, words: &str) {
+        if self.voice.json {
+            let fields = json!({ "event": "note", "text": words });
+            if let Value::Object(fields) = fields {
+                write_out(format!("{}\n", self.voice.object(fields)).as_bytes());
+            }
+        } else if !self.voice.quiet {
+            // Nobody is there to hear that nobody hears.
+            let _ = writeln!(std::io::stderr(), "{words}");
+        }
+    }
+
     fn end(&self) {
         let held = self
             .now

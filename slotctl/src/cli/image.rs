@@ -1,13 +1,14 @@
 //! `slotctl image`.
 
-use super::args::{Args, Build, Image, Sign};
+use super::args::{Args, Build, Delta, Image, Sign};
 use super::bar::Bar;
 use super::key;
 use super::output::{Answer, Voice, bytes, hex};
 use images::build::{self, Boot, BuildError, Inputs};
+use images::delta::{self, DeltaError};
 use images::head::Head;
 use images::key::{KeyId, PublicKey, SecretKey};
-use images::manifest::Manifest;
+use images::manifest::{Kind, Manifest};
 use images::read::ReadError;
 use images::sign::{self, SignError, Signed};
 use images::verify;
@@ -15,10 +16,10 @@ use serde_json::{Value, json};
 use slotctl::disk::Disk;
 use slotctl::error::{Error, Exit, Result};
 use slotctl::progress::{Phase, Progress};
-use slotctl::source::Source;
+use slotctl::source::{Settings, Source};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub fn run(args: &Args, command: &Image, voice: Voice) -> Result<Answer> {
@@ -28,6 +29,7 @@ pub fn run(args: &Args, command: &Image, voice: Voice) -> Result<Answer> {
             let message = sign::message(file).map_err(|error| unreadable(file, error))?;
             Ok(Answer::raw(message.to_vec()))
         }
+        Image::Delta(delta) => self::delta(delta, voice),
         Image::Sign(sign) => self::sign(sign),
         Image::Show { file } => show(file),
         Image::Verify { file, trust } => {
@@ -42,10 +44,6 @@ pub fn run(args: &Args, command: &Image, voice: Voice) -> Result<Answer> {
 }
 
 fn build(words: &Build, voice: Voice) -> Result<Answer> {
-    let keys = words
-        .key
-        .iter()
-        .map(|file| SecretKey::load(file).map_err(|e| key::refused(&e)));
     let inputs = Inputs {
         rootfs: words.rootfs.clone(),
         boot: Boot::Kernel {
@@ -57,7 +55,7 @@ fn build(words: &Build, voice: Voice) -> Result<Answer> {
         version: words.version.clone(),
         security_version: words.security_version,
         watchdog_seconds: words.watchdog.unwrap_or_default(),
-        keys: keys.collect::<Result<_>>()?,
+        keys: secret_keys(&words.key)?,
     };
     let bar = Bar::new(voice);
     let built = following(&bar, Phase::Building, |told| {
@@ -72,24 +70,91 @@ fn build(words: &Build, voice: Voice) -> Result<Answer> {
     }
     let out = words.out.display();
     let (image, length) = (&built.manifest, built.file_length);
-    let text = format!(
+    let mut text = format!(
         "{out}: \"{}\" {}, {} of content in {}, {}",
         image.compatible,
         image.version,
         bytes(image.content_len),
         bytes(length),
-        match inputs.keys.len() {
-            0 => "not signed".into(),
-            1 => "signed by 1 key".into(),
-            keys => format!("signed by {keys} keys"),
-        }
+        signed_by(inputs.keys.len())
     );
+    if let (Some(was), Some(initrd)) = (built.unpacked_initrd, image.payload(Kind::Initrd)) {
+        let is = bytes(initrd.length);
+        let _ = write!(text, "\nthe initrd of {} is stored unpacked, {is}", bytes(was));
+    }
     let warnings: Vec<String> = built.warnings.iter().map(ToString::to_string).collect();
     let fields = json!({
         "changed": true, "file": out.to_string(), "manifest": hex(&built.digest),
         "file_length": length, "content_length": image.content_len, "warnings": warnings,
     });
     Ok(Answer::new(text, fields))
+}
+
+fn secret_keys(files: &[PathBuf]) -> Result<Vec<SecretKey>> {
+    let load = |file: &PathBuf| SecretKey::load(file).map_err(|e| key::refused(&e));
+    files.iter().map(load).collect()
+}
+
+fn signed_by(keys: usize) -> String {
+    match keys {
+        0 => "not signed".into(),
+        1 => "signed by 1 key".into(),
+        keys => format!("signed by {keys} keys"),
+    }
+}
+
+fn delta(words: &Delta, voice: Voice) -> Result<Answer> {
+    let inputs = delta::Inputs {
+        from: words.from.clone(),
+        to: words.to.clone(),
+        keys: secret_keys(&words.key)?,
+    };
+    let bar = Bar::new(voice);
+    let built = following(&bar, Phase::Building, |told| {
+        delta::build(&inputs, &words.out, told)
+    })
+    .map_err(no_delta)?;
+    if inputs.keys.is_empty() {
+        voice.warn("the delta is not signed; no controller takes it before `slotctl image sign`");
+    }
+    let (out, image) = (words.out.display(), &built.to.manifest);
+    let mut text = format!(
+        "{out}: \"{}\" from {} to {}, {} instead of {}, {}",
+        image.compatible,
+        built.base.version,
+        image.version,
+        bytes(built.file_length),
+        bytes(built.base.full_len),
+        signed_by(inputs.keys.len())
+    );
+    for (kind, length) in &built.payloads {
+        let _ = write!(text, "\n  {kind}: {}", bytes(*length));
+    }
+    let payload = |(kind, length): &(Kind, u64)| json!({ "kind": kind.to_string(), "length": length });
+    let fields = json!({
+        "changed": true, "file": out.to_string(), "manifest": hex(&built.to.digest),
+        "base": hex(&built.base.manifest), "base_version": built.base.version,
+        "file_length": built.file_length, "full_length": built.base.full_len,
+        "payloads": built.payloads.iter().map(payload).collect::<Vec<_>>(),
+    });
+    Ok(Answer::new(text, fields))
+}
+
+fn no_delta(error: DeltaError) -> Error {
+    let error = match error {
+        DeltaError::Input(file, error) => unreadable(&file, error),
+        DeltaError::Output(error) => return not_built(error),
+        DeltaError::Spool(_, ref source) => Error {
+            found: error.to_string(),
+            ..Error::io("", source)
+        },
+        other @ DeltaError::Pack(_) => Error::new(Exit::Io, "io", other.to_string()),
+        other @ (DeltaError::OfADelta(_) | DeltaError::OtherMachine { .. }) => {
+            Error::new(Exit::Refused, "no-delta", other.to_string())
+        }
+        other @ DeltaError::Signature(_) => Error::new(Exit::Usage, "not-built", other.to_string()),
+    };
+    error.changed("no image was written")
 }
 
 fn not_built(error: BuildError) -> Error {
@@ -163,7 +228,7 @@ fn not_signed(file: &Path, error: SignError) -> Error {
 }
 
 fn show(file: &Path) -> Result<Answer> {
-    let mut source = Source::open(&file.display().to_string())?;
+    let mut source = Source::open(&file.display().to_string(), &Settings::default())?;
     let (header, rest) = source.head()?;
     let head = Head::open_untrusted(&header, &rest)?.0;
     let signers: Vec<KeyId> = head.signatures.signatures().iter().map(|s| s.key).collect();
@@ -174,6 +239,10 @@ fn show(file: &Path) -> Result<Answer> {
         let signers: Vec<String> = signers.iter().map(ToString::to_string).collect();
         fields.insert("signatures".into(), json!(signers));
         fields.insert("verified".into(), json!(false));
+        if let Some(base) = head.table.base() {
+            fields.insert("base".into(), json!(hex(&base.manifest)));
+            fields.insert("base_version".into(), json!(base.version));
+        }
     }
     Ok(Answer::new(
         in_words(&head, header.file_length(), &signers),
@@ -213,6 +282,12 @@ fn in_words(head: &Head, length: u64, signers: &[KeyId]) -> String {
         ),
     );
     line("manifest", hex(&head.digest));
+    if let Some(base) = head.table.base() {
+        line(
+            "delta from",
+            format!("{} (manifest {})", base.version, hex(&base.manifest)),
+        );
+    }
     match signers {
         [] => line("signed by", "nobody".into()),
         signers => signers
@@ -256,11 +331,15 @@ fn verify(file: &Path, trusted: &[PublicKey], voice: Voice) -> Result<Answer> {
     let signers: Vec<String> = head.signed_by.iter().map(ToString::to_string).collect();
     let image = &head.manifest;
     let text = format!(
-        "{}: \"{}\" {} is whole, signed by {}",
+        "{}: \"{}\" {} is whole, signed by {}{}",
         file.display(),
         image.compatible,
         image.version,
-        signers.join(", ")
+        signers.join(", "),
+        match head.table.base() {
+            Some(base) => format!("; a delta, made against {}", base.version),
+            None => String::new(),
+        }
     );
     let fields = json!({
         "verified": true, "manifest": hex(&head.digest), "version": image.version,

@@ -5,9 +5,10 @@ use super::bar::Bar;
 use super::history;
 use super::output::{Answer, Voice, bytes, hex};
 use serde_json::json;
+use std::fmt::Write as _;
 use slotctl::error::Result;
-use slotctl::install::{self, Outcome, Request};
-use slotctl::source::Source;
+use slotctl::install::{self, Moved, Outcome, Request};
+use slotctl::source::{Settings, Source};
 use slotctl::{system, trust};
 
 pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
@@ -22,7 +23,7 @@ pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
         retry: words.retry,
         dry_run: words.dry_run,
     };
-    let mut source = Source::open(&words.source)?;
+    let mut source = Source::open(&words.source, &Settings::default())?;
     let bar = Bar::new(voice);
     let done = install::install(
         &disk,
@@ -49,7 +50,7 @@ fn answer(done: &Outcome, dry_run: bool) -> Answer {
         manifest,
         already,
         changed,
-        written,
+        moved,
         ..
     } = done;
     let version = &manifest.version;
@@ -62,14 +63,30 @@ fn answer(done: &Outcome, dry_run: bool) -> Answer {
             format!("{version} would be written to slot {slot}; nothing was written")
         }
         (false, _) => format!(
-            "{version} is in slot {slot} ({state}), {} written and read back",
-            bytes(*written)
+            "{version} is in slot {slot} ({state}), {} written and read back{}",
+            bytes(moved.written),
+            spared(moved)
         ),
     };
     let fields = json!({
         "event": "done", "changed": changed, "slot": slot.to_string(), "state": state.word(),
         "version": version, "security_version": manifest.security_version,
-        "manifest": hex(&done.digest), "written": written, "dry_run": dry_run,
+        "manifest": hex(&done.digest), "written": moved.written, "kept": moved.kept, "reused": moved.reused,
+        "fetched": moved.fetched, "dry_run": dry_run,
     });
     Answer::new(text, fields)
+}
+
+/// What did not have to be written, or fetched.
+fn spared(moved: &Moved) -> String {
+    let mut text = String::new();
+    for (count, how) in [
+        (moved.kept, "lay there already"),
+        (moved.reused, "copied from other slots"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {} {how}", bytes(count));
+        }
+    }
+    text
 }

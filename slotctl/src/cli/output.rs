@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use slotctl::error::{Error, Exit};
+pub use slotctl::size::words as bytes;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::process::ExitCode;
@@ -153,16 +154,6 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// A number of bytes as a person reads it.
-pub fn bytes(count: u64) -> String {
-    match count {
-        0..1024 => format!("{count} bytes"),
-        1024..1_048_576 => format!("{} KiB", count / 1024),
-        1_048_576..10_737_418_240 => format!("{} MiB", count / 1_048_576),
-        _ => format!("{} GiB", count / 1_073_741_824),
-    }
 }
 
 /// Rows in columns that line up.

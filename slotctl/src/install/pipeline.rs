@@ -1,111 +1,405 @@
-//! From the source into the slot: reading, checking, decompressing, checking
-//! again and writing, at the same time and on all cores.
+//! From the source into the slot: reading, checking, decompressing or patching,
+//! checking again and writing, at the same time and on all cores.
 //!
-//! Memory is bounded by what circulates: [`QUEUE`] packed chunks and one piece
-//! per thread, each at most 1 MiB.
+//! Memory is bounded by what circulates: [`QUEUE`] groups of packed chunks, and
+//! in each thread one group of content and the ground of one patch.
 
+use super::holdings::Holdings;
+use super::plan::{Plan, Way, range};
 use super::target::Writing;
 use crate::content::{self, FirstError};
-use crate::error::{Error, Result};
+use crate::disk::Slice;
+use crate::error::{Error, Exit, Result};
+use crate::medium::Aligned;
 use crate::progress::{Phase, Progress};
 use crate::source::Source;
 use bootshim::medium::Medium;
+use bootshim::record::SlotId;
 use images::Part;
-use images::chunk::{Chunk, Unpacker};
+use images::chunk::{Ground, UnpackError, Unpacker};
+use images::group::{self, Group};
 use images::head::Head;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-/// Packed chunks that are read ahead of the workers.
+/// Groups whose chunks are read ahead of the workers.
 const QUEUE: usize = 8;
 
-type Packed = (Chunk, Vec<u8>);
-
-/// Copies the payload into the slot. Not one byte reaches the slot that was not
-/// checked before.
-///
-/// # Errors
-/// The first of: a failing source, a chunk that is not what was signed, a
-/// failing device. The slot is then half written, and `writing`.
-pub(super) fn copy<M: Medium + Sync>(
-    source: &mut Source,
-    head: &Head,
-    target: &Writing<M>,
-    progress: &dyn Progress,
-) -> Result<()> {
-    progress.begin(Phase::Writing, head.manifest.content_len);
-    let failed = FirstError::default();
-    let (to_workers, chunks) = sync_channel::<Packed>(QUEUE);
-    let (to_reader, emptied) = sync_channel::<Vec<u8>>(QUEUE.saturating_mul(2));
-    let chunks = Mutex::new(chunks);
-    std::thread::scope(|scope| {
-        for _ in 0..content::threads() {
-            let (chunks, to_reader, failed) = (&chunks, to_reader.clone(), &failed);
-            content::spawn(scope, failed, move || {
-                work(chunks, &to_reader, target, failed, progress);
-            });
-        }
-        if let Err(error) = read(source, head, &to_workers, &emptied, &failed) {
-            failed.set(error);
-        }
-        // The workers end when nothing more can come.
-        drop(to_workers);
-    });
-    progress.end();
-    failed.take()
+/// What is installed, from where, to where.
+pub(super) struct Copy<'a, M> {
+    pub(super) head: &'a Head,
+    pub(super) target: &'a Writing<M>,
+    pub(super) holdings: &'a Holdings,
+    /// The slot that a delta is made against.
+    pub(super) base: Option<&'a (SlotId, Slice)>,
+    pub(super) progress: &'a dyn Progress,
+    /// Bytes of content that were written.
+    pub(super) written: AtomicU64,
+    /// Bytes of content that were copied from other slots.
+    pub(super) reused: AtomicU64,
 }
 
-fn read(
+/// A group, and the packed bytes of its chunks that were read, one behind the
+/// other.
+type Job<'a> = (Group<'a>, Vec<u8>);
+
+/// Why a group has to be made another way, by its first piece.
+type Failed = BTreeMap<usize, Failure>;
+
+/// What did not give a group.
+enum Failure {
+    /// Another slot does not hold what its index says.
+    Held,
+    /// What a patch is made against is not there, or not what it was.
+    Ground(Error),
+}
+
+impl<M: Medium + Sync> Copy<'_, M> {
+    /// Brings everything that `plan` leaves open into the slot. Not one byte
+    /// reaches it that was not checked before.
+    ///
+    /// # Errors
+    /// The first of: a failing source, a chunk that is not what was signed, a
+    /// failing device. The slot is then half written, and `writing`.
+    pub(super) fn run(&self, source: &mut Source, mut plan: Plan) -> Result<()> {
+        let sums = plan.sums(self.head);
+        let total = self.head.manifest.content_len.saturating_sub(sums.kept);
+        self.progress.begin(Phase::Writing, total);
+        // What is made of the image's own content begins when that is there.
+        let limit = self.head.table.self_limit();
+        let done = [0..limit, limit..u64::MAX]
+            .into_iter()
+            .try_for_each(|span| self.span(source, &mut plan, &span));
+        self.progress.end();
+        done?;
+        source.end(&self.head.header)
+    }
+
+    /// All groups of one span, and once more those that failed, another way.
+    fn span(&self, source: &mut Source, plan: &mut Plan, span: &Range<u64>) -> Result<()> {
+        let inside = |group: &Group<'_>| span.contains(&group.offset());
+        let failed = self.pass(source, plan, &inside)?;
+        if failed.is_empty() {
+            return Ok(());
+        }
+        for (first, failure) in &failed {
+            self.turn(plan, *first, failure)?;
+        }
+        let again = |group: &Group<'_>| failed.contains_key(&group.first);
+        match self.pass(source, plan, &again)?.into_values().next() {
+            None => Ok(()),
+            Some(Failure::Ground(error)) => Err(error),
+            Some(Failure::Held) => Err(Error::new(
+                Exit::Unexpected,
+                "internal",
+                "a group was to be made of what had failed before",
+            )),
+        }
+    }
+
+    /// What is not held is read, what cannot be patched is copied.
+    fn turn(&self, plan: &mut Plan, first: usize, failure: &Failure) -> Result<()> {
+        let pieces = self.head.index.pieces();
+        let all = first..group::end(pieces, first);
+        let Failure::Ground(error) = failure else {
+            plan.change(all, |way| {
+                if matches!(way, Way::Held(_)) {
+                    *way = Way::Chunk;
+                }
+            });
+            return Ok(());
+        };
+        let mut own = pieces.get(all.clone()).unwrap_or_default().iter();
+        let mut nowhere = false;
+        plan.change(all, |way| {
+            let place = own.next().and_then(|piece| self.holdings.find(&piece.hash));
+            match (&way, place) {
+                (Way::Chunk, Some(place)) => *way = Way::Held(place),
+                (Way::Chunk, None) => nowhere = true,
+                _ => {}
+            }
+        });
+        if nowhere { Err(error.clone()) } else { Ok(()) }
+    }
+
+    /// One way through the groups that are wanted and open.
+    fn pass(
+        &self,
+        source: &mut Source,
+        plan: &Plan,
+        wanted: &(dyn Fn(&Group<'_>) -> bool + Sync),
+    ) -> Result<Failed> {
+        let open = || group::of(self.head).filter(|group| wanted(group) && plan.is_open(group));
+        let start = self.head.header.payload_offset();
+        let ranges = open().flat_map(|group| wanted_ranges(&group, plan, start));
+        source.want(ranges.collect())?;
+        let first_error = FirstError::default();
+        let failed = Mutex::new(Failed::new());
+        let (to_workers, jobs) = sync_channel::<Job<'_>>(QUEUE);
+        let (to_reader, emptied) = sync_channel::<Vec<u8>>(QUEUE.saturating_mul(2));
+        let jobs = Mutex::new(jobs);
+        std::thread::scope(|scope| {
+            for _ in 0..content::threads() {
+                let (jobs, to_reader) = (&jobs, to_reader.clone());
+                let (first_error, failed) = (&first_error, &failed);
+                content::spawn(scope, first_error, move || {
+                    self.work(jobs, &to_reader, plan, first_error, failed);
+                });
+            }
+            let read = read(source, plan, open(), &to_workers, &emptied, &first_error);
+            if let Err(error) = read {
+                first_error.set(error);
+            }
+            // The workers end when nothing more can come.
+            drop(to_workers);
+        });
+        first_error.take()?;
+        Ok(failed.into_inner().unwrap_or_default())
+    }
+
+    /// What the patches of a group are made of.
+    fn ground(&self, group: &Group<'_>) -> SlotGround<'_, M> {
+        let table = &self.head.table;
+        let limit = table.self_limit();
+        SlotGround {
+            base: self.base,
+            base_len: table.base().map_or(0, |base| base.content_len),
+            target: self.target,
+            own: if group.offset() >= limit { limit } else { 0 },
+        }
+    }
+
+    fn work(
+        &self,
+        jobs: &Mutex<Receiver<Job<'_>>>,
+        to_reader: &SyncSender<Vec<u8>>,
+        plan: &Plan,
+        first_error: &FirstError,
+        failed: &Mutex<Failed>,
+    ) {
+        let mut worker = Unpacker::new()
+            .inspect_err(|error| first_error.set(Error::io("preparing to decompress", error)))
+            .ok()
+            .map(|unpacker| Worker {
+                copy: self,
+                plan,
+                unpacker,
+                content: content::piece_buffer(),
+            });
+        loop {
+            let next = jobs.lock().ok().and_then(|queue| queue.recv().ok());
+            let Some((group, packed)) = next else { return };
+            // After a failure the queue is only drained, so that the reader never
+            // waits for room.
+            let Some(worker) = worker.as_mut().filter(|_| !first_error.is_set()) else {
+                continue;
+            };
+            match worker.make(&group, &packed) {
+                Ok(None) => {}
+                Ok(Some(failure)) => {
+                    if let Ok(mut failed) = failed.lock() {
+                        failed.insert(group.first, failure);
+                    }
+                }
+                Err(error) => first_error.set(error),
+            }
+            // A full return queue only means that the buffer is not needed again.
+            let _ = to_reader.try_send(packed);
+        }
+    }
+}
+
+/// Which bytes of the file a group needs.
+fn wanted_ranges(group: &Group<'_>, plan: &Plan, start: u64) -> Vec<Range<u64>> {
+    let chunks = group.chunks.iter();
+    let wanted = chunks.filter(|chunk| plan.wants(chunk.first, chunk.pieces.len()));
+    let place = |chunk: &images::chunk::Chunk<'_>| {
+        let from = start.saturating_add(chunk.entry.offset);
+        from..from.saturating_add(u64::from(chunk.entry.length))
+    };
+    wanted.map(place).collect()
+}
+
+fn read<'a>(
     source: &mut Source,
-    head: &Head,
-    to_workers: &SyncSender<Packed>,
+    plan: &Plan,
+    groups: impl Iterator<Item = Group<'a>>,
+    to_workers: &SyncSender<Job<'a>>,
     emptied: &Receiver<Vec<u8>>,
     failed: &FirstError,
 ) -> Result<()> {
-    for chunk in head.chunks() {
+    for group in groups {
         if failed.is_set() {
             return Ok(());
         }
         let mut packed = emptied.try_recv().unwrap_or_default();
-        let length = usize::try_from(chunk.entry.length).unwrap_or(usize::MAX);
-        packed.resize(length.min(content::length(&chunk.piece)), 0);
-        source.fill(&mut packed, Part::Chunk(chunk.number))?;
-        if to_workers.send((chunk, packed)).is_err() {
+        packed.clear();
+        for chunk in &group.chunks {
+            if !plan.wants(chunk.first, chunk.pieces.len()) {
+                continue;
+            }
+            let start = packed.len();
+            // Packed chunks are no longer than their content, and that is at
+            // most 1 MiB in a group.
+            let length = usize::try_from(chunk.entry.length).unwrap_or(0);
+            packed.resize(start.saturating_add(length), 0);
+            let room = packed.get_mut(start..).unwrap_or_default();
+            source.fill(room, Part::Chunk(chunk.number))?;
+        }
+        if to_workers.send((group, packed)).is_err() {
             return Ok(());
         }
     }
-    source.end(&head.header)
+    Ok(())
 }
 
-fn work<M: Medium + Sync>(
-    chunks: &Mutex<Receiver<Packed>>,
-    to_reader: &SyncSender<Vec<u8>>,
-    target: &Writing<M>,
-    failed: &FirstError,
-    progress: &dyn Progress,
-) {
-    let mut unpacker = Unpacker::new()
-        .inspect_err(|error| failed.set(Error::io("preparing to decompress", error)))
-        .ok();
-    let mut piece = content::piece_buffer();
-    loop {
-        let next = chunks.lock().ok().and_then(|queue| queue.recv().ok());
-        let Some((chunk, packed)) = next else { return };
-        // After a failure the queue is only drained, so that the reader never
-        // waits for room.
-        let Some(unpacker) = unpacker.as_mut().filter(|_| !failed.is_set()) else {
-            continue;
-        };
-        let room = piece.get(content::length(&chunk.piece));
-        let written = unpacker
-            .unpack(&chunk, &packed, room)
-            .map_err(Error::from)
-            .and_then(|content| target.write(&chunk.piece, content));
-        match written {
-            Ok(()) => progress.advance(u64::from(chunk.piece.length)),
-            Err(error) => failed.set(error),
+/// One thread that makes groups.
+struct Worker<'a, M> {
+    copy: &'a Copy<'a, M>,
+    plan: &'a Plan,
+    unpacker: Unpacker,
+    content: Aligned,
+}
+
+impl<M: Medium + Sync> Worker<'_, M> {
+    /// Makes the content of a group and writes what does not lie there.
+    fn make(&mut self, group: &Group<'_>, packed: &[u8]) -> Result<Option<Failure>> {
+        let mut packed = packed;
+        let mut at = 0_usize;
+        for chunk in &group.chunks {
+            let length = usize::try_from(chunk.content_len()).unwrap_or(usize::MAX);
+            let failure = if self.plan.wants(chunk.first, chunk.pieces.len()) {
+                let own = usize::try_from(chunk.entry.length).unwrap_or(usize::MAX);
+                let (own, later) = packed.split_at_checked(own).unwrap_or_default();
+                packed = later;
+                let mut ground = self.copy.ground(group);
+                let whole = self.content.get(group.len());
+                let made = self.unpacker.unpack(chunk, own, whole, at, &mut ground);
+                self.unpacked(made)?
+            } else {
+                self.gather(chunk, at)?
+            };
+            if failure.is_some() {
+                return Ok(failure);
+            }
+            at = at.saturating_add(length);
         }
-        // A full return queue only means that the buffer is not needed again.
-        let _ = to_reader.try_send(packed);
+        self.write(group)?;
+        Ok(None)
+    }
+
+    fn unpacked(&self, made: Result<(), UnpackError<Error>>) -> Result<Option<Failure>> {
+        let refused = match made {
+            Ok(()) => return Ok(None),
+            Err(UnpackError::Refused(refused)) => return Err(refused.into()),
+            Err(UnpackError::Ground(error)) => return Ok(Some(Failure::Ground(error))),
+            Err(UnpackError::GroundDiffers(refused)) => refused,
+        };
+        let error = match self.copy.base {
+            Some((slot, _)) => {
+                let found = format!("slot {slot}, which the delta is made against, is damaged");
+                Error::new(Exit::NotAuthentic, "base-damaged", format!("{found}: {refused}"))
+                    .advice(format!("`slotctl verify {slot}` says where; install the full image"))
+            }
+            None => Error::new(
+                Exit::Io,
+                "read-back-differs",
+                format!("what was written reads back differently: {refused}"),
+            )
+            .advice("the device does not keep what is written to it; replace it"),
+        };
+        Ok(Some(Failure::Ground(error)))
+    }
+
+    /// Reads the pieces of a chunk from where they lie: in the slot itself, for
+    /// the chunks behind them, or in another.
+    fn gather(&mut self, chunk: &images::chunk::Chunk<'_>, at: usize) -> Result<Option<Failure>> {
+        let ways = self.plan.of(range(chunk.first, chunk.pieces.len()));
+        let mut at = at;
+        for (way, piece) in ways.iter().zip(chunk.pieces) {
+            let end = at.saturating_add(content::length(piece));
+            let buffer = self.content.get(end).get_mut(at..).unwrap_or_default();
+            let read = match way {
+                Way::Held(place) => match self.copy.holdings.slot(*place) {
+                    Some((_, slot)) => slot.read_at(place.offset, buffer).is_ok(),
+                    None => false,
+                },
+                Way::Kept => {
+                    self.copy.target.read_at(piece.offset, buffer)?;
+                    true
+                }
+                Way::Chunk => false,
+            };
+            if !read || (matches!(way, Way::Held(_)) && !piece.is(buffer)) {
+                return Ok(Some(Failure::Held));
+            }
+            if matches!(way, Way::Held(_)) {
+                let length = u64::from(piece.length);
+                self.copy.reused.fetch_add(length, Ordering::Relaxed);
+            }
+            at = end;
+        }
+        Ok(None)
+    }
+
+    /// Writes each run of pieces that do not lie there yet.
+    fn write(&mut self, group: &Group<'_>) -> Result<()> {
+        let ways = self.plan.of(range(group.first, group.pieces.len()));
+        let mut pieces = ways.iter().zip(group.pieces).peekable();
+        let mut at = 0_usize;
+        while let Some((way, piece)) = pieces.next() {
+            let (start, offset) = (at, piece.offset);
+            at = at.saturating_add(content::length(piece));
+            if *way == Way::Kept {
+                continue;
+            }
+            while let Some((_, piece)) = pieces.next_if(|(way, _)| **way != Way::Kept) {
+                at = at.saturating_add(content::length(piece));
+            }
+            let content = self.content.get(at).get(start..).unwrap_or_default();
+            self.copy.target.write(offset, content)?;
+            let length = u64::try_from(content.len()).unwrap_or(u64::MAX);
+            self.copy.written.fetch_add(length, Ordering::Relaxed);
+            self.copy.progress.advance(length);
+        }
+        Ok(())
+    }
+}
+
+/// What patches are made of: the slot with the base, and what of the image is in
+/// the target already.
+struct SlotGround<'a, M> {
+    base: Option<&'a (SlotId, Slice)>,
+    base_len: u64,
+    target: &'a Writing<M>,
+    own: u64,
+}
+
+impl<M: Medium + Sync> Ground for SlotGround<'_, M> {
+    type Error = Error;
+
+    fn len(&self) -> u64 {
+        self.base_len.saturating_add(self.own)
+    }
+
+    fn read(&mut self, at: u64, buffer: &mut [u8]) -> Result<()> {
+        let before = usize::try_from(self.base_len.saturating_sub(at)).unwrap_or(usize::MAX);
+        let before = before.min(buffer.len());
+        let (old, own) = buffer.split_at_mut_checked(before).unwrap_or_default();
+        if let Some((slot, base)) = self.base.filter(|_| !old.is_empty()) {
+            base.read_at(at, old).map_err(|fault| {
+                let doing = format_args!("slot {slot}, which the delta is made against").to_string();
+                Error::fault(doing, fault).advice("install the full image")
+            })?;
+        }
+        if !own.is_empty() {
+            let skipped = u64::try_from(before).unwrap_or(u64::MAX);
+            let place = at.saturating_add(skipped).saturating_sub(self.base_len);
+            self.target.read_at(place, own)?;
+        }
+        Ok(())
     }
 }

@@ -20,7 +20,6 @@ use bootshim::copies::Durable;
 use bootshim::medium::{BLOCK, Cause, Fault, Medium};
 use bootshim::record::{SlotId, State};
 use images::head::Head;
-use images::index::Piece;
 use images::key::PublicKey;
 use images::{Digest, SLOT_AREA_LEN};
 
@@ -49,12 +48,37 @@ impl<M: Medium + Sync> Writing<M> {
         Ok(writing)
     }
 
-    /// Writes one piece of the content, whose bytes were checked.
+    /// Writes some pieces of the content, whose bytes were checked.
     ///
     /// # Errors
     /// The device's.
-    pub fn write(&self, piece: &Piece, content: &[u8]) -> Result<()> {
-        self.put(piece.offset, content)
+    pub fn write(&self, offset: u64, content: &[u8]) -> Result<()> {
+        self.put(offset, content)
+    }
+
+    /// Reads content that was written, or lay there; whether it is right is for
+    /// the caller to check.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.medium
+            .read_at(offset, buffer)
+            .map_err(|fault| self.failed(fault))
+    }
+
+    /// Which of the pieces lie in the slot already, of those that may; each was
+    /// read from the device. What cannot be read does not lie there.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn kept(
+        &self,
+        head: &Head,
+        may: impl Fn(usize) -> bool + Sync,
+        progress: &dyn Progress,
+    ) -> Result<Vec<bool>> {
+        content::matching(&self.medium, &head.index, may, progress)
     }
 
     /// Writes the index behind the content and makes everything durable.

@@ -1,0 +1,143 @@
+//! One file that goes into an image.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::vec::Vec;
+
+use flate2::read::MultiGzDecoder;
+
+use super::BuildError;
+use super::erofs;
+use crate::manifest::Kind;
+
+/// An input, opened.
+pub(super) struct Input {
+    pub(super) kind: Kind,
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    /// In bytes, as it goes into the slot.
+    pub(super) length: u64,
+    /// How long the file is, where it was compressed and is stored unpacked.
+    pub(super) compressed: Option<u64>,
+    /// Where pieces end besides, in whole blocks from its start.
+    pub(super) borders: Vec<u64>,
+}
+
+impl Input {
+    /// Opens a file. A compressed initrd is unpacked: chunks are compressed
+    /// anyway, a delta then sees into it, most of it is also in the root
+    /// filesystem, and the kernel is spared the work.
+    pub(super) fn open(kind: Kind, path: &Path) -> Result<Self, BuildError> {
+        let failed = BuildError::input;
+        let file = File::open(path).map_err(failed(path))?;
+        let metadata = file.metadata().map_err(failed(path))?;
+        if !metadata.is_file() {
+            return Err(BuildError::NotAFile(path.into()));
+        }
+        if metadata.len() == 0 {
+            return Err(BuildError::Empty(path.into()));
+        }
+        let mut input = Self {
+            kind,
+            path: path.into(),
+            file,
+            length: metadata.len(),
+            compressed: None,
+            borders: Vec::new(),
+        };
+        match kind {
+            Kind::Initrd => input.unpack().map_err(failed(path))?,
+            Kind::Rootfs => input.borders = erofs::borders(&input.file, input.length),
+            _ => {}
+        }
+        Ok(input)
+    }
+
+    fn unpack(&mut self) -> io::Result<()> {
+        let early = early_archives(&self.file)?;
+        let mut unpacked = tempfile::tempfile()?;
+        (&self.file).seek(SeekFrom::Start(0))?;
+        io::copy(&mut (&self.file).take(early), &mut unpacked)?;
+        let behind = Behind(&self.file);
+        let whole = match magic(&self.file, early)? {
+            [0x1f, 0x8b, ..] => io::copy(&mut MultiGzDecoder::new(behind), &mut unpacked),
+            [0x28, 0xb5, 0x2f, 0xfd] => zstd::stream::copy_decode(behind, &mut unpacked)
+                .and_then(|()| unpacked.stream_position()),
+            _ => Ok(0),
+        };
+        // What does not unpack to its end goes in as it is; the kernel may know
+        // what to make of it.
+        let length = match whole {
+            Ok(length) if length > 0 => unpacked.stream_position()?,
+            _ => {
+                (&self.file).seek(SeekFrom::Start(0))?;
+                return Ok(());
+            }
+        };
+        unpacked.seek(SeekFrom::Start(0))?;
+        self.compressed = Some(self.length);
+        self.length = length;
+        self.file = unpacked;
+        Ok(())
+    }
+}
+
+/// Reads on in a file.
+struct Behind<'a>(&'a File);
+
+impl Read for Behind<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+fn magic(file: &File, at: u64) -> io::Result<[u8; 4]> {
+    let mut magic = [0; 4];
+    match file.read_exact_at(&mut magic, at) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok([0; 4]),
+        read => read.map(|()| magic),
+    }
+}
+
+/// How long the uncompressed archives at the start are (microcode), with the
+/// zeros behind them: cpio in the format newc (Linux,
+/// `Documentation/driver-api/early-userspace/buffer-format.rst`).
+fn early_archives(file: &File) -> io::Result<u64> {
+    const ENTRY: usize = 110;
+    let length = file.metadata()?.len();
+    let mut at = 0_u64;
+    loop {
+        let mut entry = [0; ENTRY];
+        if file.read_exact_at(&mut entry, at).is_err() || !entry.starts_with(b"07070") {
+            return Ok(at.min(length));
+        }
+        let field = |from: usize| {
+            let digits = entry.get(from..from + 8).unwrap_or_default();
+            let digits = std::str::from_utf8(digits).ok();
+            digits.and_then(|digits| u64::from_str_radix(digits, 16).ok())
+        };
+        let (Some(size), Some(name)) = (field(54), field(94)) else {
+            return Ok(0);
+        };
+        let mut last = [0; 10];
+        let named = file.read_exact_at(&mut last, at + ENTRY as u64).is_ok();
+        at = (at + ENTRY as u64 + name).next_multiple_of(4) + size;
+        at = at.next_multiple_of(4);
+        if named && last == *b"TRAILER!!!" {
+            at = behind_zeros(file, at)?;
+        }
+        if at >= length {
+            return Ok(length);
+        }
+    }
+}
+
+fn behind_zeros(file: &File, mut at: u64) -> io::Result<u64> {
+    let mut word = [0; 4];
+    while file.read_exact_at(&mut word, at).is_ok() && word == [0; 4] {
+        at += 4;
+    }
+    Ok(at)
+}
