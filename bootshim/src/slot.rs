@@ -141,7 +141,7 @@ impl Read {
         bytes.resize(length, 0);
         slot.read_at(payload.offset, &mut bytes)
             .map_err(Defect::Unreadable)?;
-        let payload = payload.clone();
+        let payload = *payload;
         Ok(Read { payload, bytes })
     }
 
