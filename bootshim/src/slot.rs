@@ -69,44 +69,88 @@ pub fn manifest<M: Medium + ?Sized>(slot: &M, trusted: &[PublicKey]) -> Result<I
 /// # Errors
 /// [`Defect`].
 pub fn load<M: Medium + ?Sized>(slot: &M, trusted: &[PublicKey]) -> Result<BootImage, Defect> {
-    let installed = manifest(slot, trusted)?;
+    read(slot, manifest(slot, trusted)?)?.verify()
+}
+
+/// Reads the boot payloads that a manifest binds, once. They are bytes that
+/// nobody has vouched for until [`Unverified::verify`].
+///
+/// # Errors
+/// [`Defect`].
+pub fn read<M: Medium + ?Sized>(slot: &M, installed: Installed) -> Result<Unverified, Defect> {
     let payload = |kind| installed.manifest.payload(kind);
     let kernel = payload(Kind::Kernel).or_else(|| payload(Kind::Uki));
     let kernel =
         kernel.ok_or_else(|| Defect::Bad(Reason::Damaged, "no kernel in the manifest".into()))?;
-    let kernel = read(slot, kernel)?;
+    let kernel = Read::of(slot, kernel)?;
     let initrd = payload(Kind::Initrd)
-        .map(|initrd| read(slot, initrd))
+        .map(|initrd| Read::of(slot, initrd))
         .transpose()?;
-    Ok(BootImage {
+    Ok(Unverified {
         kernel,
         initrd,
         installed,
     })
 }
 
-fn read<M: Medium + ?Sized>(slot: &M, payload: &Payload) -> Result<Vec<u8>, Defect> {
-    let unreadable = || {
-        let (offset, length) = (payload.offset, payload.length);
-        let cause = Cause::OutOfRange;
-        Defect::Unreadable(Fault {
-            access: Access::Read,
-            offset,
-            length,
-            cause,
+/// Boot payloads in memory, which may be anything.
+#[derive(Debug)]
+pub struct Unverified {
+    installed: Installed,
+    kernel: Read,
+    initrd: Option<Read>,
+}
+
+impl Unverified {
+    /// Holds them against the manifest.
+    ///
+    /// # Errors
+    /// [`Defect::Bad`] when a payload is not the one that was signed.
+    pub fn verify(self) -> Result<BootImage, Defect> {
+        Ok(BootImage {
+            kernel: self.kernel.verify()?,
+            initrd: self.initrd.map(Read::verify).transpose()?,
+            installed: self.installed,
         })
-    };
-    // The length was signed, and the manifest keeps it within the slot.
-    let length = usize::try_from(payload.length).map_err(|_| unreadable())?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length).map_err(|_| unreadable())?;
-    bytes.resize(length, 0);
-    slot.read_at(payload.offset, &mut bytes)
-        .map_err(Defect::Unreadable)?;
-    if images::digest(&bytes) != payload.hash {
-        return Err(Defect::Bad(Reason::Damaged, payload.kind.to_string()));
     }
-    Ok(bytes)
+}
+
+/// The bytes of one payload as the disk gave them.
+#[derive(Debug)]
+struct Read {
+    payload: Payload,
+    bytes: Vec<u8>,
+}
+
+impl Read {
+    fn of<M: Medium + ?Sized>(slot: &M, payload: &Payload) -> Result<Read, Defect> {
+        let unreadable = || {
+            let (offset, length) = (payload.offset, payload.length);
+            let cause = Cause::OutOfRange;
+            Defect::Unreadable(Fault {
+                access: Access::Read,
+                offset,
+                length,
+                cause,
+            })
+        };
+        // The length was signed, and the manifest keeps it within the slot.
+        let length = usize::try_from(payload.length).map_err(|_| unreadable())?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(length).map_err(|_| unreadable())?;
+        bytes.resize(length, 0);
+        slot.read_at(payload.offset, &mut bytes)
+            .map_err(Defect::Unreadable)?;
+        let payload = *payload;
+        Ok(Read { payload, bytes })
+    }
+
+    fn verify(self) -> Result<Vec<u8>, Defect> {
+        if images::digest(&self.bytes) != self.payload.hash {
+            return Err(Defect::Bad(Reason::Damaged, self.payload.kind.to_string()));
+        }
+        Ok(self.bytes)
+    }
 }
 
 fn not_authentic(refused: Refused) -> Defect {

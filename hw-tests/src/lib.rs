@@ -5,6 +5,7 @@
 pub mod fuzz;
 pub mod machine;
 pub mod plant;
+pub mod ready;
 pub mod replay;
 pub mod sim;
 pub mod story;

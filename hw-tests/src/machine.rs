@@ -45,6 +45,7 @@ pub use timeline::{Line, Position, Source};
 pub use volatile::{Moment, Point, VolatileDisk};
 pub use web::WebServer;
 
+use crate::ready::Ready;
 use directory::Directory;
 use process::Process;
 use qmp::{Event, Qmp};
@@ -99,6 +100,16 @@ impl Machine {
         })?;
         self.heard = after;
         Ok(line)
+    }
+
+    /// Waits until bootshim is done and says how long that took.
+    ///
+    /// # Errors
+    /// As [`Self::expect`]; also when the line says something else.
+    pub fn ready(&mut self, limit: Duration) -> Result<Ready, Error> {
+        let line = self.expect(Ready::BEGINS, limit)?;
+        Ready::parse(&line.text)
+            .ok_or_else(|| self.not_as_expected("where the time of the start went", &line.text))
     }
 
     /// Where its log is now: for [`Self::lines_since`].

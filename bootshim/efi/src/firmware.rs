@@ -1,6 +1,7 @@
 //! What is asked of the firmware beside the disk: its watchdog, the time, a
 //! restart.
 
+use crate::clock::ticks;
 use uefi::runtime::{self, ResetType};
 use uefi::{Status, boot};
 
@@ -26,19 +27,4 @@ pub fn turn() -> u64 {
         u64::from(time.hour()) * 3600 + u64::from(time.minute()) * 60 + u64::from(time.second())
     });
     ticks().wrapping_add(seconds)
-}
-
-#[cfg(target_arch = "x86_64")]
-fn ticks() -> u64 {
-    // SAFETY: every x86_64 processor has the time stamp counter.
-    unsafe { core::arch::x86_64::_rdtsc() }
-}
-
-#[cfg(target_arch = "aarch64")]
-fn ticks() -> u64 {
-    let ticks: u64;
-    // SAFETY: reads the virtual counter, which is there for every privilege
-    // level that firmware starts programs in.
-    unsafe { core::arch::asm!("mrs {}, cntvct_el0", out(reg) ticks) };
-    ticks
 }

@@ -1,5 +1,6 @@
 //! The hands of the decision: this machine.
 
+use crate::clock::Clock;
 use crate::console::{Console, say};
 use crate::disk::Disk;
 use crate::firmware;
@@ -23,6 +24,7 @@ pub struct Machine<'a> {
     layout: &'a Layout,
     keys: Vec<PublicKey>,
     console: &'a Console,
+    clock: Clock,
     /// Armed for an image that did not start in the end.
     watchdog: Option<I6300esb>,
     passed_over: [Option<String>; MAX_SLOTS],
@@ -35,12 +37,14 @@ impl<'a> Machine<'a> {
         layout: &'a Layout,
         keys: Vec<PublicKey>,
         console: &'a Console,
+        clock: Clock,
     ) -> Self {
         Machine {
             disk,
             layout,
             keys,
             console,
+            clock,
             watchdog: None,
             passed_over: Default::default(),
         }
@@ -102,7 +106,10 @@ impl Hands for Machine<'_> {
             .layout
             .slot(slot)
             .ok_or_else(|| Defect::Bad(Reason::Damaged, "no such partition".to_string()))?;
-        let image = slot::load(&Part::new(self.disk, partition.extent), &self.keys)?;
+        let slot = Part::new(self.disk, partition.extent);
+        let installed = slot::manifest(&slot, &self.keys)?;
+        let read = Clock::count(&mut self.clock.reading, || slot::read(&slot, installed))?;
+        let image = Clock::count(&mut self.clock.hashing, || read.verify())?;
         Ok((image.facts(), image))
     }
 
@@ -122,16 +129,19 @@ impl Hands for Machine<'_> {
         };
         let manifest = &image.installed.manifest;
         let command_line = handover.command_line(&manifest.cmdline, partition.id);
-        let kernel = Kernel::load(&image.kernel, &command_line)?;
+        let kernel = Clock::count(&mut self.clock.load_image, || {
+            Kernel::load(&image.kernel, &command_line)
+        })?;
         let initrd = image.initrd.map(Initrd::offer).transpose();
         let _initrd = initrd.map_err(|status| {
             kernel.unload();
             alloc::format!("the initrd could not be offered: {status:?}")
         })?;
         self.arm(manifest.watchdog_seconds);
-        self.console.hand_over();
         // The kernel gets the whole period until it takes over.
         let _ = firmware::pet_watchdog();
+        say!(self.console, "{}", self.clock.show());
+        self.console.hand_over();
         Err(kernel.start())
     }
 

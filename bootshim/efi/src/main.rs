@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+mod clock;
 mod console;
 mod disk;
 mod firmware;
@@ -24,6 +25,7 @@ mod panic;
 mod trust;
 mod virtio;
 
+use crate::clock::Clock;
 use crate::console::{Console, say};
 use crate::disk::Disk;
 use crate::hands::Machine;
@@ -38,6 +40,7 @@ fn main() {}
 
 #[uefi::entry]
 fn program() -> Status {
+    let clock = Clock::start();
     let console = Console::open();
     say!(console, "bootshim {}", env!("CARGO_PKG_VERSION"));
     if let Err(status) = firmware::pet_watchdog() {
@@ -52,7 +55,7 @@ fn program() -> Status {
     };
     say!(console, "disk: {disk}");
     match find_slots(&disk, &console) {
-        Some(layout) => start_a_slot(&disk, &layout, &console),
+        Some(layout) => start_a_slot(&disk, &layout, &console, clock),
         None => menu::restart_after_a_minute(&console),
     }
 }
@@ -73,9 +76,9 @@ fn find_slots(disk: &Disk, console: &Console) -> Option<Layout> {
 }
 
 /// Comes back from no slot: either one runs, or the menu and a restart follow.
-fn start_a_slot(disk: &Disk, layout: &Layout, console: &Console) -> ! {
+fn start_a_slot(disk: &Disk, layout: &Layout, console: &Console, clock: Clock) -> ! {
     let record = Part::new(disk, layout.record.extent);
-    let machine = Machine::new(disk, layout, trust::keys(console), console);
+    let machine = Machine::new(disk, layout, trust::keys(console), console, clock);
     let mut boot = Boot::new(record, layout.record.id, layout.slots.len(), machine);
     boot.run();
     loop {

@@ -68,7 +68,8 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn host(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    /// The error of a host that lacks `what`, or does not let it be used.
+    pub fn host(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Host { what, source }
     }
