@@ -14,7 +14,7 @@ use slotctl::disk::Disk;
 use slotctl::error::{Error, Exit, Result};
 use slotctl::install::{self, Compatible, Request};
 use slotctl::program::Program;
-use slotctl::source::Source;
+use slotctl::source::{Settings, Source};
 use slotctl::trust;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -100,7 +100,7 @@ fn first_image(draft: &Draft, image: &Path, words: &Create, voice: Voice) -> Res
         slot: bootshim::record::SlotId::new(0),
         ..Request::default()
     };
-    let mut source = Source::open(&image.display().to_string())?;
+    let mut source = Source::open(&image.display().to_string(), &Settings::default())?;
     let bar = Bar::new(voice);
     let no_disk = |error: Error| Error {
         changed: "no disk was made".into(),

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use slotctl::disk::Disk;
 use slotctl::error::{Error, Exit, Result};
 use slotctl::progress::{Phase, Progress};
-use slotctl::source::Source;
+use slotctl::source::{Settings, Source};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
@@ -163,7 +163,7 @@ fn not_signed(file: &Path, error: SignError) -> Error {
 }
 
 fn show(file: &Path) -> Result<Answer> {
-    let mut source = Source::open(&file.display().to_string())?;
+    let mut source = Source::open(&file.display().to_string(), &Settings::default())?;
     let (header, rest) = source.head()?;
     let head = Head::open_untrusted(&header, &rest)?.0;
     let signers: Vec<KeyId> = head.signatures.signatures().iter().map(|s| s.key).collect();

@@ -5,9 +5,11 @@ use super::bar::Bar;
 use super::history;
 use super::output::{Answer, Voice, bytes, hex};
 use serde_json::json;
+use slotctl::config;
 use slotctl::error::Result;
 use slotctl::install::{self, Outcome, Request};
-use slotctl::source::Source;
+use slotctl::size::Size;
+use slotctl::source::{self, Settings, Source};
 use slotctl::{system, trust};
 
 pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
@@ -22,7 +24,10 @@ pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
         retry: words.retry,
         dry_run: words.dry_run,
     };
-    let mut source = Source::open(&words.source)?;
+    let mut source = Source::open(&words.source, &settings(args, words, voice)?)?;
+    if let Some(notice) = source.notice() {
+        voice.warn(&notice);
+    }
     let bar = Bar::new(voice);
     let done = install::install(
         &disk,
@@ -40,6 +45,23 @@ pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
         system::restart()?;
     }
     Ok(answer)
+}
+
+/// What the words and, for what is on the network, the configuration say.
+fn settings(args: &Args, words: &Install, voice: Voice) -> Result<Settings> {
+    let mut settings = Settings {
+        limit_rate: words.limit_rate.map(|Size(bytes)| bytes),
+        ca: None,
+    };
+    if source::is_address(&words.source)
+        && let Some(config) = config::find(args.config.as_deref())?
+    {
+        for key in &config.unknown_keys {
+            voice.warn(&format!("the configuration has an unknown key: {key}"));
+        }
+        settings.ca = config.source.ca;
+    }
+    Ok(settings)
 }
 
 fn answer(done: &Outcome, dry_run: bool) -> Answer {

@@ -13,6 +13,7 @@ use bootshim::medium::Medium;
 use images::Part;
 use images::chunk::{Chunk, Unpacker};
 use images::head::Head;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -62,6 +63,7 @@ fn read(
     emptied: &Receiver<Vec<u8>>,
     failed: &FirstError,
 ) -> Result<()> {
+    source.want(head.chunks().map(|chunk| place(head, &chunk)).collect())?;
     for chunk in head.chunks() {
         if failed.is_set() {
             return Ok(());
@@ -75,6 +77,13 @@ fn read(
         }
     }
     source.end(&head.header)
+}
+
+/// Where a chunk lies in the file.
+fn place(head: &Head, chunk: &Chunk) -> Range<u64> {
+    let payload = head.header.payload_offset();
+    let start = payload.saturating_add(chunk.entry.offset);
+    start..start.saturating_add(u64::from(chunk.entry.length))
 }
 
 fn work<M: Medium + Sync>(

@@ -1,5 +1,6 @@
 use super::*;
 use crate::progress::Quiet;
+use crate::source::Settings;
 use bootshim::copies::{Durable, Note, Store};
 use bootshim::guid::Guid;
 use bootshim::medium::{Access, Cause, Fault, check_range};
@@ -134,7 +135,7 @@ impl Sample {
     }
 
     fn source(file: &std::path::Path) -> Source {
-        Source::open(&file.display().to_string()).unwrap()
+        Source::open(&file.display().to_string(), &Settings::default()).unwrap()
     }
 
     /// A device with a little more room than the image needs.
