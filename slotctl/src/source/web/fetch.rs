@@ -66,6 +66,8 @@ struct Job {
     number: usize,
     bytes: Vec<u8>,
     filled: usize,
+    /// How much of it was there before this request.
+    before: usize,
 }
 
 impl Fetch {
@@ -231,6 +233,7 @@ impl Shared {
             number,
             bytes: vec![0; length],
             filled: 0,
+            before: 0,
         })
     }
 
@@ -239,6 +242,7 @@ impl Shared {
         let Some(range) = self.segments.get(job.number) else {
             return Ok(());
         };
+        job.before = job.filled;
         let missing = range.start.saturating_add(job.filled as u64)..range.end;
         let (_, given) = part::ask(&self.client, &missing, Some(&self.known))?;
         let Given::Part(mut part) = given else {
@@ -264,6 +268,7 @@ impl Shared {
         let mut state = self.lock();
         state.active = state.active.saturating_sub(1);
         let whole = job.filled >= job.bytes.len();
+        let came = job.filled > job.before;
         if whole {
             state.done.insert(job.number, job.bytes);
         } else {
@@ -274,13 +279,13 @@ impl Shared {
             // The server gave less than was asked for, and said so.
             Ok(()) => {}
             Err(Failure::Final(error)) => drop(state.error.get_or_insert(error)),
-            Err(Failure::Again(again)) => self.failed(&mut state, failures, again),
+            Err(Failure::Again(again)) => self.failed(&mut state, failures, again, came),
         }
         drop(state);
         self.moved.notify_all();
     }
 
-    fn failed(&self, state: &mut State, failures: u64, again: Again) {
+    fn failed(&self, state: &mut State, failures: u64, again: Again, came: bool) {
         if again.crowded {
             state.most = state.most.saturating_sub(1).max(1);
             state.lanes = state.lanes.min(state.most);
@@ -298,7 +303,8 @@ impl Shared {
             Some(pause) => {
                 let at = Instant::now().checked_add(pause);
                 state.resume_at = state.resume_at.max(at);
-                if state.tries.failed() > 1 {
+                // One knocks; the others come back when it is let in.
+                if !came {
                     state.lanes = 1;
                 }
             }
