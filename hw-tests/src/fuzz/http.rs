@@ -59,7 +59,7 @@ fn read(mut source: Source) -> Result<(), Error> {
         part.truncate(usize::try_from(length).unwrap());
         // One after another, as many as the header claims.
         let end = at.saturating_add(length);
-        source.want(vec![at..end])?;
+        source.want(std::iter::once(at..end).collect())?;
         at = end;
         source.fill(&mut part, images::Part::Chunk(0))?;
         left -= length;

@@ -22,6 +22,10 @@ pub const FIRST: u64 = 256 << 10;
 /// What any request asks for at most.
 pub const SEGMENT: u64 = 1 << 20;
 
+/// Length of the root filesystem of [`image`], with which its payload begins, as
+/// it is.
+pub const ROOT: usize = 6 << 20;
+
 /// As a person's, but the tests have no time.
 pub const HASTY: Patience = Patience {
     stall: Duration::from_millis(300),
@@ -48,7 +52,7 @@ impl Files {
     fn make() -> Files {
         let bench = Bench::new();
         let at = |name: &str| bench.directory().join(name);
-        fs::write(at("wide"), noise("wide", 6 << 20)).unwrap();
+        fs::write(at("wide"), noise("wide", ROOT)).unwrap();
         bench
             .run(
                 "image build --rootfs wide --kernel kernel --initrd initrd --cmdline quiet \
