@@ -4,7 +4,7 @@
 set -eu
 
 packages="busybox-static cpio curl dosfstools e2fsprogs erofs-utils gdisk kmod mtools
-	nbdkit openssl ovmf qemu-system-x86 time util-linux"
+	nbdkit nginx-light openssl ovmf qemu-system-x86 time tinyproxy-bin util-linux"
 
 # A toolchain without a library for UEFI programs builds its own, from Debian's.
 uefi=$(rustc --print target-libdir --target x86_64-unknown-uefi 2>/dev/null || true)

@@ -25,6 +25,7 @@ mod input;
 mod install;
 mod keys;
 mod manifest;
+mod patch;
 mod plate;
 mod program;
 mod record;
@@ -41,6 +42,7 @@ pub use index::index;
 pub use install::install;
 pub use keys::keys;
 pub use manifest::manifest;
+pub use patch::patch;
 pub use program::program;
 pub use record::record;
 pub use seeds::seeds;
@@ -50,13 +52,14 @@ pub use words::words;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("record", record),
     ("gpt", gpt),
     ("head", head),
     ("manifest", manifest),
     ("index", index),
     ("chunk", chunk),
+    ("patch", patch),
     ("install", install),
     ("config", config),
     ("keys", keys),

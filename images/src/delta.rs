@@ -173,7 +173,8 @@ impl<'a> Input<'a> {
         let failed = |error| DeltaError::Input(path.into(), error);
         let mut file = File::open(path).map_err(ReadError::from).map_err(failed)?;
         let (header, rest) = read::head(&mut file).map_err(failed)?;
-        let head = Head::open_untrusted(&header, &rest).map_err(|refused| failed(refused.into()))?;
+        let head =
+            Head::open_untrusted(&header, &rest).map_err(|refused| failed(refused.into()))?;
         if head.0.table.base().is_some() {
             return Err(DeltaError::OfADelta(path.into()));
         }

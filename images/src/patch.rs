@@ -70,7 +70,11 @@ impl<'a> Patch<'a> {
             let packed = cursor.slice("stream of a patch", packed)?;
             Ok(Stream { length, packed })
         };
-        let streams = [stream(instructions)?, stream(differences)?, stream(literals)?];
+        let streams = [
+            stream(instructions)?,
+            stream(differences)?,
+            stream(literals)?,
+        ];
         cursor.end("bytes behind a patch")?;
         Ok(Self { streams })
     }
@@ -287,3 +291,6 @@ fn zigzag(value: u64) -> i64 {
     let half = i64::try_from(value >> 1).unwrap_or(i64::MAX);
     if value & 1 == 0 { half } else { -half - 1 }
 }
+
+#[cfg(test)]
+mod tests;

@@ -291,7 +291,9 @@ impl<'a> Entries<'a> {
 pub fn encode_start(base: Option<&Base>, self_limit: u64) -> Vec<u8> {
     let version = base.map_or("", |base| base.version.as_str());
     let length = u16::try_from(version.len()).unwrap_or(u16::MAX);
-    let mut start = base.map_or(Digest::default(), |base| base.manifest).to_vec();
+    let mut start = base
+        .map_or(Digest::default(), |base| base.manifest)
+        .to_vec();
     start.extend(length.to_le_bytes());
     start.extend(version.bytes());
     start.extend(base.map_or(0, |base| base.content_len).to_le_bytes());

@@ -1,5 +1,5 @@
-//! `/etc/slotctl/slotctl.toml`: what this controller is, and how production is
-//! watched.
+//! `/etc/slotctl/slotctl.toml`: what this controller is, how production is
+//! watched, and where images come from.
 
 mod mistake;
 mod shape;
@@ -20,6 +20,8 @@ pub struct Config {
     pub compatible: String,
     /// The watchdog and the rules of a trial.
     pub watch: Watch,
+    /// Where images come from.
+    pub source: Source,
     /// What production is asked, in the order of the file.
     pub checks: Vec<Check>,
     /// Keys that this version does not know, such as `watch.colour`: a warning.
@@ -48,6 +50,14 @@ impl Default for Watch {
             stable_for: Duration::from_secs(60),
         }
     }
+}
+
+/// How images are fetched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The authorities that the certificate of an `https://` server must be from,
+    /// in PEM, instead of those of the system.
+    pub ca: Option<PathBuf>,
 }
 
 /// One thing that production is asked again and again.

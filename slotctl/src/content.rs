@@ -100,7 +100,11 @@ pub fn check<M: Medium + Sync>(
                 let end = at.saturating_add(length(piece));
                 let own = buffer.get(end).get(at..).unwrap_or_default();
                 at = end;
-                if piece.is(own) { Ok(()) } else { Err(differs(piece)) }
+                if piece.is(own) {
+                    Ok(())
+                } else {
+                    Err(differs(piece))
+                }
             })
         });
         if let Err(error) = checked {
@@ -137,7 +141,9 @@ pub(crate) fn matching<M: Medium + Sync>(
             at = end;
             // One sector that cannot be read does not cost its neighbours.
             let read = whole || slot.read_at(piece.offset, own).is_ok();
-            if may(number) && read && piece.is(own)
+            if may(number)
+                && read
+                && piece.is(own)
                 && let Ok(mut found) = found.lock()
                 && let Some(found) = found.get_mut(number)
             {

@@ -18,10 +18,10 @@ use bootshim::layout::Layout;
 use bootshim::medium::Medium;
 use bootshim::record::{Record, SlotId, State};
 use bootshim::state;
+use ground::Ground;
 use images::head::Head;
 use images::key::PublicKey;
 use images::manifest::Manifest;
-use ground::Ground;
 use pipeline::Copy;
 use plan::Plan;
 use std::sync::atomic::AtomicU64;
@@ -128,7 +128,7 @@ pub fn install(
         changed,
         moved,
     };
-    let ground = Ground::find(disk, &record, slot, &head, trusted).map_err(untouched)?;
+    let ground = Ground::find(disk, &record, slot, source, &head, trusted).map_err(untouched)?;
     if request.dry_run {
         return Ok(outcome(record.slot(slot).state, false, Moved::default()));
     }
@@ -143,7 +143,8 @@ pub fn install(
         ))
     };
     let target = Writing::begin(medium, &begun.durable, slot).map_err(half)?;
-    let (complete, moved) = write(target, trusted, source, &head, &ground, progress).map_err(half)?;
+    let (complete, moved) =
+        write(target, trusted, source, &head, &ground, progress).map_err(half)?;
     // A commit that failed half-way may count all the same.
     let committed = commit(disk, &head, &complete, request)
         .map_err(|error| vanished(disk, error).changed(unsure(slot)))?;

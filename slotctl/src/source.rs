@@ -1,92 +1,120 @@
-//! Where an image comes from: a file, a pipe, or a web server. It is read once,
-//! from front to back.
+//! Where an image comes from: a file, a pipe, or a web server. What is not
+//! wanted of it is not fetched, where that can be told.
 
-mod patience;
+mod file;
+mod stream;
+mod web;
 
 use crate::error::{Error, Exit, Result};
+use file::Plain;
 use images::header::Header;
-use images::read::{self, ReadError};
+use images::read::ReadError;
 use images::{Part, Refused};
-use patience::Patience;
 use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-use std::time::Duration;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::vec;
+use stream::Stream;
+use web::Web;
+pub use web::is_address;
+pub use web::tries::Patience;
 
-/// How long a server may say nothing.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// What a person may set about sources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// How many bytes may come over the network in a second.
+    pub limit_rate: Option<u64>,
+    /// The authorities that a server's certificate must be from, in PEM, instead
+    /// of those of the system.
+    pub ca: Option<PathBuf>,
+}
 
 /// A source of one image.
 pub struct Source {
     name: String,
-    reader: Box<dyn Read + Send>,
-    network: bool,
-    at: u64,
-    wanted: std::collections::VecDeque<std::ops::Range<u64>>,
+    origin: Origin,
+    wanted: vec::IntoIter<Range<u64>>,
 }
 
-/// How images are fetched.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// At most so many bytes a second.
-    pub limit_rate: Option<u64>,
-    /// The certificates to trust instead of the system's, in PEM.
-    pub ca: Option<std::path::PathBuf>,
+enum Origin {
+    File(Plain),
+    Pipe(Stream),
+    Web(Box<Web>),
+}
+
+/// Why a source did not give what it was asked for.
+enum Trouble {
+    /// The error that a person sees.
+    Told(Error),
+    /// What was read, or could not be read.
+    Read(ReadError),
+    /// The file is not as long as its own header says.
+    Length {
+        /// How long it is.
+        found: u64,
+        /// How long it should be.
+        expected: u64,
+    },
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Trouble {
+        Trouble::Told(error)
+    }
+}
+
+impl From<ReadError> for Trouble {
+    fn from(error: ReadError) -> Trouble {
+        Trouble::Read(error)
+    }
 }
 
 impl Source {
-    /// Opens `-` (standard input), an `http://` address, or a file.
+    /// Opens `-` (standard input), an `http://` or `https://` address, or a file.
     ///
     /// # Errors
     /// What cannot be opened, reached, or is no file.
-    pub fn open(name: &str, _: &Settings) -> Result<Source> {
-        if name == "-" {
-            let reader = Box::new(std::io::stdin());
-            return Ok(Source {
-                name: "standard input".into(),
-                reader,
-                network: false, at: 0, wanted: Default::default(),
-            });
+    pub fn open(name: &str, settings: &Settings) -> Result<Source> {
+        Source::open_with(name, settings, Patience::default())
+    }
+
+    /// As [`Source::open`], with another patience than a person's.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub fn open_with(name: &str, settings: &Settings, patience: Patience) -> Result<Source> {
+        if web::is_address(name) {
+            let untouched = |error: Error| error.changed("nothing was written");
+            let web = Web::open(name, settings, patience).map_err(untouched)?;
+            let name = web.name().to_owned();
+            return Ok(Source::of(&name, Origin::Web(Box::new(web))));
         }
-        if name.starts_with("http://") || name.starts_with("https://") {
-            return Source::fetch(name);
+        if name == "-" {
+            let stream = Stream::new(Box::new(std::io::stdin()));
+            return Ok(Source::of("standard input", Origin::Pipe(stream)));
         }
         let failed = |error| Error::io(format_args!("opening {name}"), &error);
         let file = File::open(Path::new(name)).map_err(failed)?;
-        if file.metadata().map_err(failed)?.is_dir() {
+        let kind = file.metadata().map_err(failed)?.file_type();
+        if kind.is_dir() {
             let found = format!("{name} is a folder");
             return Err(Error::new(Exit::Usage, "not-a-file", found).expected("expected an image"));
         }
-        Ok(Source {
-            name: name.into(),
-            reader: Box::new(file),
-            network: false, at: 0, wanted: Default::default(),
-        })
+        // What a shell makes of `<(curl …)` has a path and is a pipe.
+        let origin = if kind.is_file() {
+            Origin::File(Plain::new(file))
+        } else {
+            Origin::Pipe(Stream::new(Box::new(file)))
+        };
+        Ok(Source::of(name, origin))
     }
 
-    fn fetch(address: &str) -> Result<Source> {
-        if address.starts_with("https://") {
-            let found = "https:// is not built into this slotctl";
-            return Err(Error::new(Exit::Network, "no-tls", found)
-                .advice("fetch it with curl and pipe it in: `curl … | slotctl install -`"));
+    fn of(name: &str, origin: Origin) -> Source {
+        Source {
+            name: name.into(),
+            origin,
+            wanted: Vec::new().into_iter(),
         }
-        let failed = |error: String| {
-            let found = format!("{address}: {error}");
-            Error::new(Exit::Network, "network", found).changed("nothing was written")
-        };
-        let request = ureq::get(address).config().timeout_connect(Some(PATIENCE));
-        let answer = request
-            .timeout_recv_response(Some(PATIENCE))
-            .build()
-            .call()
-            .map_err(|error| failed(error.to_string()))?;
-        let reader = Patience::new(answer.into_body().into_reader(), PATIENCE)
-            .map_err(|error| failed(error.to_string()))?;
-        Ok(Source {
-            name: address.into(),
-            reader: Box::new(reader),
-            network: true, at: 0, wanted: Default::default(),
-        })
     }
 
     /// What a person calls it.
@@ -95,66 +123,156 @@ impl Source {
         &self.name
     }
 
+    /// Something about this source that a person should know.
+    #[must_use]
+    pub fn notice(&self) -> Option<String> {
+        match &self.origin {
+            Origin::Web(web) => web.notice(),
+            Origin::File(_) | Origin::Pipe(_) => None,
+        }
+    }
+
     /// The header, and the bytes between it and the payload.
     ///
     /// # Errors
     /// The source's; what is no image.
     pub fn head(&mut self) -> Result<(Header, Vec<u8>)> {
-        let head = read::head(&mut self.reader).map_err(|error| self.failed(error))?;
-        self.at = head.0.payload_offset();
-        Ok(head)
+        let head = match &mut self.origin {
+            Origin::File(file) => file.head(),
+            Origin::Pipe(stream) => stream.head(),
+            Origin::Web(web) => web.head(),
+        };
+        head.map_err(|trouble| self.told(trouble))
     }
 
-    /// want
-    pub fn want(&mut self, ranges: Vec<std::ops::Range<u64>>) -> Result<()> {
-        self.wanted = ranges.into();
-        Ok(())
-    }
-    /// seeks
-    pub fn seeks(&self) -> bool { false }
-    /// remote
-    pub fn is_remote(&self) -> bool { self.network }
-    /// fetched
-    pub fn fetched(&self) -> u64 { self.at }
-    fn skip(&mut self, to: u64, part: Part) -> Result<()> {
-        let mut left = to.saturating_sub(self.at);
-        let mut buf = vec![0; 1 << 20];
-        while left > 0 {
-            let n = usize::try_from(left.min(1 << 20)).unwrap_or(0);
-            read::whole(&mut self.reader, buf.get_mut(..n).unwrap_or_default(), part).map_err(|error| self.failed(error))?;
-            left -= u64::try_from(n).unwrap_or(0);
+    /// Announces which byte ranges of the file will be filled from now on:
+    /// ascending, not overlapping, in that order.
+    ///
+    /// # Errors
+    /// Ranges that are not so, or lie behind what was read of a stream.
+    pub fn want(&mut self, ranges: Vec<Range<u64>>) -> Result<()> {
+        let mut end = match &self.origin {
+            Origin::File(_) => 0,
+            Origin::Pipe(stream) => stream.position(),
+            Origin::Web(web) => web.position(),
+        };
+        for range in &ranges {
+            if range.start < end || range.end < range.start {
+                let found = format!("bytes {range:?} were asked for after byte {end}");
+                return Err(Error::new(Exit::Unexpected, "internal", found));
+            }
+            end = range.end;
         }
+        if let Origin::Web(web) = &mut self.origin {
+            web.want(&ranges)?;
+        }
+        self.wanted = ranges.into_iter();
         Ok(())
     }
 
-    /// Fills a buffer, which is one part of the image.
+    /// Fills a buffer with the next wanted range, which is one part of the image
+    /// and as long as the buffer.
     ///
     /// # Errors
     /// The source's; an image that ends before.
     pub fn fill(&mut self, buffer: &mut [u8], part: Part) -> Result<()> {
-        let range = self.wanted.pop_front().unwrap_or_default();
-        self.skip(range.start, part)?;
-        self.at = range.end;
-        read::whole(&mut self.reader, buffer, part).map_err(|error| self.failed(error))
+        let length = buffer.len() as u64;
+        let next = self.wanted.next();
+        let Some(range) = next.filter(|range| range.end.checked_sub(range.start) == Some(length))
+        else {
+            let found = format!("{part} is not what was announced");
+            return Err(Error::new(Exit::Unexpected, "internal", found));
+        };
+        let filled = match &mut self.origin {
+            Origin::File(file) => file.read(range.start, buffer, part),
+            Origin::Pipe(stream) => stream.read(range.start, buffer, part),
+            Origin::Web(web) => web.read(range.start, buffer, part),
+        };
+        filled.map_err(|trouble| self.told(trouble))
     }
 
-    /// Makes sure that nothing follows the image.
+    /// After the last wanted range: makes sure that the file ends where the image
+    /// does.
     ///
     /// # Errors
-    /// The source's; trailing bytes.
+    /// The source's; a file that is longer or shorter.
     pub fn end(&mut self, header: &Header) -> Result<()> {
-        self.skip(header.file_length(), Part::Header)?;
-        read::end(&mut self.reader, header).map_err(|error| self.failed(error))
+        let ended = match &mut self.origin {
+            Origin::File(file) => file.end(header),
+            Origin::Pipe(stream) => stream.end(header),
+            Origin::Web(web) => web.end(header),
+        };
+        ended.map_err(|trouble| self.told(trouble))
+    }
+
+    /// Whether it comes over a line that may be thin.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        matches!(self.origin, Origin::Web(_))
+    }
+
+    /// Whether it can give single ranges, or only everything from front to back.
+    #[must_use]
+    pub fn seeks(&self) -> bool {
+        match &self.origin {
+            Origin::File(_) => true,
+            Origin::Pipe(_) => false,
+            Origin::Web(web) => web.seeks(),
+        }
+    }
+
+    /// How many bytes were read from the file or came over the network so far.
+    #[must_use]
+    pub fn fetched(&self) -> u64 {
+        match &self.origin {
+            Origin::File(file) => file.fetched(),
+            Origin::Pipe(stream) => stream.position(),
+            Origin::Web(web) => web.fetched(),
+        }
+    }
+
+    /// How many bytes that nobody wanted were announced to be fetched, because a
+    /// small gap is cheaper than another request.
+    #[must_use]
+    pub fn bridged(&self) -> u64 {
+        match &self.origin {
+            Origin::Web(web) => web.bridged(),
+            Origin::File(_) | Origin::Pipe(_) => 0,
+        }
+    }
+
+    fn told(&self, trouble: Trouble) -> Error {
+        match trouble {
+            Trouble::Told(error) => error,
+            Trouble::Read(error) => self.failed(error),
+            Trouble::Length { found, expected } if found > expected => {
+                self.failed(Refused::TrailingBytes { end: expected }.into())
+            }
+            Trouble::Length { found, expected } => self.too_short(found, expected),
+        }
+    }
+
+    fn too_short(&self, found: u64, expected: u64) -> Error {
+        let words = format!("truncated: the file ends after {found} bytes");
+        if let Origin::Web(web) = &self.origin
+            && !web.seeks()
+        {
+            return web.lost(&words);
+        }
+        let found = format!("{}: {words}", self.name);
+        Error::new(Exit::NotAuthentic, "truncated", found)
+            .expected(format!("its header says {expected}"))
     }
 
     /// The error of this source, or of what came from it.
     #[must_use]
     pub fn failed(&self, error: ReadError) -> Error {
         let cut_short = matches!(error, ReadError::Refused(Refused::Truncated { .. }));
-        if self.network && (cut_short || matches!(error, ReadError::Io(_))) {
-            let found = format!("{}: the connection was lost: {error}", self.name);
-            return Error::new(Exit::Network, "network", found)
-                .advice("run the same command again");
+        // Only a stream from a server can end without anybody knowing that it did.
+        if let Origin::Web(web) = &self.origin
+            && (matches!(error, ReadError::Io(_)) || cut_short && !web.seeks())
+        {
+            return web.lost(&error);
         }
         match error {
             ReadError::Io(error) => Error::io(format_args!("reading {}", self.name), &error),

@@ -119,6 +119,7 @@ fn usable(config: Result<Option<Config>>) -> (Config, Option<Error>) {
     let none = Config {
         compatible: String::new(),
         watch: Watch::default(),
+        source: crate::config::Source::default(),
         checks: Vec::new(),
         unknown_keys: Vec::new(),
     };

@@ -19,8 +19,14 @@ const INDEX: u8 = 4;
 const PAYLOADS: u8 = 8;
 const LENGTH: u8 = 16;
 const SIGN: u8 = 32;
+/// Not a hash: the table is one of format 2.
+const FORMAT_2: u8 = 64;
 /// All of it: an image that its maker signed.
 pub(super) const ALL: u8 = 63;
+
+/// How a transport table is laid out: where its entries begin, how long each is,
+/// and where in it the packed length is.
+const TABLES: [(usize, usize, usize); 2] = [(0, 37, 1), (58, 39, 3)];
 
 /// The key that is trusted.
 pub(super) fn key() -> SecretKey {
@@ -60,7 +66,8 @@ impl Draft {
             .unwrap()
             .0;
         let table = rest.len() - usize::try_from(header.table_len).unwrap();
-        let mut bytes = vec![mend];
+        let format = if header.format == 1 { 0 } else { FORMAT_2 };
+        let mut bytes = vec![mend | format];
         bytes.extend(damage.0.to_le_bytes());
         bytes.push(damage.1);
         bytes.extend(header.payload_len.to_le_bytes());
@@ -103,8 +110,10 @@ impl Draft {
         let mut content = Vec::new();
         let mut at = 0;
         let pieces = self.index.chunks_exact_mut(36);
-        for (piece, chunk) in pieces.zip(self.table.chunks_exact_mut(37)) {
-            let length = u32::from_le_bytes(chunk[1..5].try_into().unwrap());
+        let (start, entry, field) = TABLES[usize::from(self.mend & FORMAT_2 != 0)];
+        let entries = self.table.get_mut(start..).unwrap_or_default();
+        for (piece, chunk) in pieces.zip(entries.chunks_exact_mut(entry)) {
+            let length = u32::from_le_bytes(chunk[field..field + 4].try_into().unwrap());
             let end = at + usize::try_from(length).unwrap();
             let Some(packed) = self.payload.get(at..end) else {
                 break;
@@ -118,7 +127,7 @@ impl Draft {
             };
             let unpacked = unpacked.unwrap_or_default();
             if self.mend & CHUNKS != 0 {
-                chunk[5..].copy_from_slice(&digest(packed));
+                chunk[field + 4..].copy_from_slice(&digest(packed));
             }
             if self.mend & PIECES != 0 {
                 piece[4..].copy_from_slice(&digest(&unpacked));
@@ -150,6 +159,7 @@ impl Draft {
             _ => u64::try_from(self.payload.len()).unwrap(),
         };
         let header = Header {
+            format: if self.mend & FORMAT_2 == 0 { 1 } else { 2 },
             manifest_len: u32::try_from(self.manifest.len()).unwrap(),
             index_len: u64::try_from(self.index.len()).unwrap(),
             table_len: u64::try_from(self.table.len()).unwrap(),

@@ -51,8 +51,8 @@ fn check(head: &Head, rest: &[u8]) {
     assert_eq!(again, rest[..again.len()], "one encoding");
     let mut place = 0;
     for chunk in head.chunks() {
-        assert_eq!(chunk.piece.offset, place);
-        place += u64::from(chunk.piece.length);
+        assert_eq!(chunk.offset(), place);
+        place += chunk.content_len();
     }
     assert_eq!(place, head.manifest.content_len);
     let area = head.slot_area().unwrap();

@@ -1,11 +1,12 @@
 //! What a web server answers.
 
 use slotctl::error::{Error, Exit};
-use slotctl::source::Source;
+use slotctl::source::{Patience, Settings, Source};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{LazyLock, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// A server in this process that says the same to everybody.
 struct Server {
@@ -17,6 +18,13 @@ static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 /// One case at a time.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// A server that says the same to everybody is not worth waiting for.
+const HASTY: Patience = Patience {
+    stall: Duration::from_secs(5),
+    attempts: 2,
+    pause: Duration::from_millis(1),
+};
+
 /// Whatever a server says, the image that came from it is read to its end or
 /// there is an error: of the network, or of the image.
 pub fn http(data: &[u8]) {
@@ -27,7 +35,7 @@ pub fn http(data: &[u8]) {
     }
     let _turn = TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     *ANSWER.lock().unwrap() = data.to_vec();
-    let error = match Source::open(&SERVER.address) {
+    let error = match Source::open_with(&SERVER.address, &Settings::default(), HASTY) {
         Ok(source) => read(source).err(),
         Err(error) => {
             assert_eq!(error.exit, Exit::Network, "{error:?}");
@@ -44,11 +52,15 @@ pub fn http(data: &[u8]) {
 
 fn read(mut source: Source) -> Result<(), Error> {
     let (header, _) = source.head()?;
-    let mut left = header.payload_len;
+    let (mut at, mut left) = (header.payload_offset(), header.payload_len);
     let mut part = vec![0; 4096];
     while left > 0 {
         let length = left.min(4096);
         part.truncate(usize::try_from(length).unwrap());
+        // One after another, as many as the header claims.
+        let end = at.saturating_add(length);
+        source.want(std::iter::once(at..end).collect())?;
+        at = end;
         source.fill(&mut part, images::Part::Chunk(0))?;
         left -= length;
     }

@@ -3,7 +3,7 @@
 use super::input::Input;
 use images::index::{self, Index};
 use images::manifest::Manifest;
-use images::table::{self, Table};
+use images::table::{self, Entry, Table};
 use images::{PIECE_MAX, digest};
 
 /// Any index and table that a manifest binds give an answer; what is accepted
@@ -34,19 +34,43 @@ pub fn index(data: &[u8]) {
         .map(|entry| lengths(&entry[1..]))
         .sum();
     let payload_len = if mend & 4 == 0 { packed } else { payload_len };
-    let Ok(parsed) = Table::parse(table, &parsed, payload_len) else {
-        return;
-    };
+    // The same bytes as a table of either format.
+    for read in [Table::parse_1, Table::parse] {
+        let Ok(parsed) = read(table, &parsed, payload_len) else {
+            continue;
+        };
+        assert_eq!(encode(&parsed, table.len()), table, "one encoding");
+        let entries = parsed.entries();
+        let covered: usize = entries.iter().map(|entry| usize::from(entry.pieces)).sum();
+        assert_eq!(covered, pieces.len());
+        let end = entries
+            .last()
+            .map_or(0, |last| last.offset + u64::from(last.length));
+        assert_eq!(end, payload_len);
+    }
+}
+
+/// The bytes of a table, in the format that makes it so long.
+fn encode(parsed: &Table, length: usize) -> Vec<u8> {
     let entries = parsed.entries();
-    let again = entries
-        .iter()
-        .flat_map(|entry| table::encode_entry(entry.packing, entry.length, &entry.hash));
-    assert!(again.eq(table.iter().copied()), "one encoding");
-    assert_eq!(entries.len(), pieces.len());
-    let end = entries
-        .last()
-        .map_or(0, |last| last.offset + u64::from(last.length));
-    assert_eq!(end, payload_len);
+    if length == entries.len() * 37 {
+        let entry = |entry: &Entry| {
+            let bytes = table::encode_entry(entry.packing, 1, entry.length, &entry.hash);
+            [&bytes[..1], &bytes[3..]].concat()
+        };
+        return entries.iter().flat_map(entry).collect();
+    }
+    let mut bytes = table::encode_start(parsed.base(), parsed.self_limit());
+    for entry in entries {
+        let (packing, pieces) = (entry.packing, entry.pieces);
+        bytes.extend(table::encode_entry(
+            packing,
+            pieces,
+            entry.length,
+            &entry.hash,
+        ));
+    }
+    bytes
 }
 
 /// The bytes of a case.

@@ -14,7 +14,7 @@ use slotctl::disk::Disk;
 use slotctl::error::{Error, Exit};
 use slotctl::install::{self, Compatible, Outcome, Request};
 use slotctl::progress::Quiet;
-use slotctl::source::Source;
+use slotctl::source::{Settings, Source};
 use slotctl::verify;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -78,7 +78,7 @@ fn run(disk: &Disk, image: &Path, request: &Request) -> Result<Outcome, Error> {
         name: MACHINE.into(),
         from: "a test".into(),
     };
-    let mut source = Source::open(image.to_str().unwrap())?;
+    let mut source = Source::open(image.to_str().unwrap(), &Settings::default())?;
     let trusted = [key().public()];
     install::install(disk, &trusted, Some(&here), &mut source, request, &Quiet)
 }

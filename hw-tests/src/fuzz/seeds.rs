@@ -110,6 +110,28 @@ fn chunks(add: &mut Add<'_>) {
     add("chunk", "wrong-content", case(3, 4096, &packed));
     add("chunk", "wrong-hash", case(5, 4096, &packed));
     add("chunk", "stored", case(0, 64, &content[..64]));
+    let patch = |length: u32, instructions: &[u8], differences: &[u8], literals: &[u8]| {
+        let mut bytes = vec![0];
+        bytes.extend((length - 1).to_le_bytes());
+        bytes.extend(super::input::counted(instructions));
+        bytes.extend(super::input::counted(differences));
+        bytes.extend(literals);
+        bytes
+    };
+    // 100 bytes from place 4000 on with 28 literals, then 100 from before that.
+    let instructions = [0xc0, 0x3e, 100, 28, 0x8f, 0x03, 100, 0];
+    add(
+        "patch",
+        "two-runs",
+        patch(228, &instructions, &[7; 200], &[9; 28]),
+    );
+    add("patch", "literals", patch(64, &[0, 0, 64], &[], &[9; 64]));
+    add(
+        "patch",
+        "before-its-ground",
+        patch(64, &[1, 64, 0], &[0; 64], &[]),
+    );
+    add("patch", "too-short", patch(64, &[0, 32, 0], &[0; 64], &[]));
 }
 
 fn texts(add: &mut Add<'_>) {

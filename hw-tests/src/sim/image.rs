@@ -14,7 +14,7 @@ use images::key::{PublicKey, SecretKey};
 use slotctl::disk::Disk;
 use slotctl::error::Exit;
 use slotctl::progress::Quiet;
-use slotctl::source::Source;
+use slotctl::source::{Settings, Source};
 use slotctl::verify;
 use std::collections::HashMap;
 use std::fs;
@@ -182,7 +182,7 @@ fn make(directory: &TempDir, number: u8, key: &SecretKey) -> Image {
     };
     let file = directory.path().join(format!("v{number}.slotimg"));
     build(&inputs, &file, &|_, _| {}).unwrap();
-    let mut source = Source::open(&file.display().to_string()).unwrap();
+    let mut source = Source::open(&file.display().to_string(), &Settings::default()).unwrap();
     let (header, rest) = source.head().unwrap();
     let head = Head::open(&header, &rest, &[key.public()]).unwrap();
     let index = usize::try_from(head.manifest.index_offset()).unwrap();

@@ -16,7 +16,7 @@ use slotctl::error::{Error, Result};
 use slotctl::install::{self, Request};
 use slotctl::progress::Quiet;
 use slotctl::running::Running;
-use slotctl::source::Source;
+use slotctl::source::{Settings, Source};
 use std::fmt;
 use std::sync::Arc;
 
@@ -286,7 +286,10 @@ impl Bench<'_> {
             dry_run: false,
         };
         let file = self.judge.images[image].file.display().to_string();
-        let (mut source, trusted) = (Source::open(&file)?, &self.judge.trusted);
+        let (mut source, trusted) = (
+            Source::open(&file, &Settings::default())?,
+            &self.judge.trusted,
+        );
         install::install(disk, trusted, None, &mut source, &request, &Quiet).map(drop)
     }
 

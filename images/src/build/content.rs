@@ -58,7 +58,11 @@ pub(super) fn pack(
     };
     pipeline::run(
         || groups.next(|offset| limit == 0 || offset < limit),
-        |group| packers.with(make, |packer| packer.pack(&group, (limit > 0).then_some(RARITY))),
+        |group| {
+            packers.with(make, |packer| {
+                packer.pack(&group, (limit > 0).then_some(RARITY))
+            })
+        },
         |packed| {
             anchors.insert(&packed.anchors);
             sink(packed)
@@ -69,7 +73,9 @@ pub(super) fn pack(
         || groups.next(|_| true),
         |group| {
             let ground = |at, buffer: &mut [u8]| read_placed(&layout.inputs, at, buffer);
-            packers.with(make, |packer| packer.pack_alike(&group, &anchors, limit, &ground))
+            packers.with(make, |packer| {
+                packer.pack_alike(&group, &anchors, limit, &ground)
+            })
         },
         &mut sink,
     )?;

@@ -165,7 +165,9 @@ impl<'a> Walk<'a> {
             _ => return Err(odd()),
         };
         let start = inode.block << BLOCK_BITS;
-        let end = blocks.checked_mul(ALIGN).and_then(|len| len.checked_add(start));
+        let end = blocks
+            .checked_mul(ALIGN)
+            .and_then(|len| len.checked_add(start));
         // Devices and sockets have a number where files have their block.
         if let Some(end) = end.filter(|end| *end > start) {
             self.extents.push((start, end));

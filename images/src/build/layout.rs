@@ -52,7 +52,10 @@ impl Layout {
         for input in inputs {
             layout.add(input)?;
         }
-        let initrd = layout.inputs.iter().find(|input| input.kind == Kind::Initrd);
+        let initrd = layout
+            .inputs
+            .iter()
+            .find(|input| input.kind == Kind::Initrd);
         let starts = |input: &&Placed| group::starts_at(&layout.pieces, input.offset);
         layout.self_limit = initrd.filter(starts).map_or(0, |input| input.offset);
         Ok(layout)

@@ -3,16 +3,19 @@
 use super::*;
 use crate::table::Packing;
 
-fn chunk(content: &[u8], packing: Packing, packed: &[u8]) -> Chunk {
+fn chunk(content: &[u8], packing: Packing, packed: &[u8]) -> Chunk<'static> {
+    let piece = Piece {
+        offset: 0,
+        length: content.len() as u32,
+        hash: digest(content),
+    };
     Chunk {
         number: 3,
-        piece: Piece {
-            offset: 0,
-            length: content.len() as u32,
-            hash: digest(content),
-        },
+        first: 3,
+        pieces: std::vec![piece].leak(),
         entry: Entry {
             packing,
+            pieces: 1,
             offset: 0,
             length: packed.len() as u32,
             hash: digest(packed),
@@ -24,12 +27,18 @@ fn zstd(content: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(content, 3).unwrap()
 }
 
-fn unpack(chunk: &Chunk, packed: &[u8]) -> Result<Vec<u8>, Refused> {
-    let mut out = vec![0xaa; 2 * chunk.piece.length as usize];
-    let unpacked = Unpacker::new().unwrap().unpack(chunk, packed, &mut out);
-    let unpacked = unpacked.map(<[u8]>::to_vec);
+fn unpack(chunk: &Chunk<'_>, packed: &[u8]) -> Result<Vec<u8>, Refused> {
+    let length = chunk.content_len() as usize;
+    let mut out = vec![0xaa; 2 * length];
+    let mut unpacker = Unpacker::new().unwrap();
+    let unpacked = unpacker.unpack(chunk, packed, &mut out, 0, &mut NoGround);
+    let unpacked = match unpacked {
+        Ok(()) => Ok(out[..length].to_vec()),
+        Err(UnpackError::Refused(refused)) => Err(refused),
+        Err(other) => panic!("{other:?}"),
+    };
     if unpacked.is_err() {
-        let room = &out[..chunk.piece.length as usize];
+        let room = &out[..length];
         let untouched = |byte: &u8| *byte == 0 || *byte == 0xaa;
         assert!(room.iter().all(untouched), "unchecked content is seen");
     }
@@ -104,5 +113,40 @@ fn a_buffer_that_is_too_short_is_refused() {
     let chunk = chunk(&content, Packing::Stored, &content);
     let mut out = [0; 8191];
     let mut unpacker = Unpacker::new().unwrap();
-    assert!(unpacker.unpack(&chunk, &content, &mut out).is_err());
+    let unpacked = unpacker.unpack(&chunk, &content, &mut out, 0, &mut NoGround);
+    assert!(unpacked.is_err());
+    let unpacked = unpacker.unpack(&chunk, &content, &mut out, 9000, &mut NoGround);
+    assert!(unpacked.is_err());
+}
+
+#[test]
+fn a_chunk_that_continues_needs_just_what_lies_before_it() {
+    let mut before = vec![0; 8192];
+    blake3::Hasher::new().finalize_xof().fill(&mut before);
+    let own = before[100..4196].to_vec();
+    let mut packed = Vec::with_capacity(8192);
+    let mut zstd = zstd::zstd_safe::CCtx::create();
+    zstd.compress_using_dict(&mut packed, &own, &before, 3)
+        .unwrap();
+    assert!(packed.len() < 100);
+    let chunk = chunk(&own, Packing::Continued, &packed);
+    let mut unpacker = Unpacker::new().unwrap();
+    let mut group = [before.as_slice(), &[0; 4096]].concat();
+    unpacker
+        .unpack(&chunk, &packed, &mut group, 8192, &mut NoGround)
+        .unwrap();
+    assert_eq!(group[8192..], own);
+    group[200] ^= 1;
+    let wrong = unpacker.unpack(&chunk, &packed, &mut group, 8192, &mut NoGround);
+    assert!(matches!(
+        wrong,
+        Err(UnpackError::Refused(Refused::HashWrong { .. }))
+    ));
+    // What zstd would take for a dictionary is never continued.
+    group[..4].copy_from_slice(&[0x37, 0xa4, 0x30, 0xec]);
+    let wrong = unpacker.unpack(&chunk, &packed, &mut group, 8192, &mut NoGround);
+    assert!(matches!(
+        wrong,
+        Err(UnpackError::Refused(Refused::DoesNotUnpack { .. }))
+    ));
 }

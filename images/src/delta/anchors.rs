@@ -172,7 +172,9 @@ fn around(finds: &[(u64, u64)], content_len: u64, ground_len: u64) -> Vec<Weighe
         let before = at - before.map_or(0, |(at, _)| *at);
         let after = finds.get(number + 1).map_or(content_len, |(at, _)| *at) - at;
         let from = place.saturating_sub(before.min(AROUND));
-        let end = place.saturating_add(after.min(AROUND)).saturating_add(WINDOW as u64);
+        let end = place
+            .saturating_add(after.min(AROUND))
+            .saturating_add(WINDOW as u64);
         let (from, end) = patch::blocks(from, end, ground_len);
         stretches.push((from, end, 1));
     }
@@ -215,7 +217,10 @@ mod tests {
 
     fn noise(seed: u8, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
-        blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut bytes);
+        blake3::Hasher::new()
+            .update(&[seed])
+            .finalize_xof()
+            .fill(&mut bytes);
         bytes
     }
 

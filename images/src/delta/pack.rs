@@ -113,19 +113,25 @@ impl Packer<'_> {
             (&known[1..], self.was_len)
         };
         let stretches = anchors::likely(tables, content, offset, ground_len);
-        Ok(Excerpt::read(stretches, |at, buffer| self.read(at, buffer))?)
+        Ok(Excerpt::read(stretches, |at, buffer| {
+            self.read(at, buffer)
+        })?)
     }
 
     /// Reads the ground; a stretch may go over the end of the old content.
     fn read(&self, at: u64, buffer: &mut [u8]) -> std::io::Result<()> {
         let before = self.was_len.saturating_sub(at);
-        let before = usize::try_from(before).unwrap_or(usize::MAX).min(buffer.len());
+        let before = usize::try_from(before)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         let (old, own) = buffer.split_at_mut_checked(before).unwrap_or_default();
         if !old.is_empty() {
             self.from.content.read(at, old)?;
         }
         if !own.is_empty() {
-            let behind = at.saturating_add(before as u64).saturating_sub(self.was_len);
+            let behind = at
+                .saturating_add(before as u64)
+                .saturating_sub(self.was_len);
             self.to.content.read(behind, own)?;
         }
         Ok(())

@@ -119,14 +119,11 @@ fn a_source_that_is_interrupted_is_asked_again() {
 }
 
 #[test]
-fn progress_is_what_was_checked_of_the_content_piece_by_piece() {
+fn progress_is_what_was_checked_of_the_content_group_by_group() {
     let image = Sample::new().bytes();
     let head = head_of(&image);
     let total = head.manifest.content_len;
-    let ends = head.chunks().map(|chunk| {
-        let piece = chunk.piece;
-        (piece.offset + u64::from(piece.length), total)
-    });
+    let ends = images::group::of(&head).map(|group| (group.offset() + group.len() as u64, total));
     let said = Mutex::new(Vec::new());
     let progress = |done, of| said.lock().unwrap().push((done, of));
     verify(image.as_slice(), &[key().public()], &progress).unwrap();

@@ -282,7 +282,7 @@ pub struct Create {
 /// What is installed.
 #[derive(Debug, ClapArgs)]
 pub struct Install {
-    /// A file, - for standard input, or an http:// address
+    /// A file, - for standard input, or an https:// or http:// address
     pub source: String,
     /// Write this slot instead of the one that is chosen
     #[arg(long, value_name = "S")]
@@ -299,6 +299,9 @@ pub struct Install {
     /// Check everything, write nothing
     #[arg(long, conflicts_with = "reboot")]
     pub dry_run: bool,
+    /// Fetch at most so much a second, such as 500KiB or 2MiB
+    #[arg(long, value_name = "RATE", value_parser = rate, allow_negative_numbers = true)]
+    pub limit_rate: Option<Size>,
     /// Restart when done
     #[arg(long)]
     pub reboot: bool,
@@ -347,6 +350,15 @@ fn seconds(text: &str) -> Result<u32, String> {
         .and_then(|duration| u32::try_from(duration.as_secs()).ok())
         .filter(|seconds| *seconds > 0)
         .ok_or_else(|| format!("expected whole seconds as {}", slotctl::duration::EXPECTED))
+}
+
+/// As curl has it, but nothing at all would be no limit and no download either.
+fn rate(text: &str) -> Result<Size, String> {
+    let size: Size = text.parse().map_err(|error| format!("{error}"))?;
+    match size {
+        Size(0) => Err("expected more than nothing a second".to_owned()),
+        size => Ok(size),
+    }
 }
 
 fn sector(text: &str) -> Result<u32, String> {

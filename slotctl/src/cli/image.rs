@@ -80,7 +80,11 @@ fn build(words: &Build, voice: Voice) -> Result<Answer> {
     );
     if let (Some(was), Some(initrd)) = (built.unpacked_initrd, image.payload(Kind::Initrd)) {
         let is = bytes(initrd.length);
-        let _ = write!(text, "\nthe initrd of {} is stored unpacked, {is}", bytes(was));
+        let _ = write!(
+            text,
+            "\nthe initrd of {} is stored unpacked, {is}",
+            bytes(was)
+        );
     }
     let warnings: Vec<String> = built.warnings.iter().map(ToString::to_string).collect();
     let fields = json!({
@@ -130,7 +134,8 @@ fn delta(words: &Delta, voice: Voice) -> Result<Answer> {
     for (kind, length) in &built.payloads {
         let _ = write!(text, "\n  {kind}: {}", bytes(*length));
     }
-    let payload = |(kind, length): &(Kind, u64)| json!({ "kind": kind.to_string(), "length": length });
+    let payload =
+        |(kind, length): &(Kind, u64)| json!({ "kind": kind.to_string(), "length": length });
     let fields = json!({
         "changed": true, "file": out.to_string(), "manifest": hex(&built.to.digest),
         "base": hex(&built.base.manifest), "base_version": built.base.version,

@@ -5,11 +5,13 @@ use super::bar::Bar;
 use super::history;
 use super::output::{Answer, Voice, bytes, hex};
 use serde_json::json;
-use std::fmt::Write as _;
+use slotctl::config;
 use slotctl::error::Result;
 use slotctl::install::{self, Moved, Outcome, Request};
-use slotctl::source::{Settings, Source};
+use slotctl::size::Size;
+use slotctl::source::{self, Settings, Source};
 use slotctl::{system, trust};
+use std::fmt::Write as _;
 
 pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
     let disk = super::open(args, voice)?;
@@ -23,7 +25,10 @@ pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
         retry: words.retry,
         dry_run: words.dry_run,
     };
-    let mut source = Source::open(&words.source, &Settings::default())?;
+    let mut source = Source::open(&words.source, &settings(args, words, voice)?)?;
+    if let Some(notice) = source.notice() {
+        voice.warn(&notice);
+    }
     let bar = Bar::new(voice);
     let done = install::install(
         &disk,
@@ -41,6 +46,23 @@ pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
         system::restart()?;
     }
     Ok(answer)
+}
+
+/// What the words and, for what is on the network, the configuration say.
+fn settings(args: &Args, words: &Install, voice: Voice) -> Result<Settings> {
+    let mut settings = Settings {
+        limit_rate: words.limit_rate.map(|Size(bytes)| bytes),
+        ca: None,
+    };
+    if source::is_address(&words.source)
+        && let Some(config) = config::find(args.config.as_deref())?
+    {
+        for key in &config.unknown_keys {
+            voice.warn(&format!("the configuration has an unknown key: {key}"));
+        }
+        settings.ca = config.source.ca;
+    }
+    Ok(settings)
 }
 
 fn answer(done: &Outcome, dry_run: bool) -> Answer {

@@ -1,7 +1,7 @@
 //! The file as it is written, and what it must be to make sense.
 
 use super::mistake::Mistake;
-use super::{Check, Config, Target, Watch};
+use super::{Check, Config, Source, Target, Watch};
 use crate::duration;
 use serde::{Deserialize, Deserializer, de};
 use std::ops::Range;
@@ -21,6 +21,8 @@ struct File {
     #[serde(default)]
     watch: WatchTable,
     #[serde(default)]
+    source: SourceTable,
+    #[serde(default)]
     check: Vec<CheckTable>,
 }
 
@@ -31,6 +33,12 @@ struct WatchTable {
     timeout: Option<Spanned<Length>>,
     deadline: Option<Spanned<Length>>,
     stable_for: Option<Spanned<Length>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(expecting = "a table")]
+struct SourceTable {
+    ca: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +107,7 @@ pub(super) fn read(text: &str) -> Result<Config, Mistake> {
     Ok(Config {
         compatible: words(&file.compatible, 128)?,
         watch,
+        source: file.source.read()?,
         checks,
         unknown_keys,
     })
@@ -107,14 +116,7 @@ pub(super) fn read(text: &str) -> Result<Config, Mistake> {
 impl WatchTable {
     fn read(&self) -> Result<Watch, Mistake> {
         let default = Watch::default();
-        let device = match &self.device {
-            Some(device) if !device.get_ref().is_absolute() => {
-                let found = format!("device {:?}", device.get_ref());
-                return Err(Mistake::new(Some(device.span()), found, "an absolute path"));
-            }
-            Some(device) => device.get_ref().clone(),
-            None => default.device,
-        };
+        let device = absolute("device", self.device.as_ref())?.unwrap_or(default.device);
         let timeout = length(self.timeout.as_ref(), default.timeout, |length| {
             let whole = length.subsec_nanos() == 0 && !length.is_zero();
             let expected = "whole seconds, from 1s to 65535s";
@@ -130,6 +132,13 @@ impl WatchTable {
             deadline,
             stable_for,
         })
+    }
+}
+
+impl SourceTable {
+    fn read(&self) -> Result<Source, Mistake> {
+        let ca = absolute("ca", self.ca.as_ref())?;
+        Ok(Source { ca })
     }
 }
 
@@ -186,6 +195,16 @@ impl CheckTable {
             duration::spell(watch.deadline),
         );
         Err(Mistake::new(at, found, "less than the deadline in all"))
+    }
+}
+
+fn absolute(key: &str, path: Option<&Spanned<PathBuf>>) -> Result<Option<PathBuf>, Mistake> {
+    match path {
+        Some(path) if !path.get_ref().is_absolute() => {
+            let found = format!("{key} {:?}", path.get_ref());
+            Err(Mistake::new(Some(path.span()), found, "an absolute path"))
+        }
+        path => Ok(path.map(|path| path.get_ref().clone())),
     }
 }
 

@@ -34,7 +34,19 @@ enum Before {
 }
 
 impl Ground {
-    /// Looks at all slots; `target` is to be written.
+    /// Nothing to make an image of.
+    #[cfg(test)]
+    pub(super) fn nothing() -> Ground {
+        Ground {
+            before: Before::Nothing,
+            base: None,
+            holdings: Holdings::default(),
+        }
+    }
+
+    /// Looks at the slots; `target` is to be written. Those that are not written
+    /// are looked through where that saves reading `source`, or stands in for a
+    /// patch that fails.
     ///
     /// # Errors
     /// When a delta's base is in no other slot.
@@ -42,15 +54,21 @@ impl Ground {
         disk: &Disk,
         record: &Record,
         target: SlotId,
+        source: &Source,
         head: &Head,
         trusted: &[PublicKey],
     ) -> Result<Ground> {
         let base = head.table.base();
+        let holdings = if base.is_some() || source.is_remote() {
+            Holdings::read(disk, record, target, trusted)
+        } else {
+            Holdings::default()
+        };
         let base = base.map(|base| holdings::base(disk, record, target, base, trusted));
         Ok(Ground {
             base: base.transpose()?,
             before: Before::look(disk, record, target, trusted),
-            holdings: Holdings::read(disk, record, target, trusted),
+            holdings,
         })
     }
 

@@ -301,8 +301,14 @@ impl<M: Medium + Sync> Worker<'_, M> {
         let error = match self.copy.base {
             Some((slot, _)) => {
                 let found = format!("slot {slot}, which the delta is made against, is damaged");
-                Error::new(Exit::NotAuthentic, "base-damaged", format!("{found}: {refused}"))
-                    .advice(format!("`slotctl verify {slot}` says where; install the full image"))
+                Error::new(
+                    Exit::NotAuthentic,
+                    "base-damaged",
+                    format!("{found}: {refused}"),
+                )
+                .advice(format!(
+                    "`slotctl verify {slot}` says where; install the full image"
+                ))
             }
             None => Error::new(
                 Exit::Io,
@@ -391,7 +397,8 @@ impl<M: Medium + Sync> Ground for SlotGround<'_, M> {
         let (old, own) = buffer.split_at_mut_checked(before).unwrap_or_default();
         if let Some((slot, base)) = self.base.filter(|_| !old.is_empty()) {
             base.read_at(at, old).map_err(|fault| {
-                let doing = format_args!("slot {slot}, which the delta is made against").to_string();
+                let doing =
+                    format_args!("slot {slot}, which the delta is made against").to_string();
                 Error::fault(doing, fault).advice("install the full image")
             })?;
         }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::progress::Quiet;
+use crate::source::Settings;
 use bootshim::copies::{Durable, Note, Store};
 use bootshim::guid::Guid;
 use bootshim::medium::{Access, Cause, Fault, check_range};
@@ -134,7 +135,13 @@ impl Sample {
     }
 
     fn source(file: &std::path::Path) -> Source {
-        Source::open(&file.display().to_string()).unwrap()
+        Source::open(&file.display().to_string(), &Settings::default()).unwrap()
+    }
+
+    /// Where the groups begin, each of which is one write.
+    fn groups(&self) -> Vec<u64> {
+        let groups = images::group::of(&self.head);
+        groups.map(|group| group.offset()).collect()
     }
 
     /// A device with a little more room than the image needs.
@@ -147,7 +154,9 @@ impl Sample {
         let mut source = Sample::source(&self.file);
         source.head().unwrap();
         let target = Writing::begin(device, &saying(State::Writing), slot_b())?;
-        write(target, &trusted(), &mut source, &self.head, &Quiet)
+        let ground = Ground::nothing();
+        let done = write(target, &trusted(), &mut source, &self.head, &ground, &Quiet);
+        done.map(|(complete, _)| complete)
     }
 }
 
@@ -224,7 +233,7 @@ fn the_manifest_goes_first_and_comes_last_and_each_step_is_durable_before_the_ne
             .iter()
             .all(|op| matches!(op, Op::Write(at, _) if *at < index_end))
     );
-    assert_eq!(written.len(), sample.head.index.pieces().len() + 1);
+    assert_eq!(written.len(), sample.groups().len() + 1);
     // Between the flush of the content and the manifest, all of it is read back.
     assert_eq!(log[last - 1], manifest);
     let proof = &log[content + 1..last - 1];
@@ -238,8 +247,11 @@ fn the_manifest_goes_first_and_comes_last_and_each_step_is_durable_before_the_ne
 #[test]
 fn a_device_that_loses_a_write_is_found_out_before_the_manifest_is_there() {
     let sample = Sample::new();
-    let pieces = sample.head.index.pieces().iter().map(|piece| piece.offset);
-    for place in pieces.chain([sample.head.manifest.index_offset()]) {
+    for place in sample
+        .groups()
+        .into_iter()
+        .chain([sample.head.manifest.index_offset()])
+    {
         let mut device = sample.device();
         device.loses = Some(place);
         let error = sample.install(&device).unwrap_err();

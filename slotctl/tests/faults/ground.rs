@@ -20,7 +20,7 @@ use slotctl::error::Result;
 use slotctl::install::{self, Compatible, Outcome, Request};
 use slotctl::medium::Mode;
 use slotctl::progress::Quiet;
-use slotctl::source::Source;
+use slotctl::source::{Settings, Source};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Seek};
@@ -98,7 +98,7 @@ impl Ground {
             activate,
             ..Request::default()
         };
-        let mut source = Source::open(image).unwrap();
+        let mut source = Source::open(image, &Settings::default()).unwrap();
         install::install(
             disk,
             &self.trusted,

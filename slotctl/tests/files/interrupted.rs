@@ -7,7 +7,7 @@ use slotctl::disk::Disk;
 use slotctl::error::Exit;
 use slotctl::install::{Request, install};
 use slotctl::progress::Quiet;
-use slotctl::source::Source;
+use slotctl::source::{Settings, Source};
 use slotctl::trust;
 use std::fs;
 use std::io::Write;
@@ -118,7 +118,7 @@ fn a_disk_that_vanishes_before_an_install_writes_is_said_to_be_gone_too() {
     let image = bench.file("v2.slotimg").display().to_string();
     fs::remove_file(bench.file("disk.img")).unwrap();
     for dry_run in [false, true] {
-        let mut source = Source::open(&image).unwrap();
+        let mut source = Source::open(&image, &Settings::default()).unwrap();
         let request = Request {
             dry_run,
             ..Request::default()

@@ -7,6 +7,10 @@
     clippy::cast_possible_truncation,
     reason = "in a test, each of them is a failure that is seen"
 )]
+#![allow(
+    clippy::single_range_in_vec_init,
+    reason = "a list of one range is what is meant"
+)]
 
 mod bench;
 mod block_device;

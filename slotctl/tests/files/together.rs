@@ -11,7 +11,7 @@ use slotctl::lock::{Lock, What};
 use slotctl::medium::{FileMedium, Mode};
 use slotctl::progress::Quiet;
 use slotctl::running::Running;
-use slotctl::source::Source;
+use slotctl::source::{Settings, Source};
 use slotctl::trust;
 use std::sync::Arc;
 
@@ -108,7 +108,7 @@ fn the_slot_that_runs_is_not_written_although_a_better_one_is_good() {
         slot: Some(slot),
         ..Request::default()
     };
-    let mut source = Source::open(&image).unwrap();
+    let mut source = Source::open(&image, &Settings::default()).unwrap();
     let before = bench.read("disk.img");
     let error = install(&disk, &trusted, None, &mut source, &request, &Quiet).unwrap_err();
     assert_eq!(error.code, "protected-slot");

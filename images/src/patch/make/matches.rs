@@ -84,7 +84,9 @@ impl Places {
 }
 
 fn hash(window: &[u8]) -> usize {
-    let word = window.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+    let word = window
+        .first_chunk()
+        .map_or(0, |word| u64::from_le_bytes(*word));
     let mixed = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - HASH_BITS);
     usize::try_from(mixed).unwrap_or(0)
 }

@@ -102,6 +102,7 @@ fn controller(on_trial: bool) -> Controller {
         config: Config {
             compatible: "plc-4".to_owned(),
             watch,
+            source: crate::config::Source::default(),
             checks: vec![check],
             unknown_keys: Vec::new(),
         },

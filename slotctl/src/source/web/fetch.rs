@@ -1,0 +1,338 @@
+//! Fetching segments over several connections at once, for one that reads them
+//! in order.
+//!
+//! Memory is bounded by [`WINDOW`]: so many segments, from the one that is being
+//! read on, are on their way or wait. A segment that breaks off goes on at the
+//! byte where it did, over whichever connection is free first.
+
+use super::answer::Identity;
+use super::client::{Again, Client, Failure};
+use super::part::{self, Given};
+use super::tries::Tries;
+use crate::error::{Error, Exit, Result};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Connections at once.
+const LANES: usize = 4;
+/// Segments in memory at once, of 1 MiB at most; with the buffers of the
+/// connections that stays below 8 MiB.
+const WINDOW: usize = 7;
+
+/// Segments on their way. The connections are given up when it is dropped.
+pub(super) struct Fetch {
+    shared: Arc<Shared>,
+    /// The segment that is being read, and its bytes.
+    current: Option<(Range<u64>, Vec<u8>)>,
+    /// The number of the next.
+    next: usize,
+}
+
+struct Shared {
+    client: Arc<Client>,
+    known: Identity,
+    segments: Vec<Range<u64>>,
+    state: Mutex<State>,
+    moved: Condvar,
+}
+
+struct State {
+    /// The first segment that nobody took yet.
+    next: usize,
+    /// Those that broke off, by number.
+    broken: BTreeMap<usize, Job>,
+    /// Those that are whole and not read.
+    done: BTreeMap<usize, Vec<u8>>,
+    /// The number of the one that is being read.
+    reading: usize,
+    active: usize,
+    /// How many may be active: one after another, when the server does not answer.
+    lanes: usize,
+    /// What the server puts up with.
+    most: usize,
+    tries: Tries,
+    /// Counts the failures. Requests that were made before the last one do not
+    /// count as another.
+    failures: u64,
+    resume_at: Option<Instant>,
+    error: Option<Error>,
+    closed: bool,
+}
+
+/// A segment that is being fetched.
+struct Job {
+    number: usize,
+    bytes: Vec<u8>,
+    filled: usize,
+    /// How much of it was there before this request.
+    before: usize,
+}
+
+impl Fetch {
+    /// Begins to fetch ascending segments of the file that is known.
+    pub(super) fn new(
+        client: &Arc<Client>,
+        known: &Identity,
+        segments: Vec<Range<u64>>,
+        lanes: Option<usize>,
+    ) -> Result<Fetch> {
+        let lanes = lanes.unwrap_or(LANES).min(segments.len());
+        let state = State {
+            next: 0,
+            broken: BTreeMap::new(),
+            done: BTreeMap::new(),
+            reading: 0,
+            active: 0,
+            lanes,
+            most: lanes,
+            tries: Tries::new(client.patience()),
+            failures: 0,
+            resume_at: None,
+            error: None,
+            closed: false,
+        };
+        let shared = Arc::new(Shared {
+            client: Arc::clone(client),
+            known: known.clone(),
+            segments,
+            state: Mutex::new(state),
+            moved: Condvar::new(),
+        });
+        // Made first, so that those that did start end if one does not.
+        let fetch = Fetch {
+            shared,
+            current: None,
+            next: 0,
+        };
+        for _ in 0..lanes {
+            let shared = Arc::clone(&fetch.shared);
+            std::thread::Builder::new()
+                .name("network".into())
+                .spawn(move || shared.work())
+                .map_err(|error| Error::io("starting a thread", &error))?;
+        }
+        Ok(fetch)
+    }
+
+    /// Reads what lies at `at`, which is in segments that were not passed yet.
+    pub(super) fn read(&mut self, mut at: u64, mut buffer: &mut [u8]) -> Result<()> {
+        while !buffer.is_empty() {
+            let here = self.current.as_ref().and_then(|(range, bytes)| {
+                let offset = usize::try_from(at.checked_sub(range.start)?).ok()?;
+                bytes.get(offset..).filter(|rest| !rest.is_empty())
+            });
+            let Some(here) = here else {
+                self.current = None;
+                self.current = Some(self.shared.wait_for(self.next)?);
+                self.next = self.next.saturating_add(1);
+                continue;
+            };
+            let length = here.len().min(buffer.len());
+            let (now, later) = buffer.split_at_mut(length);
+            for (to, from) in now.iter_mut().zip(here) {
+                *to = *from;
+            }
+            buffer = later;
+            at = at.saturating_add(length as u64);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.moved.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The reader wants this segment, and is done with all before it.
+    fn wait_for(&self, number: usize) -> Result<(Range<u64>, Vec<u8>)> {
+        let Some(range) = self.segments.get(number) else {
+            let found = "a range was read that was not announced";
+            return Err(Error::new(Exit::Unexpected, "internal", found));
+        };
+        let mut state = self.lock();
+        state.reading = number;
+        self.moved.notify_all();
+        loop {
+            if let Some(bytes) = state.done.remove(&number) {
+                return Ok((range.clone(), bytes));
+            }
+            if let Some(error) = &state.error {
+                return Err(error.clone());
+            }
+            state = self
+                .moved
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// One connection after another, until there is nothing to do.
+    fn work(&self) {
+        let _watched = Watched(self);
+        while let Some((mut job, failures)) = self.take() {
+            let result = self.attempt(&mut job);
+            self.put(job, failures, result);
+        }
+    }
+
+    /// The next thing to do, and how many failures there were until now.
+    fn take(&self) -> Option<(Job, u64)> {
+        let mut state = self.lock();
+        loop {
+            if state.closed || state.error.is_some() {
+                return None;
+            }
+            if let Some(at) = state.resume_at {
+                let pause = at.saturating_duration_since(Instant::now());
+                if !pause.is_zero() {
+                    let waited = self.moved.wait_timeout(state, pause);
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    continue;
+                }
+                state.resume_at = None;
+            }
+            if state.active < state.lanes
+                && let Some(job) = self.choose(&mut state)
+            {
+                state.active = state.active.saturating_add(1);
+                return Some((job, state.failures));
+            }
+            if state.active == 0 && state.broken.is_empty() && state.next >= self.segments.len() {
+                return None;
+            }
+            state = self
+                .moved
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// What broke off first: the reader waits for it.
+    fn choose(&self, state: &mut State) -> Option<Job> {
+        if let Some((_, job)) = state.broken.pop_first() {
+            return Some(job);
+        }
+        let number = state.next;
+        if number >= state.reading.saturating_add(WINDOW) {
+            return None;
+        }
+        let range = self.segments.get(number)?;
+        state.next = number.saturating_add(1);
+        let length = usize::try_from(range.end.saturating_sub(range.start)).ok()?;
+        Some(Job {
+            number,
+            bytes: vec![0; length],
+            filled: 0,
+            before: 0,
+        })
+    }
+
+    /// One request; it may bring a part of what is missing and fail all the same.
+    fn attempt(&self, job: &mut Job) -> Result<(), Failure> {
+        let Some(range) = self.segments.get(job.number) else {
+            return Ok(());
+        };
+        job.before = job.filled;
+        let missing = range.start.saturating_add(job.filled as u64)..range.end;
+        let (_, given) = part::ask(&self.client, &missing, Some(&self.known))?;
+        let Given::Part(mut part) = given else {
+            return Err(Failure::again("the server gave something else"));
+        };
+        loop {
+            let room = job.bytes.get_mut(job.filled..).unwrap_or_default();
+            let read = part.read(room)?;
+            if read == 0 {
+                part.finish();
+                return Ok(());
+            }
+            job.filled = job.filled.saturating_add(read);
+            let mut state = self.lock();
+            state.tries.progress();
+            if state.closed {
+                return Err(Failure::again("nobody wants it any more"));
+            }
+        }
+    }
+
+    fn put(&self, job: Job, failures: u64, result: Result<(), Failure>) {
+        let mut state = self.lock();
+        state.active = state.active.saturating_sub(1);
+        let whole = job.filled >= job.bytes.len();
+        let came = job.filled > job.before;
+        if whole {
+            state.done.insert(job.number, job.bytes);
+        } else {
+            state.broken.insert(job.number, job);
+        }
+        match result {
+            Ok(()) if whole => state.lanes = state.lanes.saturating_add(1).min(state.most),
+            // The server gave less than was asked for, and said so.
+            Ok(()) => {}
+            Err(Failure::Final(error)) => drop(state.error.get_or_insert(error)),
+            Err(Failure::Again(again)) => self.failed(&mut state, failures, again, came),
+        }
+        drop(state);
+        self.moved.notify_all();
+    }
+
+    fn failed(&self, state: &mut State, failures: u64, again: Again, came: bool) {
+        if again.crowded {
+            state.most = state.most.saturating_sub(1).max(1);
+            state.lanes = state.lanes.min(state.most);
+        }
+        // What was asked before the last failure failed with it.
+        if failures != state.failures && again.after.is_none() {
+            return;
+        }
+        state.failures = state.failures.saturating_add(1);
+        match state.tries.fail(again.after, self.client.answered()) {
+            None => {
+                let error = gave_up(&self.client, &again.reason, state.tries.failed());
+                state.error.get_or_insert(error);
+            }
+            Some(pause) => {
+                let at = Instant::now().checked_add(pause);
+                state.resume_at = state.resume_at.max(at);
+                // One knocks; the others come back when it is let in.
+                if !came {
+                    state.lanes = 1;
+                }
+            }
+        }
+    }
+}
+
+/// The error after the last attempt.
+pub(super) fn gave_up(client: &Client, reason: &str, attempts: u32) -> Error {
+    client
+        .error(reason)
+        .expected(format!("for the {attempts}th time in a row"))
+        .advice("run the same command again: what was written is kept")
+}
+
+/// A connection whose thread dies must not leave the reader waiting.
+struct Watched<'a>(&'a Shared);
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let error = Error::new(
+                Exit::Unexpected,
+                "internal",
+                "a connection ended unexpectedly",
+            );
+            self.0.lock().error.get_or_insert(error);
+            self.0.moved.notify_all();
+        }
+    }
+}

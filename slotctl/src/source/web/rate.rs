@@ -1,0 +1,90 @@
+//! A limit to how much comes over the network in a second, over all connections.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// So much may come at once after a rest, as a part of what comes in a second.
+const BURST: u64 = 20;
+/// What is read at once where nothing is limited.
+const PART: usize = 64 << 10;
+
+/// Tokens, one for each byte, that come back at a fixed rate.
+pub(super) struct Bucket {
+    rate: u64,
+    /// When the last token that was given away will have come.
+    paid: Mutex<Option<Instant>>,
+}
+
+impl Bucket {
+    /// So many bytes a second.
+    pub(super) fn new(rate: u64) -> Bucket {
+        Bucket {
+            rate: rate.max(1),
+            paid: Mutex::new(None),
+        }
+    }
+
+    /// How many bytes are best read at once.
+    pub(super) fn part(&self) -> usize {
+        let part = usize::try_from(self.rate / BURST).unwrap_or(PART);
+        part.clamp(1, PART)
+    }
+
+    /// Takes a token for each of `bytes`; how long to wait before reading them.
+    pub(super) fn take(&self, bytes: usize, now: Instant) -> Duration {
+        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = self.time(self.part());
+        let oldest = now.checked_sub(rest).unwrap_or(now);
+        let from = paid.unwrap_or(now).max(oldest);
+        let until = from.checked_add(self.time(bytes)).unwrap_or(from);
+        *paid = Some(until);
+        until.saturating_duration_since(now)
+    }
+
+    /// Puts back what was taken and not needed.
+    pub(super) fn give_back(&self, bytes: usize) {
+        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        *paid = paid.and_then(|paid| paid.checked_sub(self.time(bytes)));
+    }
+
+    fn time(&self, bytes: usize) -> Duration {
+        let nanos = (bytes as u128).saturating_mul(1_000_000_000) / u128::from(self.rate);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever reads, and in whatever parts, so much comes in ten seconds.
+    #[test]
+    fn over_ten_seconds_the_rate_is_kept_within_a_tenth() {
+        for rate in [1, 999, 500 << 10, 2 << 20, 1 << 30] {
+            let bucket = Bucket::new(rate);
+            let start = Instant::now();
+            let mut now = start;
+            let mut read = 0u64;
+            while now < start + Duration::from_secs(10) {
+                let part = bucket.part();
+                now += bucket.take(part, now);
+                // Half of it does not come, and is not paid for.
+                let came = part.div_ceil(2);
+                bucket.give_back(part - came);
+                read += came as u64;
+            }
+            let expected = rate * 10;
+            assert!(read.abs_diff(expected) <= expected / 10, "{read} at {rate}");
+        }
+    }
+
+    #[test]
+    fn a_rest_is_not_made_up_for() {
+        let bucket = Bucket::new(1000);
+        let start = Instant::now();
+        bucket.take(10, start);
+        let later = start + Duration::from_secs(3600);
+        let waited: Duration = (0..100).map(|_| bucket.take(10, later)).max().unwrap();
+        assert!(waited >= Duration::from_millis(900), "{waited:?}");
+    }
+}
