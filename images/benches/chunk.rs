@@ -2,7 +2,7 @@
 //! reading the index.
 
 use criterion::{Criterion, Throughput};
-use images::build::{Boot, BuildError, Inputs, build};
+use images::build::{Boot, Inputs, build};
 use images::chunk::Unpacker;
 use images::head::Head;
 use images::index::Index;
@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 /// An image with many pieces that a compressor makes half as long.
-fn image(folder: &Path) -> Result<Vec<u8>, BuildError> {
+fn image(folder: &Path) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     let mut rootfs = vec![0; 64 << 20];
     let mut noise = blake3::Hasher::new().finalize_xof();
     for line in rootfs.chunks_mut(64) {
@@ -21,14 +21,8 @@ fn image(folder: &Path) -> Result<Vec<u8>, BuildError> {
         }
     }
     let [root, kernel, out] = ["root", "kernel", "image"].map(|name| folder.join(name));
-    std::fs::write(&root, &rootfs).map_err(|source| BuildError::Io {
-        path: root.clone(),
-        source,
-    })?;
-    std::fs::write(&kernel, [0; 4096]).map_err(|source| BuildError::Io {
-        path: kernel.clone(),
-        source,
-    })?;
+    std::fs::write(&root, &rootfs)?;
+    std::fs::write(&kernel, [0; 4096])?;
     let inputs = Inputs {
         rootfs: root,
         boot: Boot::Kernel {
@@ -43,7 +37,7 @@ fn image(folder: &Path) -> Result<Vec<u8>, BuildError> {
         keys: vec![SecretKey::from_seed(&[7; 32])],
     };
     build(&inputs, &out, &|_, _| {})?;
-    std::fs::read(&out).map_err(|source| BuildError::Io { path: out, source })
+    Ok(std::fs::read(&out)?)
 }
 
 fn measure(criterion: &mut Criterion) -> Result<(), Box<dyn std::error::Error>> {
