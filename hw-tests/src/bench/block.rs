@@ -19,8 +19,8 @@ impl Place {
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            Self::Memory => "memory",
-            Self::Disk => "the disk",
+            Self::Memory => "in memory",
+            Self::Disk => "on the disk",
         }
     }
 

@@ -179,6 +179,8 @@ impl Line {
             met.to_owned(),
             self.note.clone(),
         ];
+        // A bar within a cell would end it.
+        let cells = cells.map(|cell| cell.replace('|', "\\|"));
         format!("| {} |", cells.join(" | "))
     }
 
@@ -225,8 +227,9 @@ mod tests {
     #[test]
     fn a_table_row_has_ratio_target_and_verdict() {
         let line = Line::new("a", "install", Unit::Seconds, 1.5, Target::Share(1.0));
-        let row = line.beside("dd", 1.2).markdown();
-        let expected = "| a | install | 1.50 s | dd: 1.20 s | 0.80× | no more | **missed** |  |";
+        let row = line.beside("zstd | dd", 1.2).markdown();
+        let expected =
+            "| a | install | 1.50 s | zstd \\| dd: 1.20 s | 0.80× | no more | **missed** |  |";
         assert_eq!(row, expected);
     }
 }

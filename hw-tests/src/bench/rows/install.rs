@@ -74,7 +74,7 @@ fn times(
     targets: [Target; 3],
 ) {
     let [ours, peers @ ..] = all else { return };
-    let what = format!("install onto {}", place.words());
+    let what = format!("install, device in {}", place.words());
     let mut chart = Chart::new(
         format!("Install, device in {}", place.words()),
         Unit::Seconds,
