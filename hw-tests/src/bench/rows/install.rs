@@ -74,14 +74,8 @@ fn times(
     targets: [Target; 3],
 ) {
     let [ours, peers @ ..] = all else { return };
-    let what = format!("install, device in {}", place.words());
-    let mut chart = Chart::new(
-        format!("Install, device in {}", place.words()),
-        Unit::Seconds,
-    );
-    if place == Place::Disk {
-        chart = Chart::new("Install, device on the disk", Unit::Seconds);
-    }
+    let what = format!("install, device {}", place.words());
+    let mut chart = Chart::new(format!("Install, device {}", place.words()), Unit::Seconds);
     chart.bar(ours.name.clone(), ours.wall());
     for (peer, target) in peers.iter().zip(targets) {
         let line = Line::new(row, &what, Unit::Seconds, ours.wall(), target);
