@@ -9,6 +9,8 @@ help:
 	@echo "make test       everything, in under 20 minutes"
 	@echo "make test-long  the scenarios for which that is too short"
 	@echo "make sim-full   the power-cut simulator over more states, and more finely"
+	@echo "make bench      times, sizes and memory beside the peers, in target/bench; half an hour, as root"
+	@echo "make bench-quick  the same with one round of each, for development"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS (600) each; needs a nightly toolchain"
 	@echo "make mutants    changes what decides, one spot at a time: a test must notice 95 of 100; an hour"
 	@echo "make sabotage   breaks it on purpose in known ways: each must be noticed"
@@ -39,6 +41,19 @@ sim-full:
 .PHONY: sim-again
 sim-again:
 	cargo run -q --release -p hw-tests --bin sim -- $(CASE)
+
+# Beside the peers, then what an install spends its time with. On a quiet
+# machine, or the figures mean nothing.
+.PHONY: bench bench-quick
+bench bench-quick: bench-setup bootshim
+	@cargo build -q --release -p slotctl -p hw-tests --bin slotctl --bin bench
+	@target/release/bench $(if $(filter bench-quick,$@),--quick) $(if $(ROWS),--only $(ROWS))
+	@cargo bench -q -p images -p bootshim --bench chunk --bench choice -- \
+		--warm-up-time 1 --measurement-time 2
+
+.PHONY: bench-setup
+bench-setup:
+	@hw-tests/setup.sh bench
 
 .PHONY: fuzz
 fuzz:

@@ -1,10 +1,15 @@
 #!/bin/sh
 # Installs what building and testing need beside git, make, gcc and a Rust
-# toolchain from rustup. Does nothing when nothing is missing.
+# toolchain from rustup; with `bench`, also the peers that are measured. Does
+# nothing when nothing is missing.
 set -eu
 
 packages="busybox-static cpio curl dosfstools e2fsprogs erofs-utils gdisk kmod mtools
 	nbdkit nginx-light openssl ovmf qemu-system-x86 time tinyproxy-bin util-linux"
+case ${1:-} in
+bench) packages="$packages casync dbus fonts-dejavu-core librsvg2-bin mmdebstrap
+	rauc squashfs-tools swupdate xdelta3 zstd" ;;
+esac
 
 # A toolchain without a library for UEFI programs builds its own, from Debian's.
 uefi=$(rustc --print target-libdir --target x86_64-unknown-uefi 2>/dev/null || true)

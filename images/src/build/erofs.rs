@@ -25,8 +25,8 @@ const BLOCK_BITS: u8 = 12;
 /// would have as many pieces as files.
 const ENOUGH: u64 = 32 << 10;
 
-/// There are at most two to this power of pieces, besides those of 1 MiB.
-const PIECES_BITS: u32 = 18;
+/// At most so many borders: an index of a large filesystem stays small.
+const BORDERS_MAX: usize = 1 << 16;
 
 /// More files than this are not looked at.
 const MOST: usize = 1 << 20;
@@ -53,19 +53,25 @@ pub(super) fn borders(file: &File, length: u64) -> Vec<u64> {
     spread(borders, length)
 }
 
-/// Of borders in order, those that leave pieces large enough for an index of a
-/// large filesystem to stay small.
-fn spread(mut borders: Vec<u64>, length: u64) -> Vec<u64> {
-    let least = length >> PIECES_BITS;
-    let mut last = 0;
-    borders.retain(|border| {
-        let keep = *border > last && border - last >= least && *border < length;
-        if keep {
-            last = *border;
+/// Of borders in order, those that leave enough between them for there not to be
+/// too many.
+fn spread(borders: Vec<u64>, length: u64) -> Vec<u64> {
+    let mut least = ALIGN;
+    loop {
+        let mut last = 0;
+        let far_enough = |border: &u64| {
+            let keep = border.saturating_sub(last) >= least && *border < length;
+            if keep {
+                last = *border;
+            }
+            keep
+        };
+        let kept: Vec<u64> = borders.iter().copied().filter(far_enough).collect();
+        if kept.len() <= BORDERS_MAX {
+            return kept;
         }
-        keep
-    });
-    borders
+        least = least.saturating_mul(2);
+    }
 }
 
 /// A walk through all directories.

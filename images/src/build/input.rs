@@ -71,6 +71,7 @@ impl Input {
         // what to make of it.
         let length = match whole {
             Ok(length) if length > 0 => unpacked.stream_position()?,
+            Err(error) if !is_about_the_bytes(&error) => return Err(error),
             _ => {
                 (&self.file).seek(SeekFrom::Start(0))?;
                 return Ok(());
@@ -82,6 +83,11 @@ impl Input {
         self.file = unpacked;
         Ok(())
     }
+}
+
+/// Whether the bytes are to blame, not the disk that they come from or go to.
+fn is_about_the_bytes(error: &io::Error) -> bool {
+    error.raw_os_error().is_none()
 }
 
 /// Reads on in a file.

@@ -59,14 +59,16 @@ impl Ground {
         trusted: &[PublicKey],
     ) -> Result<Ground> {
         let base = head.table.base();
+        let base = base.map(|base| holdings::base(disk, record, target, base, trusted));
+        let base = base.transpose()?;
+        let last = base.as_ref().map(|(slot, _)| *slot);
         let holdings = if base.is_some() || source.is_remote() {
-            Holdings::read(disk, record, target, trusted)
+            Holdings::read(disk, record, target, last, trusted)
         } else {
             Holdings::default()
         };
-        let base = base.map(|base| holdings::base(disk, record, target, base, trusted));
         Ok(Ground {
-            base: base.transpose()?,
+            base,
             before: Before::look(disk, record, target, trusted),
             holdings,
         })

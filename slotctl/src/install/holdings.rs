@@ -33,15 +33,19 @@ pub(super) struct Holdings {
 
 impl Holdings {
     /// Reads the index of every slot but `target` that holds an image. That a
-    /// piece is there is believed only when it was read.
+    /// piece is there is believed only when it was read. The slot `base` comes
+    /// last: a piece stands in where a patch against that slot fails.
     pub(super) fn read(
         disk: &Disk,
         record: &Record,
         target: SlotId,
+        base: Option<SlotId>,
         trusted: &[PublicKey],
     ) -> Holdings {
         let mut holdings = Holdings::default();
-        for (id, slot) in record.slots() {
+        let mut slots: Vec<_> = record.slots().collect();
+        slots.sort_by_key(|(id, _)| Some(*id) == base);
+        for (id, slot) in slots {
             if id == target || matches!(slot.state, State::Empty | State::Writing) {
                 continue;
             }

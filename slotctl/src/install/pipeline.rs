@@ -50,11 +50,21 @@ type Job<'a> = (Group<'a>, Vec<u8>);
 type Failed = BTreeMap<usize, Failure>;
 
 /// What did not give a group.
+#[derive(Clone)]
 enum Failure {
     /// Another slot does not hold what its index says.
     Held,
     /// What a patch is made against is not there, or not what it was.
     Ground(Error),
+}
+
+impl Failure {
+    fn error(self) -> Option<Error> {
+        match self {
+            Failure::Held => None,
+            Failure::Ground(error) => Some(error),
+        }
+    }
 }
 
 impl<M: Medium + Sync> Copy<'_, M> {
@@ -89,10 +99,18 @@ impl<M: Medium + Sync> Copy<'_, M> {
             self.turn(plan, *first, failure)?;
         }
         let again = |group: &Group<'_>| failed.contains_key(&group.first);
-        match self.pass(source, plan, &again)?.into_values().next() {
-            None => Ok(()),
-            Some(Failure::Ground(error)) => Err(error),
-            Some(Failure::Held) => Err(Error::new(
+        let Some((first, failure)) = self.pass(source, plan, &again)?.pop_first() else {
+            return Ok(());
+        };
+        // A copy in place of a patch that failed too: the patch is to blame.
+        let before = failed.get(&first).cloned();
+        match [Some(failure), before]
+            .into_iter()
+            .flatten()
+            .find_map(Failure::error)
+        {
+            Some(error) => Err(error),
+            None => Err(Error::new(
                 Exit::Unexpected,
                 "internal",
                 "a group was to be made of what had failed before",
@@ -188,6 +206,7 @@ impl<M: Medium + Sync> Copy<'_, M> {
                 plan,
                 unpacker,
                 content: content::piece_buffer(),
+                reused: 0,
             });
         loop {
             let next = jobs.lock().ok().and_then(|queue| queue.recv().ok());
@@ -262,6 +281,8 @@ struct Worker<'a, M> {
     plan: &'a Plan,
     unpacker: Unpacker,
     content: Aligned,
+    /// Bytes of the group that were copied from other slots.
+    reused: u64,
 }
 
 impl<M: Medium + Sync> Worker<'_, M> {
@@ -269,6 +290,7 @@ impl<M: Medium + Sync> Worker<'_, M> {
     fn make(&mut self, group: &Group<'_>, packed: &[u8]) -> Result<Option<Failure>> {
         let mut packed = packed;
         let mut at = 0_usize;
+        self.reused = 0;
         for chunk in &group.chunks {
             let length = usize::try_from(chunk.content_len()).unwrap_or(usize::MAX);
             let failure = if self.plan.wants(chunk.first, chunk.pieces.len()) {
@@ -288,6 +310,7 @@ impl<M: Medium + Sync> Worker<'_, M> {
             at = at.saturating_add(length);
         }
         self.write(group)?;
+        self.copy.reused.fetch_add(self.reused, Ordering::Relaxed);
         Ok(None)
     }
 
@@ -343,8 +366,7 @@ impl<M: Medium + Sync> Worker<'_, M> {
                 return Ok(Some(Failure::Held));
             }
             if matches!(way, Way::Held(_)) {
-                let length = u64::from(piece.length);
-                self.copy.reused.fetch_add(length, Ordering::Relaxed);
+                self.reused = self.reused.saturating_add(u64::from(piece.length));
             }
             at = end;
         }

@@ -1,0 +1,171 @@
+//! How small others make the same update.
+
+use super::{Error, Shop, System, Usage};
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+
+/// The blocks of RAUC's index.
+const BLOCK: usize = 4096;
+/// What RAUC's index holds for each block.
+const HASH: u64 = 32;
+/// Where the chunks of casync lie.
+const STORE: &str = "casync/store.castr";
+/// casync's index of the new system.
+const INDEX: &str = "casync/new.caibx";
+
+/// An update, in bytes, and what making it took.
+#[derive(Clone, Copy, Debug)]
+pub struct Made {
+    /// Its size.
+    pub bytes: u64,
+    /// What making it took.
+    pub usage: Usage,
+}
+
+/// The sum over root, kernel and initrd of what `make` makes of each.
+fn by_part(
+    shop: &Shop,
+    out: &str,
+    make: impl Fn(&str, &str) -> Vec<String>,
+) -> Result<Made, Error> {
+    let mut sum = Made {
+        bytes: 0,
+        usage: Usage::default(),
+    };
+    for (old, new) in System::Old.parts().iter().zip(System::New.parts().iter()) {
+        shop.remove(out)?;
+        let words = make(old, new);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (usage, _) = shop.measure(&words)?;
+        sum.bytes = sum.bytes.saturating_add(shop.length(out)?);
+        sum.usage.wall += usage.wall;
+        sum.usage.cpu += usage.cpu;
+        sum.usage.peak = sum.usage.peak.max(usage.peak);
+    }
+    Ok(sum)
+}
+
+fn words(all: &[&str]) -> Vec<String> {
+    all.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// `zstd --patch-from`.
+///
+/// # Errors
+/// What it said.
+pub fn patch_from(shop: &Shop) -> Result<Made, Error> {
+    by_part(shop, "patch", |old, new| {
+        let from = format!("--patch-from={old}");
+        words(&["zstd", "-q", "--long=31", "-12", &from, new, "-o", "patch"])
+    })
+}
+
+/// xdelta3.
+///
+/// # Errors
+/// What it said.
+pub fn xdelta3(shop: &Shop) -> Result<Made, Error> {
+    let window = "-B2147483648";
+    by_part(shop, "patch", |old, new| {
+        words(&["xdelta3", "-e", "-9", window, "-s", old, new, "patch"])
+    })
+}
+
+/// casync: the chunks of the new system that the old one does not have.
+///
+/// # Errors
+/// What it said.
+pub fn casync(shop: &Shop) -> Result<Made, Error> {
+    shop.empty("casync")?;
+    let make = |system: System, index: &str| {
+        let (whole, store) = (system.whole(), format!("--store={STORE}"));
+        let mut words = vec!["casync", "make", &store, "--compression=zstd"];
+        words.extend(["--what=blob", index, &whole]);
+        Ok::<_, Error>(shop.measure(&words)?.0)
+    };
+    make(System::Old, "casync/old.caibx")?;
+    let before = stored(shop)?;
+    let usage = make(System::New, INDEX)?;
+    let bytes = stored(shop)?
+        .saturating_sub(before)
+        .saturating_add(shop.length(INDEX)?);
+    Ok(Made { bytes, usage })
+}
+
+/// The bytes of all chunks.
+fn stored(shop: &Shop) -> Result<u64, Error> {
+    let failed = || Error::host(STORE);
+    let mut sum = 0u64;
+    for folder in fs::read_dir(shop.path(STORE)).map_err(failed())? {
+        for chunk in fs::read_dir(folder.map_err(failed())?.path()).map_err(failed())? {
+            let chunk = chunk.and_then(|chunk| chunk.metadata()).map_err(failed())?;
+            sum = sum.saturating_add(chunk.len());
+        }
+    }
+    Ok(sum)
+}
+
+/// casync, from a web server, with the old system as its seed.
+///
+/// # Errors
+/// What it said.
+pub fn casync_extract(shop: &Shop, url: impl Fn(&str) -> String) -> Result<Usage, Error> {
+    shop.remove("casync/out")?;
+    let store = format!("--store={}", url(STORE));
+    let seed = format!("--seed={}", System::Old.whole());
+    let index = url(INDEX);
+    let mut words = vec!["casync", "extract", "--what=blob-index", &store, &seed];
+    words.extend(["--seed-output=no", &index, "casync/out"]);
+    let (usage, _) = shop.measure(&words)?;
+    shop.run(&["cmp", "casync/out", &System::New.whole()])?;
+    shop.remove("casync/out")?;
+    Ok(usage)
+}
+
+/// What RAUC fetches at least with `adaptive=block-hash-index`.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn adaptive(shop: &Shop) -> Result<u64, Error> {
+    let mut known = HashSet::new();
+    let (old, new) = (System::Old.whole(), System::New.whole());
+    blocks(shop, &old, |block| {
+        known.insert(*blake3::hash(block).as_bytes());
+        Ok(())
+    })?;
+    let failed = || Error::host("missing");
+    let file = File::create(shop.path("missing")).map_err(failed())?;
+    let mut missing = std::io::BufWriter::with_capacity(1 << 20, file);
+    blocks(shop, &new, |block| {
+        if known.insert(*blake3::hash(block).as_bytes()) {
+            missing.write_all(block)?;
+        }
+        Ok(())
+    })?;
+    missing.flush().map_err(failed())?;
+    shop.run(&["gzip", "-9", "-f", "missing"])?;
+    let blocks = shop.length(&new)?.div_ceil(BLOCK as u64);
+    let sum = shop.length("missing.gz")?;
+    Ok(sum.saturating_add(blocks.saturating_mul(HASH)))
+}
+
+fn blocks(
+    shop: &Shop,
+    name: &str,
+    mut each: impl FnMut(&[u8]) -> std::io::Result<()>,
+) -> Result<(), Error> {
+    let failed = || Error::host(name);
+    let mut file = File::open(shop.path(name)).map_err(failed())?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut buffer).map_err(failed())?;
+        if read == 0 {
+            return Ok(());
+        }
+        // The whole is made of whole blocks, and so is what is read of it.
+        for block in buffer.get(..read).unwrap_or_default().chunks(BLOCK) {
+            each(block).map_err(failed())?;
+        }
+    }
+}

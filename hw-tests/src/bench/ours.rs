@@ -1,0 +1,260 @@
+//! `slotctl` as a contender: images, disks, installs.
+
+use super::block::{self, Backing, Loop, Place};
+use super::contender::{Contender, with_counters};
+use super::{Error, Limit, Shop, System, Usage};
+use serde_json::Value;
+
+/// For which machines the images are.
+const COMPATIBLE: &str = "bench";
+const COMMAND_LINE: &str = "root=PARTUUID={slot} ro";
+/// The partition of the boot record, and that of slot a.
+const RECORD: u32 = 2;
+const SLOT_A: u32 = 3;
+/// What a disk needs beside its slots: ESP, record, data, tables.
+const BESIDE: u64 = 64;
+/// What a slot needs beside its content: index and manifest.
+const SPARE: u64 = 8;
+
+/// The program that is measured.
+#[must_use]
+pub fn program() -> String {
+    let path = crate::machine::target().join("release/slotctl");
+    path.display().to_string()
+}
+
+/// Makes the key, if there is none.
+///
+/// # Errors
+/// What `slotctl` said.
+pub fn key(shop: &Shop) -> Result<(), Error> {
+    if !shop.path("bench.key").exists() {
+        shop.run(&[&program(), "key", "generate", "--out", "bench"])?;
+    }
+    Ok(())
+}
+
+/// Builds an image of `[root, kernel, initrd]`.
+///
+/// # Errors
+/// What `slotctl` said.
+pub fn build(shop: &Shop, parts: &[String; 3], version: &str, out: &str) -> Result<Usage, Error> {
+    let [root, kernel, initrd] = parts;
+    #[rustfmt::skip]
+    let words = [
+        &program(), "image", "build",
+        "--rootfs", root,
+        "--kernel", kernel,
+        "--initrd", initrd,
+        "--cmdline", COMMAND_LINE,
+        "--compatible", COMPATIBLE,
+        "--version", version,
+        "--key", "bench.key",
+        "--quiet",
+        "--out", out,
+    ];
+    Ok(shop.measure(&words)?.0)
+}
+
+/// Builds the image of a system.
+///
+/// # Errors
+/// What `slotctl` said.
+pub fn build_system(shop: &Shop, system: System) -> Result<Usage, Error> {
+    let version = match system {
+        System::Old => "1",
+        System::New => "2",
+    };
+    build(shop, &system.parts(), version, &system.image())
+}
+
+/// Makes the delta from old to new.
+///
+/// # Errors
+/// What `slotctl` said.
+pub fn delta(shop: &Shop, out: &str) -> Result<Usage, Error> {
+    let (old, new) = (System::Old.image(), System::New.image());
+    #[rustfmt::skip]
+    let words = [
+        &program(), "image", "delta",
+        "--from", &old,
+        "--to", &new,
+        "--key", "bench.key",
+        "--quiet",
+        "--out", out,
+    ];
+    Ok(shop.measure(&words)?.0)
+}
+
+/// A controller's disk file with two slots of `content` bytes and a little;
+/// with an image, it is in slot a and good.
+///
+/// # Errors
+/// What `slotctl` said.
+pub fn create_disk(
+    shop: &Shop,
+    file: &str,
+    content: u64,
+    image: Option<&str>,
+) -> Result<u64, Error> {
+    let slot = content.div_ceil(1 << 20).saturating_add(SPARE);
+    let (size, slot_size) = (
+        format!("{}MiB", slot.saturating_mul(2).saturating_add(BESIDE)),
+        format!("{slot}MiB"),
+    );
+    let bootshim = crate::machine::target().join("bootshim/BOOTX64.EFI");
+    let bootshim = bootshim.display().to_string();
+    let program = program();
+    let mut words = vec![&*program, "disk", "create", file, "--slots", "2"];
+    words.extend(["--size", &size, "--slot-size", &slot_size]);
+    words.extend(["--data-size", "16MiB", "--bootshim", &bootshim]);
+    words.extend(["--trust", "bench.pub", "--compatible", COMPATIBLE]);
+    words.extend(image.iter().flat_map(|image| ["--image", image]));
+    shop.run(&words)?;
+    Ok(slot << 20)
+}
+
+/// Installs onto a controller's disk, each round as onto a slot that never held
+/// anything of it.
+#[derive(Debug)]
+pub struct Ours {
+    shop: Shop,
+    name: &'static str,
+    source: String,
+    expected: String,
+    device: Loop,
+    slot: char,
+    slot_size: u64,
+    record: Vec<u8>,
+    limit: Option<Limit>,
+    /// What the last install said.
+    pub said: Value,
+}
+
+impl Ours {
+    /// Installs `source`, which is `expected` byte for byte, on a disk with
+    /// nothing but bootshim; with `beside`, that image is in the other slot.
+    ///
+    /// # Errors
+    /// When the disk cannot be made.
+    pub fn new(
+        shop: &Shop,
+        place: Place,
+        source: &str,
+        expected: &str,
+        beside: Option<&str>,
+    ) -> Result<Self, Error> {
+        let backing = Backing::new(shop, place, "ours.disk")?;
+        let content = shop.length(expected)?;
+        let slot_size = create_disk(shop, &backing.word(), content, beside)?;
+        let device = Loop::attach(shop, backing)?.with_partitions()?;
+        let record = block::read(&device.partition(RECORD))?;
+        Ok(Self {
+            shop: shop.clone(),
+            name: "slotctl",
+            source: source.into(),
+            expected: expected.into(),
+            slot: if beside.is_some() { 'b' } else { 'a' },
+            device,
+            slot_size,
+            record,
+            limit: None,
+            said: Value::Null,
+        })
+    }
+
+    /// Under another name.
+    #[must_use]
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// Slows its device down.
+    ///
+    /// # Errors
+    /// Where that is not possible.
+    pub fn limit(&mut self, rate: u64) -> Result<(), Error> {
+        self.limit = Some(Limit::new(&self.device, rate)?);
+        Ok(())
+    }
+
+    /// Installs something else from now on, with the same content.
+    pub fn set_source(&mut self, source: &str) {
+        self.source = source.into();
+    }
+
+    /// Sets the record back: nothing was ever installed by it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn forget(&self) -> Result<(), Error> {
+        block::write(&self.device.partition(RECORD), 0, &self.record)
+    }
+
+    /// The partition that is installed to.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let number = if self.slot == 'a' { SLOT_A } else { SLOT_A + 1 };
+        self.device.partition(number)
+    }
+
+    /// A number of what the last install said.
+    ///
+    /// # Errors
+    /// When it did not say so.
+    pub fn number(&self, field: &str) -> Result<u64, Error> {
+        self.said
+            .get(field)
+            .and_then(Value::as_u64)
+            .ok_or_else(|| Error::otherwise("slotctl install --json", field, self.said.to_string()))
+    }
+}
+
+impl Contender for Ours {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn prepare(&mut self) -> Result<(), Error> {
+        self.forget()?;
+        block::scrub(&self.target(), self.slot_size)
+    }
+
+    fn run(&mut self) -> Result<Usage, Error> {
+        let (program, slot) = (program(), self.slot.to_string());
+        #[rustfmt::skip]
+        let words = [
+            &program, "install", &self.source,
+            "--disk", self.device.node(),
+            "--slot", &slot,
+            "--json",
+        ];
+        let before = self.device.counters()?;
+        let (usage, said) = match &self.limit {
+            None => self.shop.measure(&words)?,
+            Some(limit) => {
+                let words = limit.around(&words);
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                self.shop.measure(&words)?
+            }
+        };
+        let last = said.lines().last().unwrap_or_default();
+        self.said = serde_json::from_str(last)
+            .map_err(|error| Error::otherwise("slotctl install", error.to_string(), last))?;
+        Ok(with_counters(usage, before, self.device.counters()?))
+    }
+
+    fn check(&mut self) -> Result<(), Error> {
+        same(&self.shop, &self.expected, &self.target())
+    }
+}
+
+/// Whether a device begins with the bytes of a file.
+///
+/// # Errors
+/// Where they differ.
+pub fn same(shop: &Shop, file: &str, node: &str) -> Result<(), Error> {
+    let length = shop.length(file)?.to_string();
+    shop.run(&["cmp", "--bytes", &length, file, node]).map(drop)
+}

@@ -1,0 +1,207 @@
+//! The systems that everything is measured with: a Debian of some 200 packages as
+//! it was released, and the same with its updates of today.
+
+use super::{Error, Shop};
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+
+/// What the systems are made of.
+const PACKAGES: &str = "linux-image-amd64,systemd,systemd-sysv,dbus,udev,openssh-server,\
+    postgresql,nginx-light,python3,curl,ca-certificates,iproute2,chrony,less,vim-tiny,man-db";
+const RELEASE: &str = "bookworm";
+/// The time of every file that says none of its own.
+const EPOCH: &str = "1700000000";
+/// The UUID of the root filesystems.
+const UUID: &str = "00000000-0000-0000-0000-000000000001";
+/// Where parts begin when they follow each other.
+const ALIGN: u64 = 4096;
+const SOURCES: &str = "/etc/apt/sources.list.d/debian.sources";
+
+/// One of the two systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum System {
+    /// As released.
+    Old,
+    /// With all updates.
+    New,
+}
+
+impl System {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Old => "old",
+            Self::New => "new",
+        }
+    }
+
+    /// A file of it, in the shop.
+    #[must_use]
+    pub fn file(self, ending: &str) -> String {
+        format!("pair/{}.{ending}", self.name())
+    }
+
+    /// Root filesystem, kernel and initrd, in the order of a slot.
+    #[must_use]
+    pub fn parts(self) -> [String; 3] {
+        ["erofs", "kernel", "initrd"].map(|ending| self.file(ending))
+    }
+
+    /// All parts in one, as they lie in a slot.
+    #[must_use]
+    pub fn whole(self) -> String {
+        self.file("bin")
+    }
+
+    /// The image of `slotctl`.
+    #[must_use]
+    pub fn image(self) -> String {
+        self.file("slotimg")
+    }
+
+    /// The unpacked root, without kernel and initrd, which travel beside it.
+    #[must_use]
+    pub fn tree(self) -> String {
+        format!("pair/{}", self.name())
+    }
+}
+
+/// Makes what is missing of both systems.
+///
+/// # Errors
+/// When packages cannot be had, or tools are missing.
+pub fn make(shop: &Shop) -> Result<(), Error> {
+    fs::create_dir_all(shop.path("pair")).map_err(Error::host("pair"))?;
+    for system in [System::Old, System::New] {
+        if shop.path(&system.whole()).exists() {
+            continue;
+        }
+        if !shop.path(&system.file("tar")).exists() {
+            eprintln!("bench: installing the {} system", system.name());
+            install(shop, system)?;
+        }
+        eprintln!("bench: packing the {} system", system.name());
+        unpack(shop, system)?;
+        join(shop, system)?;
+    }
+    Ok(())
+}
+
+fn install(shop: &Shop, system: System) -> Result<(), Error> {
+    let text = fs::read_to_string(SOURCES).map_err(Error::host(SOURCES))?;
+    let lines = sources(&text, system);
+    if lines.is_empty() {
+        let expected = format!("a source with the suite {RELEASE}");
+        return Err(Error::otherwise(SOURCES, expected, "none"));
+    }
+    let (include, half) = (
+        format!("--include={PACKAGES}"),
+        format!("{}.half", system.file("tar")),
+    );
+    let mut words = vec!["mmdebstrap", "--variant=minbase", "--format=tar", &include];
+    words.extend([RELEASE, &half]);
+    words.extend(lines.iter().map(String::as_str));
+    shop.run_with(&words, &[("SOURCE_DATE_EPOCH", EPOCH)])?;
+    let tar = shop.path(&system.file("tar"));
+    fs::rename(shop.path(&half), tar).map_err(Error::host(half))
+}
+
+/// The sources of this machine for a system, as lines of apt.
+fn sources(text: &str, system: System) -> Vec<String> {
+    let field = |stanza: &str, name: &str| {
+        let line = stanza.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_default().trim().to_owned()
+    };
+    let mut lines = Vec::new();
+    for stanza in text.split("\n\n") {
+        let signed = field(stanza, "Signed-By:");
+        let option = match signed.as_str() {
+            "" => String::new(),
+            key => format!("[signed-by={key}] "),
+        };
+        for suite in field(stanza, "Suites:").split_whitespace() {
+            let wanted = match system {
+                System::Old => suite == RELEASE,
+                System::New => suite.starts_with(RELEASE),
+            };
+            for place in field(stanza, "URIs:").split_whitespace() {
+                if wanted {
+                    lines.push(format!("deb {option}{place} {suite} main"));
+                }
+            }
+        }
+    }
+    lines
+}
+
+fn unpack(shop: &Shop, system: System) -> Result<(), Error> {
+    let (tree, tar) = (system.tree(), system.file("tar"));
+    shop.empty(&tree)?;
+    shop.run(&["tar", "-C", &tree, "-xf", &tar])?;
+    let boot = shop.path(&tree).join("boot");
+    for (prefix, ending) in [("vmlinuz-", "kernel"), ("initrd.img-", "initrd")] {
+        let name = only(&boot, prefix)?;
+        let failed = Error::host(name.clone());
+        let to = shop.path(&system.file(ending));
+        fs::rename(boot.join(name), to).map_err(failed)?;
+    }
+    let half = format!("{}.half", system.file("erofs"));
+    let time = format!("-T{EPOCH}");
+    shop.run(&["mkfs.erofs", &time, "-U", UUID, &half, &tree])?;
+    let root = shop.path(&system.file("erofs"));
+    fs::rename(shop.path(&half), root).map_err(Error::host(half))
+}
+
+/// The name of the one file in `folder` that begins with `prefix`.
+fn only(folder: &Path, prefix: &str) -> Result<String, Error> {
+    let entries = fs::read_dir(folder).map_err(Error::host(folder.display().to_string()))?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut found: Vec<String> = names.filter(|name| name.starts_with(prefix)).collect();
+    match (found.pop(), found.len()) {
+        (Some(name), 0) => Ok(name),
+        (_, others) => Err(Error::otherwise(
+            folder.display().to_string(),
+            format!("one {prefix}*"),
+            format!("{others} more or none"),
+        )),
+    }
+}
+
+fn join(shop: &Shop, system: System) -> Result<(), Error> {
+    let name = system.whole();
+    let half = shop.path(&format!("{name}.half"));
+    let failed = || Error::host(name.clone());
+    let mut out = File::create(&half).map_err(failed())?;
+    for part in system.parts() {
+        let mut from = File::open(shop.path(&part)).map_err(Error::host(part))?;
+        std::io::copy(&mut from, &mut out).map_err(failed())?;
+        let length = out.stream_position().map_err(failed())?;
+        let padded = length.next_multiple_of(ALIGN);
+        out.set_len(padded)
+            .and_then(|()| out.seek(SeekFrom::Start(padded)))
+            .map_err(failed())?;
+    }
+    out.flush().map_err(failed())?;
+    fs::rename(&half, shop.path(&name)).map_err(failed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_old_system_has_no_updates_and_the_new_one_has_all() {
+        let text = "Types: deb\nURIs: http://one/debian\nSuites: bookworm bookworm-updates\n\
+                    Signed-By: /key\n\nURIs: http://two/\nSuites: bookworm-security\n";
+        let old = ["deb [signed-by=/key] http://one/debian bookworm main"];
+        assert_eq!(sources(text, System::Old), old);
+        let new = [
+            old[0],
+            "deb [signed-by=/key] http://one/debian bookworm-updates main",
+            "deb http://two/ bookworm-security main",
+        ];
+        assert_eq!(sources(text, System::New), new);
+    }
+}

@@ -1,0 +1,285 @@
+//! RAUC, SWUpdate, and what a shell does, as contenders: the same bytes onto a
+//! device of the same kind, each with the settings that serve it best.
+
+use super::block::{self, Backing, Loop, Place};
+use super::contender::{Contender, with_counters, with_service};
+use super::ours::same;
+use super::shop::{Service, wait_until};
+use super::{Error, Shop, System, Usage};
+use std::fs;
+
+/// The folder of what the peers install.
+const FOLDER: &str = "peers";
+/// RAUC's bundle.
+const BUNDLE: &str = "peers/new.raucb";
+const UPDATE: &str = "peers/new.swu";
+const PACKED: &str = "peers/new.bin.zst";
+/// How RAUC's bundles are packed by default: gzip.
+const DEFAULT: &str = "";
+/// How RAUC installs fastest.
+const FAST: &str = "-comp zstd -Xcompression-level 3 -b 1M";
+/// The version that SWUpdate takes for its hardware.
+const HARDWARE: &str = "bench:1.0";
+
+/// Makes key, certificate, and what each peer installs.
+///
+/// # Errors
+/// When a peer is not installed, or says no.
+pub fn make(shop: &Shop) -> Result<(), Error> {
+    shop.empty(FOLDER)?;
+    #[rustfmt::skip]
+    shop.run(&[
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650",
+        "-subj", "/O=bench/CN=bench", "-keyout", "peers/key.pem", "-out", "peers/cert.pem",
+    ])?;
+    let whole = System::New.whole();
+    shop.run(&["zstd", "-q", "-3", "-T0", "-f", &whole, "-o", PACKED])?;
+    shop.empty("peers/bundle")?;
+    let linked = shop.path("peers/bundle/system.img");
+    fs::hard_link(shop.path(&whole), linked).map_err(Error::host("peers/bundle"))?;
+    let manifest = "[update]\ncompatible=bench\nversion=2\n[bundle]\nformat=plain\n\
+                    [image.rootfs]\nfilename=system.img\n";
+    shop.write("peers/bundle/manifest.raucm", manifest)?;
+    bundle(shop, FAST, BUNDLE).map(drop)
+}
+
+/// Builds RAUC's bundle as it does by default, or as it installs fastest.
+///
+/// # Errors
+/// What RAUC said.
+pub fn build(shop: &Shop, fast: bool) -> Result<Usage, Error> {
+    let settings = if fast { FAST } else { DEFAULT };
+    bundle(shop, settings, "peers/built.raucb")
+}
+
+fn bundle(shop: &Shop, settings: &str, out: &str) -> Result<Usage, Error> {
+    shop.remove(out)?;
+    let arguments = format!("--mksquashfs-args={settings}");
+    let mut words = vec!["rauc", "--cert=peers/cert.pem", "--key=peers/key.pem"];
+    words.extend(["bundle", "peers/bundle", out]);
+    if !settings.is_empty() {
+        words.push(&arguments);
+    }
+    Ok(shop.measure(&words)?.0)
+}
+
+/// A device for one who writes raw bytes to it.
+fn device(shop: &Shop, place: Place, name: &str) -> Result<(Loop, u64), Error> {
+    let length = shop.length(&System::New.whole())?;
+    let size = length.next_multiple_of(1 << 20);
+    let backing = Backing::new(shop, place, name)?;
+    backing.create(size)?;
+    Ok((Loop::attach(shop, backing)?, size))
+}
+
+/// RAUC, with a D-Bus of its own.
+#[derive(Debug)]
+pub struct Rauc {
+    shop: Shop,
+    device: Loop,
+    size: u64,
+    bus: String,
+    _running: Loop,
+    _daemon: Service,
+    service: Option<Service>,
+}
+
+impl Rauc {
+    /// It, with a slot on a device of `place`.
+    ///
+    /// # Errors
+    /// Without D-Bus.
+    pub fn new(shop: &Shop, place: Place) -> Result<Self, Error> {
+        let (device, size) = device(shop, place, "rauc.slot")?;
+        let backing = Backing::new(shop, place, "rauc.running")?;
+        backing.create(1 << 20)?;
+        let running = Loop::attach(shop, backing)?;
+        let socket = shop.path("peers/bus");
+        shop.remove("peers/bus")?;
+        let bus = format!("unix:path={}", socket.display());
+        shop.write("peers/bus.conf", &bus_settings(&bus))?;
+        shop.empty("peers/mounts")?;
+        let (cert, mounts) = (shop.word("peers/cert.pem"), shop.word("peers/mounts"));
+        let system = format!(
+            "[system]\ncompatible=bench\nbootloader=noop\nbundle-formats=plain\n\
+             mountprefix={mounts}\n[keyring]\npath={cert}\n\
+             [slot.rootfs.0]\ndevice={}\ntype=raw\nbootname=A\n\
+             [slot.rootfs.1]\ndevice={}\ntype=raw\nbootname=B\n",
+            running.node(),
+            device.node()
+        );
+        shop.write("peers/system.conf", &system)?;
+        let words = ["dbus-daemon", "--config-file=peers/bus.conf", "--nofork"];
+        let daemon = shop.start(&words, &[], "peers/bus.log")?;
+        wait_until("dbus-daemon", || socket.exists())?;
+        Ok(Self {
+            shop: shop.clone(),
+            device,
+            size,
+            bus,
+            _running: running,
+            _daemon: daemon,
+            service: None,
+        })
+    }
+}
+
+impl Contender for Rauc {
+    fn name(&self) -> &str {
+        "RAUC"
+    }
+
+    fn prepare(&mut self) -> Result<(), Error> {
+        block::scrub(self.device.node(), self.size)?;
+        self.service = None;
+        let bus = [("DBUS_SYSTEM_BUS_ADDRESS", self.bus.as_str())];
+        let mut ask = vec!["dbus-send", "--system", "--print-reply"];
+        ask.extend(["--dest=org.freedesktop.DBus", "/"]);
+        ask.push("org.freedesktop.DBus.GetNameOwner");
+        ask.push("string:de.pengutronix.rauc");
+        // The last one has to be gone, or it would be taken for this one.
+        wait_until("dbus-daemon", || self.shop.run_with(&ask, &bus).is_err())?;
+        let mut words = vec!["rauc", "--conf=peers/system.conf", "service"];
+        words.push("--override-boot-slot=A");
+        let service = self.shop.start(&words, &bus, "peers/service.log")?;
+        wait_until("rauc service", || self.shop.run_with(&ask, &bus).is_ok())?;
+        self.service = Some(service);
+        Ok(())
+    }
+
+    fn run(&mut self) -> Result<Usage, Error> {
+        let service = self
+            .service
+            .as_ref()
+            .ok_or_else(|| Error::otherwise("RAUC", "a service", "none"))?;
+        let bus = [("DBUS_SYSTEM_BUS_ADDRESS", self.bus.as_str())];
+        let bundle = self.shop.word(BUNDLE);
+        let (cpu, _) = service.usage()?;
+        let before = self.device.counters()?;
+        let ran = self.shop.measure_with(&["rauc", "install", &bundle], &bus);
+        let (usage, _) = ran?;
+        let (after, peak) = service.usage()?;
+        let usage = with_service(usage, after.saturating_sub(cpu), peak);
+        Ok(with_counters(usage, before, self.device.counters()?))
+    }
+
+    fn check(&mut self) -> Result<(), Error> {
+        same(&self.shop, &System::New.whole(), self.device.node())
+    }
+}
+
+fn bus_settings(address: &str) -> String {
+    format!(
+        "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" \
+         \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n\
+         <busconfig><type>system</type><listen>{address}</listen><auth>EXTERNAL</auth>\n\
+         <policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/>\n\
+         <allow send_destination=\"*\"/><allow receive_sender=\"*\"/></policy></busconfig>\n"
+    )
+}
+
+/// SWUpdate.
+#[derive(Debug)]
+pub struct Swupdate {
+    shop: Shop,
+    device: Loop,
+    size: u64,
+}
+
+impl Swupdate {
+    /// It, with a device of `place`; its update names the device.
+    ///
+    /// # Errors
+    /// When the update cannot be made.
+    pub fn new(shop: &Shop, place: Place) -> Result<Self, Error> {
+        let (device, size) = device(shop, place, "swupdate.slot")?;
+        let said = shop.run(&["sha256sum", PACKED])?;
+        let hash = said.split_whitespace().next().unwrap_or_default();
+        let description = format!(
+            "software = {{ version = \"2\"; hardware-compatibility: [\"1.0\"];\n\
+             images: ({{ filename = \"new.bin.zst\"; type = \"raw\"; device = \"{}\";\n\
+             compressed = \"zstd\"; installed-directly = true; sha256 = \"{hash}\"; }}); }};\n",
+            device.node()
+        );
+        shop.write("peers/sw-description", &description)?;
+        #[rustfmt::skip]
+        shop.run(&[
+            "openssl", "cms", "-sign", "-binary", "-nosmimecap", "-outform", "DER",
+            "-signer", "peers/cert.pem", "-inkey", "peers/key.pem",
+            "-in", "peers/sw-description", "-out", "peers/sw-description.sig",
+        ])?;
+        let names = "printf 'sw-description\\nsw-description.sig\\nnew.bin.zst\\n'";
+        let pack = format!("cd {FOLDER} && {names} | cpio --quiet -o -H crc >new.swu");
+        shop.run(&["sh", "-c", &pack])?;
+        let shop = shop.clone();
+        Ok(Self { shop, device, size })
+    }
+}
+
+impl Contender for Swupdate {
+    fn name(&self) -> &str {
+        "SWUpdate"
+    }
+
+    fn prepare(&mut self) -> Result<(), Error> {
+        block::scrub(self.device.node(), self.size)
+    }
+
+    fn run(&mut self) -> Result<Usage, Error> {
+        let before = self.device.counters()?;
+        let mut words = vec!["swupdate", "-H", HARDWARE, "-k", "peers/cert.pem"];
+        words.extend(["-i", UPDATE]);
+        let (usage, _) = self.shop.measure(&words)?;
+        Ok(with_counters(usage, before, self.device.counters()?))
+    }
+
+    fn check(&mut self) -> Result<(), Error> {
+        same(&self.shop, &System::New.whole(), self.device.node())
+    }
+}
+
+/// `zstd | dd`, and `dd` to read back: no check of any kind.
+#[derive(Debug)]
+pub struct Shell {
+    shop: Shop,
+    device: Loop,
+    size: u64,
+}
+
+impl Shell {
+    /// It, with a device of `place`.
+    ///
+    /// # Errors
+    /// Without root.
+    pub fn new(shop: &Shop, place: Place) -> Result<Self, Error> {
+        let (device, size) = device(shop, place, "shell.slot")?;
+        let shop = shop.clone();
+        Ok(Self { shop, device, size })
+    }
+}
+
+impl Contender for Shell {
+    fn name(&self) -> &str {
+        "zstd | dd, dd"
+    }
+
+    fn prepare(&mut self) -> Result<(), Error> {
+        block::scrub(self.device.node(), self.size)
+    }
+
+    fn run(&mut self) -> Result<Usage, Error> {
+        let node = self.device.node();
+        let length = self.shop.length(&System::New.whole())?;
+        let script = format!(
+            "zstd -dcq {PACKED} | dd of={node} oflag=direct iflag=fullblock bs=1M status=none && \
+             dd if={node} iflag=direct,count_bytes bs=1M count={length} of=/dev/null status=none"
+        );
+        let before = self.device.counters()?;
+        let (usage, _) = self.shop.measure(&["sh", "-c", &script])?;
+        Ok(with_counters(usage, before, self.device.counters()?))
+    }
+
+    fn check(&mut self) -> Result<(), Error> {
+        same(&self.shop, &System::New.whole(), self.device.node())
+    }
+}

@@ -1,0 +1,96 @@
+//! The rows of the table, and which of them are measured.
+
+mod install;
+mod kept;
+mod memory;
+mod other;
+mod update;
+
+use super::host::Host;
+use super::{Error, Report, Shop, System, ours, pair, peers};
+use std::time::Instant;
+
+/// The letters of all rows, and what each is.
+pub const ROWS: [(char, &str); 11] = [
+    ('a', "installs onto a device in memory"),
+    ('b', "installs onto a device on the disk"),
+    ('c', "an install onto a device of 100 MB/s"),
+    ('d', "memory of an install"),
+    ('e', "CPU of an install (with a)"),
+    ('f', "installing what is there already"),
+    ('g', "size and use of a delta"),
+    ('h', "what is fetched without a delta"),
+    ('i', "building an image"),
+    ('j', "slotctl status"),
+    ('k', "bootshim's own time"),
+];
+
+/// Rows that need what the peers install.
+const WITH_PEERS: &str = "abcei";
+
+/// What is measured, and how often.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    rounds: u32,
+    only: Option<String>,
+}
+
+impl Plan {
+    /// All rows, five rounds; one with `quick`. `only` names the letters of the
+    /// rows that are measured.
+    #[must_use]
+    pub fn new(quick: bool, only: Option<String>) -> Self {
+        let rounds = if quick { 1 } else { 5 };
+        Self { rounds, only }
+    }
+
+    fn has(&self, row: char) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(row))
+    }
+
+    /// Rounds of what takes minutes.
+    fn few(&self) -> u32 {
+        self.rounds.min(3)
+    }
+}
+
+pub(super) fn measure(shop: &Shop, plan: &Plan) -> Result<Report, Error> {
+    let began = Instant::now();
+    let mut report = Report::new(Host::look(shop), plan.rounds);
+    pair::make(shop)?;
+    ours::key(shop)?;
+    say("building the images of both systems");
+    for system in [System::Old, System::New] {
+        ours::build_system(shop, system)?;
+    }
+    if WITH_PEERS.chars().any(|row| plan.has(row)) {
+        say("packing what the peers install");
+        peers::make(shop)?;
+    }
+    for (row, words) in ROWS {
+        if !plan.has(row) {
+            continue;
+        }
+        say(&format!("{row}: {words}"));
+        match row {
+            'a' => install::in_memory(shop, plan, &mut report)?,
+            'b' => install::on_disk(shop, plan, &mut report)?,
+            'c' => install::slow(shop, plan, &mut report)?,
+            'd' => memory::measure(shop, &mut report)?,
+            'f' => kept::measure(shop, &mut report)?,
+            'g' => update::delta(shop, plan, &mut report)?,
+            'h' => update::fetched(shop, &mut report)?,
+            'i' => other::building(shop, plan, &mut report)?,
+            'j' => other::status(shop, &mut report)?,
+            'k' => other::boot(shop, &mut report),
+            // e is measured with a.
+            _ => {}
+        }
+    }
+    report.took(began.elapsed());
+    Ok(report)
+}
+
+fn say(what: &str) {
+    eprintln!("bench: {what}");
+}

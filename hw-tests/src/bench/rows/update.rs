@@ -1,0 +1,198 @@
+//! The update of a system by a year's fixes: how small it is, and how fast.
+
+use super::Plan;
+use crate::bench::block::Place;
+use crate::bench::chart::Chart;
+use crate::bench::contender::{Contender, interleaved};
+use crate::bench::line::{Line, Target, Unit};
+use crate::bench::ours::{self, Ours};
+use crate::bench::web::Web;
+use crate::bench::{Error, Report, Shop, System, delta as others, kinds};
+
+const DELTA: &str = "delta.slotimg";
+const DELTA_MEMORY: f64 = 128.0 * 1_048_576.0;
+/// How long making a delta may take, in seconds.
+const MAKING: f64 = 60.0;
+
+pub(super) fn delta(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(), Error> {
+    let all = [
+        (
+            "zstd --patch-from",
+            others::patch_from(shop)?,
+            Target::Share(0.6),
+        ),
+        ("xdelta3", others::xdelta3(shop)?, Target::Share(0.6)),
+        ("casync", others::casync(shop)?, Target::None),
+    ];
+    for (name, made, _) in &all {
+        eprintln!(
+            "bench:   {name}: {:.1} MB in {:.1} s, {} MiB of memory",
+            made.bytes as f64 / 1e6,
+            made.usage.wall.as_secs_f64(),
+            made.usage.peak >> 20
+        );
+    }
+    let adaptive = others::adaptive(shop)?;
+    let full = shop.length(&System::New.image())?;
+    shop.remove(DELTA)?;
+    let made = ours::delta(shop, DELTA);
+    let bytes = match &made {
+        Ok(_) => Some(shop.length(DELTA)? as f64),
+        Err(error) => {
+            eprintln!("bench:   no delta: {error}");
+            None
+        }
+    };
+    let why = "this slotctl makes no deltas";
+    let mut chart = Chart::new("Size of the update", Unit::Bytes);
+    chart.bar("slotctl delta", bytes.unwrap_or(f64::NAN));
+    let sizes = all
+        .iter()
+        .map(|(name, made, target)| (*name, made.bytes, *target));
+    let rest = [
+        ("RAUC adaptive", adaptive, Target::None),
+        ("slotctl, in full", full, Target::None),
+    ];
+    for (name, size, target) in sizes.chain(rest) {
+        let ours = bytes.unwrap_or(0.0);
+        let line = Line::new("g", "size of the delta", Unit::Bytes, ours, target);
+        let line = line.beside(name, size as f64);
+        report.line(if bytes.is_some() {
+            line
+        } else {
+            line.without_ours(why)
+        });
+        chart.bar(name, size as f64);
+    }
+    report.chart(chart);
+    match made {
+        Err(_) => {
+            report.line(Line::missing("g", "install of the delta", why));
+            report.line(Line::missing("i", "making the delta", why));
+        }
+        Ok(usage) => {
+            let wall = usage.wall.as_secs_f64();
+            let line = Line::new(
+                "i",
+                "making the delta",
+                Unit::Seconds,
+                wall,
+                Target::AtMost(MAKING),
+            );
+            report.line(line.note(format!("once; {} MiB of memory", usage.peak >> 20)));
+            apply(shop, plan, report)?;
+        }
+    }
+    super::say("g: where its bytes are");
+    report.kinds(kinds::breakdown(shop)?);
+    Ok(())
+}
+
+/// The delta and the full image, each onto a controller that runs the old system.
+fn apply(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(), Error> {
+    let (image, whole, old) = (
+        System::New.image(),
+        System::New.whole(),
+        System::Old.image(),
+    );
+    let mut full = Ours::new(shop, Place::Memory, &image, &whole, Some(&old))?.named("in full");
+    let all = {
+        let mut delta = Installing(&mut full, DELTA, "delta");
+        let first = interleaved(shop, plan.rounds, &mut [&mut delta])?;
+        let mut full = Installing(delta.0, &image, "in full");
+        let second = interleaved(shop, plan.rounds, &mut [&mut full])?;
+        [first, second].concat()
+    };
+    if let [delta, full] = all.as_slice() {
+        let line = Line::new(
+            "g",
+            "install of the delta",
+            Unit::Seconds,
+            delta.wall(),
+            Target::None,
+        );
+        report.line(line.beside(full.name.clone(), full.wall()));
+        let peak = delta.peak() as f64;
+        let target = Target::AtMost(DELTA_MEMORY);
+        report.line(Line::new("g", "memory of it", Unit::Memory, peak, target));
+    }
+    report.samples("g", &all);
+    Ok(())
+}
+
+/// The same disk, another image.
+struct Installing<'a>(&'a mut Ours, &'a str, &'static str);
+
+impl Contender for Installing<'_> {
+    fn name(&self) -> &str {
+        self.2
+    }
+
+    fn prepare(&mut self) -> Result<(), Error> {
+        self.0.set_source(self.1);
+        self.0.prepare()
+    }
+
+    fn run(&mut self) -> Result<crate::bench::Usage, Error> {
+        self.0.run()
+    }
+
+    fn check(&mut self) -> Result<(), Error> {
+        self.0.check()
+    }
+}
+
+/// Over HTTP, without a delta, on a controller that runs the old system.
+pub(super) fn fetched(shop: &Shop, report: &mut Report) -> Result<(), Error> {
+    let (image, whole, old) = (
+        System::New.image(),
+        System::New.whole(),
+        System::Old.image(),
+    );
+    let web = Web::new(shop)?;
+    let url = web.url(&image);
+    let mut ours = Ours::new(shop, Place::Memory, &url, &whole, Some(&old))?;
+    ours.prepare()?;
+    let usage = ours.run()?;
+    ours.check()?;
+    let (fetched, requests) = web.served()?;
+    let note = format!("{requests} requests, {:.1} s", usage.wall.as_secs_f64());
+    if !shop.path("casync/new.caibx").exists() {
+        others::casync(shop)?;
+    }
+    let usage = others::casync_extract(shop, |name| web.url(name))?;
+    let (chunks, requests) = web.served()?;
+    let theirs = format!(
+        "casync: {requests} requests, {:.1} s",
+        usage.wall.as_secs_f64()
+    );
+    let full = shop.length(&image)?;
+    let adaptive = others::adaptive(shop)?;
+    let mut chart = Chart::new(
+        "Fetched without a delta, old system in the other slot",
+        Unit::Bytes,
+    );
+    chart.bar("slotctl", fetched as f64);
+    for (name, bytes, target, note) in [
+        ("casync", chunks, Target::Share(1.0), theirs),
+        (
+            "RAUC adaptive",
+            adaptive,
+            Target::None,
+            "counted, see below".into(),
+        ),
+        ("the whole image", full, Target::None, note),
+    ] {
+        let line = Line::new(
+            "h",
+            "fetched without a delta",
+            Unit::Bytes,
+            fetched as f64,
+            target,
+        );
+        report.line(line.beside(name, bytes as f64).note(note));
+        chart.bar(name, bytes as f64);
+    }
+    report.chart(chart);
+    Ok(())
+}
