@@ -120,8 +120,9 @@ impl Bench {
         error
     }
 
+    /// The command fails so, whatever it changed. Gives the error.
     #[track_caller]
-    fn fails(&self, words: &str, exit: i32, code: &str) -> Value {
+    pub fn fails(&self, words: &str, exit: i32, code: &str) -> Value {
         let error = self.on_disk(words).with_status(exit).json()["error"].clone();
         assert_eq!(error["code"], code, "{error}");
         assert_eq!(error["exit"], exit);

@@ -31,6 +31,7 @@ mod ran;
 mod record_copies;
 mod sequences;
 mod signing;
+mod small_updates;
 mod talking;
 mod together;
 mod walks;

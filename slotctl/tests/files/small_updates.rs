@@ -1,0 +1,114 @@
+//! Deltas, and what an install does not do again: pieces that lie in the slot
+//! already, and those that another slot holds.
+
+use crate::bench::Bench;
+use crate::plant::noise;
+use std::fs;
+
+const PIECE: usize = 1 << 20;
+
+/// Version 1 good in slot a; version 2, of which little differs; a delta.
+fn bench() -> Bench {
+    let bench = Bench::new();
+    let create = "disk create big.img --size 40MiB --bootshim BOOTX64.EFI --trust ours.pub \
+                  --compatible plc-4 --slot-size 8MiB --esp-size 2MiB --data-size 1MiB \
+                  --image v1.slotimg";
+    bench.run(create).ok();
+    fs::rename(bench.file("big.img"), bench.directory().join("disk.img")).unwrap();
+    let root = noise("small-updates", 4 * PIECE);
+    let mut next = root.clone();
+    next[2 * PIECE + 5] ^= 1;
+    next[3 * PIECE + 9000] ^= 1;
+    fs::write(bench.file("was"), root).unwrap();
+    fs::write(bench.file("is"), next).unwrap();
+    for (root, version, out) in [("was", "5", "old.slotimg"), ("is", "6", "new.slotimg")] {
+        let words = format!(
+            "image build --rootfs {root} --kernel kernel --initrd initrd --cmdline quiet \
+             --compatible plc-4 --version {version} --security-version 1 --key ours.key \
+             --out {out}"
+        );
+        bench.run(&words).ok();
+    }
+    bench
+}
+
+fn delta(bench: &Bench) {
+    let words = "image delta --from old.slotimg --to new.slotimg --key ours.key --out d.slotimg";
+    bench.run(words).ok();
+}
+
+#[test]
+fn a_delta_installs_what_the_full_image_does_and_is_far_smaller() {
+    let bench = bench();
+    bench.ask("install old.slotimg");
+    delta(&bench);
+    let full = fs::metadata(bench.file("new.slotimg")).unwrap().len();
+    let small = fs::metadata(bench.file("d.slotimg")).unwrap().len();
+    assert!(small * 100 < full, "{small} of {full}");
+    let done = bench.ask("install d.slotimg --slot c --no-activate");
+    let shown = bench.ask("image show new.slotimg");
+    assert_eq!(done["manifest"], shown["manifest"], "byte for byte");
+    bench.ask("verify c");
+}
+
+#[test]
+fn a_delta_without_its_base_names_it_and_where_it_looked() {
+    let bench = bench();
+    delta(&bench);
+    let error = bench.refuses("install d.slotimg", 3, "missing-base");
+    let found = error["found"].as_str().unwrap();
+    assert!(
+        found.starts_with("this is a delta from 5 (manifest "),
+        "{found}"
+    );
+    let expected = error["expected"].as_str().unwrap();
+    assert!(expected.contains("slot a holds"), "{expected}");
+}
+
+#[test]
+fn a_delta_of_a_delta_and_one_by_another_key_are_refused() {
+    let bench = bench();
+    bench.ask("install old.slotimg");
+    delta(&bench);
+    bench.fails(
+        "image delta --from d.slotimg --to new.slotimg --key ours.key --out dd.slotimg",
+        3,
+        "no-delta",
+    );
+    let words =
+        "image delta --from old.slotimg --to new.slotimg --key stranger.key --out s.slotimg";
+    bench.run(words).ok();
+    bench.refuses("install s.slotimg --slot c", 4, "not-trusted");
+}
+
+#[test]
+fn an_image_that_differs_in_one_piece_is_written_in_one_piece() {
+    let bench = bench();
+    bench.ask("install old.slotimg --slot b --no-activate");
+    let done = bench.ask("install new.slotimg --slot b --no-activate");
+    assert_eq!(done["written"], 2 * PIECE);
+    bench.ask("verify b");
+    let again = bench.ask("install new.slotimg --slot b --no-activate");
+    assert_eq!(
+        (&again["written"], &again["changed"]),
+        (&0.into(), &false.into())
+    );
+}
+
+#[test]
+fn a_damaged_base_is_said_to_be_damaged_and_the_full_image_takes_up_from_there() {
+    let bench = bench();
+    bench.ask("install old.slotimg --slot b --no-activate");
+    delta(&bench);
+    let at = bench.slot(1).start + 2 * PIECE + 100;
+    bench.change("disk.img", |disk| disk[at] ^= 1);
+    let failed = bench.fails(
+        "install d.slotimg --slot c --no-activate",
+        4,
+        "base-damaged",
+    );
+    assert!(failed["found"].as_str().unwrap().contains("slot b"));
+    let done = bench.ask("install new.slotimg --slot c --no-activate");
+    assert!(done["kept"].as_u64().unwrap() > 0, "{done}");
+    bench.ask("verify c");
+}
