@@ -21,7 +21,7 @@ pub(super) fn delta(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(),
             others::patch_from(shop)?,
             Target::Share(0.6),
         ),
-        ("xdelta3", others::xdelta3(shop)?, Target::Share(0.6)),
+        ("xdelta3", others::xdelta3(shop)?, Target::Share(1.0)),
         ("casync", others::casync(shop)?, Target::None),
     ];
     for (name, made, _) in &all {
@@ -83,7 +83,11 @@ pub(super) fn delta(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(),
             apply(shop, plan, report)?;
         }
     }
-    super::say("g: where its bytes are");
+    Ok(())
+}
+
+/// Where the bytes of the update are, whoever makes it.
+pub(super) fn kinds(shop: &Shop, report: &mut Report) -> Result<(), Error> {
     report.kinds(kinds::breakdown(shop)?);
     Ok(())
 }
@@ -181,7 +185,12 @@ pub(super) fn fetched(shop: &Shop, report: &mut Report) -> Result<(), Error> {
             Target::None,
             "counted, see below".into(),
         ),
-        ("the whole image", full, Target::None, note),
+        (
+            "the whole image",
+            full,
+            Target::None,
+            format!("slotctl: {note}"),
+        ),
     ] {
         let line = Line::new(
             "h",
