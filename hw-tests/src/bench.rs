@@ -41,8 +41,11 @@ neither flushes nor reads back; closing the device writes it out.
 - **zstd | dd, dd**: direct I/O in blocks of 1 MiB, then a direct read of all that was written. It \
 checks nothing.
 - **casync**: blob index, its default chunks of 64 KiB on average, zstd; index and new chunks count.
-- **zstd --patch-from**: `--long=31 -12`, each of root, kernel and initrd against its predecessor.
-- **xdelta3**: `-9`, its window as large as it goes (2 GiB), part by part as well.
+- **zstd --patch-from**: `--long=31 -12`, each of root, kernel and initrd against its predecessor. \
+Each delta, and each of xdelta3, is applied once and compared.
+- **xdelta3**: `-9`, its window as large as it goes (2 GiB), part by part as well. It unpacks \
+a gzip by itself and packs it again at the end: that makes the initrd a third of what others need, \
+and works where the gzip of the target machine gives the same bytes, as it does here.
 - **RAUC adaptive** (`block-hash-index`): it needs NBD in the kernel to run. Counted instead is what \
 it fetches at the very least: blocks of 4 KiB that the old system has nowhere, packed as one gzip \
 stream, and its index of 32 bytes for each block.

@@ -33,11 +33,9 @@ impl Chart {
         }
     }
 
-    /// Adds a bar; the first is ours.
+    /// Adds a bar; the first is ours. One that is no number was not measured.
     pub fn bar(&mut self, name: impl Into<String>, value: f64) {
-        if value.is_finite() {
-            self.bars.push((name.into(), value));
-        }
+        self.bars.push((name.into(), value));
     }
 
     fn height(&self) -> u32 {
@@ -62,13 +60,14 @@ impl Chart {
         for ((name, value), number) in self.bars.iter().zip(0u32..) {
             let top = y + TITLE - 14 + number * BAR;
             let base = top + 16;
-            let length = if most > 0.0 {
-                value / most * LONGEST
-            } else {
-                0.0
-            };
+            let known = value.is_finite() && most > 0.0;
+            let length = if known { value / most * LONGEST } else { 0.0 };
             let class = if number == 0 { "ours" } else { "peer" };
-            let words = escape(&self.unit.words(*value));
+            let words = if known {
+                escape(&self.unit.words(*value))
+            } else {
+                "not measured".into()
+            };
             let times = if number > 0 && ours > 0.0 {
                 format!("{:.1}×", value / ours)
             } else {
@@ -129,6 +128,16 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_measured_has_no_bar_and_gives_no_peer_our_colour() {
+        let mut chart = Chart::new("size", Unit::Bytes);
+        chart.bar("slotctl", f64::NAN);
+        chart.bar("xdelta3", 4e6);
+        let picture = svg("title", "below", &[chart]);
+        assert!(picture.contains("not measured") && !picture.contains("NaN"));
+        assert!(picture.contains(r#"<rect class="peer" x="205" y="168" width="235.0""#));
+    }
 
     #[test]
     fn the_longest_bar_is_the_most_and_says_how_many_times_ours_it_is() {

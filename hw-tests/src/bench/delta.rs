@@ -5,6 +5,9 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 
+/// A delta, and what is made of it.
+const PATCH: &str = "patch";
+const PATCHED: &str = "patched";
 /// The blocks of RAUC's index.
 const BLOCK: usize = 4096;
 /// What RAUC's index holds for each block.
@@ -23,26 +26,34 @@ pub struct Made {
     pub usage: Usage,
 }
 
-/// The sum over root, kernel and initrd of what `make` makes of each.
+/// The sum over root, kernel and initrd of what `make` makes of each; `apply`
+/// has to make the new one of it again, which is not measured.
 fn by_part(
     shop: &Shop,
-    out: &str,
     make: impl Fn(&str, &str) -> Vec<String>,
+    apply: impl Fn(&str) -> Vec<String>,
 ) -> Result<Made, Error> {
     let mut sum = Made {
         bytes: 0,
         usage: Usage::default(),
     };
     for (old, new) in System::Old.parts().iter().zip(System::New.parts().iter()) {
-        shop.remove(out)?;
+        shop.remove(PATCH)?;
         let words = make(old, new);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let (usage, _) = shop.measure(&words)?;
-        sum.bytes = sum.bytes.saturating_add(shop.length(out)?);
+        sum.bytes = sum.bytes.saturating_add(shop.length(PATCH)?);
         sum.usage.wall += usage.wall;
         sum.usage.cpu += usage.cpu;
         sum.usage.peak = sum.usage.peak.max(usage.peak);
+        shop.remove(PATCHED)?;
+        let words = apply(old);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        shop.run(&words)?;
+        shop.run(&["cmp", PATCHED, new])?;
     }
+    shop.remove(PATCHED)?;
+    shop.remove(PATCH)?;
     Ok(sum)
 }
 
@@ -55,10 +66,13 @@ fn words(all: &[&str]) -> Vec<String> {
 /// # Errors
 /// What it said.
 pub fn patch_from(shop: &Shop) -> Result<Made, Error> {
-    by_part(shop, "patch", |old, new| {
-        let from = format!("--patch-from={old}");
-        words(&["zstd", "-q", "--long=31", "-12", &from, new, "-o", "patch"])
-    })
+    let from = |old: &str| format!("--patch-from={old}");
+    let zstd = ["zstd", "-q", "--long=31"];
+    by_part(
+        shop,
+        |old, new| words(&[&zstd[..], &["-12", &from(old), new, "-o", PATCH]].concat()),
+        |old| words(&[&zstd[..], &["-d", &from(old), PATCH, "-o", PATCHED]].concat()),
+    )
 }
 
 /// xdelta3.
@@ -67,9 +81,11 @@ pub fn patch_from(shop: &Shop) -> Result<Made, Error> {
 /// What it said.
 pub fn xdelta3(shop: &Shop) -> Result<Made, Error> {
     let window = "-B2147483648";
-    by_part(shop, "patch", |old, new| {
-        words(&["xdelta3", "-e", "-9", window, "-s", old, new, "patch"])
-    })
+    by_part(
+        shop,
+        |old, new| words(&["xdelta3", "-e", "-9", window, "-s", old, new, PATCH]),
+        |old| words(&["xdelta3", "-d", window, "-s", old, PATCH, PATCHED]),
+    )
 }
 
 /// casync: the chunks of the new system that the old one does not have.
@@ -81,7 +97,7 @@ pub fn casync(shop: &Shop) -> Result<Made, Error> {
     let make = |system: System, index: &str| {
         let (whole, store) = (system.whole(), format!("--store={STORE}"));
         let mut words = vec!["casync", "make", &store, "--compression=zstd"];
-        words.extend(["--what=blob", index, &whole]);
+        words.extend(["--what=blob-index", index, &whole]);
         Ok::<_, Error>(shop.measure(&words)?.0)
     };
     make(System::Old, "casync/old.caibx")?;

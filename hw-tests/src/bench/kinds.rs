@@ -26,7 +26,10 @@ struct Changed {
 /// # Errors
 /// When a file cannot be read.
 pub fn breakdown(shop: &Shop) -> Result<Vec<(String, u64, u64)>, Error> {
-    let changed = changed(shop)?;
+    let mut changed = changed(shop)?;
+    // The longest first, or the last worker is left alone with one.
+    let length = |file: &Changed| fs::metadata(&file.new).map_or(0, |data| data.len());
+    changed.sort_by_key(|file| std::cmp::Reverse(length(file)));
     let next = AtomicUsize::new(0);
     let workers = thread::available_parallelism().map_or(1, usize::from);
     // Whoever is free takes the next file.
@@ -151,19 +154,15 @@ fn kind(path: &Path, whole: &Path) -> &'static str {
     }
 }
 
-/// The length of a file, and of the smallest form that it could travel in.
+/// The length of a file, and of its delta against its predecessor, or packed
+/// where it has none.
 fn smallest(file: &Changed) -> Result<(u64, u64), Error> {
     let new = read(&file.new)?;
     let old = fs::read(&file.old).unwrap_or_default();
     let failed = || Error::host(format!("packing {}", file.new.display()));
-    let alone = pack(&new, &[]).map_err(failed())?;
-    let delta = if old.is_empty() {
-        alone
-    } else {
-        pack(&new, &old).map_err(failed())?
-    };
+    let packed = pack(&new, &old).map_err(failed())?;
     let length = new.len() as u64;
-    Ok((length, alone.min(delta).min(length)))
+    Ok((length, packed.min(length)))
 }
 
 fn pack(new: &[u8], old: &[u8]) -> std::io::Result<u64> {

@@ -119,7 +119,6 @@ pub fn create_disk(
 #[derive(Debug)]
 pub struct Ours {
     shop: Shop,
-    name: &'static str,
     source: String,
     expected: String,
     device: Loop,
@@ -151,7 +150,6 @@ impl Ours {
         let record = block::read(&device.partition(RECORD))?;
         Ok(Self {
             shop: shop.clone(),
-            name: "slotctl",
             source: source.into(),
             expected: expected.into(),
             slot: if beside.is_some() { 'b' } else { 'a' },
@@ -161,13 +159,6 @@ impl Ours {
             limit: None,
             said: Value::Null,
         })
-    }
-
-    /// Under another name.
-    #[must_use]
-    pub fn named(mut self, name: &'static str) -> Self {
-        self.name = name;
-        self
     }
 
     /// Slows its device down.
@@ -213,7 +204,7 @@ impl Ours {
 
 impl Contender for Ours {
     fn name(&self) -> &str {
-        self.name
+        "slotctl"
     }
 
     fn prepare(&mut self) -> Result<(), Error> {

@@ -147,11 +147,28 @@ fn unpack(shop: &Shop, system: System) -> Result<(), Error> {
         let to = shop.path(&system.file(ending));
         fs::rename(boot.join(name), to).map_err(failed)?;
     }
+    strip(shop, &tree)?;
     let half = format!("{}.half", system.file("erofs"));
     let time = format!("-T{EPOCH}");
     shop.run(&["mkfs.erofs", &time, "-U", UUID, &half, &tree])?;
     let root = shop.path(&system.file("erofs"));
     fs::rename(shop.path(&half), root).map_err(Error::host(half))
+}
+
+/// Removes what every installation makes anew: keys and certificates of the one
+/// machine, and its database, which belongs to the data partition. What is left
+/// is the same each time.
+fn strip(shop: &Shop, tree: &str) -> Result<(), Error> {
+    let within = |folder: &str| format!("{tree}/{folder}");
+    let (ssh, ssl) = (within("etc/ssh"), within("etc/ssl"));
+    let database = within("var/lib/postgresql");
+    let (keys, sample) = ("ssh_host_*", "*snakeoil*");
+    shop.run(&["find", &ssh, "-name", keys, "-delete"])?;
+    // Links to it first, which are named by a hash.
+    shop.run(&["find", &ssl, "-lname", sample, "-delete"])?;
+    shop.run(&["find", &ssl, "-name", sample, "-delete"])?;
+    shop.run(&["find", &database, "-mindepth", "1", "-delete"])?;
+    Ok(())
 }
 
 /// The name of the one file in `folder` that begins with `prefix`.

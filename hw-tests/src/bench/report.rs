@@ -18,6 +18,7 @@ pub struct Report {
     charts: Vec<Chart>,
     samples: Vec<Value>,
     kinds: Vec<(String, u64, u64)>,
+    failed: usize,
     took: Duration,
 }
 
@@ -30,12 +31,27 @@ impl Report {
             charts: Vec::new(),
             samples: Vec::new(),
             kinds: Vec::new(),
+            failed: 0,
             took: Duration::ZERO,
         }
     }
 
     pub(super) fn line(&mut self, line: Line) {
         self.lines.push(line);
+    }
+
+    /// A row that could not be measured, and should have been.
+    pub(super) fn failed(&mut self, row: &'static str, what: &str, error: &Error) {
+        let said = error.to_string();
+        let first = said.lines().next().unwrap_or_default();
+        self.lines.push(Line::missing(row, what, first));
+        self.failed = self.failed.saturating_add(1);
+    }
+
+    /// How many rows failed.
+    #[must_use]
+    pub fn failures(&self) -> usize {
+        self.failed
     }
 
     pub(super) fn chart(&mut self, chart: Chart) {
@@ -107,7 +123,7 @@ impl Report {
         if !self.kinds.is_empty() {
             writeln!(
                 out,
-                "\nWhere the bytes of the update are: for each file that changed, the smallest of its packed form and its delta against its predecessor (zstd at level 19).\n"
+                "\nWhere the bytes of the update are: for each file that the old system does not have, its delta against its predecessor, or packed where it has none (zstd at level 19).\n"
             )?;
             writeln!(out, "| kind | changed | delta |\n|---|---|---|")?;
             let mega = |bytes: u64| bytes as f64 / 1e6;

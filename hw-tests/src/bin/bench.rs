@@ -15,7 +15,11 @@ fn main() -> ExitCode {
         }
     }
     match measure(&Plan::new(quick, only)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(failed) => {
+            eprintln!("bench: {failed} rows FAILED");
+            ExitCode::FAILURE
+        }
         Err(error) => {
             eprintln!("bench: FAILED: {error}");
             ExitCode::FAILURE
@@ -23,13 +27,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(plan: &Plan) -> Result<(), Error> {
+fn measure(plan: &Plan) -> Result<usize, Error> {
     let report = bench(plan)?;
     println!("{}", report.table());
     let (met, missed, missing) = report.counts();
     println!("bench: {met} targets met, {missed} missed, {missing} lines not measured");
     println!("bench: target/bench has table.md, bench.json, bench.svg and bench.png");
-    Ok(())
+    Ok(report.failures())
 }
 
 fn usage() -> ExitCode {

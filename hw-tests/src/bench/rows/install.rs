@@ -104,7 +104,8 @@ pub(super) fn slow(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(), 
         let least = ours.median(|usage| (usage.wrote + usage.read) as f64 / SLOW as f64);
         let line = Line::new("c", what, Unit::Seconds, ours.wall(), Target::Share(1.1));
         let line = line.beside("written and read at 100 MB/s", least);
-        report.line(line.note("limited by a control group; 3 rounds"));
+        let note = format!("limited by a control group; rounds: {}", ours.rounds.len());
+        report.line(line.note(note));
     }
     report.samples("c", &all);
     Ok(())

@@ -31,7 +31,7 @@ pub(super) fn building(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<
         for (peer, target) in [(fast, Target::None), (default, Target::Times(20.0))] {
             let line = Line::new("i", "building an image", Unit::Seconds, ours.wall(), target);
             let line = line.beside(peer.name.clone(), peer.wall());
-            report.line(line.note(format!("{} rounds", peer.rounds.len())));
+            report.line(line.note(format!("rounds: {}", peer.rounds.len())));
             chart.bar(peer.name.clone(), peer.wall());
         }
         report.chart(chart);
