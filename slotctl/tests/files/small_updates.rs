@@ -5,10 +5,10 @@ use crate::bench::Bench;
 use crate::plant::noise;
 use std::fs;
 
-const PIECE: usize = 1 << 20;
+pub const PIECE: usize = 1 << 20;
 
 /// Version 1 good in slot a; version 2, of which little differs; a delta.
-fn bench() -> Bench {
+pub fn bench() -> Bench {
     let bench = Bench::new();
     let create = "disk create big.img --size 40MiB --bootshim BOOTX64.EFI --trust ours.pub \
                   --compatible plc-4 --slot-size 8MiB --esp-size 2MiB --data-size 1MiB \
@@ -111,4 +111,15 @@ fn a_damaged_base_is_said_to_be_damaged_and_the_full_image_takes_up_from_there()
     let done = bench.ask("install new.slotimg --slot c --no-activate");
     assert!(done["kept"].as_u64().unwrap() > 0, "{done}");
     bench.ask("verify c");
+}
+
+#[test]
+fn a_slot_that_is_damaged_in_one_piece_is_written_in_that_piece() {
+    let bench = bench();
+    bench.ask("install old.slotimg --slot b --no-activate");
+    let at = bench.slot(1).start + 3 * PIECE;
+    bench.change("disk.img", |disk| disk[at] ^= 1);
+    let done = bench.ask("install old.slotimg --slot b --no-activate");
+    assert_eq!(done["written"], PIECE);
+    bench.ask("verify b");
 }

@@ -5,6 +5,7 @@ mod misbehaving;
 mod nginx;
 mod ordinary;
 mod proxies;
+mod reuse;
 mod rude;
 mod secure;
 mod yard;
