@@ -23,8 +23,8 @@ const RECORD: usize = 256;
 const SPACING: usize = 64;
 /// Where the first slot begins.
 const SLOTS: usize = 512;
-/// How long a slot is.
-pub(super) const SLOT: usize = 20;
+/// How long a slot is: four blocks of content, its index, the manifest area.
+pub(super) const SLOT: usize = 21;
 /// Room for the second table.
 const BACK: usize = 16;
 

@@ -109,7 +109,7 @@ impl Judge {
             self.images.iter().position(lies)
         };
         let whole = of(|image| &image.parts);
-        let boots = of(|image| &image.parts[..2]);
+        let boots = of(|image| &image.parts[..3]);
         let slot = Bytes(bytes);
         let load = bootshim::slot::load(&slot, &self.trusted).map(|image| image.facts());
         // Two that must agree: the bytes, and `slotctl verify`.
@@ -155,9 +155,9 @@ impl Part {
 }
 
 fn make(directory: &TempDir, number: u8, key: &SecretKey) -> Image {
-    let noise = |name: &str, len: usize| {
+    let noise = |name: &str, variant: u8, len: usize| {
         let mut bytes = vec![0; len];
-        let seed = [&[number], name.as_bytes()].concat();
+        let seed = [&[variant], name.as_bytes()].concat();
         blake3::Hasher::new()
             .update(&seed)
             .finalize_xof()
@@ -166,12 +166,16 @@ fn make(directory: &TempDir, number: u8, key: &SecretKey) -> Image {
         fs::write(&path, &bytes).unwrap();
         (path, bytes)
     };
-    let ((rootfs, root), (kernel, kernel_bytes)) = (noise("root", 8192), noise("kernel", 4096));
+    let (rootfs, root) = noise("root", number, 8192);
+    let (kernel, kernel_bytes) = noise("kernel", number, 4096);
+    // The same in all images: where one takes the place of another, this piece is
+    // kept and not written.
+    let (initrd, initrd_bytes) = noise("initrd", 0, 4096);
     let inputs = Inputs {
         rootfs,
         boot: Boot::Kernel {
             kernel,
-            initrd: None,
+            initrd: Some(initrd),
         },
         cmdline: "ro".into(),
         compatible: "plc".into(),
@@ -195,6 +199,7 @@ fn make(directory: &TempDir, number: u8, key: &SecretKey) -> Image {
         parts: vec![
             part(area, head.slot_area().unwrap()),
             part(8192, kernel_bytes),
+            part(12288, initrd_bytes),
             part(0, root),
             part(index, head.index_bytes.clone()),
         ],
