@@ -112,7 +112,8 @@ pub fn build(
     let mut warnings = boot::check(&inputs.boot)?;
     warnings.extend(root::check(&inputs.rootfs)?);
     let payloads = inputs.payloads();
-    let opened = payloads.iter().map(|(kind, path)| Input::open(*kind, path));
+    let open = |(kind, path): &(Kind, &Path)| Input::open(*kind, path, out);
+    let opened = payloads.iter().map(open);
     let opened = opened.collect::<Result<Vec<_>, _>>()?;
     let unpacked = opened.iter().find_map(|input| input.compressed);
     let layout = Layout::plan(opened)?;

@@ -101,6 +101,10 @@ fn content(
     Ok(content)
 }
 
+/// Where large files go for a while (Filesystem Hierarchy Standard, 5.15): often
+/// `/tmp` is memory.
+const LARGE: &str = "/var/tmp";
+
 /// Content that was unpacked, in a file without a name.
 #[derive(Debug)]
 pub(crate) struct Spool {
@@ -112,11 +116,13 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    /// Keeps what the groups of this image are made of; no file where that is
-    /// nothing.
+    /// Keeps what the groups of this image are made of, on disk; no file where that
+    /// is nothing.
     pub(crate) fn for_patches(head: &Head) -> io::Result<Self> {
         let kept = head.table.self_limit();
-        let file = (kept > 0).then(tempfile::tempfile).transpose()?;
+        let file = (kept > 0)
+            .then(|| tempfile::tempfile_in(LARGE))
+            .transpose()?;
         Ok(Self {
             file,
             kept,

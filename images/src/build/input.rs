@@ -9,7 +9,7 @@ use std::vec::Vec;
 use flate2::read::MultiGzDecoder;
 
 use super::BuildError;
-use super::erofs;
+use super::{erofs, output};
 use crate::manifest::Kind;
 
 /// An input, opened.
@@ -26,10 +26,11 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Opens a file. A compressed initrd is unpacked: chunks are compressed
+    /// Opens a file. A compressed initrd is unpacked, into a file without a name
+    /// beside the image `out`: chunks are compressed
     /// anyway, a delta then sees into it, most of it is also in the root
     /// filesystem, and the kernel is spared the work.
-    pub(super) fn open(kind: Kind, path: &Path) -> Result<Self, BuildError> {
+    pub(super) fn open(kind: Kind, path: &Path, out: &Path) -> Result<Self, BuildError> {
         let failed = BuildError::input;
         let file = File::open(path).map_err(failed(path))?;
         let metadata = file.metadata().map_err(failed(path))?;
@@ -48,36 +49,30 @@ impl Input {
             borders: Vec::new(),
         };
         match kind {
-            Kind::Initrd => input.unpack().map_err(failed(path))?,
+            Kind::Initrd => input.unpack(out)?,
             Kind::Rootfs => input.borders = erofs::borders(&input.file, input.length),
             _ => {}
         }
         Ok(input)
     }
 
-    fn unpack(&mut self) -> io::Result<()> {
-        let early = early_archives(&self.file)?;
-        let mut unpacked = tempfile::tempfile()?;
-        (&self.file).seek(SeekFrom::Start(0))?;
-        io::copy(&mut (&self.file).take(early), &mut unpacked)?;
-        let behind = Behind(&self.file);
-        let whole = match magic(&self.file, early)? {
-            [0x1f, 0x8b, ..] => io::copy(&mut MultiGzDecoder::new(behind), &mut unpacked),
-            [0x28, 0xb5, 0x2f, 0xfd] => zstd::stream::copy_decode(behind, &mut unpacked)
-                .and_then(|()| unpacked.stream_position()),
-            _ => Ok(0),
+    fn unpack(&mut self, out: &Path) -> Result<(), BuildError> {
+        let path = self.path.clone();
+        let failed = || BuildError::input(&path);
+        let early = early_archives(&self.file).map_err(failed())?;
+        let Some(compression) = compression(&self.file, early).map_err(failed())? else {
+            return Ok(());
         };
-        // What does not unpack to its end goes in as it is; the kernel may know
-        // what to make of it.
-        let length = match whole {
-            Ok(length) if length > 0 => unpacked.stream_position()?,
-            Err(error) if !is_about_the_bytes(&error) => return Err(error),
-            _ => {
-                (&self.file).seek(SeekFrom::Start(0))?;
-                return Ok(());
-            }
+        let spool = tempfile::tempfile_in(output::directory(out));
+        let mut unpacked = spool.map_err(BuildError::output(out))?;
+        let length = copy_unpacked(&self.file, early, compression, &mut unpacked);
+        let length = length.map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull => BuildError::output(out)(error),
+            _ => failed()(error),
+        })?;
+        let Some(length) = length else {
+            return Ok(());
         };
-        unpacked.seek(SeekFrom::Start(0))?;
         self.compressed = Some(self.length);
         self.length = length;
         self.file = unpacked;
@@ -85,26 +80,54 @@ impl Input {
     }
 }
 
+/// How an initrd is compressed, where it can be unpacked here.
+#[derive(Clone, Copy)]
+enum Compression {
+    Gzip,
+    Zstd,
+}
+
+fn compression(file: &File, at: u64) -> io::Result<Option<Compression>> {
+    let mut magic = [0; 4];
+    match file.read_exact_at(&mut magic, at) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    Ok(match magic {
+        [0x1f, 0x8b, ..] => Some(Compression::Gzip),
+        [0x28, 0xb5, 0x2f, 0xfd] => Some(Compression::Zstd),
+        _ => None,
+    })
+}
+
+/// Copies what is not compressed and unpacks what is behind it; how long that is.
+/// `None` where it does not unpack to its end, and `file` is at its start again:
+/// it goes in as it is, and the kernel may know what to make of it.
+fn copy_unpacked(
+    mut file: &File,
+    early: u64,
+    compression: Compression,
+    to: &mut File,
+) -> io::Result<Option<u64>> {
+    file.seek(SeekFrom::Start(0))?;
+    io::copy(&mut file.take(early), to)?;
+    let unpacked = match compression {
+        Compression::Gzip => io::copy(&mut MultiGzDecoder::new(file), to).map(|_| ()),
+        Compression::Zstd => zstd::stream::copy_decode(file, &mut *to),
+    };
+    let whole = match unpacked {
+        Ok(()) => Some(to.stream_position()?),
+        Err(error) if is_about_the_bytes(&error) => None,
+        Err(error) => return Err(error),
+    };
+    file.seek(SeekFrom::Start(0))?;
+    to.seek(SeekFrom::Start(0))?;
+    Ok(whole.filter(|length| *length > early))
+}
+
 /// Whether the bytes are to blame, not the disk that they come from or go to.
 fn is_about_the_bytes(error: &io::Error) -> bool {
     error.raw_os_error().is_none()
-}
-
-/// Reads on in a file.
-struct Behind<'a>(&'a File);
-
-impl Read for Behind<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-fn magic(file: &File, at: u64) -> io::Result<[u8; 4]> {
-    let mut magic = [0; 4];
-    match file.read_exact_at(&mut magic, at) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok([0; 4]),
-        read => read.map(|()| magic),
-    }
 }
 
 /// How long the uncompressed archives at the start are (microcode), with the

@@ -33,12 +33,7 @@ impl<'a> Output<'a> {
         if path.metadata().is_ok_and(|there| !there.is_file()) {
             return Err(BuildError::OutputIsNoFile(path.into()));
         }
-        let parent = path.parent().unwrap_or(path);
-        let directory = if parent.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            parent
-        };
+        let directory = directory(path);
         let create = || {
             let mut file = tempfile::Builder::new()
                 .prefix(".slotimg-")
@@ -81,6 +76,17 @@ impl<'a> Output<'a> {
             .map_err(|error| error.error)
             .and_then(|_| File::open(self.directory)?.sync_all())
             .map_err(BuildError::output(self.path))
+    }
+}
+
+/// Where a file lies: what is needed beside it while it is made goes there too,
+/// since there is room for what it holds.
+pub(super) fn directory(path: &Path) -> &Path {
+    let parent = path.parent().unwrap_or(path);
+    if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
     }
 }
 

@@ -9,8 +9,10 @@
 )]
 
 mod building;
+mod erofs;
 mod golden;
 mod head;
+mod initrd;
 mod openssl;
 mod sample;
 mod signing;
