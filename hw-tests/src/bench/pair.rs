@@ -55,6 +55,12 @@ impl System {
         self.file("bin")
     }
 
+    /// What lies in a slot of `slotctl`: the same, with the initrd unpacked.
+    #[must_use]
+    pub fn installed(self) -> String {
+        self.file("content")
+    }
+
     /// The image of `slotctl`.
     #[must_use]
     pub fn image(self) -> String {
@@ -75,7 +81,7 @@ impl System {
 pub fn make(shop: &Shop) -> Result<(), Error> {
     fs::create_dir_all(shop.path("pair")).map_err(Error::host("pair"))?;
     for system in [System::Old, System::New] {
-        if shop.path(&system.whole()).exists() {
+        if shop.path(&system.whole()).exists() && shop.path(&system.installed()).exists() {
             continue;
         }
         if !shop.path(&system.file("tar")).exists() {
@@ -186,13 +192,24 @@ fn only(folder: &Path, prefix: &str) -> Result<String, Error> {
     }
 }
 
+/// Puts all parts into one file, as others install them and as `slotctl` does.
 fn join(shop: &Shop, system: System) -> Result<(), Error> {
-    let name = system.whole();
+    let [root, kernel, initrd] = system.parts();
+    let unpacked = format!("{initrd}.cpio");
+    let words = "gzip -dc -- \"$1\" > \"$2\"";
+    shop.run(&["sh", "-c", words, "sh", &initrd, &unpacked])?;
+    let ours = [root.clone(), kernel.clone(), unpacked.clone()];
+    join_as(shop, &ours, &system.installed())?;
+    shop.remove(&unpacked)?;
+    join_as(shop, &[root, kernel, initrd], &system.whole())
+}
+
+fn join_as(shop: &Shop, parts: &[String; 3], name: &str) -> Result<(), Error> {
     let half = shop.path(&format!("{name}.half"));
-    let failed = || Error::host(name.clone());
+    let failed = || Error::host(name);
     let mut out = File::create(&half).map_err(failed())?;
-    for part in system.parts() {
-        let mut from = File::open(shop.path(&part)).map_err(Error::host(part))?;
+    for part in parts {
+        let mut from = File::open(shop.path(part)).map_err(Error::host(part.clone()))?;
         std::io::copy(&mut from, &mut out).map_err(failed())?;
         let length = out.stream_position().map_err(failed())?;
         let padded = length.next_multiple_of(ALIGN);
@@ -201,7 +218,7 @@ fn join(shop: &Shop, system: System) -> Result<(), Error> {
             .map_err(failed())?;
     }
     out.flush().map_err(failed())?;
-    fs::rename(&half, shop.path(&name)).map_err(failed())
+    fs::rename(&half, shop.path(name)).map_err(failed())
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub(super) fn on_disk(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(
 
 /// Ours, then RAUC, SWUpdate and the shell.
 fn measure(shop: &Shop, plan: &Plan, place: Place) -> Result<Vec<Series>, Error> {
-    let (image, whole) = (System::New.image(), System::New.whole());
+    let (image, whole) = (System::New.image(), System::New.installed());
     let mut ours = Ours::new(shop, place, &image, &whole, None)?;
     let mut rauc = Rauc::new(shop, place)?;
     let mut swupdate = Swupdate::new(shop, place)?;
@@ -92,7 +92,7 @@ fn peak(series: &Series) -> f64 {
 /// An install onto a device that is slower than anything else is as fast as the
 /// device.
 pub(super) fn slow(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(), Error> {
-    let (image, whole) = (System::New.image(), System::New.whole());
+    let (image, whole) = (System::New.image(), System::New.installed());
     let mut ours = Ours::new(shop, Place::Memory, &image, &whole, None)?;
     let what = "install onto a device of 100 MB/s";
     if let Err(error) = ours.limit(SLOW) {

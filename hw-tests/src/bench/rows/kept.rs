@@ -12,7 +12,7 @@ const EVERY: u64 = 100;
 const PIECE: u64 = 1 << 20;
 
 pub(super) fn measure(shop: &Shop, report: &mut Report) -> Result<(), Error> {
-    let (image, whole) = (System::New.image(), System::New.whole());
+    let (image, whole) = (System::New.image(), System::New.installed());
     let content = shop.length(&whole)?;
     let mut ours = Ours::new(shop, Place::Memory, &image, &whole, None)?;
     ours.prepare()?;

@@ -31,7 +31,7 @@ fn one(shop: &Shop, size: u64) -> Result<u64, Error> {
     ours::build(shop, &[root.into(), kernel, initrd], "1", image)?;
     // Room for kernel and initrd, which are not in this one's content.
     let room = Backing::new(shop, Place::Disk, "size.room")?;
-    room.create((size + 64) << 20)?;
+    room.create((size + 192) << 20)?;
     shop.remove(root)?;
     let mut ours = Ours::new(shop, Place::Disk, image, &room.word(), None)?;
     let usage = ours.run()?;

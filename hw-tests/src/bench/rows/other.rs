@@ -43,7 +43,7 @@ pub(super) fn building(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<
 pub(super) fn status(shop: &Shop, report: &mut Report) -> Result<(), Error> {
     let backing = Backing::new(shop, Place::Disk, "status.disk")?;
     let image = System::Old.image();
-    let content = shop.length(&System::New.whole())?;
+    let content = shop.length(&System::New.installed())?;
     ours::create_disk(shop, &backing.word(), content, Some(&image))?;
     let (program, disk) = (ours::program(), backing.word());
     let mut times = Vec::new();

@@ -100,7 +100,7 @@ pub(super) fn kinds(shop: &Shop, report: &mut Report) -> Result<(), Error> {
 fn apply(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(), Error> {
     let (image, whole, old) = (
         System::New.image(),
-        System::New.whole(),
+        System::New.installed(),
         System::Old.image(),
     );
     let ours = Ours::new(shop, Place::Memory, &image, &whole, Some(&old))?;
@@ -152,7 +152,7 @@ impl Contender for Installing<'_> {
 pub(super) fn fetched(shop: &Shop, report: &mut Report) -> Result<(), Error> {
     let (image, whole, old) = (
         System::New.image(),
-        System::New.whole(),
+        System::New.installed(),
         System::Old.image(),
     );
     let web = Web::new(shop)?;
