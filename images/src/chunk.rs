@@ -13,6 +13,17 @@ use crate::index::Piece;
 use crate::table::Entry;
 use crate::{Part, Refused, digest};
 
+/// How much of the content before it a chunk continues at most, in bytes: what a
+/// compressor learns anew for each chunk.
+pub const CONTINUED_MAX: usize = 64 << 10;
+
+/// The part of the content before a chunk that it continues.
+#[cfg(feature = "std")]
+pub(crate) fn continued(before: &[u8]) -> &[u8] {
+    let skipped = before.len().saturating_sub(CONTINUED_MAX);
+    before.get(skipped..).unwrap_or_default()
+}
+
 /// Pieces of the slot's content and how they travel in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk<'a> {

@@ -8,7 +8,7 @@ use zstd::zstd_safe::{self, CCtx};
 
 use super::BuildError;
 use super::content::Group;
-use crate::chunk::is_dictionary;
+use crate::chunk::{continued, is_dictionary};
 use crate::delta::anchors::{self, Anchor, Anchors};
 use crate::index::{self, Piece};
 use crate::patch::{Excerpt, Maker};
@@ -17,6 +17,10 @@ use crate::{Digest, digest};
 
 /// A good part of what higher levels save, at a speed that keeps up with a disk.
 const ZSTD_LEVEL: i32 = 3;
+
+/// For what is made of files of the root filesystem: nearly nothing is left to
+/// compress.
+const PATCH_LEVEL: i32 = 6;
 
 /// A group, packed.
 pub(super) struct Packed {
@@ -57,7 +61,7 @@ impl Packer {
         rarity: Option<u32>,
     ) -> Result<Packed, BuildError> {
         let offset = group.offset();
-        let anchors = rarity.map(|rarity| anchors::of(&group.content, offset, rarity));
+        let anchors = rarity.map(|rarity| anchors::at_starts(&group.content, offset, rarity));
         let pack = |packer: &mut Self, before: &[u8], own: &[u8]| packer.compress(before, own);
         let chunks = self.each(group, pack)?;
         Ok(Packed {
@@ -119,6 +123,7 @@ impl Packer {
     fn compress(&mut self, before: &[u8], own: &[u8]) -> io::Result<(Packing, Vec<u8>)> {
         self.buffer.clear();
         self.buffer.reserve(zstd_safe::compress_bound(own.len()));
+        let before = continued(before);
         let continues = !before.is_empty() && !is_dictionary(before);
         let (packing, done) = if continues {
             let zstd = &mut self.zstd;
@@ -139,7 +144,7 @@ impl Packer {
     fn patch(&mut self, ground: &Excerpt, own: &[u8]) -> io::Result<Vec<u8>> {
         let mut maker = match self.maker.take() {
             Some(maker) => maker,
-            None => Maker::new()?,
+            None => Maker::new(PATCH_LEVEL)?,
         };
         let patch = maker.make(ground, own);
         self.maker = Some(maker);

@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use zstd::zstd_safe::DCtx;
 
-use super::Chunk;
+use super::{Chunk, continued};
 use crate::patch::{self, Patch};
 use crate::table::Packing;
 use crate::{Part, Refused};
@@ -138,7 +138,7 @@ impl Unpacker {
             }
             Packing::Stored => false,
             Packing::Zstd => frame(&mut self.zstd, packed, &[], content),
-            Packing::Continued => frame(&mut self.zstd, packed, before, content),
+            Packing::Continued => frame(&mut self.zstd, packed, continued(before), content),
             Packing::Patch => return self.patch(chunk, packed, content, ground),
         };
         if whole {

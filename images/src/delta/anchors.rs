@@ -12,6 +12,10 @@ use crate::patch::{self, ARENA_MAX};
 /// by one remembers.
 const WINDOW: usize = 32;
 
+/// A block in memory.
+const BLOCK: usize = 4096;
+const _: () = assert!(BLOCK as u64 == ALIGN, "a block is a block");
+
 /// How many neighbours in the table are looked at for a place.
 const PROBES: usize = 8;
 
@@ -48,6 +52,16 @@ pub(crate) fn of(bytes: &[u8], offset: u64, rarity: u32) -> Vec<Anchor> {
         }
     }
     anchors
+}
+
+/// The anchors in the first quarter of each block: enough to find whole files
+/// again, which begin at blocks, in a quarter of the time.
+pub(crate) fn at_starts(bytes: &[u8], offset: u64, rarity: u32) -> Vec<Anchor> {
+    let blocks = bytes.chunks(BLOCK).zip((offset..).step_by(BLOCK));
+    let start = |block: &[u8]| block.len().min(BLOCK / 4);
+    blocks
+        .flat_map(|(block, at)| of(block.get(..start(block)).unwrap_or_default(), at, rarity))
+        .collect()
 }
 
 /// A number for each byte, with all bits used.

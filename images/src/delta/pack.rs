@@ -9,9 +9,9 @@ use crate::patch::{Excerpt, Maker};
 use crate::pipeline::{self, Pool};
 use crate::table::Packing;
 
-/// For content that is like nothing on the controller; it travels once and is
-/// unpacked often.
-const ZSTD_LEVEL: i32 = 19;
+/// A delta is made once and travels often: the slowest level that still gains is
+/// worth its time.
+const ZSTD_LEVEL: i32 = 18;
 
 /// A group, packed as one chunk.
 pub(super) struct Packed {
@@ -48,7 +48,7 @@ impl Packer<'_> {
         let workers = Pool::new();
         let make = || {
             Ok(Worker {
-                maker: Maker::new()?,
+                maker: Maker::new(ZSTD_LEVEL)?,
                 zstd: zstd::bulk::Compressor::new(ZSTD_LEVEL)?,
             })
         };

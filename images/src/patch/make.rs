@@ -16,10 +16,6 @@ use crate::ALIGN;
 use diff::Found;
 use matches::Places;
 
-/// The streams are small beside the content, so the slowest level that still
-/// gains is worth its time.
-const ZSTD_LEVEL: i32 = 19;
-
 /// Makes patches. Keeps memory: have one per thread.
 pub(crate) struct Maker {
     places: Places,
@@ -69,10 +65,11 @@ impl Excerpt {
 }
 
 impl Maker {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// One that compresses its streams at this level of zstd.
+    pub(crate) fn new(level: i32) -> io::Result<Self> {
         Ok(Self {
             places: Places::default(),
-            zstd: zstd::bulk::Compressor::new(ZSTD_LEVEL)?,
+            zstd: zstd::bulk::Compressor::new(level)?,
         })
     }
 

@@ -30,7 +30,7 @@ fn make(ground: &[u8], stretches: &[(usize, usize)], content: &[u8]) -> Vec<u8> 
         buffer.copy_from_slice(&ground[at as usize..at as usize + buffer.len()]);
         Ok(())
     });
-    Maker::new()
+    Maker::new(19)
         .unwrap()
         .make(&excerpt.unwrap(), content)
         .unwrap()
