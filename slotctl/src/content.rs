@@ -1,14 +1,17 @@
 //! The content of a slot against its index: every byte read from the device, on
 //! every core.
 
+mod boot_payloads;
+
 use crate::error::{Error, Exit, Result};
 use crate::medium::Aligned;
 use crate::progress::{Phase, Progress};
+use boot_payloads::BootPayloads;
 use bootshim::medium::Medium;
 use images::PIECE_MAX;
 use images::group;
 use images::index::{Index, Piece};
-use images::manifest::{Kind, Manifest, Payload};
+use images::manifest::{Manifest, Payload};
 use std::sync::Mutex;
 use std::thread::{Builder, Scope};
 
@@ -19,10 +22,14 @@ const THREADS_MAX: usize = 6;
 const PIECE_BYTES: usize = 1 << 20;
 const _: () = assert!(PIECE_MAX == 1 << 20, "buffers hold one piece");
 
+/// How many threads wait for the device while all cores are busy.
+const WAITING: usize = 1;
+
 /// How many threads work on a slot.
 pub(crate) fn threads() -> usize {
     std::thread::available_parallelism()
         .map_or(1, usize::from)
+        .saturating_add(WAITING)
         .min(THREADS_MAX)
 }
 
@@ -81,37 +88,47 @@ impl FirstError {
     }
 }
 
-/// Reads every piece from the device and compares it with the index.
+/// Reads every piece from the device and compares it with the index, and what
+/// bootshim will read also with the manifest.
 ///
 /// # Errors
-/// The first piece that cannot be read or is not what the index says.
+/// The first piece that cannot be read or is not what the index says, or the
+/// first payload that is not what the manifest says.
 pub fn check<M: Medium + Sync>(
     slot: &M,
     index: &Index,
+    manifest: &Manifest,
     phase: Phase,
     progress: &dyn Progress,
 ) -> Result<()> {
     let failed = FirstError::default();
-    each_group(index, phase, progress, &failed, |_, pieces, buffer| {
+    let boot = BootPayloads::of(manifest);
+    each_group(index, phase, progress, &failed, |first, pieces, buffer| {
         let read = read_group(slot, pieces, buffer);
-        let checked = read.and_then(|()| {
-            let mut at = 0_usize;
-            pieces.iter().try_for_each(|piece| {
-                let end = at.saturating_add(length(piece));
-                let own = buffer.get(end).get(at..).unwrap_or_default();
-                at = end;
-                if piece.is(own) {
-                    Ok(())
-                } else {
-                    Err(differs(piece))
-                }
-            })
-        });
-        if let Err(error) = checked {
-            failed.set(error);
+        match read.and_then(|()| check_group(pieces, buffer)) {
+            Ok(content) => boot.add(first, pieces, content),
+            Err(error) => {
+                failed.set(error);
+                boot.give_up();
+            }
         }
     });
-    failed.take()
+    failed.take()?;
+    boot.check()
+}
+
+/// The content of a group, if all of its pieces are right.
+fn check_group<'a>(pieces: &[Piece], buffer: &'a mut Aligned) -> Result<&'a [u8]> {
+    let content = &*buffer.get(pieces.iter().map(length).sum());
+    let mut rest = content;
+    for piece in pieces {
+        let (own, behind) = rest.split_at_checked(length(piece)).unwrap_or_default();
+        rest = behind;
+        if !piece.is(own) {
+            return Err(differs(piece));
+        }
+    }
+    Ok(content)
 }
 
 /// Which pieces lie in a slot as the index says, of those that `may`. What
@@ -179,7 +196,9 @@ fn each_group(
         for _ in 0..threads() {
             spawn(scope, failed, || {
                 let mut buffer = piece_buffer();
-                while let Some((first, pieces)) = take().filter(|_| !failed.is_set()) {
+                while !failed.is_set()
+                    && let Some((first, pieces)) = take()
+                {
                     work(first, pieces, &mut buffer);
                     progress.advance(pieces.iter().map(|piece| u64::from(piece.length)).sum());
                 }
@@ -216,38 +235,10 @@ fn differs(piece: &Piece) -> Error {
     Error::new(Exit::NotAuthentic, "not-intact", found)
 }
 
-/// Hashes the payloads that bootshim will read, as it will read them.
-///
-/// # Errors
-/// One that cannot be read or is not what the manifest says.
-pub fn check_boot_payloads<M: Medium>(slot: &M, manifest: &Manifest) -> Result<()> {
-    let boots = |kind| matches!(kind, Kind::Kernel | Kind::Initrd | Kind::Uki);
-    let mut buffer = piece_buffer();
-    for payload in manifest
-        .payloads
-        .iter()
-        .filter(|payload| boots(payload.kind))
-    {
-        if hash(slot, payload, &mut buffer)? != payload.hash {
-            let found = format!(
-                "the {} at {} is not what the manifest says",
-                payload.kind, payload.offset
-            );
-            return Err(Error::new(Exit::NotAuthentic, "not-intact", found));
-        }
-    }
-    Ok(())
-}
-
-fn hash<M: Medium>(slot: &M, payload: &Payload, buffer: &mut Aligned) -> Result<images::Digest> {
-    let mut hasher = blake3::Hasher::new();
-    let mut done = 0u64;
-    while let Some(left) = payload.length.checked_sub(done).filter(|left| *left > 0) {
-        let room = buffer.get(usize::try_from(left).unwrap_or(PIECE_BYTES));
-        slot.read_at(payload.offset.saturating_add(done), room)
-            .map_err(|fault| Error::fault("reading the slot", fault))?;
-        hasher.update(room);
-        done = done.saturating_add(u64::try_from(room.len()).unwrap_or(left));
-    }
-    Ok(*hasher.finalize().as_bytes())
+fn differs_from_manifest(payload: &Payload) -> Error {
+    let found = format!(
+        "the {} at {} is not what the manifest says",
+        payload.kind, payload.offset
+    );
+    Error::new(Exit::NotAuthentic, "not-intact", found)
 }

@@ -40,9 +40,9 @@ pub fn slot(
         return Err(Error::new(Exit::NotAuthentic, "not-intact", found));
     }
     let index = read_index(&medium, &installed.manifest).map_err(failed)?;
-    content::check(&medium, &index, Phase::Verifying, progress).map_err(failed)?;
-    content::check_boot_payloads(&medium, &installed.manifest).map_err(failed)?;
-    Ok(installed.manifest)
+    let manifest = installed.manifest;
+    content::check(&medium, &index, &manifest, Phase::Verifying, progress).map_err(failed)?;
+    Ok(manifest)
 }
 
 /// What was looked at, without the record's lock, must still be so when it is

@@ -140,9 +140,9 @@ impl Before {
             verify::installed_index(&medium, slot, trusted).ok()
         };
         match record.slot(slot).state {
-            State::Empty => Before::Nothing,
             State::Writing => Before::Half,
-            // One whose index cannot be read is written whole.
+            // One whose index cannot be read is written whole. That the record
+            // knows of no image does not say that none lies there.
             _ => index().map_or(Before::Nothing, Before::Image),
         }
     }

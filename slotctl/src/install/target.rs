@@ -153,11 +153,10 @@ impl<M: Medium + Sync> Written<M> {
     pub fn prove(self, head: &Head, progress: &dyn Progress) -> Result<Proven<M>> {
         let medium = &self.target.medium;
         let wrong = |error| back_differs(self.target.slot, error);
-        content::check(medium, &head.index, Phase::ReadingBack, progress).map_err(wrong)?;
+        let (index, manifest) = (&head.index, &head.manifest);
+        content::check(medium, index, manifest, Phase::ReadingBack, progress).map_err(wrong)?;
         self.target
-            .read_back(head.manifest.index_offset(), &self.index)?;
-        // Bound by the manifest besides the index, and what bootshim goes by.
-        content::check_boot_payloads(medium, &head.manifest).map_err(wrong)?;
+            .read_back(manifest.index_offset(), &self.index)?;
         Ok(Proven {
             target: self.target,
         })

@@ -126,6 +126,9 @@ fn says_what_and_where(
     let named = match place {
         // A copy of the record may be borne, and the next access is the first to fail.
         Some(Place::Record) if wrong == Wrong::Vanishes && found.contains("slot ") => true,
+        // What lay in a slot is only looked at: that the device is gone is found
+        // by the record's next read.
+        Some(_) if wrong == Wrong::Vanishes && found.contains("the boot record") => true,
         Some(Place::Record) => found.contains("boot record"),
         Some(Place::Slot(slot)) => found.contains(["slot a", "slot b", "slot c"][slot]),
         Some(Place::Elsewhere) => found.contains("GPT"),
