@@ -29,6 +29,10 @@ use crate::{ALIGN, Malformed};
 /// each thread keeps in memory.
 pub const ARENA_MAX: usize = 2 << 20;
 
+/// A gap up to which two stretches are read at once, in bytes: that costs less
+/// than another request.
+const BRIDGED: u64 = 32 << 10;
+
 /// One stream of a patch.
 #[derive(Debug, Clone, Copy)]
 pub struct Stream<'a> {
@@ -152,11 +156,17 @@ fn stretches(runs: &[Run]) -> Option<Vec<Stretch>> {
     });
     let mut blocks = blocks.collect::<Option<Vec<_>>>()?;
     blocks.sort_unstable();
+    // What is read besides counts only where there is room for it.
+    joined(&blocks, BRIDGED).or_else(|| joined(&blocks, 0))
+}
+
+/// Ascending ranges, as stretches of which no two are nearer than `gap`.
+fn joined(blocks: &[(u64, u64)], gap: u64) -> Option<Vec<Stretch>> {
     let mut stretches: Vec<Stretch> = Vec::new();
-    for (from, end) in blocks {
-        match stretches.last_mut().filter(|last| from <= last.end) {
-            Some(last) => last.end = last.end.max(end),
-            None => stretches.push(Stretch {
+    for &(from, end) in blocks {
+        match stretches.last_mut() {
+            Some(last) if from <= last.end.checked_add(gap)? => last.end = last.end.max(end),
+            _ => stretches.push(Stretch {
                 from,
                 end,
                 place: 0,
