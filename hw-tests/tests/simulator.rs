@@ -84,6 +84,7 @@ fn every_operation_is_cut() {
         "confirm during install",
         "deadline",
         "install",
+        "install of a delta",
         "once",
         "orderly shutdown",
         "provision",

@@ -195,9 +195,17 @@ impl Explorer {
         let boots = [false, true].map(|refused| Operation::Boot { refused });
         let install = |image, slot, activate, retry| Operation::Install {
             image,
+            delta: false,
             slot,
             activate,
             retry,
+        };
+        let delta = |image| Operation::Install {
+            image,
+            delta: true,
+            slot: None,
+            activate: true,
+            retry: true,
         };
         let Some(record) = record else {
             let new = node.from.is_none().then_some(Operation::Create);
@@ -218,7 +226,12 @@ impl Explorer {
         if node.running.is_none() {
             let mut operations = boots.to_vec();
             operations.push(Operation::LoseRecord);
-            operations.extend(images.map(|image| install(image, None, true, false)));
+            operations.extend(
+                images
+                    .clone()
+                    .map(|image| install(image, None, true, false)),
+            );
+            operations.extend(images.map(delta));
             return operations;
         }
         let mut operations = vec![
@@ -242,6 +255,7 @@ impl Explorer {
         for image in images {
             operations.push(install(image, None, true, false));
             operations.push(install(image, None, false, true));
+            operations.push(delta(image));
             let each = self.geometry.ids().map(Some);
             operations.extend(each.map(|slot| install(image, slot, true, true)));
         }

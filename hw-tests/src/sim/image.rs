@@ -9,6 +9,7 @@ use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
 use bootshim::record::{Record, SlotId, State};
 use images::SLOT_AREA_LEN;
 use images::build::{Boot, Inputs, build};
+use images::delta;
 use images::head::Head;
 use images::key::{PublicKey, SecretKey};
 use slotctl::disk::Disk;
@@ -18,7 +19,7 @@ use slotctl::source::{Settings, Source};
 use slotctl::verify;
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use tempfile::TempDir;
 
@@ -27,12 +28,18 @@ use tempfile::TempDir;
 pub(super) struct Image {
     /// Its file.
     pub(super) file: PathBuf,
+    /// The same image as a delta against the one before it; for the first, against
+    /// the last.
+    pub(super) delta: PathBuf,
     /// The digest of its manifest.
     pub(super) digest: images::Digest,
     /// Its security version.
     pub(super) security_version: u64,
-    /// What a slot that holds it has where, first what bootshim reads: taken from
-    /// what went into the image, not from what came out of an install.
+    /// Its manifest area, of the full image and of the delta: each is signed for
+    /// its own chunks.
+    areas: Vec<Part>,
+    /// What else a slot that holds it has where, first what bootshim reads: taken
+    /// from what went into the image, not from what came out of an install.
     parts: Vec<Part>,
 }
 
@@ -66,9 +73,26 @@ impl Judge {
         let directory = TempDir::new().unwrap();
         let key = SecretKey::from_seed(&[7; 32]);
         let images = (1..=count).map(|number| make(&directory, number, &key));
+        let mut images: Vec<_> = images.collect();
+        let trusted = vec![key.public()];
+        for (from, to) in images.iter().cycle().skip(images.len() - 1).zip(&images) {
+            let inputs = delta::Inputs {
+                from: from.file.clone(),
+                to: to.file.clone(),
+                keys: vec![key.clone()],
+            };
+            delta::build(&inputs, &to.delta, &|_, _| {}).unwrap();
+        }
+        for image in &mut images {
+            let area = head(&image.delta, &trusted).slot_area().unwrap();
+            image.areas.push(Part {
+                at: AREA,
+                bytes: area,
+            });
+        }
         Judge {
-            images: images.collect(),
-            trusted: vec![key.public()],
+            images,
+            trusted,
             geometry,
             id: geometry.id(),
             blank: geometry.blank(),
@@ -105,11 +129,12 @@ impl Judge {
 
     fn look(&self, bytes: Vec<u8>) -> Verdict {
         let of = |parts: fn(&Image) -> &[Part]| {
-            let lies = |image: &Image| parts(image).iter().all(|part| part.lies_in(&bytes));
-            self.images.iter().position(lies)
+            let lies = |part: &Part| part.lies_in(&bytes);
+            let all = |image: &Image| image.areas.iter().any(lies) && parts(image).iter().all(lies);
+            self.images.iter().position(all)
         };
         let whole = of(|image| &image.parts);
-        let boots = of(|image| &image.parts[..3]);
+        let boots = of(|image| &image.parts[..2]);
         let slot = Bytes(bytes);
         let load = bootshim::slot::load(&slot, &self.trusted).map(|image| image.facts());
         // Two that must agree: the bytes, and `slotctl verify`.
@@ -141,6 +166,15 @@ impl Judge {
     }
 }
 
+/// Where the manifest area lies in a slot.
+const AREA: usize = SLOT * BYTES - SLOT_AREA_LEN;
+
+fn head(file: &Path, trusted: &[PublicKey]) -> Head {
+    let mut source = Source::open(&file.display().to_string(), &Settings::default()).unwrap();
+    let (header, rest) = source.head().unwrap();
+    Head::open(&header, &rest, trusted).unwrap()
+}
+
 /// Bytes of an image, and where they lie in a slot.
 #[derive(Debug)]
 struct Part {
@@ -154,23 +188,27 @@ impl Part {
     }
 }
 
+/// One block that packs to nothing less.
+fn noise(name: &str, variant: u8) -> Vec<u8> {
+    let mut bytes = vec![0; BYTES];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[variant]).update(name.as_bytes());
+    hasher.finalize_xof().fill(&mut bytes);
+    bytes
+}
+
 fn make(directory: &TempDir, number: u8, key: &SecretKey) -> Image {
-    let noise = |name: &str, variant: u8, len: usize| {
-        let mut bytes = vec![0; len];
-        let seed = [&[variant], name.as_bytes()].concat();
-        blake3::Hasher::new()
-            .update(&seed)
-            .finalize_xof()
-            .fill(&mut bytes);
+    let written = |name: &str, bytes: Vec<u8>| {
         let path = directory.path().join(format!("{name}-{number}"));
         fs::write(&path, &bytes).unwrap();
         (path, bytes)
     };
-    let (rootfs, root) = noise("root", number, 8192);
-    let (kernel, kernel_bytes) = noise("kernel", number, 4096);
+    // Half of the root is alike in all images: a delta patches it.
+    let (rootfs, root) = written("root", [noise("root", 0), noise("root", number)].concat());
+    let (kernel, kernel_bytes) = written("kernel", noise("kernel", number));
     // The same in all images: where one takes the place of another, this piece is
-    // kept and not written.
-    let (initrd, initrd_bytes) = noise("initrd", 0, 4096);
+    // kept and not written; a delta's install copies it from its base.
+    let (initrd, initrd_bytes) = written("initrd", noise("initrd", 0));
     let inputs = Inputs {
         rootfs,
         boot: Boot::Kernel {
@@ -186,18 +224,16 @@ fn make(directory: &TempDir, number: u8, key: &SecretKey) -> Image {
     };
     let file = directory.path().join(format!("v{number}.slotimg"));
     build(&inputs, &file, &|_, _| {}).unwrap();
-    let mut source = Source::open(&file.display().to_string(), &Settings::default()).unwrap();
-    let (header, rest) = source.head().unwrap();
-    let head = Head::open(&header, &rest, &[key.public()]).unwrap();
+    let head = head(&file, &[key.public()]);
     let index = usize::try_from(head.manifest.index_offset()).unwrap();
-    let area = SLOT * BYTES - SLOT_AREA_LEN;
     let part = |at, bytes| Part { at, bytes };
     Image {
         file,
+        delta: directory.path().join(format!("to-v{number}.slotimg")),
         digest: head.digest,
         security_version: head.manifest.security_version,
+        areas: vec![part(AREA, head.slot_area().unwrap())],
         parts: vec![
-            part(area, head.slot_area().unwrap()),
             part(8192, kernel_bytes),
             part(12288, initrd_bytes),
             part(0, root),

@@ -18,6 +18,7 @@ use slotctl::progress::Quiet;
 use slotctl::running::Running;
 use slotctl::source::{Settings, Source};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Something that is done to a disk.
@@ -33,6 +34,8 @@ pub(super) enum Operation {
     /// `install`.
     Install {
         image: usize,
+        /// Of its delta, which patches and copies what its base holds.
+        delta: bool,
         slot: Option<SlotId>,
         activate: bool,
         retry: bool,
@@ -63,6 +66,7 @@ impl Operation {
         match self {
             Operation::Create | Operation::Provision => "provision",
             Operation::Boot { .. } => "boot",
+            Operation::Install { delta: true, .. } => "install of a delta",
             Operation::Install { .. } => "install",
             Operation::ConfirmDuringInstall { .. } => "confirm during install",
             Operation::Activate(_) => "activate",
@@ -97,11 +101,13 @@ impl fmt::Display for Operation {
             Operation::Boot { refused: true } => f.write_str("boot, first kernel refused"),
             Operation::Install {
                 image,
+                delta,
                 slot,
                 activate,
                 retry,
             } => {
-                write!(f, "install v{}", image + 1)?;
+                let delta = if *delta { "the delta to " } else { "" };
+                write!(f, "install {delta}v{}", image + 1)?;
                 if let Some(slot) = slot {
                     write!(f, " --slot {slot}")?;
                 }
@@ -240,10 +246,15 @@ impl Bench<'_> {
         match operation {
             Operation::Install {
                 image,
+                delta,
                 slot,
                 activate,
                 retry,
-            } => self.install(&disk, image, slot, activate, retry),
+            } => {
+                let image = &self.judge.images[image];
+                let file = if delta { &image.delta } else { &image.file };
+                self.install(&disk, file, slot, activate, retry)
+            }
             Operation::ConfirmDuringInstall { image } => {
                 let slots = self.geometry.slot(0).start;
                 let on = Arc::clone(recorder);
@@ -253,7 +264,7 @@ impl Bench<'_> {
                     Running::new(&disk, running).confirm().expect("a trial");
                 };
                 recorder.interrupt(slots, Box::new(confirm));
-                self.install(&disk, image, None, true, false)
+                self.install(&disk, &self.judge.images[image].file, None, true, false)
             }
             Operation::Provision => {
                 let first = SlotId::new(0).unwrap();
@@ -273,7 +284,7 @@ impl Bench<'_> {
     fn install(
         &self,
         disk: &Disk,
-        image: usize,
+        file: &Path,
         slot: Option<SlotId>,
         activate: bool,
         retry: bool,
@@ -285,7 +296,7 @@ impl Bench<'_> {
             retry,
             dry_run: false,
         };
-        let file = self.judge.images[image].file.display().to_string();
+        let file = file.display().to_string();
         let (mut source, trusted) = (
             Source::open(&file, &Settings::default())?,
             &self.judge.trusted,

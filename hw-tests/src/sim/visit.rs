@@ -166,6 +166,10 @@ impl<'a> Visit<'a> {
         else {
             return None;
         };
+        // Of a delta whose base is nowhere nothing can be made.
+        if error.code == "missing-base" {
+            return None;
+        }
         let image = &self.explorer.judge.images[image];
         let in_use = self.nodes[self.id].running.map(|running| running.slot);
         let failed = |(_, slot): (SlotId, &bootshim::record::Slot)| {
