@@ -114,7 +114,7 @@ fn apply(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(), Error> {
             "install of the delta",
             Unit::Seconds,
             delta.wall(),
-            Target::None,
+            Target::Share(1.0),
         );
         report.line(line.beside(full.name.clone(), full.wall()));
         let peak = delta.peak() as f64;
