@@ -5,9 +5,9 @@ use crate::medium::{Access, Cause, Fault, Medium};
 use crate::record::Reason;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use images::key::PublicKey;
 use images::manifest::{Kind, Payload};
 use images::slot_area::{self, Installed};
+use images::trust::Trust;
 use images::{Refused, SLOT_AREA_LEN};
 
 /// What starts: bytes in memory that were read once and verified there. These
@@ -48,11 +48,11 @@ pub fn area_offset(slot_len: u64) -> Option<u64> {
     slot_len.checked_sub(u64::try_from(SLOT_AREA_LEN).ok()?)
 }
 
-/// Reads the manifest of a slot and checks that a trusted key signed it.
+/// Reads the manifest of a slot and checks that those who are trusted signed it.
 ///
 /// # Errors
 /// [`Defect`].
-pub fn manifest<M: Medium + ?Sized>(slot: &M, trusted: &[PublicKey]) -> Result<Installed, Defect> {
+pub fn manifest<M: Medium + ?Sized>(slot: &M, trusted: &Trust) -> Result<Installed, Defect> {
     let at = area_offset(slot.len()).ok_or_else(|| too_small(slot.len()))?;
     let mut area = alloc::vec![0; SLOT_AREA_LEN];
     slot.read_at(at, &mut area).map_err(Defect::Unreadable)?;
@@ -68,7 +68,7 @@ pub fn manifest<M: Medium + ?Sized>(slot: &M, trusted: &[PublicKey]) -> Result<I
 ///
 /// # Errors
 /// [`Defect`].
-pub fn load<M: Medium + ?Sized>(slot: &M, trusted: &[PublicKey]) -> Result<BootImage, Defect> {
+pub fn load<M: Medium + ?Sized>(slot: &M, trusted: &Trust) -> Result<BootImage, Defect> {
     read(slot, manifest(slot, trusted)?)?.verify()
 }
 
@@ -154,7 +154,11 @@ impl Read {
 }
 
 fn not_authentic(refused: Refused) -> Defect {
-    Defect::Bad(Reason::NotAuthentic, refused.to_string())
+    let reason = match refused {
+        Refused::KeySetBelowFloor { .. } => Reason::BelowFloor,
+        _ => Reason::NotAuthentic,
+    };
+    Defect::Bad(reason, refused.to_string())
 }
 
 fn too_small(len: u64) -> Defect {

@@ -6,11 +6,12 @@
 //! | offset | length | field |
 //! |---|---|---|
 //! | 0 | 8 | `SLOTKEYS` |
-//! | 8 | 4 | format: 1 |
+//! | 8 | 4 | format: 1, or 2 where the keys are root keys |
 //! | 12 | 2 | major number of the boot record that this program reads |
 //! | 14 | 2 | minor number of it |
 //! | 16 | 4 | number of keys, at most 100 |
-//! | 20 | 12 | zero |
+//! | 20 | 4 | format 2: how many root keys must sign a key set; format 1: zero |
+//! | 24 | 8 | zero |
 //! | 32 | 32 each | the keys, raw Ed25519 |
 //! | then | to the end | zero |
 
@@ -18,6 +19,7 @@ use crate::record;
 use alloc::vec::Vec;
 use core::fmt;
 use images::key::{KeyId, PublicKey};
+use images::trust::Trust;
 
 /// Name of the section in the program.
 pub const SECTION_NAME: &str = ".slotkey";
@@ -28,7 +30,8 @@ pub const KEYS_MAX: usize = 100;
 
 const MAGIC: [u8; 8] = *b"SLOTKEYS";
 const FORMAT: u32 = 1;
-const RESERVED: usize = 12;
+const FORMAT_ROOTS: u32 = 2;
+const RESERVED: usize = 8;
 
 /// What the section says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,9 @@ pub struct Section {
     pub record_minor: u16,
     /// Who may sign what this bootshim starts; nobody while it is empty.
     pub keys: Vec<PublicKey>,
+    /// Where the keys are root keys, which sign key sets and not images: how many
+    /// of them must sign one.
+    pub root_threshold: Option<u32>,
 }
 
 /// The bytes are not a section of trusted keys, or cannot become one.
@@ -56,6 +62,8 @@ pub enum SectionError {
     BadKey(usize),
     /// The same key twice.
     SameKey(KeyId),
+    /// More root keys would have to sign than there are, or none.
+    Threshold(u32),
     /// A byte that should be zero is not.
     NotZero,
 }
@@ -70,7 +78,7 @@ impl fmt::Display for SectionError {
             SectionError::UnknownFormat(found) => {
                 write!(
                     f,
-                    "the key section has the unknown format {found}, known is 1"
+                    "the key section has the unknown format {found}, known are 1 and 2"
                 )
             }
             SectionError::TooMany(count) => {
@@ -80,6 +88,12 @@ impl fmt::Display for SectionError {
                 write!(f, "trusted key {place} is not a usable Ed25519 public key")
             }
             SectionError::SameKey(id) => write!(f, "trusted key {id} is there twice"),
+            SectionError::Threshold(threshold) => {
+                write!(
+                    f,
+                    "{threshold} root keys must sign, expected 1 to as many as there are"
+                )
+            }
             SectionError::NotZero => {
                 f.write_str("unused bytes of the key section are not zero: it is damaged")
             }
@@ -103,7 +117,7 @@ impl Section {
             return Err(SectionError::Magic);
         }
         let format = u32::from_le_bytes(take(&mut rest)?);
-        if format != FORMAT {
+        if format != FORMAT && format != FORMAT_ROOTS {
             return Err(SectionError::UnknownFormat(format));
         }
         let record_major = u16::from_le_bytes(take(&mut rest)?);
@@ -112,6 +126,11 @@ impl Section {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         if count > KEYS_MAX {
             return Err(SectionError::TooMany(count));
+        }
+        let threshold = u32::from_le_bytes(take(&mut rest)?);
+        let root_threshold = (format == FORMAT_ROOTS).then_some(threshold);
+        if root_threshold.is_none() && threshold != 0 {
+            return Err(SectionError::NotZero);
         }
         let unused: [u8; RESERVED] = take(&mut rest)?;
         let mut keys = Vec::with_capacity(count);
@@ -122,34 +141,61 @@ impl Section {
         if unused.iter().chain(rest).any(|byte| *byte != 0) {
             return Err(SectionError::NotZero);
         }
-        check(&keys)?;
-        Ok(Section {
+        let section = Section {
             record_major,
             record_minor,
             keys,
-        })
+            root_threshold,
+        };
+        section.check()?;
+        Ok(section)
     }
 
     /// The [`SECTION_LEN`] bytes of the section.
     ///
     /// # Errors
-    /// [`SectionError::TooMany`] or [`SectionError::SameKey`].
+    /// [`SectionError::TooMany`], [`SectionError::SameKey`] or
+    /// [`SectionError::Threshold`].
     pub fn encode(&self) -> Result<Vec<u8>, SectionError> {
-        check(&self.keys)?;
+        self.check()?;
+        let format = self.root_threshold.map_or(FORMAT, |_| FORMAT_ROOTS);
         let count = self.keys.len();
         let count = u32::try_from(count).map_err(|_| SectionError::TooMany(count))?;
         let mut bytes = Vec::with_capacity(SECTION_LEN);
         bytes.extend(MAGIC);
-        bytes.extend(FORMAT.to_le_bytes());
+        bytes.extend(format.to_le_bytes());
         bytes.extend(self.record_major.to_le_bytes());
         bytes.extend(self.record_minor.to_le_bytes());
         bytes.extend(count.to_le_bytes());
+        bytes.extend(self.root_threshold.unwrap_or_default().to_le_bytes());
         bytes.extend([0; RESERVED]);
         for key in &self.keys {
             bytes.extend(key.to_bytes());
         }
         bytes.resize(SECTION_LEN, 0);
         Ok(bytes)
+    }
+
+    /// Whose word counts for what this bootshim starts.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        match self.root_threshold {
+            None => Trust::direct(self.keys.as_slice()),
+            Some(threshold) => Trust::roots(self.keys.as_slice(), threshold),
+        }
+    }
+
+    fn check(&self) -> Result<(), SectionError> {
+        check(&self.keys)?;
+        match self.root_threshold {
+            Some(threshold)
+                if !usize::try_from(threshold)
+                    .is_ok_and(|threshold| (1..=self.keys.len()).contains(&threshold)) =>
+            {
+                Err(SectionError::Threshold(threshold))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The section as the program is built with it: no keys.

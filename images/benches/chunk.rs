@@ -8,6 +8,7 @@ use images::head::Head;
 use images::index::Index;
 use images::key::SecretKey;
 use images::table::Packing;
+use images::trust::Trust;
 use std::hint::black_box;
 use std::path::Path;
 
@@ -35,6 +36,7 @@ fn image(folder: &Path) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
         security_version: 0,
         watchdog_seconds: 0,
         keys: vec![SecretKey::from_seed(&[7; 32])],
+        key_set: None,
     };
     build(&inputs, &out, &|_, _| {})?;
     Ok(std::fs::read(&out)?)
@@ -45,7 +47,7 @@ fn measure(criterion: &mut Criterion) -> Result<(), Box<dyn std::error::Error>> 
     let bytes = image(folder.path())?;
     let mut reader = bytes.as_slice();
     let (header, rest) = images::read::head(&mut reader)?;
-    let trusted = [SecretKey::from_seed(&[7; 32]).public()];
+    let trusted = Trust::direct([SecretKey::from_seed(&[7; 32]).public()]);
     let head = Head::open(&header, &rest, &trusted)?;
 
     let mut packed = reader;

@@ -21,6 +21,7 @@ pub use warning::Warning;
 
 use crate::header::Header;
 use crate::key::SecretKey;
+use crate::key_set::SignedKeySet;
 use crate::manifest::{Kind, Manifest};
 use crate::signature::{NotAdded, Signature, SignatureArea, tbs};
 use crate::{Digest, digest};
@@ -48,6 +49,9 @@ pub struct Inputs {
     pub watchdog_seconds: u32,
     /// Who signs; nobody leaves the image unsigned.
     pub keys: Vec<SecretKey>,
+    /// The key set that says whose signatures count, where bootshim trusts root
+    /// keys.
+    pub key_set: Option<SignedKeySet>,
 }
 
 /// What starts the root filesystem.
@@ -108,6 +112,7 @@ pub fn build(
     out: &Path,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Built, BuildError> {
+    check_key_set(inputs.key_set.as_ref())?;
     boot::check_watchdog(&inputs.cmdline, inputs.watchdog_seconds)?;
     let mut warnings = boot::check(&inputs.boot)?;
     warnings.extend(root::check(&inputs.rootfs)?);
@@ -120,7 +125,7 @@ pub fn build(
     // Lengths are known before the first byte is read: so is where the payload
     // begins, and one pass is enough.
     let draft = manifest(inputs, &layout).encode()?;
-    let mut header = layout.header(draft.len())?;
+    let mut header = layout.header(draft.len(), inputs.key_set.as_ref())?;
     let paths: Vec<&Path> = payloads.iter().map(|(_, path)| *path).collect();
     let mut output = Output::create(out, &paths, header.payload_offset())?;
     let packed = content::pack(&layout, &mut output, progress)?;
@@ -130,7 +135,7 @@ pub fn build(
     }
     manifest.index_hash = digest(&packed.index);
     header.payload_len = packed.length;
-    let (head, digest) = head(&header, &manifest, &packed, &inputs.keys)?;
+    let (head, digest) = head(&header, &manifest, &packed, inputs)?;
     output.finish(&head)?;
     Ok(Built {
         digest,
@@ -141,17 +146,28 @@ pub fn build(
     })
 }
 
+/// Root signatures cannot be added to an image afterwards.
+fn check_key_set(key_set: Option<&SignedKeySet>) -> Result<(), BuildError> {
+    match key_set {
+        Some(set) if set.signatures.signatures().is_empty() => Err(BuildError::UnsignedKeySet),
+        _ => Ok(()),
+    }
+}
+
 /// Everything before the payload, and the digest of the image.
 fn head(
     header: &Header,
     manifest: &Manifest,
     packed: &Content,
-    keys: &[SecretKey],
+    inputs: &Inputs,
 ) -> Result<(Vec<u8>, Digest), BuildError> {
     let manifest = manifest.encode()?;
     let digest = digest(&manifest);
     let mut head = header.encode().to_vec();
-    head.extend(sign(keys, &digest, &packed.table)?.encode());
+    head.extend(sign(&inputs.keys, &digest, &packed.table)?.encode());
+    if let Some(key_set) = &inputs.key_set {
+        head.extend(key_set.encode()?);
+    }
     head.extend(manifest);
     head.extend_from_slice(&packed.index);
     head.extend_from_slice(&packed.table);
@@ -174,7 +190,7 @@ fn manifest(inputs: &Inputs, layout: &Layout) -> Manifest {
         index_hash: Digest::default(),
         payloads: layout.payloads(),
         verity: None,
-        key_set: None,
+        key_set: inputs.key_set.as_ref().map(SignedKeySet::name),
     }
 }
 

@@ -12,7 +12,7 @@ use std::vec::Vec;
 
 pub use error::DeltaError;
 
-use crate::build::{Output, sign};
+use crate::build::{BuildError, Output, sign};
 use crate::group;
 use crate::head::Head;
 use crate::header::Header;
@@ -21,7 +21,7 @@ use crate::manifest::Kind;
 use crate::read::{self, ReadError};
 use crate::table::{self, Base, ENTRY_LEN};
 use crate::unpack::{Spool, unpack};
-use crate::{FILE_FORMAT, digest};
+use crate::{FILE_FORMAT, FILE_FORMAT_KEY_SET, digest};
 use anchors::Anchors;
 use pack::{Packed, Packer};
 
@@ -99,6 +99,9 @@ pub fn build(
     let signatures = sign(&inputs.keys, &to.head.digest, &table)?;
     let mut head = header.encode().to_vec();
     head.extend(signatures.encode());
+    if let Some(key_set) = &to.head.key_set {
+        head.extend(key_set.encode().map_err(BuildError::from)?);
+    }
     head.extend_from_slice(&to.head.manifest_bytes);
     head.extend_from_slice(&to.head.index_bytes);
     head.extend_from_slice(&table);
@@ -116,7 +119,11 @@ pub fn build(
 fn header(to: &Head, start: usize) -> Header {
     let groups = group::of(to).count();
     Header {
-        format: FILE_FORMAT,
+        format: match to.key_set {
+            Some(_) => FILE_FORMAT_KEY_SET,
+            None => FILE_FORMAT,
+        },
+        key_set_len: to.header.key_set_len,
         manifest_len: to.header.manifest_len,
         index_len: to.header.index_len,
         table_len: (start as u64).saturating_add((groups as u64).saturating_mul(ENTRY_LEN as u64)),

@@ -5,10 +5,12 @@ use alloc::vec::Vec;
 use crate::chunk::Chunk;
 use crate::header::Header;
 use crate::index::Index;
-use crate::key::{KeyId, PublicKey};
+use crate::key::KeyId;
+use crate::key_set::SignedKeySet;
 use crate::manifest::Manifest;
-use crate::signature::{SIGNATURES_LEN, SignatureArea, tbs};
+use crate::signature::{SIGNATURES_LEN, SignatureArea};
 use crate::table::Table;
+use crate::trust::{Claim, Trust};
 use crate::{Digest, Part, Refused, digest, slot_area};
 
 /// Everything before the payload, whole and consistent. [`Head::open`] gives
@@ -19,6 +21,8 @@ pub struct Head {
     pub header: Header,
     /// The signatures, all of them.
     pub signatures: SignatureArea,
+    /// The key set under which they were made, if the image has one.
+    pub key_set: Option<SignedKeySet>,
     /// What the manifest says.
     pub manifest: Manifest,
     /// The bytes of the manifest.
@@ -34,7 +38,7 @@ pub struct Head {
     pub table: Table,
     /// BLAKE3 of the transport table.
     pub table_digest: Digest,
-    /// Which of the trusted keys signed.
+    /// Which of the keys that count signed.
     pub signed_by: Vec<KeyId>,
 }
 
@@ -45,6 +49,7 @@ pub struct Unverified(pub Head);
 /// The bytes behind the header, cut where the header says.
 struct Parts<'a> {
     signatures: &'a [u8],
+    key_set: Option<&'a [u8]>,
     manifest: &'a [u8],
     index: &'a [u8],
     table: &'a [u8],
@@ -53,14 +58,12 @@ struct Parts<'a> {
 impl Head {
     /// Verifies and reads what follows the header: `rest` is exactly
     /// [`Header::rest_length`] bytes. Manifest, index and table are parsed
-    /// only after a signature by a trusted key was found right.
+    /// only after those who are trusted were found to have signed.
     ///
     /// # Errors
     /// [`Refused`], at the first thing that is not as it was signed.
-    pub fn open(header: &Header, rest: &[u8], trusted: &[PublicKey]) -> Result<Self, Refused> {
-        Self::read(header, rest, |signatures, message| {
-            signatures.verify(message, trusted)
-        })
+    pub fn open(header: &Header, rest: &[u8], trusted: &Trust) -> Result<Self, Refused> {
+        Self::read(header, rest, Some(trusted))
     }
 
     /// Like [`Head::open`], but no key is asked for.
@@ -68,36 +71,36 @@ impl Head {
     /// # Errors
     /// [`Refused`] if the parts do not fit each other.
     pub fn open_untrusted(header: &Header, rest: &[u8]) -> Result<Unverified, Refused> {
-        Self::read(header, rest, |_, _| Ok(Vec::new())).map(Unverified)
+        Self::read(header, rest, None).map(Unverified)
     }
 
-    fn read(
-        header: &Header,
-        rest: &[u8],
-        vouch: impl FnOnce(&SignatureArea, &[u8]) -> Result<Vec<KeyId>, Refused>,
-    ) -> Result<Self, Refused> {
+    fn read(header: &Header, rest: &[u8], trust: Option<&Trust>) -> Result<Self, Refused> {
         let parts = Parts::cut(header, rest)?;
-        let signatures = SignatureArea::parse(parts.signatures)?;
-        let manifest_digest = digest(parts.manifest);
         let table_digest = digest(parts.table);
-        let signed_by = vouch(&signatures, &tbs(&manifest_digest, &table_digest))?;
-        let manifest = Manifest::parse(parts.manifest)?;
-        let index = Index::parse(parts.index, &manifest)?;
+        let claim = Claim {
+            signatures: parts.signatures,
+            key_set: parts.key_set,
+            manifest: parts.manifest,
+            table_digest,
+        };
+        let opened = claim.open(trust)?;
+        let index = Index::parse(parts.index, &opened.manifest)?;
         let table = match header.format {
             1 => Table::parse_1(parts.table, &index, header.payload_len)?,
             _ => Table::parse(parts.table, &index, header.payload_len)?,
         };
         Ok(Self {
             header: *header,
-            signatures,
-            manifest,
+            signatures: opened.signatures,
+            key_set: opened.key_set,
+            manifest: opened.manifest,
             manifest_bytes: parts.manifest.to_vec(),
-            digest: manifest_digest,
+            digest: opened.digest,
             index_bytes: parts.index.to_vec(),
             index,
             table,
             table_digest,
-            signed_by,
+            signed_by: opened.signed_by,
         })
     }
 
@@ -124,7 +127,12 @@ impl Head {
     /// # Errors
     /// [`Refused::TooLarge`], never for a head that was read.
     pub fn slot_area(&self) -> Result<Vec<u8>, Refused> {
-        slot_area::build(&self.manifest_bytes, &self.signatures, &self.table_digest)
+        slot_area::build(
+            &self.manifest_bytes,
+            &self.signatures,
+            &self.table_digest,
+            self.key_set.as_ref(),
+        )
     }
 }
 
@@ -144,10 +152,13 @@ impl<'a> Parts<'a> {
             bytes.split_at_checked(length).ok_or(wrong.clone())
         };
         let (signatures, rest) = cut(rest, SIGNATURES_LEN as u64)?;
+        let (key_set, rest) = cut(rest, u64::from(header.key_set_len))?;
         let (manifest, rest) = cut(rest, u64::from(header.manifest_len))?;
         let (index, table) = cut(rest, header.index_len)?;
         Ok(Self {
             signatures,
+            // A header says no other length than that of a set, or none.
+            key_set: (!key_set.is_empty()).then_some(key_set),
             manifest,
             index,
             table,

@@ -1,9 +1,10 @@
 //! The first 64 bytes of an image file: what it is, and how long each part is.
 
 use crate::bytes::Cursor;
+use crate::key_set::KEY_SET_LEN;
 use crate::manifest::MANIFEST_MAX;
 use crate::signature::SIGNATURES_LEN;
-use crate::{FILE_FORMAT, Part, Refused};
+use crate::{FILE_FORMAT_KEY_SET, Part, Refused};
 
 /// The length of the header, in bytes.
 pub const HEADER_LEN: usize = 64;
@@ -23,8 +24,10 @@ const _: () = assert!(SIGNATURES_FIELD as usize == SIGNATURES_LEN);
 /// checked against signed data before it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// Which layout the transport table has: 1 or 2.
+    /// Which layout the transport table has, 1 or 2; 3 is 2 with a key set.
     pub format: u32,
+    /// Length of the key set, in bytes; 0 exactly in formats 1 and 2.
+    pub key_set_len: u32,
     /// Length of the manifest, in bytes.
     pub manifest_len: u32,
     /// Length of the index, in bytes.
@@ -60,7 +63,7 @@ impl Header {
         let mut cursor = Cursor::new(bytes);
         cursor.slice("magic", MAGIC.len()).map_err(malformed)?;
         let found = cursor.u32("format").map_err(malformed)?;
-        if found == 0 || found > FILE_FORMAT {
+        if found == 0 || found > FILE_FORMAT_KEY_SET {
             let part = Part::Header;
             return Err(Refused::UnknownFormat { part, found });
         }
@@ -82,10 +85,19 @@ impl Header {
         if cursor.u32("length of the signature area")? != SIGNATURES_FIELD {
             return Err(at_signatures);
         }
+        let mut key_set_len = 0;
+        if format == FILE_FORMAT_KEY_SET {
+            let wrong = cursor.malformed("length is not that of a key set");
+            key_set_len = cursor.u32("length of the key set")?;
+            if !usize::try_from(key_set_len).is_ok_and(|length| KEY_SET_LEN.contains(&length)) {
+                return Err(wrong);
+            }
+        }
         let left = cursor.left();
         cursor.zeros("unused bytes are not zero", left)?;
         Ok(Self {
             format,
+            key_set_len,
             manifest_len,
             index_len,
             table_len,
@@ -114,6 +126,7 @@ impl Header {
 
     fn checked_head_len(&self) -> Option<u64> {
         (HEADER_LEN as u64 + SIGNATURES_LEN as u64)
+            .checked_add(u64::from(self.key_set_len))?
             .checked_add(u64::from(self.manifest_len))?
             .checked_add(self.index_len)?
             .checked_add(self.table_len)
@@ -149,7 +162,8 @@ impl Header {
             .chain(self.index_len.to_le_bytes())
             .chain(self.table_len.to_le_bytes())
             .chain(self.payload_len.to_le_bytes())
-            .chain(SIGNATURES_FIELD.to_le_bytes());
+            .chain(SIGNATURES_FIELD.to_le_bytes())
+            .chain(self.key_set_len.to_le_bytes());
         for (to, from) in out.iter_mut().zip(fields) {
             *to = from;
         }

@@ -36,6 +36,7 @@ pub mod head;
 pub mod header;
 pub mod index;
 pub mod key;
+pub mod key_set;
 pub mod manifest;
 pub mod patch;
 pub mod payload_hashes;
@@ -49,13 +50,14 @@ pub mod sign;
 pub mod signature;
 pub mod slot_area;
 pub mod table;
+pub mod trust;
 #[cfg(feature = "std")]
 pub mod unpack;
 #[cfg(feature = "std")]
 pub mod verify;
 pub mod version;
 
-pub use refused::{Malformed, Part, Refused};
+pub use refused::{Malformed, Part, Refused, Unproven};
 
 /// A BLAKE3 hash. The one of a manifest's bytes is the digest of the image.
 pub type Digest = [u8; 32];
@@ -67,6 +69,9 @@ pub const FORMAT: u32 = 1;
 /// The number of the format of a file as it is written today. That of 1 is read
 /// too: it has another transport table.
 pub const FILE_FORMAT: u32 = 2;
+
+/// The same with a key set.
+pub const FILE_FORMAT_KEY_SET: u32 = 3;
 
 /// Payloads, pieces and the index begin at multiples of this in a slot, so
 /// that direct I/O works on every disk. In bytes.

@@ -25,6 +25,8 @@ pub enum Part {
     Head,
     /// The signature area.
     Signatures,
+    /// The key set.
+    KeySet,
     /// The manifest.
     Manifest,
     /// The index of the slot's content.
@@ -47,6 +49,7 @@ impl fmt::Display for Part {
             Self::Header => f.write_str("header"),
             Self::Head => f.write_str("head"),
             Self::Signatures => f.write_str("signature area"),
+            Self::KeySet => f.write_str("key set"),
             Self::Manifest => f.write_str("manifest"),
             Self::Index => f.write_str("index"),
             Self::Table => f.write_str("transport table"),
@@ -93,6 +96,31 @@ pub enum Refused {
         /// Whose signature it claims to be.
         key: KeyId,
     },
+    /// Signed by keys that are trusted, and not by enough of them.
+    #[error("too few signatures by trusted keys: {found}, needed are {needed}")]
+    TooFewSignatures {
+        /// How many of them signed.
+        found: u32,
+        /// How many must.
+        needed: u32,
+    },
+    /// Root keys are trusted, and they sign no images.
+    #[error("no key set: this bootshim trusts root keys, which sign key sets and not images")]
+    NoKeySet,
+    /// Root keys do not vouch for the key set.
+    #[error("key set not taken: {0}")]
+    KeySetUnproven(Unproven),
+    /// The key set was revoked.
+    #[error("key set of epoch {epoch} was revoked: the floor is epoch {floor}")]
+    KeySetBelowFloor {
+        /// The epoch of the set.
+        epoch: u64,
+        /// The lowest that still counts.
+        floor: u64,
+    },
+    /// The key set is not the one that the manifest names.
+    #[error("the manifest names another key set than the one beside it")]
+    OtherKeySet,
     /// A field that does not say what it may say.
     #[error("malformed {part}: {malformed}")]
     Malformed {
@@ -142,6 +170,46 @@ pub enum Refused {
         /// The length of the image, in bytes.
         end: u64,
     },
+}
+
+/// Why signatures do not prove who made something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unproven {
+    /// Not one signature.
+    #[error("it is not signed")]
+    Unsigned,
+    /// Signed, but by nobody who is trusted.
+    #[error("not signed by a trusted root key, but by {}", KeyList(found))]
+    NotTrusted {
+        /// Who signed.
+        found: Vec<KeyId>,
+    },
+    /// A signature that claims to be by a trusted key, and is not.
+    #[error("the signature by key {key} is wrong")]
+    Wrong {
+        /// Whose signature it claims to be.
+        key: KeyId,
+    },
+    /// Not enough of the trusted keys signed.
+    #[error("signed by {found} trusted root keys, needed are {needed}")]
+    TooFew {
+        /// How many of them signed.
+        found: u32,
+        /// How many must.
+        needed: u32,
+    },
+}
+
+/// What it means for an image.
+impl From<Unproven> for Refused {
+    fn from(unproven: Unproven) -> Self {
+        match unproven {
+            Unproven::Unsigned => Self::Unsigned,
+            Unproven::NotTrusted { found } => Self::NoTrustedSignature { found },
+            Unproven::Wrong { key } => Self::SignatureWrong { key },
+            Unproven::TooFew { found, needed } => Self::TooFewSignatures { found, needed },
+        }
+    }
 }
 
 impl Malformed {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::Refused;
 use crate::head::Head;
 use crate::header::HEADER_LEN;
 use crate::key::{KeyId, PublicKey, SecretKey};
@@ -81,7 +82,8 @@ pub fn attach(path: &Path, key: &PublicKey, signature: &[u8; 64]) -> Result<Sign
     });
     match added {
         Err(NotAdded::Already { .. }) => {
-            area.verify(&message, &[*key]).map_err(ReadError::from)?;
+            area.verify(&message, &[*key], 1)
+                .map_err(|unproven| ReadError::from(Refused::from(unproven)))?;
             return Ok(Signed::Already);
         }
         other => other?,

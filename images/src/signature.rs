@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::bytes::Cursor;
 use crate::key::{KeyId, PublicKey};
+use crate::refused::Unproven;
 use crate::{Digest, Malformed, Part, Refused};
 
 /// The length of the signature area, in bytes, in a file and in a slot.
@@ -124,15 +125,20 @@ impl SignatureArea {
         }
     }
 
-    /// Which of the `trusted` keys signed `message`, at least one.
+    /// Which of the `trusted` keys signed `message`, at least `threshold` of
+    /// them and at least one.
     ///
     /// # Errors
-    /// [`Refused::Unsigned`], [`Refused::NoTrustedSignature`], or
-    /// [`Refused::SignatureWrong`] if any signature that claims to be by a
-    /// trusted key is not: then something was changed.
-    pub fn verify(&self, message: &[u8], trusted: &[PublicKey]) -> Result<Vec<KeyId>, Refused> {
+    /// [`Unproven`]: too few, or a signature that claims to be by a trusted key
+    /// and is not; then something was changed.
+    pub fn verify(
+        &self,
+        message: &[u8],
+        trusted: &[PublicKey],
+        threshold: u32,
+    ) -> Result<Vec<KeyId>, Unproven> {
         if self.signatures.is_empty() {
-            return Err(Refused::Unsigned);
+            return Err(Unproven::Unsigned);
         }
         let mut signed_by = Vec::new();
         for Signature { key, bytes } in &self.signatures {
@@ -140,13 +146,19 @@ impl SignatureArea {
                 continue;
             };
             if !trusted.verifies(message, bytes) {
-                return Err(Refused::SignatureWrong { key: *key });
+                return Err(Unproven::Wrong { key: *key });
             }
             signed_by.push(*key);
         }
         if signed_by.is_empty() {
             let found = self.signatures.iter().map(|there| there.key).collect();
-            return Err(Refused::NoTrustedSignature { found });
+            return Err(Unproven::NotTrusted { found });
+        }
+        // No key is there twice: this counts keys, not signatures.
+        let found = u32::try_from(signed_by.len()).unwrap_or(u32::MAX);
+        if found < threshold {
+            let needed = threshold;
+            return Err(Unproven::TooFew { found, needed });
         }
         Ok(signed_by)
     }

@@ -4,18 +4,23 @@
 use alloc::vec::Vec;
 
 use crate::bytes::Cursor;
-use crate::key::{KeyId, PublicKey};
+use crate::key::KeyId;
+use crate::key_set::{KEY_SET_LEN, SignedKeySet};
 use crate::manifest::{MANIFEST_MAX, Manifest};
-use crate::signature::{SIGNATURES_LEN, SignatureArea, tbs};
-use crate::{Digest, FORMAT, Malformed, Part, Refused, SLOT_AREA_LEN, digest};
+use crate::signature::{SIGNATURES_LEN, SignatureArea};
+use crate::trust::{Claim, Trust};
+use crate::{Digest, FORMAT, Malformed, Part, Refused, SLOT_AREA_LEN};
 
 /// What a manifest area begins with.
 const MAGIC: [u8; 8] = *b"SLOTAREA";
 
-/// Bytes between the table hash and the signatures, zero.
-const RESERVED: usize = 16;
+/// The format of an area with a key set.
+const FORMAT_KEY_SET: u32 = 2;
 
-/// What is installed in a slot, signed by a trusted key.
+/// Bytes between the length of the key set and the signatures, zero.
+const RESERVED: usize = 12;
+
+/// What is installed in a slot, signed as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
     /// What the manifest says.
@@ -24,38 +29,28 @@ pub struct Installed {
     pub digest: Digest,
     /// BLAKE3 of the transport table that the image came with.
     pub table_digest: Digest,
-    /// Which of the trusted keys signed.
+    /// Which of the keys that count signed.
     pub signed_by: Vec<KeyId>,
 }
 
-/// The parts of an area, not yet verified.
-struct Parts<'a> {
-    manifest: &'a [u8],
-    table_digest: Digest,
-    signatures: &'a [u8],
-}
-
 /// Reads and verifies a manifest area of [`SLOT_AREA_LEN`] bytes. The manifest
-/// is parsed only after a signature by a trusted key was found right.
+/// is parsed only after those who are trusted were found to have signed.
 ///
 /// # Errors
 /// [`Refused`]: no manifest there, another format, malformed, unsigned, or not
-/// signed by a trusted key.
-pub fn open(area: &[u8], trusted: &[PublicKey]) -> Result<Installed, Refused> {
-    let parts = split(area)?;
-    let signatures = SignatureArea::parse(parts.signatures)?;
-    let manifest_digest = digest(parts.manifest);
-    let message = tbs(&manifest_digest, &parts.table_digest);
-    let signed_by = signatures.verify(&message, trusted)?;
+/// signed by those who are trusted.
+pub fn open(area: &[u8], trusted: &Trust) -> Result<Installed, Refused> {
+    let claim = split(area)?;
+    let opened = claim.open(Some(trusted))?;
     Ok(Installed {
-        manifest: Manifest::parse(parts.manifest)?,
-        digest: manifest_digest,
-        table_digest: parts.table_digest,
-        signed_by,
+        manifest: opened.manifest,
+        digest: opened.digest,
+        table_digest: claim.table_digest,
+        signed_by: opened.signed_by,
     })
 }
 
-fn split(area: &[u8]) -> Result<Parts<'_>, Refused> {
+fn split(area: &[u8]) -> Result<Claim<'_>, Refused> {
     if area.len() != SLOT_AREA_LEN {
         return Err(Refused::Truncated {
             part: Part::SlotArea,
@@ -69,14 +64,14 @@ fn split(area: &[u8]) -> Result<Parts<'_>, Refused> {
         return Err(Refused::NoManifest);
     }
     let found = cursor.u32("format").map_err(refused)?;
-    if found != FORMAT {
+    if found != FORMAT && found != FORMAT_KEY_SET {
         let part = Part::SlotArea;
         return Err(Refused::UnknownFormat { part, found });
     }
-    fields(&mut cursor).map_err(refused)
+    fields(&mut cursor, found == FORMAT_KEY_SET).map_err(refused)
 }
 
-fn fields<'a>(cursor: &mut Cursor<'a>) -> Result<Parts<'a>, Malformed> {
+fn fields<'a>(cursor: &mut Cursor<'a>, with_key_set: bool) -> Result<Claim<'a>, Malformed> {
     let too_long = cursor.malformed("manifest is longer than 32 KiB");
     let manifest_len = cursor.u32("manifest length")?;
     if manifest_len > MANIFEST_MAX {
@@ -84,26 +79,39 @@ fn fields<'a>(cursor: &mut Cursor<'a>) -> Result<Parts<'a>, Malformed> {
     }
     let manifest_len = usize::try_from(manifest_len).map_err(|_| too_long)?;
     let table_digest = cursor.digest("hash of the transport table")?;
+    let wrong = cursor.malformed("length is not that of a key set");
+    let key_set_len = usize::try_from(cursor.u32("length of the key set")?).map_err(|_| wrong)?;
+    let allowed = match with_key_set {
+        true => KEY_SET_LEN.contains(&key_set_len),
+        false => key_set_len == 0,
+    };
+    if !allowed {
+        return Err(wrong);
+    }
     cursor.zeros("unused bytes are not zero", RESERVED)?;
     let signatures = cursor.slice("signatures", SIGNATURES_LEN)?;
+    let key_set = cursor.slice("key set", key_set_len)?;
     let manifest = cursor.slice("manifest", manifest_len)?;
     let left = cursor.left();
     cursor.zeros("unused bytes are not zero", left)?;
-    Ok(Parts {
+    Ok(Claim {
+        signatures,
+        key_set: with_key_set.then_some(key_set),
         manifest,
         table_digest,
-        signatures,
     })
 }
 
 /// The [`SLOT_AREA_LEN`] bytes for the end of a slot.
 ///
 /// # Errors
-/// [`Refused::TooLarge`] if `manifest` has more bytes than a manifest may have.
+/// [`Refused::TooLarge`] if `manifest` has more bytes than a manifest may have;
+/// [`Refused::Malformed`], never for a key set that was read.
 pub fn build(
     manifest: &[u8],
     signatures: &SignatureArea,
     table_digest: &Digest,
+    key_set: Option<&SignedKeySet>,
 ) -> Result<Vec<u8>, Refused> {
     let found = manifest.len() as u64;
     let limit = u64::from(MANIFEST_MAX);
@@ -115,13 +123,19 @@ pub fn build(
             found,
             limit,
         })?;
+    let format = key_set.map_or(FORMAT, |_| FORMAT_KEY_SET);
+    let key_set = key_set.map_or(Ok(Vec::new()), SignedKeySet::encode);
+    let key_set = key_set.map_err(|malformed| malformed.of(Part::KeySet))?;
+    let key_set_len = u32::try_from(key_set.len()).unwrap_or(u32::MAX);
     let mut area = Vec::with_capacity(SLOT_AREA_LEN);
     area.extend(MAGIC);
-    area.extend(FORMAT.to_le_bytes());
+    area.extend(format.to_le_bytes());
     area.extend(manifest_len.to_le_bytes());
     area.extend(table_digest);
+    area.extend(key_set_len.to_le_bytes());
     area.extend([0; RESERVED]);
     area.extend(signatures.encode());
+    area.extend(key_set);
     area.extend(manifest);
     area.resize(SLOT_AREA_LEN, 0);
     Ok(area)

@@ -5,9 +5,9 @@ use std::vec;
 
 use crate::Part;
 use crate::head::Head;
-use crate::key::PublicKey;
 use crate::payload_hashes::PayloadHashes;
 use crate::read::{self, ReadError};
+use crate::trust::Trust;
 use crate::unpack::{Spool, unpack};
 
 /// Reads an image to its end and checks every byte of it, on all cores, in at
@@ -19,7 +19,7 @@ use crate::unpack::{Spool, unpack};
 /// [`ReadError`] with the first thing that is wrong, in the order of the file.
 pub fn verify(
     mut reader: impl Read + Send,
-    trusted: &[PublicKey],
+    trusted: &Trust,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Head, ReadError> {
     let (header, rest) = read::head(&mut reader)?;

@@ -6,7 +6,7 @@ use crate::progress::Progress;
 use crate::verify;
 use bootshim::record::{Reason, SlotId, State};
 use bootshim::state;
-use images::key::PublicKey;
+use images::trust::Trust;
 
 /// How a slot becomes what starts next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub fn activate(
     disk: &Disk,
     slot: SlotId,
     how: How,
-    trusted: impl FnOnce() -> Result<Vec<PublicKey>>,
+    trusted: impl FnOnce() -> Result<Trust>,
     progress: &dyn Progress,
 ) -> Result<Committed> {
     let (record, _) = disk.read_record()?;

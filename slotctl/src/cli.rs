@@ -9,6 +9,7 @@ mod history;
 mod image;
 mod install;
 mod key;
+mod key_set;
 mod log;
 mod output;
 mod slots;
@@ -55,10 +56,13 @@ fn dispatch(args: &Args, voice: Voice) -> Result<Answer> {
 
 /// The name of a command in its schema.
 fn name(command: &Command) -> &'static str {
-    use args::{Bootshim, Disk, Image, Key};
+    use args::{Bootshim, Disk, Image, Key, KeySet};
     match command {
         Command::Key(Key::Generate { .. }) => "key-generate",
         Command::Key(Key::Show { .. }) => "key-show",
+        Command::Key(Key::Set(KeySet::Create(_))) => "key-set-create",
+        Command::Key(Key::Set(KeySet::Tbs { .. })) => "key-set-tbs",
+        Command::Key(Key::Set(KeySet::Sign(_))) => "key-set-sign",
         Command::Image(Image::Build(_)) => "image-build",
         Command::Image(Image::Delta(_)) => "image-delta",
         Command::Image(Image::Tbs { .. }) => "image-tbs",

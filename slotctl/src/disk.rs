@@ -16,8 +16,8 @@ use bootshim::layout::Layout;
 use bootshim::medium::{Extent, Medium, Part};
 use bootshim::record::{Record, SlotId};
 use bootshim::state;
-use images::key::PublicKey;
 use images::slot_area::Installed;
+use images::trust::Trust;
 use std::fmt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -336,7 +336,7 @@ impl Disk {
     ///
     /// # Errors
     /// Why it does not count.
-    pub fn manifest(&self, slot: SlotId, trusted: &[PublicKey]) -> Result<Installed, Defect> {
+    pub fn manifest(&self, slot: SlotId, trusted: &Trust) -> Result<Installed, Defect> {
         let slice = self.slot(slot, Mode::Read).map_err(|error| {
             Defect::Bad(bootshim::record::Reason::Unreadable, error.to_string())
         })?;

@@ -198,11 +198,19 @@ impl From<images::Refused> for Error {
         let code = match &refused {
             images::Refused::Unsigned => "unsigned",
             images::Refused::NoTrustedSignature { .. } => "not-trusted",
+            images::Refused::TooFewSignatures { .. } => "too-few-signatures",
+            images::Refused::NoKeySet => "no-key-set",
+            images::Refused::KeySetUnproven(_) => "key-set-not-trusted",
+            images::Refused::KeySetBelowFloor { .. } => "below-floor",
             images::Refused::NotAnImage => "not-an-image",
             images::Refused::UnknownFormat { .. } => "unknown-format",
             images::Refused::Truncated { .. } => "truncated",
             _ => "not-intact",
         };
-        Error::new(Exit::NotAuthentic, code, refused.to_string())
+        let exit = match &refused {
+            images::Refused::KeySetBelowFloor { .. } => Exit::Refused,
+            _ => Exit::NotAuthentic,
+        };
+        Error::new(exit, code, refused.to_string())
     }
 }

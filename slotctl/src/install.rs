@@ -20,8 +20,8 @@ use bootshim::record::{Record, SlotId, State};
 use bootshim::state;
 use ground::Ground;
 use images::head::Head;
-use images::key::PublicKey;
 use images::manifest::Manifest;
+use images::trust::Trust;
 use pipeline::Copy;
 use plan::Plan;
 use std::sync::atomic::AtomicU64;
@@ -91,7 +91,7 @@ pub struct Moved {
 /// first chunk nothing, after it only the slot that is `writing`.
 pub fn install(
     disk: &Disk,
-    trusted: &[PublicKey],
+    trusted: &Trust,
     compatible: Option<&Compatible>,
     source: &mut Source,
     request: &Request,
@@ -110,6 +110,7 @@ pub fn install(
     drop(rest);
     let record = disk.record_to_change().map_err(gone)?;
     check_image(&head, &record, compatible).map_err(untouched)?;
+    check_epoch(disk, &record, trusted, &head.manifest).map_err(untouched)?;
     if let Some(known) =
         already_here(disk, trusted, &head, &record, request, progress).map_err(gone)?
     {
@@ -158,7 +159,7 @@ pub fn install(
 /// back with the others, so nothing is committed that was only in a cache.
 fn write<M: Medium + Sync>(
     target: Writing<M>,
-    trusted: &[PublicKey],
+    trusted: &Trust,
     source: &mut Source,
     head: &Head,
     ground: &Ground,
@@ -250,6 +251,29 @@ fn check_image(head: &Head, record: &Record, compatible: Option<&Compatible>) ->
     Ok(())
 }
 
+/// From the first good slot of a later key set on, nothing is installed that an
+/// earlier one signed: its keys may be the reason for the later one. What was
+/// installed before stays, as the way back.
+fn check_epoch(disk: &Disk, record: &Record, trusted: &Trust, image: &Manifest) -> Result<()> {
+    let Some(epoch) = trusted.epoch(image) else {
+        return Ok(());
+    };
+    let good = record.good().into_iter().filter_map(|slot| {
+        let installed = disk.manifest(slot, trusted).ok()?;
+        let epoch = trusted.epoch(&installed.manifest)?;
+        Some((epoch, slot))
+    });
+    match good.max_by_key(|(epoch, _)| *epoch) {
+        Some((newest, slot)) if epoch < newest => {
+            let found = format!("the key set of the image has epoch {epoch}");
+            Err(Error::new(Exit::Refused, "old-key-set", found)
+                .expected(format!("the good slot {slot} has epoch {newest}"))
+                .advice("sign the image under the newer key set"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_room(image: &Manifest, layout: &Layout, slot: SlotId) -> Result<()> {
     let has = layout
         .slot(slot)
@@ -270,7 +294,7 @@ fn check_room(image: &Manifest, layout: &Layout, slot: SlotId) -> Result<()> {
 /// again; what failed here is not tried again unless somebody says so.
 fn already_here(
     disk: &Disk,
-    trusted: &[PublicKey],
+    trusted: &Trust,
     head: &Head,
     record: &Record,
     request: &Request,

@@ -10,7 +10,7 @@ use bootshim::choice::Kind;
 use bootshim::medium::Medium;
 use bootshim::record::{Reason, Record, SlotId, State};
 use bootshim::slot::{self, BootImage};
-use images::key::PublicKey;
+use images::trust::Trust;
 
 /// What bootshim would do with a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct NextBoot {
 ///
 /// # Errors
 /// The operating system's; what is on the disk is answered, not refused.
-pub fn ask(disk: &Disk, trusted: &[PublicKey]) -> Result<NextBoot> {
+pub fn ask(disk: &Disk, trusted: &Trust) -> Result<NextBoot> {
     let record = Overlay::new(disk.record(Mode::Read)?);
     run(disk, trusted, record)
 }
@@ -39,7 +39,7 @@ pub fn ask(disk: &Disk, trusted: &[PublicKey]) -> Result<NextBoot> {
 /// # Errors
 /// As [`ask`]; refused on the disk that this controller runs from, where only a
 /// real start may cost a try.
-pub fn arm(disk: &Disk, trusted: &[PublicKey]) -> Result<NextBoot> {
+pub fn arm(disk: &Disk, trusted: &Trust) -> Result<NextBoot> {
     if disk.handover().is_some() {
         let found = format!("this controller runs from {}", disk.path().display());
         return Err(Error::new(Exit::Refused, "running-disk", found)
@@ -50,7 +50,7 @@ pub fn arm(disk: &Disk, trusted: &[PublicKey]) -> Result<NextBoot> {
     run(disk, trusted, disk.record(Mode::Write)?)
 }
 
-fn run<M: Medium>(disk: &Disk, trusted: &[PublicKey], record: M) -> Result<NextBoot> {
+fn run<M: Medium>(disk: &Disk, trusted: &Trust, record: M) -> Result<NextBoot> {
     let layout = disk.layout();
     let slots = layout.slots.len();
     let opened = (0..slots)
@@ -124,7 +124,7 @@ fn not_its_turn(record: &Record, slot: SlotId, choice: Option<(SlotId, Kind)>) -
 /// Hands that verify everything and start nothing.
 struct Onlooker<'a> {
     slots: Vec<Slice>,
-    trusted: &'a [PublicKey],
+    trusted: &'a Trust,
     passed: Vec<(SlotId, Why)>,
     said: Vec<String>,
 }

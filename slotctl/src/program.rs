@@ -137,7 +137,21 @@ impl Program {
     /// # Errors
     /// [`Exit::Refused`] when it is signed for Secure Boot already;
     /// [`Exit::Usage`] when the keys do not fit.
-    pub fn with_trust(mut self, keys: &[PublicKey]) -> Result<Program> {
+    pub fn with_trust(self, keys: &[PublicKey]) -> Result<Program> {
+        self.with_keys(keys, None)
+    }
+
+    /// The same program, trusting these root keys and no others; so many of them
+    /// must sign a key set.
+    ///
+    /// # Errors
+    /// As [`Program::with_trust`]; [`Exit::Usage`] also for a threshold that they
+    /// cannot reach.
+    pub fn with_roots(self, keys: &[PublicKey], threshold: u32) -> Result<Program> {
+        self.with_keys(keys, Some(threshold))
+    }
+
+    fn with_keys(mut self, keys: &[PublicKey], root_threshold: Option<u32>) -> Result<Program> {
         if self.signed {
             return Err(Error::new(
                 Exit::Refused,
@@ -146,16 +160,20 @@ impl Program {
             )
             .advice("put the keys in first and sign it then"));
         }
+        self.trust.root_threshold = root_threshold;
         self.trust.keys.clear();
         for key in keys {
             if !self.trust.keys.contains(key) {
                 self.trust.keys.push(*key);
             }
         }
-        let section = self
-            .trust
-            .encode()
-            .map_err(|error| Error::new(Exit::Usage, "too-many-keys", error.to_string()))?;
+        let section = self.trust.encode().map_err(|error| {
+            let code = match error {
+                SectionError::Threshold(_) => "bad-threshold",
+                _ => "too-many-keys",
+            };
+            Error::new(Exit::Usage, code, error.to_string())
+        })?;
         if let Some(place) = self.bytes.get_mut(self.section.clone()) {
             place.copy_from_slice(&section);
         }
@@ -274,7 +292,7 @@ mod tests {
             .windows(8)
             .position(|bytes| bytes == b"SLOTKEYS")
             .unwrap();
-        later[section + 8] = 2;
+        later[section + 8] = 3;
         let cases = [
             (vec![], "not-bootshim"),
             (b"MZ".to_vec(), "not-bootshim"),

@@ -6,7 +6,7 @@ use crate::error::Result;
 use bootshim::choice::{self, Kind, Situation, Slots, Step};
 use bootshim::copies::{Copy, Note};
 use bootshim::record::{Record, Slot, SlotId, State};
-use images::key::PublicKey;
+use images::trust::Trust;
 
 /// What is on a disk.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ impl Status {
     ///
     /// # Errors
     /// The operating system's; a lost record.
-    pub fn read(disk: &Disk, trusted: &[PublicKey]) -> Result<Status> {
+    pub fn read(disk: &Disk, trusted: &Trust) -> Result<Status> {
         let store = disk.store()?;
         let (record, note) = disk.read_record()?;
         let version = |(slot, known): (SlotId, &Slot)| {

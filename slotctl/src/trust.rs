@@ -6,23 +6,23 @@ use crate::error::{Error, Exit, Result};
 use crate::esp;
 use crate::install::Compatible;
 use bootshim::record::Record;
-use images::key::PublicKey;
+use images::trust::Trust;
 use std::path::Path;
 
-/// The keys that the disk's own bootshim trusts, so that nothing is installed
+/// Whom the disk's own bootshim trusts, so that nothing is installed
 /// that would not boot.
 ///
 /// # Errors
 /// When the ESP or its program cannot be read, or trusts nobody.
-pub fn keys(disk: &Disk) -> Result<Vec<PublicKey>> {
+pub fn keys(disk: &Disk) -> Result<Trust> {
     let program = esp::read_program(disk.whole()?, disk.layout())?;
-    let keys = program.trust().keys.clone();
-    if keys.is_empty() {
+    let trust = program.trust().trust();
+    if trust.keys().is_empty() {
         let found = format!("the bootshim of {} trusts no key", disk.path().display());
         return Err(Error::new(Exit::NotAuthentic, "no-trusted-keys", found)
             .advice("make the disk with `slotctl disk create --trust`"));
     }
-    Ok(keys)
+    Ok(trust)
 }
 
 /// For which machine the disk is: for the one this controller runs from, what
@@ -35,7 +35,7 @@ pub fn compatible(
     disk: &Disk,
     record: &Record,
     configuration: Option<&Path>,
-    trusted: &[PublicKey],
+    trusted: &Trust,
 ) -> Result<Option<Compatible>> {
     let named = |name, from: String| Ok(Some(Compatible { name, from }));
     if disk.handover().is_some()

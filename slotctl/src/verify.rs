@@ -9,8 +9,8 @@ use bootshim::boot::Defect;
 use bootshim::medium::Medium;
 use bootshim::record::{NO_DIGEST, Record, SlotId};
 use images::index::Index;
-use images::key::PublicKey;
 use images::manifest::Manifest;
+use images::trust::Trust;
 
 /// Checks a slot whole: signature, index, every byte, and that it is the image
 /// which the record says was installed there.
@@ -21,7 +21,7 @@ pub fn slot(
     disk: &Disk,
     record: &Record,
     slot: SlotId,
-    trusted: &[PublicKey],
+    trusted: &Trust,
     progress: &dyn Progress,
 ) -> Result<Manifest> {
     let failed = |error: Error| Error {
@@ -68,11 +68,7 @@ pub fn unchanged(before: &Record, now: &Record, slot: SlotId) -> Result<()> {
 ///
 /// # Errors
 /// The first thing that is wrong; it names the slot.
-pub fn installed_index<M: Medium>(
-    medium: &M,
-    slot: SlotId,
-    trusted: &[PublicKey],
-) -> Result<Index> {
+pub fn installed_index<M: Medium>(medium: &M, slot: SlotId, trusted: &Trust) -> Result<Index> {
     let failed = |error: Error| Error {
         found: format!("slot {slot}: {}", error.found),
         ..error

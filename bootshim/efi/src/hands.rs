@@ -8,7 +8,6 @@ use crate::i6300esb::{self, I6300esb};
 use crate::initrd::Initrd;
 use crate::kernel::Kernel;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use bootshim::boot::{Defect, Event, Facts, Hands, Permit};
 use bootshim::handover::Handover;
 use bootshim::layout::Layout;
@@ -16,13 +15,13 @@ use bootshim::medium::Part;
 use bootshim::record::{MAX_SLOTS, Reason, Record, SlotId};
 use bootshim::slot::{self, BootImage};
 use core::convert::Infallible;
-use images::key::PublicKey;
+use images::trust::Trust;
 
 /// What a start needs of the machine.
 pub struct Machine<'a> {
     disk: &'a Disk,
     layout: &'a Layout,
-    keys: Vec<PublicKey>,
+    trust: Trust,
     console: &'a Console,
     clock: Clock,
     /// Armed for an image that did not start in the end.
@@ -31,18 +30,18 @@ pub struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// The machine with this disk, on which these keys are trusted.
+    /// The machine with this disk, that trusts so.
     pub fn new(
         disk: &'a Disk,
         layout: &'a Layout,
-        keys: Vec<PublicKey>,
+        trust: Trust,
         console: &'a Console,
         clock: Clock,
     ) -> Self {
         Machine {
             disk,
             layout,
-            keys,
+            trust,
             console,
             clock,
             watchdog: None,
@@ -107,7 +106,7 @@ impl Hands for Machine<'_> {
             .slot(slot)
             .ok_or_else(|| Defect::Bad(Reason::Damaged, "no such partition".to_string()))?;
         let slot = Part::new(self.disk, partition.extent);
-        let installed = slot::manifest(&slot, &self.keys)?;
+        let installed = slot::manifest(&slot, &self.trust)?;
         let read = Clock::count(&mut self.clock.reading, || slot::read(&slot, installed))?;
         let image = Clock::count(&mut self.clock.hashing, || read.verify())?;
         Ok((image.facts(), image))

@@ -4,7 +4,7 @@ use crate::console::{Console, say};
 use alloc::vec::Vec;
 use bootshim::trust::{SECTION_LEN, Section};
 use core::ptr;
-use images::key::PublicKey;
+use images::trust::Trust;
 
 /// Filled in the finished program by `slotctl`.
 #[used]
@@ -12,7 +12,7 @@ use images::key::PublicKey;
 static SECTION: [u8; SECTION_LEN] = Section::unfilled();
 
 /// Whose signatures count.
-pub fn keys(console: &Console) -> Vec<PublicKey> {
+pub fn keys(console: &Console) -> Trust {
     // What the compiler knows of the content is not what lies there. One byte at
     // a time, because a volatile read of all becomes 4096 instructions.
     let section: Vec<u8> = SECTION
@@ -26,12 +26,12 @@ pub fn keys(console: &Console) -> Vec<PublicKey> {
                 console,
                 "no trusted keys in this bootshim (slotctl disk create --trust, or slotctl bootshim trust)"
             );
-            Vec::new()
+            section.trust()
         }
-        Ok(section) => section.keys,
+        Ok(section) => section.trust(),
         Err(error) => {
             say!(console, "trusts no key: {error}");
-            Vec::new()
+            Trust::direct([])
         }
     }
 }

@@ -4,6 +4,7 @@ use alloc::vec;
 use images::key::SecretKey;
 use images::manifest::Manifest;
 use images::signature::{Signature, SignatureArea, tbs};
+use images::trust::Trust;
 
 const SLOT_LEN: u64 = 256 * 1024;
 const KERNEL: u64 = 8192;
@@ -56,7 +57,7 @@ fn slot(content_len: u64) -> Memory {
         bytes: key.sign(&message),
     };
     signatures.insert(signature).unwrap();
-    let area = slot_area::build(&manifest, &signatures, &[1; 32]).unwrap();
+    let area = slot_area::build(&manifest, &signatures, &[1; 32], None).unwrap();
     let memory = Memory::new(usize::try_from(SLOT_LEN).unwrap());
     {
         let mut bytes = memory.0.borrow_mut();
@@ -75,7 +76,7 @@ fn slot(content_len: u64) -> Memory {
 fn what_starts_is_read_once_and_is_what_was_verified() {
     let memory = slot(20480);
     let medium = Recording::over(&memory, &[]);
-    let image = load(&medium, &[key().public()]).unwrap();
+    let image = load(&medium, &Trust::direct([key().public()])).unwrap();
     let area = area_offset(SLOT_LEN).unwrap();
     assert_eq!(medium.asked(), [area, KERNEL, INITRD].map(Op::Read));
     assert_eq!(image.kernel, b"kernel");
@@ -88,14 +89,14 @@ fn a_kernel_or_initrd_changed_by_one_bit_does_not_start() {
     for at in [KERNEL, INITRD + 5] {
         let memory = slot(20480);
         memory.0.borrow_mut()[usize::try_from(at).unwrap()] ^= 1;
-        let defect = load(&memory, &[key().public()]).unwrap_err();
+        let defect = load(&memory, &Trust::direct([key().public()])).unwrap_err();
         assert!(matches!(defect, Defect::Bad(Reason::Damaged, _)));
     }
 }
 
 #[test]
 fn a_manifest_changed_by_one_bit_or_signed_by_another_key_does_not_count() {
-    let trusted = [key().public()];
+    let trusted = Trust::direct([key().public()]);
     let area = usize::try_from(area_offset(SLOT_LEN).unwrap()).unwrap();
     for at in [0, 16, 64, 64 + 4096, SLOT_AREA_LEN - 1] {
         let memory = slot(20480);
@@ -105,7 +106,7 @@ fn a_manifest_changed_by_one_bit_or_signed_by_another_key_does_not_count() {
     }
     let other = [SecretKey::from_seed(&[8; 32]).public()];
     for trusted in [&other[..], &[]] {
-        let defect = load(&slot(20480), trusted).unwrap_err();
+        let defect = load(&slot(20480), &Trust::direct(trusted)).unwrap_err();
         assert!(matches!(defect, Defect::Bad(Reason::NotAuthentic, _)));
     }
 }
@@ -115,14 +116,14 @@ fn what_cannot_be_read_is_no_verdict() {
     let memory = slot(20480);
     for at in [area_offset(SLOT_LEN).unwrap(), KERNEL, INITRD] {
         let medium = Recording::over(&memory, &[Op::Read(at)]);
-        let defect = load(&medium, &[key().public()]).unwrap_err();
+        let defect = load(&medium, &Trust::direct([key().public()])).unwrap_err();
         assert!(matches!(defect, Defect::Unreadable(_)), "{at}");
     }
 }
 
 #[test]
 fn an_image_that_would_not_fit_into_its_slot_does_not_start() {
-    let trusted = [key().public()];
+    let trusted = Trust::direct([key().public()]);
     assert!(load(&slot(SLOT_LEN - 65536 - 4096), &trusted).is_ok());
     let defect = load(&slot(SLOT_LEN - 65536), &trusted).unwrap_err();
     assert!(matches!(defect, Defect::Bad(Reason::Damaged, _)));

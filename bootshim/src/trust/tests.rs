@@ -20,6 +20,7 @@ fn section(count: usize) -> Section {
         record_major: 1,
         record_minor: 7,
         keys: keys(count),
+        root_threshold: None,
     }
 }
 
@@ -29,6 +30,7 @@ fn the_program_is_built_without_keys_and_says_which_record_it_reads() {
         record_major: record::MAJOR,
         record_minor: record::MINOR,
         keys: vec![],
+        root_threshold: None,
     };
     assert_eq!(Section::parse(&Section::unfilled()), Ok(unfilled.clone()));
     assert_eq!(unfilled.encode().unwrap(), Section::unfilled());
@@ -68,7 +70,7 @@ fn what_is_not_a_section_is_refused() {
         Err(SectionError::Length(4095))
     );
     assert_eq!(changed(0, b's'), Err(SectionError::Magic));
-    assert_eq!(changed(8, 2), Err(SectionError::UnknownFormat(2)));
+    assert_eq!(changed(8, 3), Err(SectionError::UnknownFormat(3)));
     assert_eq!(changed(16, 101), Err(SectionError::TooMany(101)));
     assert_eq!(changed(16, 0), Err(SectionError::NotZero));
     assert_eq!(changed(20, 1), Err(SectionError::NotZero));
@@ -90,8 +92,8 @@ fn why_a_section_is_refused_is_said_in_words() {
             "no SLOTKEYS in the key section: not a bootshim".to_string(),
         ),
         (
-            SectionError::UnknownFormat(2),
-            "the key section has the unknown format 2, known is 1".to_string(),
+            SectionError::UnknownFormat(3),
+            "the key section has the unknown format 3, known are 1 and 2".to_string(),
         ),
         (
             SectionError::TooMany(101),

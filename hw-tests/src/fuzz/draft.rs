@@ -159,6 +159,7 @@ impl Draft {
             _ => u64::try_from(self.payload.len()).unwrap(),
         };
         let header = Header {
+            key_set_len: 0,
             format: if self.mend & FORMAT_2 == 0 { 1 } else { 2 },
             manifest_len: u32::try_from(self.manifest.len()).unwrap(),
             index_len: u64::try_from(self.index.len()).unwrap(),

@@ -6,6 +6,7 @@ use images::head::Head;
 use images::header::{HEADER_LEN, Header};
 use images::read::ReadError;
 use images::slot_area;
+use images::trust::Trust;
 
 /// Any file gives an answer; what is accepted has exactly the bytes that its
 /// parts encode to; what was changed after signing, or signed by nobody who is
@@ -28,7 +29,7 @@ fn read(image: &[u8]) -> bool {
         assert_eq!(header.encode(), image[..HEADER_LEN], "one encoding");
         assert!(header.rest_length() <= 16 << 20);
     }
-    let trusted = [key().public()];
+    let trusted = Trust::direct([key().public()]);
     let verified = images::verify::verify(image, &trusted, &|_, _| {});
     let Ok((header, rest)) = images::read::head(&mut &image[..]) else {
         assert!(matches!(verified, Err(ReadError::Refused(_))));
@@ -46,6 +47,7 @@ fn read(image: &[u8]) -> bool {
 
 fn check(head: &Head, rest: &[u8]) {
     let mut again = head.signatures.encode();
+    again.extend(head.key_set.iter().flat_map(|set| set.encode().unwrap()));
     again.extend(head.manifest.encode().unwrap());
     again.extend(&head.index_bytes);
     assert_eq!(again, rest[..again.len()], "one encoding");
@@ -56,7 +58,7 @@ fn check(head: &Head, rest: &[u8]) {
     }
     assert_eq!(place, head.manifest.content_len);
     let area = head.slot_area().unwrap();
-    let installed = slot_area::open(&area, &[key().public()]).unwrap();
+    let installed = slot_area::open(&area, &Trust::direct([key().public()])).unwrap();
     assert_eq!(installed.manifest, head.manifest);
     assert_eq!(installed.digest, head.digest);
 }

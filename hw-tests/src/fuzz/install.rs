@@ -10,6 +10,7 @@ use bootshim::layout::Layout;
 use bootshim::medium::{BLOCK, Extent, Part};
 use bootshim::record::{Record, SlotId, State};
 use images::build::{Boot, Inputs, build};
+use images::trust::Trust;
 use slotctl::disk::Disk;
 use slotctl::error::{Error, Exit};
 use slotctl::install::{self, Compatible, Outcome, Request};
@@ -79,7 +80,7 @@ fn run(disk: &Disk, image: &Path, request: &Request) -> Result<Outcome, Error> {
         from: "a test".into(),
     };
     let mut source = Source::open(image.to_str().unwrap(), &Settings::default())?;
-    let trusted = [key().public()];
+    let trusted = Trust::direct([key().public()]);
     install::install(disk, &trusted, Some(&here), &mut source, request, &Quiet)
 }
 
@@ -123,7 +124,14 @@ fn installed(
         State::Ready
     };
     assert!(done.already || done.state == wanted);
-    verify::slot(disk, after, done.slot, &[key().public()], &Quiet).unwrap();
+    verify::slot(
+        disk,
+        after,
+        done.slot,
+        &Trust::direct([key().public()]),
+        &Quiet,
+    )
+    .unwrap();
 }
 
 fn refused(
@@ -201,6 +209,7 @@ pub(super) fn image(version: &str) -> Vec<u8> {
             security_version: 1,
             watchdog_seconds: 0,
             keys: vec![key()],
+            key_set: None,
         };
         let out = scratch.free("built");
         build(&inputs, &out, &|_, _| {}).unwrap();

@@ -4,6 +4,7 @@ use super::draft::key;
 use super::input::Input;
 use images::manifest::Manifest;
 use images::signature::{SIGNATURES_LEN, Signature, SignatureArea, tbs};
+use images::trust::Trust;
 use images::{SLOT_AREA_LEN, digest, slot_area};
 
 /// Any bytes give an answer; what is accepted has one encoding and payloads that
@@ -38,9 +39,9 @@ fn parse(bytes: &[u8]) {
     };
     let mut signatures = SignatureArea::default();
     signatures.insert(signature).unwrap();
-    if let Ok(area) = slot_area::build(bytes, &signatures, &[5; 32]) {
+    if let Ok(area) = slot_area::build(bytes, &signatures, &[5; 32], None) {
         assert_eq!(area.len(), SLOT_AREA_LEN);
-        let opened = slot_area::open(&area, &[key.public()]);
+        let opened = slot_area::open(&area, &Trust::direct([key.public()]));
         assert_eq!(opened.map(|installed| installed.manifest), parsed);
     }
 }
@@ -59,7 +60,7 @@ fn signatures(bytes: &[u8]) {
 fn area(bytes: &[u8]) {
     let mut area = bytes.to_vec();
     area.resize(SLOT_AREA_LEN, 0);
-    if let Ok(installed) = slot_area::open(&area, &[key().public()]) {
+    if let Ok(installed) = slot_area::open(&area, &Trust::direct([key().public()])) {
         let manifest = installed.manifest.encode().unwrap();
         assert_eq!(digest(&manifest), installed.digest);
     }

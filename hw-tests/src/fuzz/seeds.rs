@@ -58,7 +58,12 @@ fn golden(of: &str, ending: &str) -> Vec<(String, Vec<u8>)> {
 fn images(add: &mut Add<'_>) {
     let image = image("3");
     let (header, rest) = images::read::head(&mut &image[..]).unwrap();
-    let head = Head::open(&header, &rest, &[key().public()]).unwrap();
+    let head = Head::open(
+        &header,
+        &rest,
+        &images::trust::Trust::direct([key().public()]),
+    )
+    .unwrap();
     add("head", "raw", [&[0], &image[..]].concat());
     let drafts = [
         ("signed", ALL, (0, 0)),
@@ -210,6 +215,7 @@ fn programs(add: &mut Add<'_>) {
         record_major: 1,
         record_minor: 0,
         keys: vec![key().public()],
+        root_threshold: None,
     };
     let section = trust.encode().unwrap();
     add("program", "section", section[..100].to_vec());

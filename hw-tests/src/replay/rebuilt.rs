@@ -4,7 +4,7 @@ use super::Error;
 use bootshim::layout::Layout;
 use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
 use bootshim::record::{MAX_SLOTS, SlotId};
-use images::key::PublicKey;
+use images::trust::Trust;
 use slotctl::disk::Disk;
 use std::fs::File;
 use std::ops::Range;
@@ -20,7 +20,7 @@ pub struct Before {
     file: File,
     len: u64,
     layout: Layout,
-    trusted: Vec<PublicKey>,
+    trusted: Trust,
 }
 
 impl Before {
@@ -49,7 +49,7 @@ impl Before {
 
     /// The keys that its bootshim trusts.
     #[must_use]
-    pub fn trusted(&self) -> &[PublicKey] {
+    pub fn trusted(&self) -> &Trust {
         &self.trusted
     }
 

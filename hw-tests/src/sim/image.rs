@@ -11,7 +11,8 @@ use images::SLOT_AREA_LEN;
 use images::build::{Boot, Inputs, build};
 use images::delta;
 use images::head::Head;
-use images::key::{PublicKey, SecretKey};
+use images::key::SecretKey;
+use images::trust::Trust;
 use slotctl::disk::Disk;
 use slotctl::error::Exit;
 use slotctl::progress::Quiet;
@@ -59,7 +60,7 @@ pub(super) struct Verdict {
 #[derive(Debug)]
 pub(super) struct Judge {
     pub(super) images: Vec<Image>,
-    pub(super) trusted: Vec<PublicKey>,
+    pub(super) trusted: Trust,
     geometry: Geometry,
     id: Guid,
     blank: Content,
@@ -74,7 +75,7 @@ impl Judge {
         let key = SecretKey::from_seed(&[7; 32]);
         let images = (1..=count).map(|number| make(&directory, number, &key));
         let mut images: Vec<_> = images.collect();
-        let trusted = vec![key.public()];
+        let trusted = Trust::direct([key.public()]);
         for (from, to) in images.iter().cycle().skip(images.len() - 1).zip(&images) {
             let inputs = delta::Inputs {
                 from: from.file.clone(),
@@ -169,7 +170,7 @@ impl Judge {
 /// Where the manifest area lies in a slot.
 const AREA: usize = SLOT * BYTES - SLOT_AREA_LEN;
 
-fn head(file: &Path, trusted: &[PublicKey]) -> Head {
+fn head(file: &Path, trusted: &Trust) -> Head {
     let mut source = Source::open(&file.display().to_string(), &Settings::default()).unwrap();
     let (header, rest) = source.head().unwrap();
     Head::open(&header, &rest, trusted).unwrap()
@@ -221,10 +222,11 @@ fn make(directory: &TempDir, number: u8, key: &SecretKey) -> Image {
         security_version: u64::from(number),
         watchdog_seconds: 0,
         keys: vec![key.clone()],
+        key_set: None,
     };
     let file = directory.path().join(format!("v{number}.slotimg"));
     build(&inputs, &file, &|_, _| {}).unwrap();
-    let head = head(&file, &[key.public()]);
+    let head = head(&file, &Trust::direct([key.public()]));
     let index = usize::try_from(head.manifest.index_offset()).unwrap();
     let part = |at, bytes| Part { at, bytes };
     Image {

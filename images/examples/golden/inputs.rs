@@ -40,5 +40,6 @@ pub fn write(directory: &Path) -> io::Result<Inputs> {
         security_version: 7,
         watchdog_seconds: 30,
         keys: vec![key()],
+        key_set: None,
     })
 }

@@ -66,6 +66,10 @@ pub enum BuildError {
     /// The same key twice, or too many keys.
     #[error(transparent)]
     Signature(#[from] NotAdded),
+    /// Nobody would take it, and it cannot be signed any more once it is in the
+    /// image.
+    #[error("the key set is not signed; root keys sign it with `slotctl key set sign`")]
+    UnsignedKeySet,
     /// The compressor failed.
     #[error("cannot compress: {0}")]
     Compress(io::Error),

@@ -11,8 +11,9 @@ use super::input::Input;
 use crate::bytes::round_up;
 use crate::header::Header;
 use crate::index::Piece;
+use crate::key_set::SignedKeySet;
 use crate::manifest::{Kind, Payload};
-use crate::{Digest, FILE_FORMAT, Malformed, PIECE_MAX, group, index, table};
+use crate::{Digest, FILE_FORMAT, FILE_FORMAT_KEY_SET, Malformed, PIECE_MAX, group, index, table};
 
 /// An input and its place in the slot.
 pub(super) struct Placed {
@@ -100,11 +101,19 @@ impl Layout {
     }
 
     /// The header, with no payload yet; refused if the head is too large.
-    pub(super) fn header(&self, manifest_len: usize) -> Result<Header, BuildError> {
+    pub(super) fn header(
+        &self,
+        manifest_len: usize,
+        key_set: Option<&SignedKeySet>,
+    ) -> Result<Header, BuildError> {
+        let key_set = key_set.map(SignedKeySet::encode).transpose()?;
         let start = table::encode_start(None, self.self_limit).len() as u64;
         let entries = (self.pieces.len() as u64).saturating_mul(table::ENTRY_LEN as u64);
         let header = Header {
-            format: FILE_FORMAT,
+            format: key_set
+                .as_ref()
+                .map_or(FILE_FORMAT, |_| FILE_FORMAT_KEY_SET),
+            key_set_len: u32::try_from(key_set.map_or(0, |set| set.len())).unwrap_or(u32::MAX),
             manifest_len: u32::try_from(manifest_len).unwrap_or(u32::MAX),
             index_len: self.index_len(),
             table_len: start.saturating_add(entries),

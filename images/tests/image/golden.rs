@@ -10,6 +10,7 @@ use images::key::{PublicKey, SecretKey};
 use images::manifest::Manifest;
 use images::signature::tbs;
 use images::slot_area;
+use images::trust::Trust;
 use images::verify::verify;
 use tempfile::TempDir;
 
@@ -38,7 +39,7 @@ fn hex(bytes: &[u8]) -> String {
 #[test]
 fn the_golden_image_verifies_and_gives_the_expected_values() {
     let image = fs::read(golden("image.bin")).unwrap();
-    let trusted = [PublicKey::load(&golden("public.pem")).unwrap()];
+    let trusted = Trust::direct([PublicKey::load(&golden("public.pem")).unwrap()]);
     let head = verify(image.as_slice(), &trusted, &|_, _| {}).unwrap();
     let expected = expected();
     let signature = head.signatures.signatures()[0];

@@ -4,6 +4,7 @@ use images::head::Head;
 use images::header::{HEAD_MAX, HEADER_LEN, Header};
 use images::manifest::{MANIFEST_MAX, Manifest};
 use images::signature::SignatureArea;
+use images::trust::Trust;
 use images::{Part, Refused};
 use proptest::prelude::*;
 
@@ -12,7 +13,7 @@ use crate::sample::{Sample, key, other_key};
 fn open(head: &[u8]) -> Result<Head, Refused> {
     let header = Header::parse(head)?;
     let rest = head.get(HEADER_LEN..).unwrap_or_default();
-    Head::open(&header, rest, &[key().public()])
+    Head::open(&header, rest, &Trust::direct([key().public()]))
 }
 
 /// Everything before the payload.
@@ -63,7 +64,7 @@ fn something_else_is_not_an_image() {
 #[test]
 fn a_later_format_is_refused_by_its_number() {
     let mut head = head_bytes();
-    for format in [0, 3, 255] {
+    for format in [0, 4, 255] {
         head[8] = format;
         let refused = open(&head).unwrap_err();
         let words = format!("unknown format {format} of the header; a newer slotctl reads it");
@@ -110,6 +111,7 @@ fn a_header_that_claims_more_than_16_mib_is_refused_before_anything_is_allocated
         for (index_len, table_len) in [(len, 0), (0, len), (len, len)] {
             let header = Header {
                 format: 2,
+                key_set_len: 0,
                 manifest_len: 100,
                 index_len,
                 table_len,
@@ -125,6 +127,7 @@ fn a_header_that_claims_more_than_16_mib_is_refused_before_anything_is_allocated
 fn a_header_knows_the_length_of_the_file_without_overflow() {
     let header = |payload_len| Header {
         format: 2,
+        key_set_len: 0,
         manifest_len: 100,
         index_len: 36,
         table_len: 37,
@@ -143,12 +146,13 @@ proptest! {
         let _ = Header::parse(&bytes);
         let _ = Manifest::parse(&bytes);
         let _ = SignatureArea::parse(&bytes);
-        let _ = images::slot_area::open(&bytes, &[key().public()]);
+        let _ = images::slot_area::open(&bytes, &Trust::direct([key().public()]));
     }
 
     #[test]
     fn arbitrary_bytes_behind_the_right_magic_never_panic(bytes: Vec<u8>) {
-        let mut image = Header { format: 2, manifest_len: 0, index_len: 0, table_len: 0, payload_len: 0 }
+        let mut image = Header { format: 2,
+ key_set_len: 0, manifest_len: 0, index_len: 0, table_len: 0, payload_len: 0 }
             .encode()[..12].to_vec();
         image.extend(&bytes);
         let _ = Header::parse(&image);
@@ -160,7 +164,8 @@ proptest! {
         manifest_len in 0..32768_u32, index_len in 0..1_u64 << 20,
         table_len in 0..1_u64 << 20, payload_len in 0..u64::MAX >> 1,
     ) {
-        let header = Header { format: 2, manifest_len, index_len, table_len, payload_len };
+        let header = Header { format: 2,
+ key_set_len: 0, manifest_len, index_len, table_len, payload_len };
         prop_assert_eq!(Header::parse(&header.encode()), Ok(header));
     }
 }
@@ -168,6 +173,7 @@ proptest! {
 fn header_of(manifest_len: u32, index_len: u64, payload_len: u64) -> Result<Header, Refused> {
     let header = Header {
         format: 2,
+        key_set_len: 0,
         manifest_len,
         index_len,
         table_len: 0,

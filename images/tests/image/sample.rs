@@ -7,6 +7,7 @@ use images::build::{Boot, Built, Inputs, build};
 use images::head::Head;
 use images::header::{HEADER_LEN, Header};
 use images::key::SecretKey;
+use images::trust::Trust;
 use tempfile::TempDir;
 
 /// The key that is trusted.
@@ -69,6 +70,7 @@ impl Sample {
             security_version: 4,
             watchdog_seconds: 0,
             keys: vec![key()],
+            key_set: None,
         };
         Self { directory, inputs }
     }
@@ -104,10 +106,15 @@ impl Sample {
 pub fn head_of(image: &[u8]) -> Head {
     let header = Header::parse(image).unwrap();
     let end = HEADER_LEN + header.rest_length();
-    Head::open(&header, &image[HEADER_LEN..end], &[key().public()]).unwrap()
+    Head::open(
+        &header,
+        &image[HEADER_LEN..end],
+        &Trust::direct([key().public()]),
+    )
+    .unwrap()
 }
 
 pub fn verify_file(path: &Path) -> Result<Head, images::read::ReadError> {
     let file = fs::File::open(path).unwrap();
-    images::verify::verify(file, &[key().public()], &|_, _| {})
+    images::verify::verify(file, &Trust::direct([key().public()]), &|_, _| {})
 }

@@ -2,6 +2,7 @@
 
 use images::signature::{Signature, SignatureArea, tbs};
 use images::slot_area::{build, open};
+use images::trust::Trust;
 use images::{Part, Refused, SLOT_AREA_LEN, digest};
 
 use crate::sample::{Sample, head_of, key, other_key};
@@ -15,7 +16,7 @@ fn what_is_installed_is_what_the_image_said() {
     let head = head_of(&Sample::small().bytes());
     let area = head.slot_area().unwrap();
     assert_eq!(area.len(), SLOT_AREA_LEN);
-    let installed = open(&area, &[key().public()]).unwrap();
+    let installed = open(&area, &Trust::direct([key().public()])).unwrap();
     assert_eq!(installed.manifest, head.manifest);
     assert_eq!(installed.digest, head.digest);
     assert_eq!(installed.table_digest, head.table_digest);
@@ -29,27 +30,30 @@ fn any_byte_of_the_area_that_changes_is_refused() {
     for byte in (0..used).chain((used..SLOT_AREA_LEN).step_by(97)) {
         let bit = 1 << (byte % 8);
         area[byte] ^= bit;
-        assert!(open(&area, &[key().public()]).is_err(), "byte {byte}");
+        assert!(
+            open(&area, &Trust::direct([key().public()])).is_err(),
+            "byte {byte}"
+        );
         area[byte] ^= bit;
     }
     let last = area.last_mut().unwrap();
     *last = 1;
     assert!(matches!(
-        open(&area, &[key().public()]),
+        open(&area, &Trust::direct([key().public()])),
         Err(Refused::Malformed { part: Part::SlotArea, malformed }) if malformed.at == 65535
     ));
 }
 
 #[test]
 fn an_erased_area_holds_no_manifest() {
-    let refused = open(&vec![0; SLOT_AREA_LEN], &[key().public()]);
+    let refused = open(&vec![0; SLOT_AREA_LEN], &Trust::direct([key().public()]));
     assert_eq!(refused, Err(Refused::NoManifest));
 }
 
 #[test]
 fn an_area_of_another_length_is_refused() {
     let area = area();
-    let short = open(&area[1..], &[key().public()]);
+    let short = open(&area[1..], &Trust::direct([key().public()]));
     assert!(matches!(short, Err(Refused::Truncated { .. })));
 }
 
@@ -57,20 +61,26 @@ fn an_area_of_another_length_is_refused() {
 fn an_area_by_another_key_is_refused() {
     let area = area();
     assert!(matches!(
-        open(&area, &[other_key().public()]),
+        open(&area, &Trust::direct([other_key().public()])),
         Err(Refused::NoTrustedSignature { .. })
     ));
-    assert!(open(&area, &[]).is_err());
-    assert!(open(&area, &[other_key().public(), key().public()]).is_ok());
+    assert!(open(&area, &Trust::direct([])).is_err());
+    assert!(
+        open(
+            &area,
+            &Trust::direct([other_key().public(), key().public()])
+        )
+        .is_ok()
+    );
 }
 
 #[test]
 fn an_area_with_another_table_hash_is_refused() {
     let head = head_of(&Sample::small().bytes());
     let other = digest(b"another table");
-    let area = build(&head.manifest_bytes, &head.signatures, &other).unwrap();
+    let area = build(&head.manifest_bytes, &head.signatures, &other, None).unwrap();
     assert!(matches!(
-        open(&area, &[key().public()]),
+        open(&area, &Trust::direct([key().public()])),
         Err(Refused::SignatureWrong { .. })
     ));
 }
@@ -81,7 +91,7 @@ fn a_later_format_of_the_area_is_refused_by_its_number() {
     area[8] = 9;
     let part = Part::SlotArea;
     assert_eq!(
-        open(&area, &[key().public()]),
+        open(&area, &Trust::direct([key().public()])),
         Err(Refused::UnknownFormat { part, found: 9 })
     );
 }
@@ -95,12 +105,12 @@ fn signed(manifest: &[u8]) -> Result<Vec<u8>, Refused> {
         bytes: key().sign(&tbs(&digest(manifest), &table)),
     };
     signatures.insert(signature).unwrap();
-    build(manifest, &signatures, &table)
+    build(manifest, &signatures, &table, None)
 }
 
 #[test]
 fn a_manifest_of_32_kib_fits_the_area_and_a_longer_one_does_not() {
-    let trusted = [key().public()];
+    let trusted = Trust::direct([key().public()]);
     let part_of = |refused| match refused {
         Refused::Malformed { part, malformed } => (part, malformed.at),
         other => panic!("{other}"),

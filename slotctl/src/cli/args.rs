@@ -99,11 +99,64 @@ pub enum Key {
         #[arg(long, value_name = "NAME")]
         out: PathBuf,
     },
-    /// The id and kind of a key
+    /// The id and kind of a key, or what a key set says
     Show {
-        /// A key in PEM
+        /// A key in PEM, or a key set
         file: PathBuf,
     },
+    /// Make and sign key sets
+    #[command(subcommand)]
+    Set(KeySet),
+}
+
+/// Key sets.
+#[derive(Debug, Subcommand)]
+pub enum KeySet {
+    /// Make a key set, and sign it with each root key
+    Create(CreateSet),
+    /// The exact bytes to be signed, on standard output
+    Tbs {
+        /// The key set
+        file: PathBuf,
+    },
+    /// Sign a key set here, or attach a signature made elsewhere
+    Sign(Sign),
+}
+
+/// What a key set is made of.
+#[derive(Debug, ClapArgs)]
+pub struct CreateSet {
+    /// Higher than that of every key set before
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub epoch: u64,
+    /// How many release keys must sign an image
+    #[arg(long, value_name = "M", allow_negative_numbers = true)]
+    pub threshold: u32,
+    /// Release keys
+    #[arg(long, value_name = "PUB", num_args = 1.., required = true)]
+    pub release: Vec<PathBuf>,
+    /// Sign with these root keys
+    #[arg(long, value_name = "K", num_args = 1..)]
+    pub root: Vec<PathBuf>,
+    /// The key set
+    #[arg(long, value_name = "F.keyset")]
+    pub out: PathBuf,
+}
+
+/// Root keys.
+#[derive(Debug, ClapArgs)]
+pub struct Roots {
+    /// Root keys: they sign key sets, whose release keys sign images
+    #[arg(long, value_name = "PUB", num_args = 1.., conflicts_with = "trust")]
+    pub roots: Vec<PathBuf>,
+    /// How many root keys must sign a key set [default: 1]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "roots",
+        allow_negative_numbers = true
+    )]
+    pub root_threshold: Option<u32>,
 }
 
 /// Images.
@@ -132,6 +185,8 @@ pub enum Image {
         /// Trusted public keys; by default those of the disk's bootshim
         #[arg(long, value_name = "PUB", num_args = 1..)]
         trust: Vec<PathBuf>,
+        #[command(flatten)]
+        roots: Roots,
     },
 }
 
@@ -187,15 +242,18 @@ pub struct Build {
     /// Sign with this key
     #[arg(long, value_name = "F")]
     pub key: Vec<PathBuf>,
+    /// The key set under which the image is signed
+    #[arg(long, value_name = "F.keyset")]
+    pub key_set: Option<PathBuf>,
     /// The image
     #[arg(long, value_name = "F.slotimg")]
     pub out: PathBuf,
 }
 
-/// How an image is signed.
+/// How an image, or a key set, is signed.
 #[derive(Debug, ClapArgs)]
 pub struct Sign {
-    /// The image
+    /// What is signed
     pub file: PathBuf,
     /// Sign with this key
     #[arg(long, value_name = "K", required_unless_present = "signature")]
@@ -221,8 +279,10 @@ pub enum Bootshim {
         /// bootshim as it was built
         input: PathBuf,
         /// Trusted public keys
-        #[arg(long, value_name = "PUB", num_args = 1.., required = true)]
+        #[arg(long, value_name = "PUB", num_args = 1.., required_unless_present = "roots")]
         trust: Vec<PathBuf>,
+        #[command(flatten)]
+        roots: Roots,
         /// bootshim with the keys
         #[arg(long, value_name = "EFI")]
         out: PathBuf,
@@ -252,6 +312,8 @@ pub struct Create {
     /// Trusted public keys, put into bootshim
     #[arg(long, value_name = "PUB", num_args = 1..)]
     pub trust: Vec<PathBuf>,
+    #[command(flatten)]
+    pub roots: Roots,
     /// For which images
     #[arg(long, value_name = "S")]
     pub compatible: Option<String>,

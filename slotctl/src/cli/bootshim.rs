@@ -8,13 +8,26 @@ use slotctl::error::Result;
 use slotctl::program::Program;
 
 pub fn run(command: &Bootshim) -> Result<Answer> {
-    let Bootshim::Trust { input, trust, out } = command;
-    let keys = key::public_keys(trust)?;
-    Program::load(input)?.with_trust(&keys)?.save(out)?;
-    let ids: Vec<String> = keys.iter().map(|key| key.id().to_string()).collect();
-    let text = format!("{} trusts {}", out.display(), ids.join(", "));
+    let Bootshim::Trust {
+        input,
+        trust,
+        roots,
+        out,
+    } = command;
+    let program = key::put(Program::load(input)?, trust, roots)?;
+    program.save(out)?;
+    let keys = program.trust().keys.iter();
+    let ids: Vec<String> = keys.map(|key| key.id().to_string()).collect();
+    let threshold = program.trust().root_threshold;
+    let mut text = format!("{} trusts {}", out.display(), ids.join(", "));
+    if let Some(threshold) = threshold {
+        text = format!(
+            "{text}: root keys, {threshold} of {} sign a key set",
+            ids.len()
+        );
+    }
     Ok(Answer::new(
         text,
-        json!({ "changed": true, "file": out.display().to_string(), "trusted": ids }),
+        json!({ "changed": true, "file": out.display().to_string(), "trusted": ids, "root_threshold": threshold }),
     ))
 }

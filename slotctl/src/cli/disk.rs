@@ -21,8 +21,8 @@ use std::path::Path;
 
 pub fn create(words: &Create, voice: Voice) -> Result<Answer> {
     let mut program = Program::load(&words.bootshim)?;
-    if !words.trust.is_empty() {
-        program = program.with_trust(&key::public_keys(&words.trust)?)?;
+    if !(words.trust.is_empty() && words.roots.roots.is_empty()) {
+        program = key::put(program, &words.trust, &words.roots)?;
     }
     if program.trust().keys.is_empty() {
         if words.image.is_some() {

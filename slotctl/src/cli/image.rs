@@ -2,8 +2,8 @@
 
 use super::args::{Args, Build, Delta, Image, Sign};
 use super::bar::Bar;
-use super::key;
 use super::output::{Answer, Voice, bytes, hex};
+use super::{key, key_set};
 use images::build::{self, Boot, BuildError, Inputs};
 use images::delta::{self, DeltaError};
 use images::head::Head;
@@ -11,6 +11,7 @@ use images::key::{KeyId, PublicKey, SecretKey};
 use images::manifest::{Kind, Manifest};
 use images::read::ReadError;
 use images::sign::{self, SignError, Signed};
+use images::trust::Trust;
 use images::verify;
 use serde_json::{Value, json};
 use slotctl::disk::Disk;
@@ -19,7 +20,7 @@ use slotctl::progress::{Phase, Progress};
 use slotctl::source::{Settings, Source};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub fn run(args: &Args, command: &Image, voice: Voice) -> Result<Answer> {
@@ -32,11 +33,11 @@ pub fn run(args: &Args, command: &Image, voice: Voice) -> Result<Answer> {
         Image::Delta(delta) => self::delta(delta, voice),
         Image::Sign(sign) => self::sign(sign),
         Image::Show { file } => show(file),
-        Image::Verify { file, trust } => {
-            let trusted = if trust.is_empty() {
+        Image::Verify { file, trust, roots } => {
+            let trusted = if trust.is_empty() && roots.roots.is_empty() {
                 keys_of_disk(args.disk.as_deref())?
             } else {
-                key::public_keys(trust)?
+                key::trust(trust, roots)?
             };
             verify(file, &trusted, voice)
         }
@@ -55,7 +56,8 @@ fn build(words: &Build, voice: Voice) -> Result<Answer> {
         version: words.version.clone(),
         security_version: words.security_version,
         watchdog_seconds: words.watchdog.unwrap_or_default(),
-        keys: secret_keys(&words.key)?,
+        keys: key::secret_keys(&words.key)?,
+        key_set: words.key_set.as_deref().map(key_set::load).transpose()?,
     };
     let bar = Bar::new(voice);
     let built = following(&bar, Phase::Building, |told| {
@@ -94,11 +96,6 @@ fn build(words: &Build, voice: Voice) -> Result<Answer> {
     Ok(Answer::new(text, fields))
 }
 
-fn secret_keys(files: &[PathBuf]) -> Result<Vec<SecretKey>> {
-    let load = |file: &PathBuf| SecretKey::load(file).map_err(|e| key::refused(&e));
-    files.iter().map(load).collect()
-}
-
 fn signed_by(keys: usize) -> String {
     match keys {
         0 => "not signed".into(),
@@ -111,7 +108,7 @@ fn delta(words: &Delta, voice: Voice) -> Result<Answer> {
     let inputs = delta::Inputs {
         from: words.from.clone(),
         to: words.to.clone(),
-        keys: secret_keys(&words.key)?,
+        keys: key::secret_keys(&words.key)?,
     };
     let bar = Bar::new(voice);
     let built = following(&bar, Phase::Building, |told| {
@@ -212,7 +209,7 @@ fn sign(words: &Sign) -> Result<Answer> {
     ))
 }
 
-fn read_signature(file: &Path) -> Result<[u8; 64]> {
+pub fn read_signature(file: &Path) -> Result<[u8; 64]> {
     let bytes = std::fs::read(file)
         .map_err(|error| Error::io(format_args!("reading {}", file.display()), &error))?;
     bytes.try_into().map_err(|bytes: Vec<u8>| {
@@ -244,6 +241,9 @@ fn show(file: &Path) -> Result<Answer> {
         let signers: Vec<String> = signers.iter().map(ToString::to_string).collect();
         fields.insert("signatures".into(), json!(signers));
         fields.insert("verified".into(), json!(false));
+        if let Some(key_set) = &head.key_set {
+            fields.insert("key_set".into(), key_set::describe(key_set));
+        }
         if let Some(base) = head.table.base() {
             fields.insert("base".into(), json!(hex(&base.manifest)));
             fields.insert("base_version".into(), json!(base.version));
@@ -287,6 +287,9 @@ fn in_words(head: &Head, length: u64, signers: &[KeyId]) -> String {
         ),
     );
     line("manifest", hex(&head.digest));
+    if let Some(key_set) = &head.key_set {
+        line("key set", key_set::in_words(key_set));
+    }
     if let Some(base) = head.table.base() {
         line(
             "delta from",
@@ -317,7 +320,7 @@ pub fn describe(manifest: &Manifest) -> Value {
 }
 
 /// The keys of the disk that is named, or else of the one that booted.
-fn keys_of_disk(disk: Option<&Path>) -> Result<Vec<PublicKey>> {
+fn keys_of_disk(disk: Option<&Path>) -> Result<Trust> {
     let disk = Disk::open_or_booted(disk).map_err(|error| match error.code {
         "not-booted" => error.advice("name the trusted keys with --trust, or a disk with --disk"),
         _ => error,
@@ -325,7 +328,7 @@ fn keys_of_disk(disk: Option<&Path>) -> Result<Vec<PublicKey>> {
     slotctl::trust::keys(&disk)
 }
 
-fn verify(file: &Path, trusted: &[PublicKey], voice: Voice) -> Result<Answer> {
+fn verify(file: &Path, trusted: &Trust, voice: Voice) -> Result<Answer> {
     let input = File::open(file)
         .map_err(|error| Error::io(format_args!("opening {}", file.display()), &error))?;
     let bar = Bar::new(voice);

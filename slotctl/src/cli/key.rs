@@ -1,16 +1,20 @@
 //! `slotctl key`.
 
-use super::args::Key;
+use super::args::{Key, Roots};
+use super::key_set;
 use super::output::Answer;
 use images::key::{KeyError, PublicKey, SecretKey};
+use images::trust::Trust;
 use serde_json::json;
 use slotctl::error::{Error, Exit, Result};
+use slotctl::program::Program;
 use std::path::{Path, PathBuf};
 
 pub fn run(command: &Key) -> Result<Answer> {
     match command {
         Key::Generate { out } => generate(out),
         Key::Show { file } => show(file),
+        Key::Set(command) => key_set::run(command),
     }
 }
 
@@ -43,6 +47,7 @@ fn generate(out: &Path) -> Result<Answer> {
 fn show(file: &Path) -> Result<Answer> {
     let (id, kind) = match PublicKey::load(file) {
         Ok(public) => (public.id(), "public"),
+        Err(KeyError::NotAKey { .. }) if key_set::is_one(file) => return key_set::show(file),
         Err(KeyError::NotAKey { .. }) => (
             SecretKey::load(file)
                 .map_err(|e| refused(&e))?
@@ -65,6 +70,30 @@ pub fn public_keys(files: &[PathBuf]) -> Result<Vec<PublicKey>> {
         .iter()
         .map(|file| PublicKey::load(file).map_err(|e| refused(&e)))
         .collect()
+}
+
+/// The secret keys in these files.
+pub fn secret_keys(files: &[PathBuf]) -> Result<Vec<SecretKey>> {
+    let load = |file: &PathBuf| SecretKey::load(file).map_err(|e| refused(&e));
+    files.iter().map(load).collect()
+}
+
+/// Whom these words trust; nobody where they name nobody.
+pub fn trust(direct: &[PathBuf], roots: &Roots) -> Result<Trust> {
+    if roots.roots.is_empty() {
+        return Ok(Trust::direct(public_keys(direct)?));
+    }
+    let keys = public_keys(&roots.roots)?;
+    Ok(Trust::roots(keys, roots.root_threshold.unwrap_or(1)))
+}
+
+/// The same in a program.
+pub fn put(program: Program, direct: &[PathBuf], roots: &Roots) -> Result<Program> {
+    if roots.roots.is_empty() {
+        return program.with_trust(&public_keys(direct)?);
+    }
+    let threshold = roots.root_threshold.unwrap_or(1);
+    program.with_roots(&public_keys(&roots.roots)?, threshold)
 }
 
 /// The error of a key file.

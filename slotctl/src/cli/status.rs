@@ -16,7 +16,7 @@ pub fn status(disk: &Disk, voice: Voice) -> Result<Answer> {
     // the same, without versions.
     let trusted = trust::keys(disk).unwrap_or_else(|error| {
         voice.warn(&error.to_string());
-        Vec::new()
+        images::trust::Trust::direct([])
     });
     let status = Status::read(disk, &trusted)?;
     Ok(Answer::new(

@@ -12,7 +12,7 @@ use crate::verify;
 use bootshim::record::{Record, SlotId, State};
 use images::head::Head;
 use images::index::{Index, Piece};
-use images::key::PublicKey;
+use images::trust::Trust;
 
 /// What is on the disk that an image can be made of.
 pub(super) struct Ground {
@@ -56,7 +56,7 @@ impl Ground {
         target: SlotId,
         source: &Source,
         head: &Head,
-        trusted: &[PublicKey],
+        trusted: &Trust,
     ) -> Result<Ground> {
         let base = head.table.base();
         let base = base.map(|base| holdings::base(disk, record, target, base, trusted));
@@ -134,7 +134,7 @@ impl Ground {
 }
 
 impl Before {
-    fn look(disk: &Disk, record: &Record, slot: SlotId, trusted: &[PublicKey]) -> Before {
+    fn look(disk: &Disk, record: &Record, slot: SlotId, trusted: &Trust) -> Before {
         let index = || {
             let medium = disk.slot(slot, Mode::Read).ok()?;
             verify::installed_index(&medium, slot, trusted).ok()

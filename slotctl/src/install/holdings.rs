@@ -7,8 +7,8 @@ use crate::medium::Mode;
 use crate::verify;
 use bootshim::record::{Record, SlotId, State};
 use images::Digest;
-use images::key::PublicKey;
 use images::table::Base;
+use images::trust::Trust;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
@@ -40,7 +40,7 @@ impl Holdings {
         record: &Record,
         target: SlotId,
         base: Option<SlotId>,
-        trusted: &[PublicKey],
+        trusted: &Trust,
     ) -> Holdings {
         let mut holdings = Holdings::default();
         let mut slots: Vec<_> = record.slots().collect();
@@ -56,7 +56,7 @@ impl Holdings {
         holdings
     }
 
-    fn add(&mut self, disk: &Disk, slot: SlotId, trusted: &[PublicKey]) -> Result<()> {
+    fn add(&mut self, disk: &Disk, slot: SlotId, trusted: &Trust) -> Result<()> {
         let medium = disk.slot(slot, Mode::Read)?;
         let index = verify::installed_index(&medium, slot, trusted)?;
         let number = self.slots.len();
@@ -92,7 +92,7 @@ pub(super) fn base(
     record: &Record,
     target: SlotId,
     base: &Base,
-    trusted: &[PublicKey],
+    trusted: &Trust,
 ) -> Result<(SlotId, Slice)> {
     let mut looked = String::new();
     for (id, slot) in record.slots() {

@@ -20,7 +20,7 @@ use bootshim::copies::Durable;
 use bootshim::medium::{BLOCK, Cause, Fault, Medium};
 use bootshim::record::{SlotId, State};
 use images::head::Head;
-use images::key::PublicKey;
+use images::trust::Trust;
 use images::{Digest, SLOT_AREA_LEN};
 
 /// A slot whose bytes may change.
@@ -186,7 +186,7 @@ impl<M: Medium + Sync> Proven<M> {
     ///
     /// # Errors
     /// The device's.
-    pub fn complete(self, head: &Head, trusted: &[PublicKey]) -> Result<Complete> {
+    pub fn complete(self, head: &Head, trusted: &Trust) -> Result<Complete> {
         let target = self.target;
         let (at, area) = (target.area_offset()?, head.slot_area()?);
         target.put(at, &area)?;

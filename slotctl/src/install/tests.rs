@@ -7,6 +7,7 @@ use bootshim::medium::{Access, Cause, Fault, check_range};
 use images::SLOT_AREA_LEN;
 use images::build::{Boot, Inputs, build};
 use images::key::SecretKey;
+use images::trust::Trust;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -96,8 +97,8 @@ struct Sample {
     head: Head,
 }
 
-fn trusted() -> [PublicKey; 1] {
-    [SecretKey::from_seed(&[7; 32]).public()]
+fn trusted() -> Trust {
+    Trust::direct([SecretKey::from_seed(&[7; 32]).public()])
 }
 
 impl Sample {
@@ -122,6 +123,7 @@ impl Sample {
             security_version: 0,
             watchdog_seconds: 0,
             keys: vec![SecretKey::from_seed(&[7; 32])],
+            key_set: None,
         };
         let file = directory.path().join("image");
         build(&inputs, &file, &|_, _| {}).unwrap();

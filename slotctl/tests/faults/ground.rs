@@ -14,7 +14,8 @@ use gpt::mbr::ProtectiveMBR;
 use gpt::partition::Partition;
 use gpt::partition_types::{OperatingSystem, Type};
 use images::build::{Boot, Inputs, build};
-use images::key::{PublicKey, SecretKey};
+use images::key::SecretKey;
+use images::trust::Trust;
 use slotctl::disk::Disk;
 use slotctl::error::Result;
 use slotctl::install::{self, Compatible, Outcome, Request};
@@ -41,7 +42,7 @@ const MACHINE: &str = "plc-4";
 pub struct Ground {
     pub content: Content,
     pub layout: Layout,
-    pub trusted: [PublicKey; 1],
+    pub trusted: Trust,
     images: [PathBuf; 3],
     _directory: TempDir,
 }
@@ -62,7 +63,7 @@ impl Ground {
         let mut ground = Ground {
             layout: Layout::find(&table).unwrap(),
             content,
-            trusted: [key.public()],
+            trusted: Trust::direct([key.public()]),
             images,
             _directory: directory,
         };
@@ -145,6 +146,7 @@ fn image(directory: &TempDir, version: u8, key: &SecretKey) -> PathBuf {
         security_version: 1,
         watchdog_seconds: 0,
         keys: vec![key.clone()],
+        key_set: None,
     };
     let out = directory.path().join(format!("v{version}.slotimg"));
     build(&inputs, &out, &|_, _| {}).unwrap();

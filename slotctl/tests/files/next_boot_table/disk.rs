@@ -7,7 +7,7 @@ use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, SPACING};
 use bootshim::guid::Guid;
 use bootshim::record::{Digest, Reason, Record, Slot, SlotId, State};
-use images::key::PublicKey;
+use images::trust::Trust;
 use slotctl::disk::Disk;
 use slotctl::next_boot::{self, NextBoot};
 use slotctl::trust;
@@ -19,7 +19,7 @@ type Block = [u8; 4096];
 pub struct TableDisk {
     bench: Bench,
     disk: Disk,
-    trusted: Vec<PublicKey>,
+    trusted: Trust,
     digests: Vec<Digest>,
     file: File,
 }
