@@ -55,11 +55,11 @@ fn a_set_that_makes_no_sense_cannot_be_made_nor_read() {
 }
 
 #[test]
-fn a_key_of_small_order_or_none_at_all_is_no_release_key() {
+fn a_key_of_small_order_is_no_release_key() {
     let mut body = set(1, 1, &[1]).set.encode().unwrap();
     let mut identity = [0; 32];
     identity[0] = 1;
-    for raw in [[0; 32], identity, [0xff; 32]] {
+    for raw in [[0; 32], identity] {
         body[32..].copy_from_slice(&raw);
         let refused = KeySet::parse(&body).unwrap_err();
         let at_the_key = |m: Malformed| m.what.contains("usable") && m.at == 32;
