@@ -8,8 +8,10 @@ use images::build::build;
 use images::digest;
 use images::key::{PublicKey, SecretKey};
 use images::manifest::Manifest;
+use images::read;
 use images::signature::tbs;
 use images::slot_area;
+use images::table::Packing;
 use images::verify::verify;
 use tempfile::TempDir;
 
@@ -52,6 +54,31 @@ fn the_golden_image_verifies_and_gives_the_expected_values() {
     let area = head.slot_area().unwrap();
     assert_eq!(hex(&digest(&area)), expected["slot_area_blake3"]);
     slot_area::open(&area, &trusted).unwrap();
+}
+
+#[test]
+fn the_golden_files_of_format_2_verify_and_use_every_packing() {
+    let trusted = [PublicKey::load(&golden("public.pem")).unwrap()];
+    let mut packings = Vec::new();
+    let mut digests = HashMap::new();
+    for name in ["from.bin", "to.bin", "delta.bin"] {
+        let image = fs::read(golden("2").join(name)).unwrap();
+        // A delta is read as far as it can be without its base.
+        let head = match name {
+            "delta.bin" => {
+                let (header, rest) = read::head(&mut image.as_slice()).unwrap();
+                images::head::Head::open(&header, &rest, &trusted).unwrap()
+            }
+            _ => verify(image.as_slice(), &trusted, &|_, _| {}).unwrap(),
+        };
+        assert_eq!(head.header.format, 2, "{name}");
+        packings.extend(head.table.entries().iter().map(|entry| entry.packing));
+        digests.insert(name, head.digest);
+    }
+    assert_eq!(digests["delta.bin"], digests["to.bin"]);
+    for packing in [Packing::Zstd, Packing::Continued, Packing::Patch] {
+        assert!(packings.contains(&packing), "{packing:?} of {packings:?}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use crate::bench::Bench;
 use crate::plant::noise;
 use std::fs;
+use std::path::Path;
 
 pub const PIECE: usize = 1 << 20;
 
@@ -122,4 +123,23 @@ fn a_slot_that_is_damaged_in_one_piece_is_written_in_that_piece() {
     let done = bench.ask("install old.slotimg --slot b --no-activate");
     assert_eq!(done["written"], PIECE);
     bench.ask("verify b");
+}
+
+#[test]
+fn the_golden_delta_of_format_2_installs_what_its_full_image_does() {
+    let bench = Bench::new();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/tests/golden");
+    for name in ["public.pem", "2/from.bin", "2/to.bin", "2/delta.bin"] {
+        let own = name.trim_start_matches("2/");
+        fs::copy(golden.join(name), bench.directory().join(own)).unwrap();
+    }
+    let create = "disk create golden.img --size 12MiB --bootshim BOOTX64.EFI --trust public.pem \
+                  --compatible golden --slot-size 2MiB --esp-size 2MiB --data-size 1MiB \
+                  --image from.bin";
+    bench.run(create).ok();
+    fs::rename(bench.file("golden.img"), bench.directory().join("disk.img")).unwrap();
+    let delta = bench.ask("install delta.bin --slot b --no-activate");
+    let full = bench.ask("install to.bin --slot c --no-activate");
+    assert_eq!(delta["manifest"], full["manifest"]);
+    bench.ask("verify a b c");
 }
