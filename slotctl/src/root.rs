@@ -79,10 +79,8 @@ pub fn open() -> Result<Outcome> {
     let table = verity::table(&node, &manifest, OnDamage::Error)?;
     let mapper = DeviceMapper::open()?;
     let minor = mapper.make(NAME, &table)?;
-    let device = named(minor)?;
-
     let mut opened = Opened {
-        device,
+        device: Path::new("/dev/mapper").join(NAME),
         slot: handover.slot,
         version: manifest.version.clone(),
         on_damage: OnDamage::Error.words(),
@@ -91,7 +89,7 @@ pub fn open() -> Result<Outcome> {
     let start = Start::of(&disk, handover, &manifest);
     let node = PathBuf::from(format!("/dev/dm-{minor}"));
     if let Some(why) = damage(&mapper, &node, start.reads_all())? {
-        return report(&disk, handover, &start, why, opened);
+        return report(&disk, handover, &start, why, opened).and_then(|out| named(minor, out));
     }
     // Only now, when nothing damaged was read and another slot would take over: until
     // here a panic would have kept the reason from the record.
@@ -102,7 +100,7 @@ pub fn open() -> Result<Outcome> {
             Err(error) => opened.remarks.push(error.to_string()),
         }
     }
-    Ok(Outcome::Opened(opened))
+    named(minor, Outcome::Opened(opened))
 }
 
 /// Restarts the machine at once: in the initramfs there is nothing to be stopped.
@@ -156,16 +154,20 @@ fn manifest(slot: &Slice, handover: &Handover) -> Result<Manifest> {
     Ok(slot_area::open_known(&area, &handover.manifest)?)
 }
 
-/// Gives the device its name, which libdevmapper or udev would do.
-fn named(minor: u64) -> Result<PathBuf> {
-    let path = Path::new("/dev/mapper").join(NAME);
+/// Gives the device its name, which libdevmapper or udev would do: the last act, so
+/// that nobody mounts it before.
+fn named(minor: u64, outcome: Outcome) -> Result<Outcome> {
+    let Outcome::Opened(opened) = &outcome else {
+        return Ok(outcome);
+    };
+    let path = &opened.device;
     let target = PathBuf::from(format!("../dm-{minor}"));
     let failed = |error| Error::io(format_args!("naming {}", path.display()), &error);
-    match std::fs::remove_file(&path) {
+    match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => std::os::unix::fs::symlink(&target, &path).map_err(failed)?,
+        _ => std::os::unix::fs::symlink(&target, path).map_err(failed)?,
     }
-    Ok(path)
+    Ok(outcome)
 }
 
 /// Reads the first block, or the whole root: what is damaged, where something is.

@@ -18,4 +18,6 @@ install() {
 	inst_multiple slotctl reboot sleep
 	inst_rules "$moddir/60-slotctl-root.rules"
 	inst_hook initqueue/settled 10 "$moddir/open-root.sh"
+	inst_hook initqueue/finished 10 "$moddir/root-opened.sh"
+	dracut_need_initqueue
 }

@@ -3,7 +3,7 @@
 # have found their devices.
 
 open_slotctl_root() {
-	[ "${root#block:}" = /dev/mapper/slotctl-root ] || return 0
+	[ "$(getarg root=)" = /dev/mapper/slotctl-root ] || return 0
 	[ ! -e /dev/mapper/slotctl-root ] || return 0
 	modprobe dm_verity
 	slotctl open-root && return 0
