@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod damage;
 pub mod fuzz;
 pub mod machine;
 pub mod plant;

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The kernel's command line in every image of the demo OS.
-const COMMAND_LINE: &str =
-    "root=PARTUUID={slot} ro console=ttyS0 quiet panic=0 mitigations=off cryptomgr.notests";
+const COMMAND_LINE: &str = "root=/dev/mapper/slotctl-root ro console=ttyS0 quiet panic=0 mitigations=off cryptomgr.notests";
 /// For which machines the demo OS is.
 const COMPATIBLE: &str = "demo-plc";
 

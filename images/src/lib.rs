@@ -53,6 +53,8 @@ pub mod table;
 pub mod unpack;
 #[cfg(feature = "std")]
 pub mod verify;
+#[cfg(feature = "std")]
+pub mod verity;
 pub mod version;
 
 pub use refused::{Malformed, Part, Refused};

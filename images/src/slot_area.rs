@@ -28,6 +28,21 @@ pub struct Installed {
     pub signed_by: Vec<KeyId>,
 }
 
+/// Reads the manifest of an area of [`SLOT_AREA_LEN`] bytes whose digest is known
+/// from somebody who verified it. It is parsed only after it was found to be that
+/// one.
+///
+/// # Errors
+/// [`Refused`]: no manifest there, another format, malformed, or another one.
+pub fn open_known(area: &[u8], known: &Digest) -> Result<Manifest, Refused> {
+    let parts = split(area)?;
+    if digest(parts.manifest) != *known {
+        let part = Part::Manifest;
+        return Err(Refused::HashWrong { part });
+    }
+    Manifest::parse(parts.manifest)
+}
+
 /// The parts of an area, not yet verified.
 struct Parts<'a> {
     manifest: &'a [u8],

@@ -10,6 +10,7 @@ mod image;
 mod install;
 mod key;
 mod log;
+mod open_root;
 mod output;
 mod slots;
 mod status;
@@ -50,6 +51,7 @@ fn dispatch(args: &Args, voice: Voice) -> Result<Answer> {
         Command::Verify { slots } => slots::verify(&open(args, voice)?, slots, voice),
         Command::Watch => watch::run(args),
         Command::Log => log::run(args),
+        Command::OpenRoot => open_root::run(voice),
     }
 }
 
@@ -78,6 +80,7 @@ fn name(command: &Command) -> &'static str {
         Command::Verify { .. } => "verify",
         Command::Watch => "watch",
         Command::Log => "log",
+        Command::OpenRoot => "open-root",
     }
 }
 

@@ -12,6 +12,7 @@ mod alone;
 mod choice;
 mod replay;
 mod story;
+mod verity;
 
 use hw_tests::plant::Plant;
 use std::sync::LazyLock;

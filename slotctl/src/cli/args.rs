@@ -88,6 +88,9 @@ pub enum Command {
     Watch,
     /// What happened here
     Log,
+    /// Open the root of the slot that was started, for hooks in an initramfs
+    #[command(hide = true)]
+    OpenRoot,
 }
 
 /// Keys.
