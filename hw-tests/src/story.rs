@@ -44,7 +44,7 @@ impl<'a> Story<'a> {
         let begun = Instant::now();
         let disk = plant.disk("factory.img", 512)?;
         let server = WebServer::new(plant.directory())?;
-        let machine = Machine::new("story").disk(disk).start()?;
+        let machine = plant.machine("story").disk(disk).start()?;
         let mut story = Story {
             machine,
             server,
