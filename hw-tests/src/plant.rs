@@ -3,6 +3,7 @@
 
 use crate::machine::{Builder, Error, Machine, target};
 use crate::secure_boot::Owner;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,16 +31,16 @@ impl Plant {
     /// What `slotctl` said; also when `make demo-os bootshim` did not run.
     pub fn new(name: &str) -> Result<Plant, Error> {
         let plant = Plant::empty(name)?;
-        plant.build_versions("vmlinuz")?;
+        plant.build_versions(1..=4, "vmlinuz")?;
         Ok(plant)
     }
 
-    /// As [`Self::new`], for machines whose firmware starts only what the plant's
+    /// As [`Self::new`], with these versions, for machines whose firmware starts only what the plant's
     /// owner signed: the kernel is, and bootshim, once it had the trusted key in.
     ///
     /// # Errors
     /// As [`Self::new`]; also what `openssl` and `sbsign` said.
-    pub fn with_secure_boot(name: &str) -> Result<Plant, Error> {
+    pub fn with_secure_boot(name: &str, versions: RangeInclusive<u32>) -> Result<Plant, Error> {
         let mut plant = Plant::empty(name)?;
         let owner = Owner::new(&plant.directory)?;
         let bootshim = bootshim();
@@ -49,7 +50,7 @@ impl Plant {
         ])?;
         owner.sign("db", "trusting.efi", SIGNED_BOOTSHIM)?;
         owner.sign("db", &part("vmlinuz"), "vmlinuz.signed")?;
-        plant.build_versions("vmlinuz.signed")?;
+        plant.build_versions(versions, "vmlinuz.signed")?;
         let settings = owner.settings("settings.fd", |_| Ok(()))?;
         plant.secure = Some((owner, settings));
         Ok(plant)
@@ -99,7 +100,7 @@ impl Plant {
         format!("v{version}.slotimg")
     }
 
-    fn build_versions(&self, kernel: &str) -> Result<(), Error> {
+    fn build_versions(&self, versions: RangeInclusive<u32>, kernel: &str) -> Result<(), Error> {
         // In the folder of the plant where it was signed there.
         let signed = self.directory.join(kernel);
         let kernel = if signed.exists() {
@@ -107,7 +108,7 @@ impl Plant {
         } else {
             part(kernel)
         };
-        for version in 1..=4 {
+        for version in versions {
             let starts = ["--kernel", &kernel, "--initrd", &part("initrd.img")];
             self.build(version, &starts, "release.key", &Plant::image(version))?;
         }

@@ -1,5 +1,6 @@
 //! Machines whose firmware starts only what the plant's owner signed.
 
+use bootshim::record::{Record, Slot, SlotId, State};
 use hw_tests::machine::{Machine, START, target};
 use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
 use hw_tests::secure_boot::Owner;
@@ -12,7 +13,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 static PLANT: LazyLock<Plant> = LazyLock::new(|| {
-    let plant = Plant::with_secure_boot("secure").unwrap();
+    let plant = Plant::with_secure_boot("secure", 1..=1).unwrap();
     plant.owner().unwrap().make_key("stranger").unwrap();
     plant
 });
@@ -37,6 +38,22 @@ fn slotctl(disk: &Path, words: &[&str]) {
     PLANT
         .slotctl(&[["--disk", &disk].as_slice(), words].concat())
         .unwrap();
+}
+
+/// Slot c is good, and preferred to slot a.
+fn make_good(disk: &Path) {
+    let make = |record: &Record, note| {
+        let mut next = record.clone();
+        let slots: Vec<SlotId> = record.ids().collect();
+        let c = Slot {
+            state: State::Good,
+            priority: record.slot(slots[0]).priority + 1,
+            ..*record.slot(slots[2])
+        };
+        next.set_slot(slots[2], c);
+        Ok((next, note))
+    };
+    Disk::open(disk).unwrap().update(make).unwrap();
 }
 
 fn status(machine: &mut Machine) -> Value {
@@ -73,8 +90,7 @@ fn a_kernel_that_the_firmware_does_not_trust_is_passed_over_and_the_next_good_sl
             "stranger.slotimg",
         ],
     );
-    let c = "c".parse().unwrap();
-    Disk::open(&disk).unwrap().provision(c).unwrap();
+    make_good(&disk);
     slotctl(&disk, &["install", "--slot", "b", "unsigned.slotimg"]);
 
     let mut machine = PLANT.machine("kernels").disk(&disk).start().unwrap();
