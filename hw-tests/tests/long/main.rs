@@ -8,6 +8,7 @@
 )]
 
 mod replay;
+mod secure_boot;
 
 use hw_tests::machine::{Cause, Machine, START, WebServer};
 use hw_tests::plant::Plant;
