@@ -51,7 +51,7 @@ impl Plant {
         owner.sign("db", "trusting.efi", SIGNED_BOOTSHIM)?;
         owner.sign("db", &part("vmlinuz"), "vmlinuz.signed")?;
         plant.build_versions(versions, "vmlinuz.signed")?;
-        let settings = owner.settings("settings.fd", |_| Ok(()))?;
+        let settings = owner.settings("settings.fd")?;
         plant.secure = Some((owner, settings));
         Ok(plant)
     }

@@ -7,7 +7,7 @@ mod variables;
 use crate::machine::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-pub use variables::{Store, Vendor};
+use variables::{Store, Vendor};
 
 /// Debian's (package systemd-boot-efi).
 const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
@@ -87,16 +87,11 @@ impl Owner {
         self.run("objcopy", &words)
     }
 
-    /// The settings of a firmware in which the three keys are enrolled, and what
-    /// `more` puts beside them.
+    /// The settings of a firmware in which the three keys are enrolled.
     ///
     /// # Errors
     /// What `openssl` said, or why the firmware's factory settings cannot be used.
-    pub fn settings(
-        &self,
-        name: &str,
-        more: impl FnOnce(&mut Store) -> Result<(), Error>,
-    ) -> Result<PathBuf, Error> {
+    pub fn settings(&self, name: &str) -> Result<PathBuf, Error> {
         let mut store = Store::factory()?;
         for (variable, vendor) in [
             ("PK", Vendor::GLOBAL),
@@ -105,7 +100,6 @@ impl Owner {
         ] {
             store.enroll(variable, vendor, &self.certificate(variable)?)?;
         }
-        more(&mut store)?;
         let path = self.directory.join(name);
         std::fs::write(&path, store.bytes()).map_err(Error::host(path.display().to_string()))?;
         Ok(path)

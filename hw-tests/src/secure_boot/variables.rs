@@ -42,8 +42,6 @@ const ENROLLED_BY: [u8; 16] = *b"slotctl hw-tests";
 /// `EFI_TIME` of the first of January 2020, at midnight: later updates have to
 /// be later.
 const ENROLLED_AT: [u8; 16] = [0xe4, 0x07, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-/// A variable without authentication has no time.
-const NO_TIME: [u8; 16] = [0; 16];
 
 /// To whom a variable belongs.
 #[derive(Clone, Copy, Debug)]
@@ -59,11 +57,6 @@ impl Vendor {
     pub const IMAGE_SECURITY: Vendor = Vendor([
         0xcb, 0xb2, 0x19, 0xd7, 0x3a, 0x3d, 0x96, 0x45, 0xa3, 0xbc, 0xda, 0xd0, 0x0e, 0x67, 0x65,
         0x6f,
-    ]);
-    /// shim's (rhboot/shim, `SHIM_LOCK_GUID`).
-    pub const SHIM: Vendor = Vendor([
-        0x50, 0xab, 0x5d, 0x60, 0x46, 0xe0, 0x00, 0x43, 0xab, 0xb6, 0x3d, 0xd8, 0x10, 0xdd, 0x8b,
-        0x23,
     ]);
 }
 
@@ -115,26 +108,17 @@ impl Store {
     pub fn enroll(&mut self, name: &str, vendor: Vendor, der: &[u8]) -> Result<(), Error> {
         let attributes = NON_VOLATILE | BOOT_SERVICES | RUNTIME | TIME_BASED_AUTHENTICATION;
         let list = signature_list(der).ok_or_else(|| full(name))?;
-        self.add(name, vendor, (attributes, ENROLLED_AT), &list)
-    }
-
-    /// Puts in a variable that only programs before the system see.
-    ///
-    /// # Errors
-    /// When it does not fit.
-    pub fn set(&mut self, name: &str, vendor: Vendor, data: &[u8]) -> Result<(), Error> {
-        let attributes = NON_VOLATILE | BOOT_SERVICES;
-        self.add(name, vendor, (attributes, NO_TIME), data)
+        self.add(name, vendor, attributes, &list)
     }
 
     fn add(
         &mut self,
         name: &str,
         vendor: Vendor,
-        kind: (u32, [u8; 16]),
+        attributes: u32,
         data: &[u8],
     ) -> Result<(), Error> {
-        let record = record(name, vendor, kind, data).ok_or_else(|| full(name))?;
+        let record = record(name, vendor, attributes, data).ok_or_else(|| full(name))?;
         let end = self.free.saturating_add(record.len());
         let place = self.bytes.get_mut(self.free..end);
         let place = place
@@ -147,12 +131,7 @@ impl Store {
 }
 
 /// `AUTHENTICATED_VARIABLE_HEADER`, the name, the data.
-fn record(
-    name: &str,
-    vendor: Vendor,
-    (attributes, time): (u32, [u8; 16]),
-    data: &[u8],
-) -> Option<Vec<u8>> {
+fn record(name: &str, vendor: Vendor, attributes: u32, data: &[u8]) -> Option<Vec<u8>> {
     let name: Vec<u8> = name
         .encode_utf16()
         .chain([0])
@@ -163,7 +142,7 @@ fn record(
     record.extend([ADDED, 0]);
     record.extend(attributes.to_le_bytes());
     record.extend([0; 8]); // count of writes, of an older kind of authentication
-    record.extend(time);
+    record.extend(ENROLLED_AT);
     record.extend([0; 4]); // key, of the same
     record.extend(u32::try_from(name.len()).ok()?.to_le_bytes());
     record.extend(u32::try_from(data.len()).ok()?.to_le_bytes());

@@ -1,8 +1,7 @@
 //! Secure Boot, where `make test` has no time for it.
 
-use hw_tests::machine::{Error, START, target};
+use hw_tests::machine::{Machine, START, target};
 use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
-use hw_tests::secure_boot::{Store, Vendor};
 use slotctl::disk::Disk;
 use std::path::Path;
 use std::process::Command;
@@ -10,9 +9,6 @@ use std::sync::LazyLock;
 
 static PLANT: LazyLock<Plant> =
     LazyLock::new(|| Plant::with_secure_boot("secure-long", 1..=1).unwrap());
-
-/// Debian's, without a signature (package shim-unsigned).
-const SHIM: &str = "/usr/lib/shim/shimx64.efi";
 
 fn demo_os(part: &str) -> String {
     target().join("demo-os").join(part).display().to_string()
@@ -77,7 +73,7 @@ fn a_manifest_by_another_key_does_not_start_with_secure_boot_on_or_off() {
         .disk_of("intruder.img", 512, &program, "intruder.slotimg")
         .unwrap();
     put(&disk, SIGNED_BOOTSHIM, "BOOTX64.EFI");
-    let off = hw_tests::machine::Machine::new("intruder-off");
+    let off = Machine::new("intruder-off");
     for (machine, said) in [
         (PLANT.machine("intruder-on"), "Secure Boot: on"),
         (
@@ -92,41 +88,4 @@ fn a_manifest_by_another_key_does_not_start_with_secure_boot_on_or_off() {
             .unwrap();
         machine.expect("no slot starts", START).unwrap();
     }
-}
-
-/// shim, signed by the owner, starts bootshim as its second stage; told that
-/// generation 1 of bootshim is revoked, it does not.
-#[test]
-fn shim_refuses_a_generation_of_bootshim_that_is_revoked() {
-    let owner = PLANT.owner().unwrap();
-    owner.sign("db", SHIM, "shim.signed.efi").unwrap();
-    let disk = PLANT.disk("shim.img", 512).unwrap();
-    put(&disk, "shim.signed.efi", "BOOTX64.EFI");
-    put(&disk, SIGNED_BOOTSHIM, "grubx64.efi");
-
-    let mut machine = PLANT.machine("shim").disk(&disk).start().unwrap();
-    machine.expect("Secure Boot: on", START).unwrap();
-    drop(machine);
-
-    let revoked = |store: &mut Store| -> Result<(), Error> {
-        store.set(
-            "SbatLevel",
-            Vendor::SHIM,
-            b"sbat,1,2030010100\nbootshim,2\n",
-        )
-    };
-    let settings = owner.settings("revoked.fd", revoked).unwrap();
-    let mut machine = hw_tests::machine::Machine::new("revoked")
-        .firmware_settings(settings)
-        .disk(&disk)
-        .start()
-        .unwrap();
-    let begun = machine.position();
-    machine.expect("Security Policy Violation", START).unwrap();
-    let lines = machine.lines_since(begun);
-    assert!(
-        !lines
-            .iter()
-            .any(|line| line.text.contains("Secure Boot: on"))
-    );
 }
