@@ -5,7 +5,8 @@
 
 .PHONY: help
 help:
-	@echo "make demo       a controller in QEMU is updated, and comes back from two bad updates"
+	@echo "make demo       a controller in QEMU is updated, and comes back from two bad updates;"
+	@echo "                with SECURE_BOOT=1 under keys of its owner, and Secure Boot"
 	@echo "make test       everything, in under 20 minutes"
 	@echo "make test-long  the scenarios for which that is too short"
 	@echo "make sim-full   the power-cut simulator over more states, and more finely"
@@ -21,7 +22,7 @@ help:
 demo:
 	@echo "demo: setting up, building and running; 15 minutes the first time, 6 later"
 	@$(MAKE) --no-print-directory setup bootshim demo-os
-	@cargo run -q -p hw-tests --bin demo
+	@cargo run -q -p hw-tests --bin demo -- $(if $(filter 1,$(SECURE_BOOT)),secure-boot)
 
 .PHONY: test
 test: setup bootshim demo-os

@@ -13,6 +13,7 @@
 //! | [`layout`] | which partitions are ours: boot record, slots, ESP, data |
 //! | [`record`] | the boot record: fields and bytes |
 //! | [`copies`] | its four copies: reading them, and the durable commit |
+//! | [`secure_boot`] | what the firmware says of Secure Boot, in words |
 //! | [`state`] | the states of a slot and every allowed transition |
 //! | [`choice`] | which slot starts next, in which order |
 //! | [`slot`] | a slot on disk: manifest and boot payloads, verified |
@@ -34,6 +35,7 @@ pub mod handover;
 pub mod layout;
 pub mod medium;
 pub mod record;
+pub mod secure_boot;
 pub mod slot;
 pub mod state;
 pub mod trust;

@@ -9,6 +9,7 @@ pub mod machine;
 pub mod plant;
 pub mod ready;
 pub mod replay;
+pub mod secure_boot;
 pub mod sim;
 pub mod story;
 

@@ -22,6 +22,8 @@ mod kernel;
 mod menu;
 #[cfg(target_os = "uefi")]
 mod panic;
+mod sbat;
+mod secure_boot;
 mod trust;
 mod virtio;
 
@@ -43,6 +45,7 @@ fn program() -> Status {
     let clock = Clock::start();
     let console = Console::open();
     say!(console, "bootshim {}", env!("CARGO_PKG_VERSION"));
+    secure_boot::say(&console);
     if let Err(status) = firmware::pet_watchdog() {
         say!(console, "the firmware has no watchdog: {status:?}");
     }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,6 +29,7 @@ pub struct Builder {
     disk: Option<Disk>,
     bus: Bus,
     sector_size: u32,
+    settings: Option<PathBuf>,
     life: Duration,
 }
 
@@ -39,6 +40,7 @@ impl Builder {
             disk: None,
             bus: Bus::Virtio,
             sector_size: 512,
+            settings: None,
             life: LIFE,
         }
     }
@@ -77,6 +79,14 @@ impl Builder {
     #[must_use]
     pub fn sector_size(mut self, bytes: u32) -> Self {
         self.sector_size = bytes;
+        self
+    }
+
+    /// The settings its firmware begins with, the factory's unless said; the file
+    /// is not written to.
+    #[must_use]
+    pub fn firmware_settings(mut self, settings: impl AsRef<Path>) -> Self {
+        self.settings = Some(settings.as_ref().to_path_buf());
         self
     }
 
@@ -125,7 +135,7 @@ impl Builder {
             self.disk.as_ref(),
             self.bus,
             self.sector_size,
-            &directory.firmware_variables()?,
+            &directory.firmware_variables(self.settings.as_deref())?,
             PRODUCTION_PORT,
         );
         let mut lines: Vec<OwnedFd> = ends.map(OwnedFd::from).into();

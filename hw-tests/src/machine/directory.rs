@@ -47,11 +47,12 @@ impl Directory {
         File::create(&path).map_err(Error::host(path.display().to_string()))
     }
 
-    /// A copy of the firmware's factory settings, for this machine alone.
-    pub(super) fn firmware_variables(&self) -> Result<PathBuf, Error> {
+    /// A copy of these settings of the firmware, or of the factory's, for this
+    /// machine alone.
+    pub(super) fn firmware_variables(&self, settings: Option<&Path>) -> Result<PathBuf, Error> {
         let path = self.variables();
-        fs::copy(FIRMWARE_VARIABLES, &path)
-            .map_err(Error::host(format!("{FIRMWARE_VARIABLES} (package ovmf)")))?;
+        let from = settings.unwrap_or(Path::new(FIRMWARE_VARIABLES));
+        fs::copy(from, &path).map_err(Error::host(format!("{} (package ovmf)", from.display())))?;
         Ok(path)
     }
 

@@ -8,6 +8,7 @@
 )]
 
 mod replay;
+mod secure_boot;
 mod verity;
 
 use hw_tests::machine::{Cause, Machine, START, WebServer};

@@ -11,6 +11,7 @@
 mod alone;
 mod choice;
 mod replay;
+mod secure_boot;
 mod story;
 mod verity;
 

@@ -22,7 +22,9 @@ use std::path::Path;
 pub fn create(words: &Create, voice: Voice) -> Result<Answer> {
     let mut program = Program::load(&words.bootshim)?;
     if !words.trust.is_empty() {
-        program = program.with_trust(&key::public_keys(&words.trust)?)?;
+        program = program
+            .with_trust(&key::public_keys(&words.trust)?)
+            .map_err(|error| error.changed("no disk was made"))?;
     }
     if program.trust().keys.is_empty() {
         if words.image.is_some() {
