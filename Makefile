@@ -24,7 +24,7 @@ demo:
 	@cargo run -q -p hw-tests --bin demo
 
 .PHONY: test
-test: setup bootshim demo-os
+test: setup bootshim demo-os demo-arm64
 	@hw-tests/test.sh --workspace \
 		"--release -p hw-tests --features simulator --test simulator"
 
@@ -91,6 +91,13 @@ demo-os: target/demo-os/root-v4.erofs
 
 target/demo-os/root-v4.erofs: target/demo/slotctl $(shell find images/demo -type f)
 	images/demo/build.sh $< target/demo-os
+
+# Kernel, initramfs and root for the scenarios on arm64.
+.PHONY: demo-arm64
+demo-arm64: target/demo-arm64/root.erofs
+
+target/demo-arm64/root.erofs: $(shell find images/demo/arm64 images/demo/arm64.sh -type f)
+	images/demo/arm64.sh target/demo-arm64
 
 # The program before the kernel, for x86_64 and aarch64.
 .PHONY: bootshim

@@ -5,7 +5,8 @@
 set -eu
 
 packages="busybox-static cpio curl dosfstools e2fsprogs erofs-utils gdisk kmod mtools
-	nbdkit nginx-light openssl ovmf qemu-system-x86 time tinyproxy-bin util-linux"
+	nbdkit nginx-light openssl ovmf qemu-efi-aarch64 qemu-system-arm qemu-system-x86
+	time tinyproxy-bin u-boot-qemu util-linux"
 case ${1:-} in
 bench) packages="$packages casync dbus fonts-dejavu-core librsvg2-bin mmdebstrap
 	rauc squashfs-tools swupdate xdelta3 zstd" ;;
