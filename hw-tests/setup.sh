@@ -4,7 +4,8 @@
 # nothing when nothing is missing.
 set -eu
 
-packages="busybox-static cpio curl dosfstools e2fsprogs erofs-utils gdisk kmod mtools
+packages="busybox-static cpio curl dosfstools e2fsprogs erofs-utils
+	gcc-aarch64-linux-gnu gdisk kmod libc6-dev-arm64-cross mtools
 	nbdkit nginx-light openssl ovmf qemu-efi-aarch64 qemu-system-arm qemu-system-x86
 	time tinyproxy-bin u-boot-qemu util-linux"
 case ${1:-} in
