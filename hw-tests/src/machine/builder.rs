@@ -17,7 +17,7 @@ use super::qemu::Disk;
 use super::qmp::{Qmp, forwarded_port};
 use super::shell::Shell;
 use super::timeline::{Position, Source, Timeline};
-use super::{Bus, COMMAND, Error, Machine, PRODUCTION_PORT, VolatileDisk, qemu, reader};
+use super::{Board, Bus, COMMAND, Error, Machine, PRODUCTION_PORT, VolatileDisk, qemu, reader};
 
 /// How long a machine may live, unless it is told otherwise.
 const LIFE: Duration = Duration::from_secs(1200);
@@ -26,6 +26,7 @@ const LIFE: Duration = Duration::from_secs(1200);
 #[derive(Debug, Clone)]
 pub struct Builder {
     name: String,
+    board: Board,
     disk: Option<Disk>,
     bus: Bus,
     sector_size: u32,
@@ -37,6 +38,7 @@ impl Builder {
     pub(super) fn new(name: &str) -> Self {
         Self {
             name: name.into(),
+            board: Board::Pc,
             disk: None,
             bus: Bus::Virtio,
             sector_size: 512,
@@ -65,6 +67,13 @@ impl Builder {
     #[must_use]
     pub fn volatile_disk(mut self, disk: &VolatileDisk) -> Self {
         self.disk = Some(Disk::Volatile(disk.line()));
+        self
+    }
+
+    /// What board it is; a PC unless said.
+    #[must_use]
+    pub fn board(mut self, board: Board) -> Self {
+        self.board = board;
         self
     }
 
@@ -131,11 +140,13 @@ impl Builder {
     }
 
     fn spawn(&self, directory: &Directory, ends: [UnixStream; 3]) -> Result<Process, Error> {
+        let variables = directory.firmware_variables(self.board, self.settings.as_deref())?;
         let arguments = qemu::arguments(
+            self.board,
             self.disk.as_ref(),
             self.bus,
             self.sector_size,
-            &directory.firmware_variables(self.settings.as_deref())?,
+            variables.as_deref(),
             PRODUCTION_PORT,
         );
         let mut lines: Vec<OwnedFd> = ends.map(OwnedFd::from).into();
@@ -160,7 +171,7 @@ impl Builder {
                 parent_fd,
                 child_fd,
             });
-        let mut command = mortal("qemu-system-x86_64");
+        let mut command = mortal(self.board.program());
         command
             .args(arguments)
             .stdin(Stdio::null())

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod arm64;
 mod replay;
 mod secure_boot;
 mod verity;

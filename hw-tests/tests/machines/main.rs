@@ -9,6 +9,7 @@
 )]
 
 mod alone;
+mod arm64;
 mod choice;
 mod replay;
 mod secure_boot;
