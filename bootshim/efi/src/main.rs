@@ -23,6 +23,7 @@ mod menu;
 #[cfg(target_os = "uefi")]
 mod panic;
 mod trust;
+mod variables;
 mod virtio;
 
 use crate::clock::Clock;
