@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod floor;
 mod replay;
 
 use hw_tests::machine::{Cause, Machine, START, WebServer};
