@@ -17,6 +17,7 @@
 //! | [`state`] | the states of a slot and every allowed transition |
 //! | [`choice`] | which slot starts next, in which order |
 //! | [`slot`] | a slot on disk: manifest and boot payloads, verified |
+//! | [`floor`] | what may not boot any more, and whose word on it counts |
 //! | [`boot`] | one start from record to kernel: read, choose, commit, verify, start |
 //! | [`handover`] | what the started system is told |
 //! | [`trust`] | the keys that the program trusts, as a section of it |
@@ -29,6 +30,7 @@ extern crate alloc;
 pub mod boot;
 pub mod choice;
 pub mod copies;
+pub mod floor;
 pub mod gpt;
 pub mod guid;
 pub mod handover;

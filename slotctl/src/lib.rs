@@ -15,6 +15,7 @@ pub mod duration;
 pub mod error;
 pub mod esp;
 pub mod events;
+pub mod floor;
 pub mod install;
 pub mod lock;
 pub mod medium;

@@ -3,8 +3,10 @@
 
 use crate::disk::Disk;
 use crate::error::Result;
+use crate::floor;
 use bootshim::choice::{self, Kind, Situation, Slots, Step};
 use bootshim::copies::{Copy, Note};
+use bootshim::floor::Counts;
 use bootshim::record::{Record, Slot, SlotId, State};
 use images::key::PublicKey;
 
@@ -21,6 +23,8 @@ pub struct Status {
     pub versions: Vec<Option<String>>,
     /// The slot that runs, where this controller runs from this disk.
     pub running: Option<SlotId>,
+    /// The floor that counts, and whose it is.
+    pub floor: Counts,
     /// What boots next, if everything verifies.
     pub next: Option<(SlotId, Kind)>,
 }
@@ -44,6 +48,7 @@ impl Status {
         };
         Ok(Status {
             versions: record.slots().map(version).collect(),
+            floor: floor::counts(disk, &record),
             running: disk.running(&record),
             next: next(&record, store.unknown_major().is_none()),
             copies: *store.copies(),

@@ -7,9 +7,11 @@ use crate::firmware;
 use crate::i6300esb::{self, I6300esb};
 use crate::initrd::Initrd;
 use crate::kernel::Kernel;
+use crate::variables;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bootshim::boot::{Defect, Event, Facts, Hands, Permit};
+use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::handover::Handover;
 use bootshim::layout::Layout;
 use bootshim::medium::Part;
@@ -28,6 +30,8 @@ pub struct Machine<'a> {
     /// Armed for an image that did not start in the end.
     watchdog: Option<I6300esb>,
     passed_over: [Option<String>; MAX_SLOTS],
+    /// The floor that counts, once it is known.
+    floor: Option<Counts>,
 }
 
 impl<'a> Machine<'a> {
@@ -47,6 +51,7 @@ impl<'a> Machine<'a> {
             clock,
             watchdog: None,
             passed_over: Default::default(),
+            floor: None,
         }
     }
 
@@ -62,6 +67,14 @@ impl<'a> Machine<'a> {
         if let Some(watchdog) = &mut self.watchdog {
             let _ = watchdog.pet();
         }
+    }
+
+    fn partition(&self, slot: SlotId) -> Result<Part<&'a Disk>, Defect> {
+        let partition = self
+            .layout
+            .slot(slot)
+            .ok_or_else(|| Defect::Bad(Reason::Damaged, "no such partition".to_string()))?;
+        Ok(Part::new(self.disk, partition.extent))
     }
 
     /// Arms the hardware's watchdog for an image that pets it.
@@ -102,15 +115,25 @@ impl Hands for Machine<'_> {
         // Each slot has the whole period: a device that takes its time to fail
         // must not keep the machine from the next one.
         self.pet();
-        let partition = self
-            .layout
-            .slot(slot)
-            .ok_or_else(|| Defect::Bad(Reason::Damaged, "no such partition".to_string()))?;
-        let slot = Part::new(self.disk, partition.extent);
+        let slot = self.partition(slot)?;
         let installed = slot::manifest(&slot, &self.keys)?;
         let read = Clock::count(&mut self.clock.reading, || slot::read(&slot, installed))?;
         let image = Clock::count(&mut self.clock.hashing, || read.verify())?;
         Ok((image.facts(), image))
+    }
+
+    fn manifest(&mut self, slot: SlotId) -> Result<Facts, Defect> {
+        self.pet();
+        let slot = self.partition(slot)?;
+        Ok(slot::facts(&slot::manifest(&slot, &self.keys)?))
+    }
+
+    fn floor(&mut self) -> Kept {
+        variables::kept_floor()
+    }
+
+    fn raise_floor(&mut self, floor: Floor) -> Result<(), String> {
+        variables::keep_floor(floor)
     }
 
     fn start(
@@ -140,6 +163,9 @@ impl Hands for Machine<'_> {
         self.arm(manifest.watchdog_seconds);
         // The kernel gets the whole period until it takes over.
         let _ = firmware::pet_watchdog();
+        if let Some(floor) = self.floor {
+            variables::publish_floor(floor, self.console);
+        }
         say!(self.console, "{}", self.clock.show());
         self.console.hand_over();
         Err(kernel.start())
@@ -147,10 +173,14 @@ impl Hands for Machine<'_> {
 
     fn tell(&mut self, event: &Event) {
         say!(self.console, "{event}");
-        if let Event::PassedOver(slot, why) = event
-            && let Some(kept) = self.passed_over.get_mut(slot.index())
-        {
-            *kept = Some(why.to_string());
+        match event {
+            Event::PassedOver(slot, why) => {
+                if let Some(kept) = self.passed_over.get_mut(slot.index()) {
+                    *kept = Some(why.to_string());
+                }
+            }
+            Event::Floor { counts, .. } => self.floor = Some(*counts),
+            _ => {}
         }
     }
 

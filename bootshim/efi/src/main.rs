@@ -25,6 +25,7 @@ mod panic;
 mod sbat;
 mod secure_boot;
 mod trust;
+mod variables;
 mod virtio;
 
 use crate::clock::Clock;

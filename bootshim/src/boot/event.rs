@@ -3,6 +3,7 @@
 use super::{Defect, Facts};
 use crate::choice::Kind;
 use crate::copies::{CommitError, Copy};
+use crate::floor::{Counts, Kept, Source};
 use crate::record::{Reason, SlotId, State};
 use alloc::string::String;
 use core::fmt;
@@ -21,6 +22,17 @@ pub enum Event {
     Found(SlotId, Facts),
     /// The record was made anew.
     Rebuilt(u64),
+    /// The floor that counts at this start.
+    Floor {
+        /// It, and whose it is.
+        counts: Counts,
+        /// What the firmware said.
+        kept: Kept,
+        /// What the record says.
+        hint: u64,
+    },
+    /// The firmware did not keep a higher floor, in its words.
+    FloorNotRaised(String),
     /// A slot is started.
     Starting {
         /// Which one.
@@ -83,6 +95,10 @@ impl fmt::Display for Event {
                 facts.version, facts.security_version
             ),
             Event::Rebuilt(sequence) => write!(f, "boot record made anew, number {sequence}"),
+            Event::Floor { counts, kept, hint } => floor(f, counts, kept, *hint),
+            Event::FloorNotRaised(words) => {
+                write!(f, "the firmware does not keep a higher floor: {words}")
+            }
             Event::Starting {
                 slot,
                 kind,
@@ -101,5 +117,17 @@ impl fmt::Display for Event {
             Event::CommitFailed(error) => write!(f, "{error}; no trial and no one-shot now"),
             Event::Nothing => f.write_str("no slot starts"),
         }
+    }
+}
+
+fn floor(f: &mut fmt::Formatter<'_>, counts: &Counts, kept: &Kept, hint: u64) -> fmt::Result {
+    let Counts { floor, source } = counts;
+    write!(f, "floor: security version {}, ", floor.security_version)?;
+    write!(f, "{source}")?;
+    match (source, kept) {
+        (Source::Firmware, _) if hint == floor.security_version => Ok(()),
+        (Source::Firmware, _) => write!(f, "; the record's hint {hint} does not count"),
+        (Source::Record, Kept::Garbage(why) | Kept::Nowhere(why)) => write!(f, ": {why}"),
+        (Source::Record, _) => f.write_str(": the firmware keeps none yet"),
     }
 }

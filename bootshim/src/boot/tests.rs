@@ -8,6 +8,7 @@ use alloc::vec;
 use core::cell::Cell;
 
 mod arming;
+mod floors;
 mod rebuilding;
 mod said;
 
@@ -22,6 +23,9 @@ fn id(letter: &str) -> SlotId {
 struct Rig {
     slots: Vec<Result<Facts, Defect>>,
     starts: bool,
+    kept: Kept,
+    /// Whether the firmware has room for a higher floor.
+    keeps: bool,
     events: Vec<String>,
     steps: Cell<u32>,
 }
@@ -32,6 +36,19 @@ impl Hands for Rig {
 
     fn load(&mut self, slot: SlotId) -> Result<(Facts, ()), Defect> {
         self.slots[slot.index()].clone().map(|facts| (facts, ()))
+    }
+    fn manifest(&mut self, slot: SlotId) -> Result<Facts, Defect> {
+        self.slots[slot.index()].clone()
+    }
+    fn floor(&mut self) -> Kept {
+        self.kept.clone()
+    }
+    fn raise_floor(&mut self, floor: Floor) -> Result<(), String> {
+        if !self.keeps {
+            return Err("OUT_OF_RESOURCES".into());
+        }
+        self.kept = Kept::Here(floor);
+        Ok(())
     }
     fn start(
         &mut self,
@@ -63,6 +80,7 @@ fn facts(fill: u8, version: &str) -> Result<Facts, Defect> {
     Ok(Facts {
         manifest: [fill; 32],
         security_version: 0,
+        revoke_below: 0,
         version: version.into(),
     })
 }
@@ -75,6 +93,8 @@ fn rig(slots: Vec<Result<Facts, Defect>>) -> Rig {
     Rig {
         slots,
         starts: true,
+        kept: Kept::Absent,
+        keeps: true,
         events: Vec::new(),
         steps: Cell::new(0),
     }
@@ -309,6 +329,7 @@ fn below_the_floor_nothing_starts() {
     slots.slots[0] = Ok(Facts {
         manifest: [1; 32],
         security_version: 4,
+        revoke_below: 0,
         version: "1".into(),
     });
     let (outcome, _, record) = start(&medium, slots);

@@ -8,6 +8,7 @@
 )]
 
 mod arm64;
+mod floor;
 mod replay;
 mod secure_boot;
 mod verity;

@@ -59,7 +59,9 @@ fn status_fields(disk: &Disk, status: &Status) -> Value {
         "known_good": name(record.known_good()),
         "once": name(record.once),
         "last_failure": failure,
-        "floor": record.floor,
+        "floor": status.floor.floor.security_version,
+        "floor_source": status.floor.source.word(),
+        "floor_hint": record.floor,
         "record": { "sequence": record.sequence, "copies_valid": status.copies_valid() },
     })
 }
@@ -83,6 +85,11 @@ fn status_in_words(status: &Status) -> String {
         None => "nothing".into(),
     };
     let _ = writeln!(text, "next boot: {next}");
+    let _ = writeln!(
+        text,
+        "floor: security version {}, {}",
+        status.floor.floor.security_version, status.floor.source
+    );
     if let Some(failure) = record.last_failure {
         let _ = writeln!(
             text,
@@ -137,6 +144,13 @@ pub fn next_boot(disk: &Disk, arm: bool, voice: Voice) -> Result<Answer> {
         Some((slot, kind)) => format!("slot {slot}, as {kind}\n"),
         None => "no slot starts\n".into(),
     };
+    if let Some(counts) = next.floor {
+        let _ = writeln!(
+            text,
+            "  floor: security version {}, {}",
+            counts.floor.security_version, counts.source
+        );
+    }
     for (slot, reason) in &next.passed_over {
         let _ = writeln!(text, "  not {slot}: {reason}");
     }
@@ -151,6 +165,8 @@ pub fn next_boot(disk: &Disk, arm: bool, voice: Voice) -> Result<Answer> {
         "slot": next.choice.map(|(slot, _)| slot.to_string()),
         "kind": next.choice.map_or("none", |(_, kind)| kind.word()),
         "passed_over": next.passed_over.iter().map(passed_over).collect::<Vec<_>>(),
+        "floor": next.floor.map(|counts| counts.floor.security_version),
+        "floor_source": next.floor.map(|counts| counts.source.word()),
         "changed": arm && next.changed,
     });
     Ok(Answer::new(text, fields))
