@@ -16,6 +16,7 @@
 //! | [`state`] | the states of a slot and every allowed transition |
 //! | [`choice`] | which slot starts next, in which order |
 //! | [`slot`] | a slot on disk: manifest and boot payloads, verified |
+//! | [`reset`] | what a reset by the watchdog means for a good slot |
 //! | [`boot`] | one start from record to kernel: read, choose, commit, verify, start |
 //! | [`handover`] | what the started system is told |
 //! | [`trust`] | the keys that the program trusts, as a section of it |
@@ -34,6 +35,7 @@ pub mod handover;
 pub mod layout;
 pub mod medium;
 pub mod record;
+pub mod reset;
 pub mod slot;
 pub mod state;
 pub mod trust;

@@ -4,6 +4,7 @@ use super::{Defect, Facts};
 use crate::choice::Kind;
 use crate::copies::{CommitError, Copy};
 use crate::record::{Reason, SlotId, State};
+use crate::reset::{self, Meaning};
 use alloc::string::String;
 use core::fmt;
 
@@ -21,6 +22,8 @@ pub enum Event {
     Found(SlotId, Facts),
     /// The record was made anew.
     Rebuilt(u64),
+    /// The watchdog ended the last start; what that means.
+    WatchdogReset(Meaning),
     /// A slot is started.
     Starting {
         /// Which one.
@@ -51,6 +54,8 @@ pub enum Why {
     Defect(Defect),
     /// The firmware did not start it, in its words.
     NotStarted(String),
+    /// The watchdog ended its last starts, as many as it is given.
+    WatchdogResets,
 }
 
 impl fmt::Display for Why {
@@ -60,6 +65,9 @@ impl fmt::Display for Why {
             Why::TrialOver(reason) => write!(f, "trial over: {reason}"),
             Why::Defect(defect) => write!(f, "{defect}"),
             Why::NotStarted(words) => write!(f, "did not start: {words}"),
+            Why::WatchdogResets => {
+                write!(f, "the watchdog ended its last {} starts", reset::IN_A_ROW)
+            }
         }
     }
 }
@@ -83,6 +91,11 @@ impl fmt::Display for Event {
                 facts.version, facts.security_version
             ),
             Event::Rebuilt(sequence) => write!(f, "boot record made anew, number {sequence}"),
+            Event::WatchdogReset(Meaning::Counted(slot, resets)) => write!(
+                f,
+                "the watchdog reset the machine: good slot {slot}, {resets} in a row"
+            ),
+            Event::WatchdogReset(_) => f.write_str("the watchdog reset the machine"),
             Event::Starting {
                 slot,
                 kind,
