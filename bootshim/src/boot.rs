@@ -11,6 +11,7 @@ use crate::floor::{Counts, Demand, Floor, Kept, Source};
 use crate::guid::Guid;
 use crate::medium::{Fault, Medium};
 use crate::record::{Digest, Reason, Record, Slot, SlotId, Stage, State};
+use crate::reset::{self, Meaning};
 use crate::state;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -130,6 +131,11 @@ pub trait Hands {
 
     /// A number that differs from start to start.
     fn turn(&self) -> u64;
+
+    /// What led to this start, where the hardware says so.
+    fn last_reset(&self) -> reset::Cause {
+        reset::Cause::Unknown
+    }
 }
 
 /// How a start ended.
@@ -195,6 +201,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         self.kept = self.hands.floor();
         self.require_record();
         self.tell_of_floor();
+        self.heed_reset();
         loop {
             let Some(record) = self.record().cloned() else {
                 return self.nothing();
@@ -330,6 +337,33 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         }
         // The record is lost, the floor is not, where the firmware keeps it.
         (self.following(record), !found.is_empty() || !unreadable)
+    }
+
+    /// Counts what the watchdog ended, before anything is chosen. Cut before the
+    /// commit is durable, one reset fewer is counted: the hardware's mark is gone
+    /// by then, so that it is never counted twice.
+    fn heed_reset(&mut self) {
+        let Some(record) = self.record().filter(|_| self.can_commit).cloned() else {
+            return;
+        };
+        let (next, meaning) = reset::heed(&record, self.hands.last_reset());
+        if let Meaning::Counted(..) | Meaning::NotCounted = meaning {
+            self.hands.tell(&Event::WatchdogReset(meaning));
+        }
+        if next == record {
+            return;
+        }
+        let note = match meaning {
+            Meaning::Left(slot) => Note::new(&alloc::format!("slot {slot}: {}", Reason::Watchdog)),
+            _ => self.store.note(),
+        };
+        match (self.store.commit(next, note), meaning) {
+            (Ok(_), Meaning::Left(slot)) => self
+                .hands
+                .tell(&Event::PassedOver(slot, Why::WatchdogResets)),
+            (Ok(_), _) => {}
+            (Err(error), _) => self.commit_failed(error),
+        }
     }
 
     fn end_trial(&mut self, record: &Record, slot: SlotId, reason: Reason) {

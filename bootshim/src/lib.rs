@@ -18,6 +18,7 @@
 //! | [`choice`] | which slot starts next, in which order |
 //! | [`slot`] | a slot on disk: manifest and boot payloads, verified |
 //! | [`floor`] | what may not boot any more, and whose word on it counts |
+//! | [`reset`] | what a reset by the watchdog means for a good slot |
 //! | [`boot`] | one start from record to kernel: read, choose, commit, verify, start |
 //! | [`handover`] | what the started system is told |
 //! | [`trust`] | the keys that the program trusts, as a section of it |
@@ -38,6 +39,7 @@ pub mod layout;
 pub mod medium;
 pub mod record;
 pub mod secure_boot;
+pub mod reset;
 pub mod slot;
 pub mod state;
 pub mod trust;

@@ -51,7 +51,8 @@ impl<'a> Running<'a> {
         self.disk.update(|record, note| {
             let known = record.slot(*slot);
             if known.state == State::Good && known.manifest == *manifest {
-                return Ok((record.clone(), note));
+                // It runs well: resets by the watchdog before this count no longer.
+                return Ok((state::settle(record, *slot), note));
             }
             Ok((state::confirm(record, *slot, manifest)?, note))
         })

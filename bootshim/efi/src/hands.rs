@@ -16,6 +16,7 @@ use bootshim::handover::Handover;
 use bootshim::layout::Layout;
 use bootshim::medium::Part;
 use bootshim::record::{MAX_SLOTS, Reason, Record, SlotId};
+use bootshim::reset::Cause;
 use bootshim::slot::{self, BootImage};
 use core::convert::Infallible;
 use images::key::PublicKey;
@@ -27,8 +28,10 @@ pub struct Machine<'a> {
     keys: Vec<PublicKey>,
     console: &'a Console,
     clock: Clock,
-    /// Armed for an image that did not start in the end.
     watchdog: Option<I6300esb>,
+    /// Armed for an image that did not start in the end.
+    armed: bool,
+    last_reset: Cause,
     passed_over: [Option<String>; MAX_SLOTS],
     /// The floor that counts, once it is known.
     floor: Option<Counts>,
@@ -43,13 +46,19 @@ impl<'a> Machine<'a> {
         console: &'a Console,
         clock: Clock,
     ) -> Self {
+        let mut watchdog = I6300esb::find();
+        let last_reset = watchdog
+            .as_mut()
+            .map_or(Cause::Unknown, I6300esb::take_mark);
         Machine {
             disk,
             layout,
             keys,
             console,
             clock,
-            watchdog: None,
+            watchdog,
+            armed: false,
+            last_reset,
             passed_over: Default::default(),
             floor: None,
         }
@@ -64,7 +73,7 @@ impl<'a> Machine<'a> {
     pub fn pet(&mut self) {
         // A watchdog that cannot be petted resets the machine, as it should.
         let _ = firmware::pet_watchdog();
-        if let Some(watchdog) = &mut self.watchdog {
+        if let Some(watchdog) = self.watchdog.as_mut().filter(|_| self.armed) {
             let _ = watchdog.pet();
         }
     }
@@ -79,16 +88,14 @@ impl<'a> Machine<'a> {
 
     /// Arms the hardware's watchdog for an image that pets it.
     fn arm(&mut self, seconds: u32) {
-        let armed_before = self.watchdog.is_some();
         let seconds = match seconds {
             // Locked since an earlier image, which did not start.
-            0 if armed_before => i6300esb::LONGEST,
+            0 if self.armed => i6300esb::LONGEST,
             0 => return,
             seconds => seconds,
         };
-        if !armed_before {
-            self.watchdog = I6300esb::find();
-        }
+        // A part of it may have been done where arming fails.
+        self.armed = self.watchdog.is_some();
         match self.watchdog.as_mut().map(|chip| chip.arm(seconds)) {
             None => say!(
                 self.console,
@@ -186,5 +193,9 @@ impl Hands for Machine<'_> {
 
     fn turn(&self) -> u64 {
         firmware::turn()
+    }
+
+    fn last_reset(&self) -> Cause {
+        self.last_reset
     }
 }

@@ -5,6 +5,7 @@ use crate::choice::Kind;
 use crate::copies::{CommitError, Copy};
 use crate::floor::{Counts, Kept, Source};
 use crate::record::{Reason, SlotId, State};
+use crate::reset::{self, Meaning};
 use alloc::string::String;
 use core::fmt;
 
@@ -33,6 +34,8 @@ pub enum Event {
     },
     /// The firmware did not keep a higher floor, in its words.
     FloorNotRaised(String),
+    /// The watchdog ended the last start; what that means.
+    WatchdogReset(Meaning),
     /// A slot is started.
     Starting {
         /// Which one.
@@ -63,6 +66,8 @@ pub enum Why {
     Defect(Defect),
     /// The firmware did not start it, in its words.
     NotStarted(String),
+    /// The watchdog ended its last starts, as many as it is given.
+    WatchdogResets,
 }
 
 impl fmt::Display for Why {
@@ -72,6 +77,9 @@ impl fmt::Display for Why {
             Why::TrialOver(reason) => write!(f, "trial over: {reason}"),
             Why::Defect(defect) => write!(f, "{defect}"),
             Why::NotStarted(words) => write!(f, "did not start: {words}"),
+            Why::WatchdogResets => {
+                write!(f, "the watchdog ended its last {} starts", reset::IN_A_ROW)
+            }
         }
     }
 }
@@ -99,6 +107,11 @@ impl fmt::Display for Event {
             Event::FloorNotRaised(words) => {
                 write!(f, "the firmware does not keep a higher floor: {words}")
             }
+            Event::WatchdogReset(Meaning::Counted(slot, resets)) => write!(
+                f,
+                "the watchdog reset the machine: good slot {slot}, {resets} in a row"
+            ),
+            Event::WatchdogReset(_) => f.write_str("the watchdog reset the machine"),
             Event::Starting {
                 slot,
                 kind,

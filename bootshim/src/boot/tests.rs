@@ -28,6 +28,7 @@ struct Rig {
     keeps: bool,
     events: Vec<String>,
     steps: Cell<u32>,
+    last_reset: reset::Cause,
 }
 
 impl Hands for Rig {
@@ -74,6 +75,9 @@ impl Hands for Rig {
         assert!(self.steps.get() < 50, "a start that never ends");
         1
     }
+    fn last_reset(&self) -> reset::Cause {
+        self.last_reset
+    }
 }
 
 fn facts(fill: u8, version: &str) -> Result<Facts, Defect> {
@@ -97,6 +101,7 @@ fn rig(slots: Vec<Result<Facts, Defect>>) -> Rig {
         keeps: true,
         events: Vec::new(),
         steps: Cell::new(0),
+        last_reset: reset::Cause::Unknown,
     }
 }
 
@@ -363,4 +368,24 @@ fn what_an_earlier_trial_said_is_not_said_of_a_later_one() {
         let note = Store::open(&medium, PARTITION).note();
         assert_eq!(note.text() == "check web failed", kept, "{}", note.text());
     }
+}
+
+#[test]
+fn the_third_reset_by_the_watchdog_in_a_row_starts_the_next_good_slot() {
+    let medium = committed([Good, Good, Empty]);
+    let start_after = |last_reset| {
+        let rig = Rig {
+            last_reset,
+            ..three()
+        };
+        start(&medium, rig).0
+    };
+    use reset::Cause::{Other, Watchdog};
+    let good = |letter| Outcome::Running((id(letter), Kind::Good));
+    assert_eq!(start_after(Watchdog), good("b"));
+    assert_eq!(start_after(Watchdog), good("b"));
+    assert_eq!(start_after(Watchdog), good("a"));
+    let before = medium.0.borrow().clone();
+    assert_eq!(start_after(Other), good("a"));
+    assert!(before == *medium.0.borrow(), "written without need");
 }
