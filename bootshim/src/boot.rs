@@ -340,8 +340,8 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     }
 
     /// Counts what the watchdog ended, before anything is chosen. Cut before the
-    /// commit is durable, one reset fewer is counted: the hardware's mark is gone
-    /// by then, so that it is never counted twice.
+    /// commit is durable, one reset fewer is counted; cut after it, it is not
+    /// counted twice: the hardware's mark does not outlive the power.
     fn heed_reset(&mut self) {
         let Some(record) = self.record().filter(|_| self.can_commit).cloned() else {
             return;

@@ -14,6 +14,9 @@ pub const FLOOR_KEPT_VARIABLE: &str = "SlotctlFloorKept";
 /// Name of the volatile variable that tells the started system which floor
 /// counts ([`crate::floor::Counts`]).
 pub const FLOOR_VARIABLE: &str = "SlotctlFloor";
+/// Name of the volatile variable that tells the started system about the
+/// hardware's watchdog ([`crate::watchdog::Told`]).
+pub const WATCHDOG_VARIABLE: &str = "SlotctlWatchdog";
 /// Vendor GUID of our UEFI variables.
 pub const VARIABLE_VENDOR: Guid = crate::layout::RECORD_TYPE;
 

@@ -21,6 +21,7 @@
 //! | [`reset`] | what a reset by the watchdog means for a good slot |
 //! | [`boot`] | one start from record to kernel: read, choose, commit, verify, start |
 //! | [`handover`] | what the started system is told |
+//! | [`watchdog`] | what the started system is told about the hardware's watchdog |
 //! | [`trust`] | the keys that the program trusts, as a section of it |
 
 #![no_std]
@@ -38,8 +39,9 @@ pub mod handover;
 pub mod layout;
 pub mod medium;
 pub mod record;
-pub mod secure_boot;
 pub mod reset;
+pub mod secure_boot;
 pub mod slot;
 pub mod state;
 pub mod trust;
+pub mod watchdog;

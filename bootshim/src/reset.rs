@@ -28,6 +28,18 @@ pub enum Cause {
     Watchdog,
 }
 
+impl Cause {
+    /// The word for it, for programs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Cause::Unknown => "unknown",
+            Cause::Other => "other",
+            Cause::Watchdog => "watchdog",
+        }
+    }
+}
+
 /// What the cause of a reset means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {

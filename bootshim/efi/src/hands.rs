@@ -18,6 +18,7 @@ use bootshim::medium::Part;
 use bootshim::record::{MAX_SLOTS, Reason, Record, SlotId};
 use bootshim::reset::Cause;
 use bootshim::slot::{self, BootImage};
+use bootshim::watchdog::{Chip, Told};
 use core::convert::Infallible;
 use images::key::PublicKey;
 
@@ -29,8 +30,10 @@ pub struct Machine<'a> {
     console: &'a Console,
     clock: Clock,
     watchdog: Option<I6300esb>,
-    /// Armed for an image that did not start in the end.
+    /// Armed, perhaps for an image that did not start in the end.
     armed: bool,
+    /// Its period in seconds, where arming went well.
+    period: Option<u32>,
     last_reset: Cause,
     passed_over: [Option<String>; MAX_SLOTS],
     /// The floor that counts, once it is known.
@@ -49,7 +52,7 @@ impl<'a> Machine<'a> {
         let mut watchdog = I6300esb::find();
         let last_reset = watchdog
             .as_mut()
-            .map_or(Cause::Unknown, I6300esb::take_mark);
+            .map_or(Cause::Unknown, I6300esb::last_reset);
         Machine {
             disk,
             layout,
@@ -58,6 +61,7 @@ impl<'a> Machine<'a> {
             clock,
             watchdog,
             armed: false,
+            period: None,
             last_reset,
             passed_over: Default::default(),
             floor: None,
@@ -96,15 +100,19 @@ impl<'a> Machine<'a> {
         };
         // A part of it may have been done where arming fails.
         self.armed = self.watchdog.is_some();
+        self.period = None;
         match self.watchdog.as_mut().map(|chip| chip.arm(seconds)) {
             None => say!(
                 self.console,
                 "no i6300esb here: nothing watches the kernel until it has a watchdog of its own"
             ),
-            Some(Ok(seconds)) => say!(
-                self.console,
-                "watchdog i6300esb armed and locked, {seconds} s"
-            ),
+            Some(Ok(seconds)) => {
+                self.period = Some(seconds);
+                say!(
+                    self.console,
+                    "watchdog i6300esb armed and locked, {seconds} s"
+                );
+            }
             Some(Err(error)) => say!(
                 self.console,
                 "watchdog i6300esb not armed: {:?}",
@@ -173,6 +181,11 @@ impl Hands for Machine<'_> {
         if let Some(floor) = self.floor {
             variables::publish_floor(floor, self.console);
         }
+        let told = Told {
+            armed: self.period.map(|seconds| (Chip::I6300esb, seconds)),
+            last_reset: self.last_reset,
+        };
+        variables::publish_watchdog(&told, self.console);
         say!(self.console, "{}", self.clock.show());
         self.console.hand_over();
         Err(kernel.start())

@@ -30,7 +30,7 @@ const TIMER_1: u64 = 0x00;
 const TIMER_2: u64 = 0x04;
 const RELOAD: u64 = 0x0c;
 const RELOAD_NOW: u16 = 0x0100;
-/// Set when it reset the machine; outlives the reset, and a one clears it.
+/// Set when it reset the machine; outlives the reset, not the power; a one clears it.
 const RELOAD_TIMED_OUT: u16 = 0x0200;
 /// Both have to be written before each write of a register.
 const UNLOCK: [u16; 2] = [0x80, 0x86];
@@ -83,28 +83,18 @@ impl I6300esb {
         Ok(seconds)
     }
 
-    /// Whether it led to this start, asked once: the mark is cleared, so that no
-    /// reset is counted twice. One that cannot be cleared says nothing.
-    pub fn take_mark(&mut self) -> Cause {
-        match self.marked() {
-            Ok(false) => Cause::Other,
-            Ok(true) if self.clear_mark().is_ok() && self.marked() == Ok(false) => Cause::Watchdog,
-            _ => Cause::Unknown,
+    /// Whether it led to this start. The mark stays: Linux' driver clears it, and
+    /// the system goes by what that says.
+    pub fn last_reset(&mut self) -> Cause {
+        let register = self.registers.saturating_add(RELOAD);
+        match self.bridge.memory().read_one::<u16>(register) {
+            Ok(word) if word & RELOAD_TIMED_OUT != 0 => Cause::Watchdog,
+            Ok(_) => Cause::Other,
+            Err(_) => Cause::Unknown,
         }
     }
 
-    fn marked(&mut self) -> uefi::Result<bool> {
-        let register = self.registers.saturating_add(RELOAD);
-        let word = self.bridge.memory().read_one::<u16>(register)?;
-        Ok(word & RELOAD_TIMED_OUT != 0)
-    }
-
-    fn clear_mark(&mut self) -> uefi::Result {
-        self.unlock()?;
-        self.reload(RELOAD_TIMED_OUT)
-    }
-
-    /// Starts the period anew.
+    /// Starts the period anew. The mark of an earlier reset stays.
     pub fn pet(&mut self) -> uefi::Result {
         self.unlock()?;
         self.reload(RELOAD_NOW)

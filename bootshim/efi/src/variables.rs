@@ -4,7 +4,8 @@ use crate::console::{Console, say};
 use alloc::format;
 use alloc::string::String;
 use bootshim::floor::{Counts, Floor, Kept};
-use bootshim::handover::{FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR};
+use bootshim::handover::{FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR, WATCHDOG_VARIABLE};
+use bootshim::watchdog::Told;
 use uefi::runtime::{self, VariableAttributes, VariableVendor};
 use uefi::{CString16, Guid, Status};
 
@@ -60,6 +61,16 @@ pub fn keep_floor(floor: Floor) -> Result<(), String> {
 pub fn publish_floor(counts: Counts, console: &Console) {
     if let Err(status) = set(FLOOR_VARIABLE, TOLD, &counts.to_bytes()) {
         say!(console, "the floor is not handed over: {status:?}");
+    }
+}
+
+/// Tells the system that is started about the hardware's watchdog.
+pub fn publish_watchdog(told: &Told, console: &Console) {
+    if let Err(status) = set(WATCHDOG_VARIABLE, TOLD, told.text().as_bytes()) {
+        say!(
+            console,
+            "what is known of the watchdog is not handed over: {status:?}"
+        );
     }
 }
 

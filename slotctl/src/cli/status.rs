@@ -3,6 +3,8 @@
 use super::output::{Answer, Voice, hex, table};
 use bootshim::choice::Kind;
 use bootshim::record::{NO_DIGEST, Reason, Slot, SlotId, State};
+use bootshim::reset::Cause;
+use bootshim::watchdog::Told;
 use serde_json::{Value, json};
 use slotctl::disk::Disk;
 use slotctl::error::Result;
@@ -62,6 +64,11 @@ fn status_fields(disk: &Disk, status: &Status) -> Value {
         "floor": status.floor.floor.security_version,
         "floor_source": status.floor.source.word(),
         "floor_hint": record.floor,
+        "watchdog": status.watchdog.map(|told| json!({
+            "armed": told.armed.map(|(chip, _)| chip.word()),
+            "seconds": told.armed.map(|(_, seconds)| seconds),
+            "last_reset": told.last_reset.word(),
+        })),
         "record": { "sequence": record.sequence, "copies_valid": status.copies_valid() },
     })
 }
@@ -90,6 +97,9 @@ fn status_in_words(status: &Status) -> String {
         "floor: security version {}, {}",
         status.floor.floor.security_version, status.floor.source
     );
+    if status.running.is_some() {
+        let _ = writeln!(text, "watchdog: {}", watchdog(status.watchdog));
+    }
     if let Some(failure) = record.last_failure {
         let _ = writeln!(
             text,
@@ -108,6 +118,22 @@ fn status_in_words(status: &Status) -> String {
         );
     }
     text
+}
+
+fn watchdog(told: Option<Told>) -> String {
+    let Some(told) = told else {
+        return "not known, bootshim told nothing of it".into();
+    };
+    let armed = match told.armed {
+        Some((chip, seconds)) => format!("{}, armed before the kernel, {seconds} s", chip.word()),
+        None => "none armed before the kernel".into(),
+    };
+    let reset = match told.last_reset {
+        Cause::Watchdog => "; it led to this start",
+        Cause::Other => "",
+        Cause::Unknown => "; a good slot that it resets again and again is not noticed here",
+    };
+    armed + reset
 }
 
 fn row(status: &Status, id: SlotId, slot: &Slot) -> Vec<String> {
