@@ -5,7 +5,8 @@
 
 .PHONY: help
 help:
-	@echo "make demo       a controller in QEMU is updated, and comes back from two bad updates"
+	@echo "make demo       a controller in QEMU is updated, and comes back from two bad updates;"
+	@echo "                with SECURE_BOOT=1 under keys of its owner, and Secure Boot"
 	@echo "make test       everything, in under 20 minutes"
 	@echo "make test-long  the scenarios for which that is too short"
 	@echo "make sim-full   the power-cut simulator over more states, and more finely"
@@ -21,15 +22,15 @@ help:
 demo:
 	@echo "demo: setting up, building and running; 15 minutes the first time, 6 later"
 	@$(MAKE) --no-print-directory setup bootshim demo-os
-	@cargo run -q -p hw-tests --bin demo
+	@cargo run -q -p hw-tests --bin demo -- $(if $(filter 1,$(SECURE_BOOT)),secure-boot)
 
 .PHONY: test
-test: setup bootshim demo-os
+test: setup bootshim demo-os demo-arm64
 	@hw-tests/test.sh --workspace \
 		"--release -p hw-tests --features simulator --test simulator"
 
 .PHONY: test-long
-test-long: setup bootshim demo-os
+test-long: setup bootshim demo-os target/demo-arm64/initrd-slotctl.img
 	@hw-tests/test.sh "-p hw-tests --features long --test long" \
 		"-p slotctl --features long --test files killed"
 
@@ -91,6 +92,19 @@ demo-os: target/demo-os/root-v4.erofs
 
 target/demo-os/root-v4.erofs: target/demo/slotctl $(shell find images/demo -type f)
 	images/demo/build.sh $< target/demo-os
+
+# Kernel, initramfs and root for the scenarios on arm64.
+.PHONY: demo-arm64
+demo-arm64: target/demo-arm64/root.erofs
+
+target/demo-arm64/root.erofs: $(shell find images/demo/arm64 images/demo/arm64.sh -type f)
+	images/demo/arm64.sh target/demo-arm64
+
+target/demo-arm64/slotctl: FORCE
+	@slotctl/cross.sh $@
+
+target/demo-arm64/initrd-slotctl.img: target/demo-arm64/slotctl $(shell find images/demo/arm64 images/demo/arm64.sh -type f)
+	images/demo/arm64.sh target/demo-arm64 $<
 
 # The program before the kernel, for x86_64 and aarch64.
 .PHONY: bootshim

@@ -4,8 +4,10 @@
 # nothing when nothing is missing.
 set -eu
 
-packages="busybox-static cpio curl dosfstools e2fsprogs erofs-utils gdisk kmod mtools
-	nbdkit nginx-light openssl ovmf qemu-system-x86 time tinyproxy-bin util-linux"
+packages="binutils busybox-static cpio cryptsetup-bin curl dosfstools e2fsprogs erofs-utils
+	gcc-aarch64-linux-gnu gdisk kmod libc6-dev-arm64-cross mtools nbdkit nginx-light openssl
+	ovmf qemu-efi-aarch64 qemu-system-arm qemu-system-x86 sbsigntool systemd-boot-efi time
+	tinyproxy-bin u-boot-qemu util-linux"
 case ${1:-} in
 bench) packages="$packages casync dbus fonts-dejavu-core librsvg2-bin mmdebstrap
 	rauc squashfs-tools swupdate xdelta3 zstd" ;;

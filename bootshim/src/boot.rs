@@ -7,9 +7,11 @@
 
 use crate::choice::{self, Kind, Situation, Slots, Step};
 use crate::copies::{COPIES, CommitError, Copy, Durable, Note, Store};
+use crate::floor::{Counts, Demand, Floor, Kept, Source};
 use crate::guid::Guid;
 use crate::medium::{Fault, Medium};
 use crate::record::{Digest, Reason, Record, Slot, SlotId, Stage, State};
+use crate::reset::{self, Meaning};
 use crate::state;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,6 +29,8 @@ pub struct Facts {
     pub manifest: Digest,
     /// Its security version.
     pub security_version: u64,
+    /// The security versions below this one are dead once it is good.
+    pub revoke_below: u64,
     /// Its version, in dpkg's order.
     pub version: String,
 }
@@ -93,6 +97,23 @@ pub trait Hands {
     /// [`Defect`]; bytes that could not be read are no defect of the slot.
     fn load(&mut self, slot: SlotId) -> Result<(Facts, Self::Image), Defect>;
 
+    /// Reads a slot's manifest and verifies that, and nothing else of the slot.
+    ///
+    /// # Errors
+    /// [`Defect`]; bytes that could not be read are no defect of the slot.
+    fn manifest(&mut self, slot: SlotId) -> Result<Facts, Defect>;
+
+    /// The floor that the firmware keeps where the operating system cannot lower
+    /// it.
+    fn floor(&mut self) -> Kept;
+
+    /// Keeps this floor there from now on, whole or not at all. Never asked of
+    /// hands that keep none.
+    ///
+    /// # Errors
+    /// The words of the firmware; the one before is still there.
+    fn raise_floor(&mut self, floor: Floor) -> Result<(), String>;
+
     /// Starts a verified image.
     ///
     /// # Errors
@@ -110,6 +131,11 @@ pub trait Hands {
 
     /// A number that differs from start to start.
     fn turn(&self) -> u64;
+
+    /// What led to this start, where the hardware says so.
+    fn last_reset(&self) -> reset::Cause {
+        reset::Cause::Unknown
+    }
 }
 
 /// How a start ended.
@@ -130,6 +156,7 @@ pub struct Boot<M, H: Hands> {
     hands: H,
     passed: Slots,
     can_commit: bool,
+    kept: Kept,
     /// The record for this start alone, where the one on the disk does not count
     /// and cannot be replaced.
     desperate: Option<Record>,
@@ -147,6 +174,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             hands,
             passed,
             can_commit: true,
+            kept: Kept::Absent,
             desperate: None,
         }
     }
@@ -170,7 +198,10 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     /// Chooses and starts, until a slot runs or none is left.
     pub fn run(&mut self) -> Outcome<H::Running> {
         self.tell_of_copies();
+        self.kept = self.hands.floor();
         self.require_record();
+        self.tell_of_floor();
+        self.heed_reset();
         loop {
             let Some(record) = self.record().cloned() else {
                 return self.nothing();
@@ -229,6 +260,13 @@ impl<M: Medium, H: Hands> Boot<M, H> {
                 Some(_) => {}
             }
         }
+    }
+
+    fn tell_of_floor(&mut self) {
+        let hint = self.record().map_or(0, |record| record.floor);
+        let counts = Counts::of(&self.kept, hint);
+        let kept = self.kept.clone();
+        self.hands.tell(&Event::Floor { counts, kept, hint });
     }
 
     /// Without a record that counts, one is made of what verifies; success is
@@ -297,7 +335,35 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         {
             record = activated;
         }
-        (record, !found.is_empty() || !unreadable)
+        // The record is lost, the floor is not, where the firmware keeps it.
+        (self.following(record), !found.is_empty() || !unreadable)
+    }
+
+    /// Counts what the watchdog ended, before anything is chosen. Cut before the
+    /// commit is durable, one reset fewer is counted; cut after it, it is not
+    /// counted twice: the hardware's mark does not outlive the power.
+    fn heed_reset(&mut self) {
+        let Some(record) = self.record().filter(|_| self.can_commit).cloned() else {
+            return;
+        };
+        let (next, meaning) = reset::heed(&record, self.hands.last_reset());
+        if let Meaning::Counted(..) | Meaning::NotCounted = meaning {
+            self.hands.tell(&Event::WatchdogReset(meaning));
+        }
+        if next == record {
+            return;
+        }
+        let note = match meaning {
+            Meaning::Left(slot) => Note::new(&alloc::format!("slot {slot}: {}", Reason::Watchdog)),
+            _ => self.store.note(),
+        };
+        match (self.store.commit(next, note), meaning) {
+            (Ok(_), Meaning::Left(slot)) => self
+                .hands
+                .tell(&Event::PassedOver(slot, Why::WatchdogResets)),
+            (Ok(_), _) => {}
+            (Err(error), _) => self.commit_failed(error),
+        }
     }
 
     fn end_trial(&mut self, record: &Record, slot: SlotId, reason: Reason) {
@@ -309,6 +375,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             _ => self.store.note(),
         };
         let ended = state::fail(record, slot, reason, stage_of(reason));
+        let ended = self.following(ended);
         match self.store.commit(ended, note) {
             Ok(_) => self
                 .hands
@@ -327,8 +394,13 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             Ok(loaded) => loaded,
             Err(defect) => return self.defective(slot, defect),
         };
-        if let Err(defect) = check(&record, slot, &facts) {
+        let counts = Counts::of(&self.kept, record.floor).floor.security_version;
+        let demand = self.demand(&record, slot, &facts);
+        if let Err(defect) = check(&record, slot, &facts, demand.required(counts)) {
             return self.defective(slot, defect);
+        }
+        if kind == Kind::Good {
+            self.raise_floor(counts, demand.due(counts));
         }
         self.hands.tell(&Event::Starting {
             slot,
@@ -347,6 +419,57 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         }
     }
 
+    /// What the good slots ask of the floor: the one that is being started by
+    /// what was loaded, the others by their manifests.
+    fn demand(&mut self, record: &Record, slot: SlotId, loaded: &Facts) -> Demand {
+        let mut demand = Demand::default();
+        for good in record.good() {
+            let facts = if good == slot {
+                Some(loaded.clone())
+            } else {
+                self.hands.manifest(good).ok()
+            };
+            let installed = record.slot(good).manifest;
+            demand.add(facts.filter(|facts| facts.manifest == installed).as_ref());
+        }
+        demand
+    }
+
+    /// A good slot is verified and about to start: the floor follows. A power cut
+    /// before it leaves the lower floor, and the next start raises it; a cut after
+    /// it finds a floor that this slot and every good one that may start still
+    /// reach, whether or not this start comes to its end. Nothing is written where
+    /// the floor is there and high enough.
+    fn raise_floor(&mut self, counts: u64, due: u64) {
+        let key_epoch = match &self.kept {
+            Kept::Here(_) if due <= counts => return,
+            Kept::Here(floor) => floor.key_epoch,
+            Kept::Absent | Kept::Garbage(_) => 0,
+            Kept::Nowhere(_) => return,
+        };
+        let floor = Floor {
+            security_version: due,
+            key_epoch,
+        };
+        match self.hands.raise_floor(floor) {
+            Ok(()) => self.kept = Kept::Here(floor),
+            // A start must not depend on it: the floor that counted still does.
+            Err(words) => self.hands.tell(&Event::FloorNotRaised(words)),
+        }
+        self.tell_of_floor();
+    }
+
+    /// A record that is about to be written anyway: its hint becomes the floor
+    /// that the firmware keeps. One that somebody put too high or too low on the
+    /// disk ends here.
+    fn following(&self, mut record: Record) -> Record {
+        let counts = Counts::of(&self.kept, record.floor);
+        if counts.source == Source::Firmware {
+            record.floor = counts.floor.security_version;
+        }
+        record
+    }
+
     /// Leave to start, after the commit that it needs.
     fn permit(&mut self, slot: SlotId, kind: Kind) -> Option<Permit> {
         let Some(arming) = kind.arming() else {
@@ -358,7 +481,8 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         }
         let record = self.record()?.clone();
         let note = self.store.note();
-        match self.store.commit(state::arm(&record, slot, arming), note) {
+        let armed = self.following(state::arm(&record, slot, arming));
+        match self.store.commit(armed, note) {
             Ok(durable) => Permit::armed(&durable, slot, kind),
             Err(error) => {
                 self.commit_failed(error);
@@ -391,10 +515,8 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             return;
         }
         let note = Note::new(&alloc::format!("slot {slot}: {reason}: {words}"));
-        if let Err(error) = self
-            .store
-            .commit(state::fail(&record, slot, reason, stage), note)
-        {
+        let failed = self.following(state::fail(&record, slot, reason, stage));
+        if let Err(error) = self.store.commit(failed, note) {
             self.commit_failed(error);
         }
     }
@@ -406,15 +528,14 @@ impl<M: Medium, H: Hands> Boot<M, H> {
 }
 
 /// What the record demands of a slot beyond being authentic.
-fn check(record: &Record, slot: SlotId, facts: &Facts) -> Result<(), Defect> {
+fn check(record: &Record, slot: SlotId, facts: &Facts, floor: u64) -> Result<(), Defect> {
     if record.slot(slot).manifest != facts.manifest {
         return Err(Defect::Bad(Reason::WrongManifest, String::new()));
     }
-    if facts.security_version < record.floor {
+    if facts.security_version < floor {
         let words = alloc::format!(
-            "security version {}, the floor is {}",
-            facts.security_version,
-            record.floor
+            "security version {}, the floor is {floor}",
+            facts.security_version
         );
         return Err(Defect::Bad(Reason::BelowFloor, words));
     }

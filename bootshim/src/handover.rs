@@ -8,6 +8,15 @@ use core::fmt::Write;
 /// Name of the volatile UEFI variable that holds what bootshim said at this
 /// start, as text.
 pub const LOG_VARIABLE: &str = "SlotctlLog";
+/// Name of the variable in which the firmware keeps the floor: non-volatile, for
+/// boot services only, so that the started system neither sees nor writes it.
+pub const FLOOR_KEPT_VARIABLE: &str = "SlotctlFloorKept";
+/// Name of the volatile variable that tells the started system which floor
+/// counts ([`crate::floor::Counts`]).
+pub const FLOOR_VARIABLE: &str = "SlotctlFloor";
+/// Name of the volatile variable that tells the started system about the
+/// hardware's watchdog ([`crate::watchdog::Told`]).
+pub const WATCHDOG_VARIABLE: &str = "SlotctlWatchdog";
 /// Vendor GUID of our UEFI variables.
 pub const VARIABLE_VENDOR: Guid = crate::layout::RECORD_TYPE;
 

@@ -13,11 +13,15 @@
 //! | [`layout`] | which partitions are ours: boot record, slots, ESP, data |
 //! | [`record`] | the boot record: fields and bytes |
 //! | [`copies`] | its four copies: reading them, and the durable commit |
+//! | [`secure_boot`] | what the firmware says of Secure Boot, in words |
 //! | [`state`] | the states of a slot and every allowed transition |
 //! | [`choice`] | which slot starts next, in which order |
 //! | [`slot`] | a slot on disk: manifest and boot payloads, verified |
+//! | [`floor`] | what may not boot any more, and whose word on it counts |
+//! | [`reset`] | what a reset by the watchdog means for a good slot |
 //! | [`boot`] | one start from record to kernel: read, choose, commit, verify, start |
 //! | [`handover`] | what the started system is told |
+//! | [`watchdog`] | what the started system is told about the hardware's watchdog |
 //! | [`trust`] | the keys that the program trusts, as a section of it |
 
 #![no_std]
@@ -28,12 +32,16 @@ extern crate alloc;
 pub mod boot;
 pub mod choice;
 pub mod copies;
+pub mod floor;
 pub mod gpt;
 pub mod guid;
 pub mod handover;
 pub mod layout;
 pub mod medium;
 pub mod record;
+pub mod reset;
+pub mod secure_boot;
 pub mod slot;
 pub mod state;
 pub mod trust;
+pub mod watchdog;

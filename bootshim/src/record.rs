@@ -16,7 +16,8 @@
 //! | 40 | 1 | how the armed slot was started |
 //! | 41 | 1 | last booted slot, 255 none |
 //! | 42 | 1 + 1 + 1 | last failed: slot (255 none), reason, stage |
-//! | 45 | 3 | kept |
+//! | 45 | 1 + 1 | resets by the watchdog in a row: good slot, how many (minor 1) |
+//! | 47 | 1 | kept |
 //! | 48 | 8 | last failed: sequence number when it was found |
 //! | 56 | 8 | floor hint |
 //! | 64 | 32 | kept |
@@ -50,9 +51,12 @@ pub const DEFAULT_TRIES: u8 = 3;
 /// The major number of the format this code reads and writes.
 pub const MAJOR: u16 = 1;
 /// The highest minor number that this code knows all fields of.
-pub const MINOR: u16 = 0;
+pub const MINOR: u16 = 1;
 /// Sequence numbers from here on are invalid, so that adding one never wraps.
 pub const SEQUENCE_END: u64 = 1 << 63;
+
+/// The first minor in which resets by the watchdog are counted.
+const MINOR_WATCHDOG_RESETS: u16 = 1;
 
 const MAGIC: [u8; 8] = *b"SLOTBOOT";
 const HASHED: usize = 480;
@@ -145,7 +149,8 @@ impl Record {
     pub fn new(partition: Guid, slots: usize) -> Record {
         let count = u8::try_from(slots.clamp(MIN_SLOTS, MAX_SLOTS)).unwrap_or(2);
         Record {
-            minor: MINOR,
+            // What is in it needs no more; who writes more raises it.
+            minor: 0,
             sequence: 0,
             partition,
             default_tries: DEFAULT_TRIES,
@@ -192,6 +197,27 @@ impl Record {
     /// Its slots with what is known of them.
     pub fn slots(&self) -> impl Iterator<Item = (SlotId, &Slot)> + Clone {
         self.ids().zip(&self.slots)
+    }
+
+    /// The good slot whose last starts the watchdog ended, and how many of them
+    /// in a row.
+    #[must_use]
+    pub fn watchdog_resets(&self) -> Option<(SlotId, u8)> {
+        let [slot, resets, ..] = self.kept;
+        let slot = SlotId::decode(slot).filter(|slot| self.has(*slot))?;
+        (self.minor >= MINOR_WATCHDOG_RESETS && resets > 0).then_some((slot, resets))
+    }
+
+    /// Notes that the watchdog ended so many starts of a good slot in a row, or
+    /// that the row is broken.
+    pub fn set_watchdog_resets(&mut self, row: Option<(SlotId, u8)>) {
+        if row.is_none() && self.watchdog_resets().is_none() {
+            return;
+        }
+        self.minor = self.minor.max(MINOR_WATCHDOG_RESETS);
+        let (slot, resets) = row.map_or((0, 0), |(slot, resets)| (slot.0, resets));
+        let [slot_byte, resets_byte, ..] = &mut self.kept;
+        (*slot_byte, *resets_byte) = (slot, resets);
     }
 
     /// The slot on trial, where there is one.

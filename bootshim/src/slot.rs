@@ -37,6 +37,7 @@ pub fn facts(installed: &Installed) -> Facts {
     Facts {
         manifest: installed.digest,
         security_version: installed.manifest.security_version,
+        revoke_below: installed.manifest.revoke_below,
         version: installed.manifest.version.clone(),
     }
 }

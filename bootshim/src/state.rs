@@ -318,6 +318,33 @@ pub fn confirm(record: &Record, slot: SlotId, running: &Digest) -> Result<Record
     Ok(make_good(record, slot))
 }
 
+/// A good slot has run well for long enough: resets by the watchdog before that
+/// count no longer.
+#[must_use]
+pub fn settle(record: &Record, slot: SlotId) -> Record {
+    let mut next = record.clone();
+    if record.watchdog_resets().is_some_and(|(of, _)| of == slot) {
+        next.set_watchdog_resets(None);
+    }
+    next
+}
+
+/// A good slot is left for the next one: the watchdog ended its starts again and
+/// again. Good slots that were left so before get their turn again, so that no
+/// machine stays with the one of highest priority.
+#[must_use]
+pub fn leave(record: &Record, slot: SlotId) -> Record {
+    let mut next = fail(record, slot, Reason::Watchdog, Stage::Started);
+    for other in record.ids().filter(|other| *other != slot) {
+        let known = record.slot(other);
+        if known.state == State::Good && known.reason == Reason::Watchdog {
+            next = with(&next, other, |s| s.reason = Reason::None);
+        }
+    }
+    next.set_watchdog_resets(None);
+    next
+}
+
 /// `trying → bad(rejected)`, at once.
 ///
 /// # Errors
@@ -426,6 +453,8 @@ fn make_good(record: &Record, slot: SlotId) -> Record {
     let lowest = order.iter().map(|id| next.slot(*id).security_version).min();
     next.floor = next.floor.max(lowest.unwrap_or(0));
     next.armed = record.armed.filter(|armed| armed.slot != slot);
+    // The row was one of another good slot, or of another image.
+    next.set_watchdog_resets(None);
     next
 }
 

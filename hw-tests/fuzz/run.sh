@@ -49,7 +49,7 @@ command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
 
 cargo run -q -p hw-tests --example seeds -- "$work/seeds"
 host=$(rustc -vV | sed -n 's/^host: //p')
-(cd hw-tests && cargo +nightly fuzz build -q --target "$host" --target-dir ../target/fuzz)
+(cd hw-tests && CARGO_TERM_QUIET=true cargo +nightly fuzz build --target "$host" --target-dir ../target/fuzz)
 [ $# -gt 0 ] || set -- $(sed -n 's/^name = "\(.*\)"/\1/p' hw-tests/fuzz/Cargo.toml | grep -v '^fuzz$')
 for name; do
 	cp -f "$work/$host/release/$name" "$work/$name"

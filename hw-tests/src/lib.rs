@@ -3,11 +3,13 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod damage;
 pub mod fuzz;
 pub mod machine;
 pub mod plant;
 pub mod ready;
 pub mod replay;
+pub mod secure_boot;
 pub mod sim;
 pub mod story;
 

@@ -16,6 +16,7 @@
 //! What a machine leaves lies under `target/machines/NAME-PID`: above all `log`,
 //! with all that was seen on all its lines, in order and with times.
 
+mod board;
 mod builder;
 mod directory;
 mod error;
@@ -35,6 +36,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+pub use board::Board;
 pub use builder::Builder;
 pub use directory::target;
 pub use error::Error;

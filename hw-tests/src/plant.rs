@@ -1,13 +1,16 @@
 //! What a plant has before a machine is switched on: keys, images and disks,
 //! made by `slotctl` as an image pipeline makes them.
 
-use crate::machine::{Error, target};
+use crate::machine::{Builder, Error, Machine, target};
+use crate::secure_boot::Owner;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The kernel's command line in every image of the demo OS.
-const COMMAND_LINE: &str =
-    "root=PARTUUID={slot} ro console=ttyS0 quiet panic=0 mitigations=off cryptomgr.notests";
+const COMMAND_LINE: &str = "root=/dev/mapper/slotctl-root ro console=ttyS0 quiet panic=0 mitigations=off cryptomgr.notests";
+/// bootshim as the plant's owner signed it, in the folder of the plant.
+pub const SIGNED_BOOTSHIM: &str = "bootshim.signed.efi";
 /// For which machines the demo OS is.
 const COMPATIBLE: &str = "demo-plc";
 
@@ -15,6 +18,8 @@ const COMPATIBLE: &str = "demo-plc";
 #[derive(Debug)]
 pub struct Plant {
     directory: PathBuf,
+    /// Where Secure Boot is on: whose it is, and the settings of the firmware.
+    secure: Option<(Owner, PathBuf)>,
 }
 
 impl Plant {
@@ -24,18 +29,62 @@ impl Plant {
     /// # Errors
     /// What `slotctl` said; also when `make demo-os bootshim` did not run.
     pub fn new(name: &str) -> Result<Plant, Error> {
+        let plant = Plant::empty(name)?;
+        plant.build_versions(1..=4, "vmlinuz")?;
+        Ok(plant)
+    }
+
+    /// As [`Self::new`], with these versions, for machines whose firmware starts only what the plant's
+    /// owner signed: the kernel is, and bootshim, once it had the trusted key in.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; also what `openssl` and `sbsign` said.
+    pub fn with_secure_boot(name: &str, versions: RangeInclusive<u32>) -> Result<Plant, Error> {
+        let mut plant = Plant::empty(name)?;
+        let owner = Owner::new(&plant.directory)?;
+        let bootshim = bootshim();
+        #[rustfmt::skip]
+        plant.slotctl(&[
+            "bootshim", "trust", &bootshim, "--trust", "release.pub", "--out", "trusting.efi",
+        ])?;
+        owner.sign("db", "trusting.efi", SIGNED_BOOTSHIM)?;
+        owner.sign("db", &part("vmlinuz"), "vmlinuz.signed")?;
+        plant.build_versions(versions, "vmlinuz.signed")?;
+        let settings = owner.settings("settings.fd")?;
+        plant.secure = Some((owner, settings));
+        Ok(plant)
+    }
+
+    /// A folder with a key, and nothing made with it.
+    fn empty(name: &str) -> Result<Plant, Error> {
         let directory = target().join("plants").join(name);
         let failed = || Error::host(format!("the folder {}", directory.display()));
         if directory.exists() {
             std::fs::remove_dir_all(&directory).map_err(failed())?;
         }
         std::fs::create_dir_all(&directory).map_err(failed())?;
-        let plant = Plant { directory };
+        let plant = Plant {
+            directory,
+            secure: None,
+        };
         plant.slotctl(&["key", "generate", "--out", "release"])?;
-        for version in 1..=4 {
-            plant.build(version)?;
-        }
         Ok(plant)
+    }
+
+    /// Whose Secure Boot it is, where it has any.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.secure.as_ref().map(|(owner, _)| owner)
+    }
+
+    /// A machine of this plant, to be described.
+    #[must_use]
+    pub fn machine(&self, name: &str) -> Builder {
+        let machine = Machine::new(name);
+        match &self.secure {
+            Some((_, settings)) => machine.firmware_settings(settings),
+            None => machine,
+        }
     }
 
     /// Where it lies.
@@ -50,26 +99,46 @@ impl Plant {
         format!("v{version}.slotimg")
     }
 
-    fn build(&self, version: u32) -> Result<(), Error> {
-        let os = target().join("demo-os");
-        let part = |name: &str| os.join(name).display().to_string();
+    fn build_versions(&self, versions: RangeInclusive<u32>, kernel: &str) -> Result<(), Error> {
+        // In the folder of the plant where it was signed there.
+        let signed = self.directory.join(kernel);
+        let kernel = if signed.exists() {
+            signed.display().to_string()
+        } else {
+            part(kernel)
+        };
+        for version in versions {
+            let starts = ["--kernel", &kernel, "--initrd", &part("initrd.img")];
+            self.build(version, &starts, "release.key", &Plant::image(version))?;
+        }
+        Ok(())
+    }
+
+    /// Builds `image` of a version's root, with what is started of it.
+    ///
+    /// # Errors
+    /// What `slotctl` said.
+    pub fn build(
+        &self,
+        version: u32,
+        starts: &[&str],
+        key: &str,
+        image: &str,
+    ) -> Result<(), Error> {
         let root = part(&format!("root-v{version}.erofs"));
-        let (kernel, initrd) = (part("vmlinuz"), part("initrd.img"));
-        let (number, image) = (format!("{version}.0"), Plant::image(version));
+        let number = format!("{version}.0");
         #[rustfmt::skip]
         let words = [
             "image", "build",
             "--rootfs", &root,
-            "--kernel", &kernel,
-            "--initrd", &initrd,
             "--cmdline", COMMAND_LINE,
             "--watchdog", "2min",
             "--compatible", COMPATIBLE,
             "--version", &number,
-            "--key", "release.key",
-            "--out", &image,
+            "--key", key,
+            "--out", image,
         ];
-        self.slotctl(&words).map(drop)
+        self.slotctl(&[words.as_slice(), starts].concat()).map(drop)
     }
 
     /// A factory's disk with version 1 in slot a, good.
@@ -77,18 +146,35 @@ impl Plant {
     /// # Errors
     /// What `slotctl` said.
     pub fn disk(&self, name: &str, sector: u32) -> Result<PathBuf, Error> {
-        let bootshim = target().join("bootshim/BOOTX64.EFI").display().to_string();
-        let (sector, image) = (sector.to_string(), Plant::image(1));
+        let bootshim = bootshim();
+        let program: &[&str] = match self.secure {
+            Some(_) => &["--bootshim", SIGNED_BOOTSHIM],
+            None => &["--bootshim", &bootshim, "--trust", "release.pub"],
+        };
+        self.disk_of(name, sector, program, &Plant::image(1))
+    }
+
+    /// A factory's disk with this program on its ESP and this image in slot a,
+    /// good.
+    ///
+    /// # Errors
+    /// What `slotctl` said.
+    pub fn disk_of(
+        &self,
+        name: &str,
+        sector: u32,
+        program: &[&str],
+        image: &str,
+    ) -> Result<PathBuf, Error> {
+        let sector = sector.to_string();
         #[rustfmt::skip]
         let words = [
             "disk", "create", name,
             "--size", "256MiB",
-            "--bootshim", &bootshim,
-            "--trust", "release.pub",
             "--sector-size", &sector,
-            "--image", &image,
+            "--image", image,
         ];
-        self.slotctl(&words)?;
+        self.slotctl(&[words.as_slice(), program].concat())?;
         Ok(self.directory.join(name))
     }
 
@@ -114,4 +200,14 @@ impl Plant {
             answer: String::from_utf8_lossy(&ran.stderr).into_owned(),
         })
     }
+}
+
+/// bootshim as it was built.
+fn bootshim() -> String {
+    target().join("bootshim/BOOTX64.EFI").display().to_string()
+}
+
+/// A part of the demo OS.
+fn part(name: &str) -> String {
+    target().join("demo-os").join(name).display().to_string()
 }

@@ -44,7 +44,7 @@ impl<'a> Story<'a> {
         let begun = Instant::now();
         let disk = plant.disk("factory.img", 512)?;
         let server = WebServer::new(plant.directory())?;
-        let machine = Machine::new("story").disk(disk).start()?;
+        let machine = plant.machine("story").disk(disk).start()?;
         let mut story = Story {
             machine,
             server,
@@ -53,6 +53,12 @@ impl<'a> Story<'a> {
             tell,
         };
         story.saw("the factory's disk has version 1.0 in slot a; the machine is switched on");
+        if plant.owner().is_some() {
+            let line = story.expect("Secure Boot:", START)?;
+            let on = line.text.trim() == "Secure Boot: on";
+            story.check(on, "Secure Boot on", &line.text)?;
+            story.saw("the firmware has started bootshim because db signed it; Secure Boot is on");
+        }
         story.comes_up_in("a", "1.0")?;
         Ok(story)
     }

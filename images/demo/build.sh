@@ -9,7 +9,7 @@ mkdir -p "$2"
 out=$(realpath "$2")
 here=$(dirname "$(realpath "$0")")
 modules="i6300esb virtio_pci virtio_blk virtio_net nvme ahci sd_mod crct10dif_generic
-	erofs ext4 crc32c_generic efivarfs button evdev"
+	dm_verity erofs ext4 crc32c_generic efivarfs button evdev"
 
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C TZ=UTC
@@ -78,7 +78,6 @@ initrd() {
 	tree=$(mktemp -d "$out/initrd.XXXXXX")
 	mkdir -p "$tree/dev" "$tree/proc" "$tree/sys" "$tree/newroot"
 	cp -r "$here/initramfs/." "$tree"
-	program "$tree" findfs
 	busybox_into "$tree"
 	install -D "$slotctl" "$tree/usr/bin/slotctl"
 	modules_into "$tree"

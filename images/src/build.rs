@@ -9,6 +9,7 @@ mod layout;
 mod output;
 mod pack;
 mod root;
+mod tree;
 mod warning;
 
 use std::path::{Path, PathBuf};
@@ -22,9 +23,9 @@ pub use warning::Warning;
 use crate::header::Header;
 use crate::key::SecretKey;
 use crate::key_set::SignedKeySet;
-use crate::manifest::{Kind, Manifest};
+use crate::manifest::{Kind, Manifest, Verity};
 use crate::signature::{NotAdded, Signature, SignatureArea, tbs};
-use crate::{Digest, digest};
+use crate::{Digest, digest, verity};
 use content::Content;
 use input::Input;
 use layout::Layout;
@@ -128,11 +129,13 @@ pub fn build(
     let mut header = layout.header(draft.len(), inputs.key_set.as_ref())?;
     let paths: Vec<&Path> = payloads.iter().map(|(_, path)| *path).collect();
     let mut output = Output::create(out, &paths, header.payload_offset())?;
-    let packed = content::pack(&layout, &mut output, progress)?;
+    let salt = verity::salt(&inputs.compatible);
+    let packed = content::pack(&layout, salt, &mut output, progress)?;
     let mut manifest = manifest(inputs, &layout);
     for (payload, hash) in manifest.payloads.iter_mut().zip(&packed.hashes) {
         payload.hash = *hash;
     }
+    manifest.verity = Some(packed.verity);
     manifest.index_hash = digest(&packed.index);
     header.payload_len = packed.length;
     let (head, digest) = head(&header, &manifest, &packed, inputs)?;
@@ -189,7 +192,10 @@ fn manifest(inputs: &Inputs, layout: &Layout) -> Manifest {
         index_len: layout.index_len(),
         index_hash: Digest::default(),
         payloads: layout.payloads(),
-        verity: None,
+        verity: Some(Verity {
+            root_hash: Digest::default(),
+            salt: verity::salt(&inputs.compatible),
+        }),
         key_set: inputs.key_set.as_ref().map(SignedKeySet::name),
     }
 }

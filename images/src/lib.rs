@@ -55,6 +55,8 @@ pub mod trust;
 pub mod unpack;
 #[cfg(feature = "std")]
 pub mod verify;
+#[cfg(feature = "std")]
+pub mod verity;
 pub mod version;
 
 pub use refused::{Malformed, Part, Refused, Unproven};

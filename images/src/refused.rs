@@ -164,6 +164,10 @@ pub enum Refused {
         /// The length that the index says, in bytes.
         expected: u32,
     },
+    /// The bytes are those that were signed, and yet Linux would not read the
+    /// root through this tree: whoever built the image made a mistake.
+    #[error("the verity tree is not that of the root filesystem; build the image again")]
+    OtherTree,
     /// Something follows where the image ends.
     #[error("trailing bytes: the image ends at byte {end}, and more follows")]
     TrailingBytes {

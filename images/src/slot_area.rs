@@ -9,7 +9,7 @@ use crate::key_set::{KEY_SET_LEN, SignedKeySet};
 use crate::manifest::{MANIFEST_MAX, Manifest};
 use crate::signature::{SIGNATURES_LEN, SignatureArea};
 use crate::trust::{Claim, Trust};
-use crate::{Digest, FORMAT, Malformed, Part, Refused, SLOT_AREA_LEN};
+use crate::{Digest, FORMAT, Malformed, Part, Refused, SLOT_AREA_LEN, digest};
 
 /// What a manifest area begins with.
 const MAGIC: [u8; 8] = *b"SLOTAREA";
@@ -31,6 +31,21 @@ pub struct Installed {
     pub table_digest: Digest,
     /// Which of the keys that count signed.
     pub signed_by: Vec<KeyId>,
+}
+
+/// Reads the manifest of an area of [`SLOT_AREA_LEN`] bytes whose digest is known
+/// from somebody who verified it. It is parsed only after it was found to be that
+/// one.
+///
+/// # Errors
+/// [`Refused`]: no manifest there, another format, malformed, or another one.
+pub fn open_known(area: &[u8], known: &Digest) -> Result<Manifest, Refused> {
+    let claim = split(area)?;
+    if digest(claim.manifest) != *known {
+        let part = Part::Manifest;
+        return Err(Refused::HashWrong { part });
+    }
+    Manifest::parse(claim.manifest)
 }
 
 /// Reads and verifies a manifest area of [`SLOT_AREA_LEN`] bytes. The manifest

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::vec;
+use std::vec::Vec;
 
 use crate::Part;
 use crate::head::Head;
@@ -9,9 +10,11 @@ use crate::payload_hashes::PayloadHashes;
 use crate::read::{self, ReadError};
 use crate::trust::Trust;
 use crate::unpack::{Spool, unpack};
+use crate::verity;
 
 /// Reads an image to its end and checks every byte of it, on all cores, in at
-/// most 32 MiB of buffers. Of a delta the packed chunks are checked, since what
+/// most 32 MiB of buffers, and 16 MiB more for each GiB of a root with a verity
+/// tree: its hashes and the tree, which is made again and compared. Of a delta the packed chunks are checked, since what
 /// comes out of them is made of a content that only a controller has. `progress`
 /// gets the bytes of content that were checked, and how many there are.
 ///
@@ -42,13 +45,17 @@ fn content(
     let total = head.manifest.content_len;
     let mut hashes = PayloadHashes::new(&head.manifest);
     let spool = Spool::for_patches(head)?;
-    let look = |_, _: &[u8]| ();
+    let tree = verity::Check::of(&head.manifest);
+    let mut leaves = Vec::new();
+    let look = |at, content: &[u8]| tree.as_ref().map(|tree| tree.leaves(at, content));
     unpack(reader, head, &spool, look, |unpacked| {
+        leaves.extend(unpacked.seen.unwrap_or_default());
         hashes.update(&unpacked.content);
         progress(unpacked.group.offset() + unpacked.group.len() as u64, total);
         Ok::<_, ReadError>(())
     })?;
-    Ok(hashes.finish()?)
+    hashes.finish()?;
+    Ok(tree.map_or(Ok(()), |tree| tree.finish(&leaves))?)
 }
 
 fn packed_only(

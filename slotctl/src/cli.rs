@@ -11,6 +11,7 @@ mod install;
 mod key;
 mod key_set;
 mod log;
+mod open_root;
 mod output;
 mod slots;
 mod status;
@@ -51,6 +52,7 @@ fn dispatch(args: &Args, voice: Voice) -> Result<Answer> {
         Command::Verify { slots } => slots::verify(&open(args, voice)?, slots, voice),
         Command::Watch => watch::run(args),
         Command::Log => log::run(args),
+        Command::OpenRoot => open_root::run(voice),
     }
 }
 
@@ -82,6 +84,7 @@ fn name(command: &Command) -> &'static str {
         Command::Verify { .. } => "verify",
         Command::Watch => "watch",
         Command::Log => "log",
+        Command::OpenRoot => "open-root",
     }
 }
 

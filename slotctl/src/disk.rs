@@ -187,6 +187,20 @@ impl Disk {
         self.partition(partition, mode)
     }
 
+    /// The node of the partition of a slot, for the kernel to read from.
+    ///
+    /// # Errors
+    /// An unknown slot; one that has no node yet, or none at all in a file.
+    pub fn slot_node(&self, slot: SlotId) -> Result<PathBuf> {
+        match (&self.access, self.layout.slot(slot)) {
+            (Access::Block, Some(partition)) => block::partition_node(&self.path, partition),
+            _ => {
+                let found = format!("{} has no node of slot {slot}", self.path.display());
+                Err(Error::new(Exit::Usage, "no-slot-node", found))
+            }
+        }
+    }
+
     /// All of it, for reading.
     ///
     /// # Errors

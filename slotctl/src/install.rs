@@ -9,11 +9,13 @@ mod target;
 
 use crate::disk::{Committed, Disk};
 use crate::error::{Error, Exit, Result};
+use crate::floor;
 use crate::lock::What;
 use crate::medium::Mode;
 use crate::progress::Progress;
 use crate::source::Source;
 use crate::verify;
+use bootshim::floor::Counts;
 use bootshim::layout::Layout;
 use bootshim::medium::Medium;
 use bootshim::record::{Record, SlotId, State};
@@ -109,7 +111,7 @@ pub fn install(
         .map_err(|refused| untouched(source.failed(refused.into())))?;
     drop(rest);
     let record = disk.record_to_change().map_err(gone)?;
-    check_image(&head, &record, compatible).map_err(untouched)?;
+    check_image(&head, floor::counts(disk, &record), compatible).map_err(untouched)?;
     check_epoch(disk, &record, trusted, &head.manifest).map_err(untouched)?;
     if let Some(known) =
         already_here(disk, trusted, &head, &record, request, progress).map_err(gone)?
@@ -231,7 +233,7 @@ fn commit(disk: &Disk, head: &Head, done: &Complete, request: &Request) -> Resul
     })
 }
 
-fn check_image(head: &Head, record: &Record, compatible: Option<&Compatible>) -> Result<()> {
+fn check_image(head: &Head, floor: Counts, compatible: Option<&Compatible>) -> Result<()> {
     let image = &head.manifest;
     if let Some(here) = compatible.filter(|here| here.name != image.compatible) {
         let found = format!("image is for \"{}\"", image.compatible);
@@ -242,10 +244,13 @@ fn check_image(head: &Head, record: &Record, compatible: Option<&Compatible>) ->
             )),
         );
     }
-    if image.security_version < record.floor {
+    if image.security_version < floor.floor.security_version {
         let found = format!("image has security version {}", image.security_version);
         return Err(Error::new(Exit::Refused, "below-floor", found)
-            .expected(format!("the floor of this controller is {}", record.floor))
+            .expected(format!(
+                "the floor of this controller is {}",
+                floor.floor.security_version
+            ))
             .advice("install a newer image"));
     }
     Ok(())

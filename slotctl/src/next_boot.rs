@@ -2,11 +2,13 @@
 
 use crate::disk::{Disk, Slice};
 use crate::error::{Error, Exit, Result};
+use crate::floor;
 use crate::lock::What;
 use crate::medium::Mode;
 use crate::overlay::Overlay;
 use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit, Why};
 use bootshim::choice::Kind;
+use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::medium::Medium;
 use bootshim::record::{Reason, Record, SlotId, State};
 use bootshim::slot::{self, BootImage};
@@ -21,6 +23,8 @@ pub struct NextBoot {
     pub passed_over: Vec<(SlotId, String)>,
     /// Every line that bootshim would write.
     pub said: Vec<String>,
+    /// The floor that it rests on.
+    pub floor: Option<Counts>,
     /// Whether the record changes by it.
     pub changed: bool,
 }
@@ -59,6 +63,8 @@ fn run<M: Medium>(disk: &Disk, trusted: &Trust, record: M) -> Result<NextBoot> {
     let hands = Onlooker {
         slots: opened.collect::<Result<_>>()?,
         trusted,
+        kept: floor::kept(disk),
+        floor: None,
         passed: Vec::new(),
         said: Vec::new(),
     };
@@ -76,6 +82,7 @@ fn run<M: Medium>(disk: &Disk, trusted: &Trust, record: M) -> Result<NextBoot> {
         choice,
         passed_over,
         said: onlooker.said,
+        floor: onlooker.floor,
         changed,
     })
 }
@@ -125,6 +132,8 @@ fn not_its_turn(record: &Record, slot: SlotId, choice: Option<(SlotId, Kind)>) -
 struct Onlooker<'a> {
     slots: Vec<Slice>,
     trusted: &'a Trust,
+    kept: Kept,
+    floor: Option<Counts>,
     passed: Vec<(SlotId, Why)>,
     said: Vec<String>,
 }
@@ -140,6 +149,21 @@ impl Hands for Onlooker<'_> {
         Ok((image.facts(), image))
     }
 
+    fn manifest(&mut self, slot: SlotId) -> Result<Facts, Defect> {
+        let slice = self.slots.get(slot.index());
+        let slice = slice.ok_or_else(|| Defect::Bad(Reason::Unreadable, "no such slot".into()))?;
+        Ok(slot::facts(&slot::manifest(slice, self.trusted)?))
+    }
+
+    fn floor(&mut self) -> Kept {
+        self.kept.clone()
+    }
+
+    /// Asking raises nothing; the start itself will.
+    fn raise_floor(&mut self, _: Floor) -> Result<(), String> {
+        Ok(())
+    }
+
     fn start(
         &mut self,
         permit: Permit,
@@ -153,6 +177,9 @@ impl Hands for Onlooker<'_> {
     fn tell(&mut self, event: &Event) {
         if let Event::PassedOver(slot, why) = event {
             self.passed.push((*slot, why.clone()));
+        }
+        if let Event::Floor { counts, .. } = event {
+            self.floor.get_or_insert(*counts);
         }
         self.said.push(event.to_string());
     }

@@ -158,7 +158,7 @@ impl Program {
                 "already-signed",
                 "this bootshim is signed for Secure Boot; new keys would break the signature",
             )
-            .advice("put the keys in first and sign it then"));
+            .advice("put the keys in first (`slotctl bootshim trust`) and sign it then"));
         }
         self.trust.root_threshold = root_threshold;
         self.trust.keys.clear();

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::watch;
 use bootshim::copies::Note;
 use bootshim::handover::Handover;
-use bootshim::record::{Arming, Reason, State};
+use bootshim::record::{Arming, Reason, Stage, State};
 use bootshim::state;
 use std::path::PathBuf;
 
@@ -51,7 +51,8 @@ impl<'a> Running<'a> {
         self.disk.update(|record, note| {
             let known = record.slot(*slot);
             if known.state == State::Good && known.manifest == *manifest {
-                return Ok((record.clone(), note));
+                // It runs well: resets by the watchdog before this count no longer.
+                return Ok((state::settle(record, *slot), note));
             }
             Ok((state::confirm(record, *slot, manifest)?, note))
         })
@@ -83,6 +84,26 @@ impl<'a> Running<'a> {
         let words = self.note(words);
         self.disk
             .update(|record, _| Ok((state::give_up_start(record, slot, Reason::Deadline)?, words)))
+    }
+
+    /// Its root is not what was signed; `words` say where. A good slot goes behind
+    /// the other good ones, any other is bad.
+    ///
+    /// # Errors
+    /// Refused where the slot holds another image by now; the record's.
+    pub fn damaged(&self, words: &str) -> Result<Committed> {
+        let Handover { slot, manifest, .. } = self.handover;
+        self.disk.update(|record, note| {
+            let known = record.slot(*slot);
+            if known.manifest != *manifest {
+                return Err(state::Refusal::OtherImage(*slot).into());
+            }
+            if known.reason == Reason::Damaged && known.state != State::Trying {
+                return Ok((record.clone(), note));
+            }
+            let failed = state::fail(record, *slot, Reason::Damaged, Stage::Started);
+            Ok((failed, self.note(words)))
+        })
     }
 
     /// The system goes down in order: this start costs no try.

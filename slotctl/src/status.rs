@@ -3,9 +3,14 @@
 
 use crate::disk::Disk;
 use crate::error::Result;
+use crate::floor;
+use crate::variable;
 use bootshim::choice::{self, Kind, Situation, Slots, Step};
 use bootshim::copies::{Copy, Note};
+use bootshim::floor::Counts;
+use bootshim::handover::WATCHDOG_VARIABLE;
 use bootshim::record::{Record, Slot, SlotId, State};
+use bootshim::watchdog::Told;
 use images::trust::Trust;
 
 /// What is on a disk.
@@ -21,6 +26,11 @@ pub struct Status {
     pub versions: Vec<Option<String>>,
     /// The slot that runs, where this controller runs from this disk.
     pub running: Option<SlotId>,
+    /// The floor that counts, and whose it is.
+    pub floor: Counts,
+    /// What bootshim told of the hardware's watchdog, where this controller runs
+    /// from this disk and it told anything.
+    pub watchdog: Option<Told>,
     /// What boots next, if everything verifies.
     pub next: Option<(SlotId, Kind)>,
 }
@@ -44,7 +54,9 @@ impl Status {
         };
         Ok(Status {
             versions: record.slots().map(version).collect(),
+            floor: floor::counts(disk, &record),
             running: disk.running(&record),
+            watchdog: disk.handover().and_then(|_| watchdog()),
             next: next(&record, store.unknown_major().is_none()),
             copies: *store.copies(),
             note,
@@ -66,6 +78,10 @@ impl Status {
             .filter(|copy| matches!(copy, Copy::Valid(_)))
             .count()
     }
+}
+
+fn watchdog() -> Option<Told> {
+    Told::parse(&variable::told(WATCHDOG_VARIABLE).ok()??)
 }
 
 /// What boots next by the record alone; `next-boot` verifies the slots too.

@@ -7,13 +7,17 @@ use crate::firmware;
 use crate::i6300esb::{self, I6300esb};
 use crate::initrd::Initrd;
 use crate::kernel::Kernel;
+use crate::variables;
 use alloc::string::{String, ToString};
 use bootshim::boot::{Defect, Event, Facts, Hands, Permit};
+use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::handover::Handover;
 use bootshim::layout::Layout;
 use bootshim::medium::Part;
 use bootshim::record::{MAX_SLOTS, Reason, Record, SlotId};
+use bootshim::reset::Cause;
 use bootshim::slot::{self, BootImage};
+use bootshim::watchdog::{Chip, Told};
 use core::convert::Infallible;
 use images::trust::Trust;
 
@@ -24,9 +28,15 @@ pub struct Machine<'a> {
     trust: Trust,
     console: &'a Console,
     clock: Clock,
-    /// Armed for an image that did not start in the end.
     watchdog: Option<I6300esb>,
+    /// Armed, perhaps for an image that did not start in the end.
+    armed: bool,
+    /// Its period in seconds, where arming went well.
+    period: Option<u32>,
+    last_reset: Cause,
     passed_over: [Option<String>; MAX_SLOTS],
+    /// The floor that counts, once it is known.
+    floor: Option<Counts>,
 }
 
 impl<'a> Machine<'a> {
@@ -38,14 +48,22 @@ impl<'a> Machine<'a> {
         console: &'a Console,
         clock: Clock,
     ) -> Self {
+        let mut watchdog = I6300esb::find();
+        let last_reset = watchdog
+            .as_mut()
+            .map_or(Cause::Unknown, I6300esb::last_reset);
         Machine {
             disk,
             layout,
             trust,
             console,
             clock,
-            watchdog: None,
+            watchdog,
+            armed: false,
+            period: None,
+            last_reset,
             passed_over: Default::default(),
+            floor: None,
         }
     }
 
@@ -58,32 +76,42 @@ impl<'a> Machine<'a> {
     pub fn pet(&mut self) {
         // A watchdog that cannot be petted resets the machine, as it should.
         let _ = firmware::pet_watchdog();
-        if let Some(watchdog) = &mut self.watchdog {
+        if let Some(watchdog) = self.watchdog.as_mut().filter(|_| self.armed) {
             let _ = watchdog.pet();
         }
     }
 
+    fn partition(&self, slot: SlotId) -> Result<Part<&'a Disk>, Defect> {
+        let partition = self
+            .layout
+            .slot(slot)
+            .ok_or_else(|| Defect::Bad(Reason::Damaged, "no such partition".to_string()))?;
+        Ok(Part::new(self.disk, partition.extent))
+    }
+
     /// Arms the hardware's watchdog for an image that pets it.
     fn arm(&mut self, seconds: u32) {
-        let armed_before = self.watchdog.is_some();
         let seconds = match seconds {
             // Locked since an earlier image, which did not start.
-            0 if armed_before => i6300esb::LONGEST,
+            0 if self.armed => i6300esb::LONGEST,
             0 => return,
             seconds => seconds,
         };
-        if !armed_before {
-            self.watchdog = I6300esb::find();
-        }
+        // A part of it may have been done where arming fails.
+        self.armed = self.watchdog.is_some();
+        self.period = None;
         match self.watchdog.as_mut().map(|chip| chip.arm(seconds)) {
             None => say!(
                 self.console,
                 "no i6300esb here: nothing watches the kernel until it has a watchdog of its own"
             ),
-            Some(Ok(seconds)) => say!(
-                self.console,
-                "watchdog i6300esb armed and locked, {seconds} s"
-            ),
+            Some(Ok(seconds)) => {
+                self.period = Some(seconds);
+                say!(
+                    self.console,
+                    "watchdog i6300esb armed and locked, {seconds} s"
+                );
+            }
             Some(Err(error)) => say!(
                 self.console,
                 "watchdog i6300esb not armed: {:?}",
@@ -101,15 +129,25 @@ impl Hands for Machine<'_> {
         // Each slot has the whole period: a device that takes its time to fail
         // must not keep the machine from the next one.
         self.pet();
-        let partition = self
-            .layout
-            .slot(slot)
-            .ok_or_else(|| Defect::Bad(Reason::Damaged, "no such partition".to_string()))?;
-        let slot = Part::new(self.disk, partition.extent);
+        let slot = self.partition(slot)?;
         let installed = slot::manifest(&slot, &self.trust)?;
         let read = Clock::count(&mut self.clock.reading, || slot::read(&slot, installed))?;
         let image = Clock::count(&mut self.clock.hashing, || read.verify())?;
         Ok((image.facts(), image))
+    }
+
+    fn manifest(&mut self, slot: SlotId) -> Result<Facts, Defect> {
+        self.pet();
+        let slot = self.partition(slot)?;
+        Ok(slot::facts(&slot::manifest(&slot, &self.keys)?))
+    }
+
+    fn floor(&mut self) -> Kept {
+        variables::kept_floor()
+    }
+
+    fn raise_floor(&mut self, floor: Floor) -> Result<(), String> {
+        variables::keep_floor(floor)
     }
 
     fn start(
@@ -139,6 +177,14 @@ impl Hands for Machine<'_> {
         self.arm(manifest.watchdog_seconds);
         // The kernel gets the whole period until it takes over.
         let _ = firmware::pet_watchdog();
+        if let Some(floor) = self.floor {
+            variables::publish_floor(floor, self.console);
+        }
+        let told = Told {
+            armed: self.period.map(|seconds| (Chip::I6300esb, seconds)),
+            last_reset: self.last_reset,
+        };
+        variables::publish_watchdog(&told, self.console);
         say!(self.console, "{}", self.clock.show());
         self.console.hand_over();
         Err(kernel.start())
@@ -146,14 +192,22 @@ impl Hands for Machine<'_> {
 
     fn tell(&mut self, event: &Event) {
         say!(self.console, "{event}");
-        if let Event::PassedOver(slot, why) = event
-            && let Some(kept) = self.passed_over.get_mut(slot.index())
-        {
-            *kept = Some(why.to_string());
+        match event {
+            Event::PassedOver(slot, why) => {
+                if let Some(kept) = self.passed_over.get_mut(slot.index()) {
+                    *kept = Some(why.to_string());
+                }
+            }
+            Event::Floor { counts, .. } => self.floor = Some(*counts),
+            _ => {}
         }
     }
 
     fn turn(&self) -> u64 {
         firmware::turn()
+    }
+
+    fn last_reset(&self) -> Cause {
+        self.last_reset
     }
 }

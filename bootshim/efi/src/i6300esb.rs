@@ -6,6 +6,7 @@
 //! a warning that is switched off here, a second time to the reset.
 
 use crate::console::open_shared;
+use bootshim::reset::Cause;
 use uefi::boot::{self, ScopedProtocol};
 use uefi::proto::pci::PciIoAddress;
 use uefi::proto::pci::root_bridge::PciRootBridgeIo;
@@ -29,6 +30,8 @@ const TIMER_1: u64 = 0x00;
 const TIMER_2: u64 = 0x04;
 const RELOAD: u64 = 0x0c;
 const RELOAD_NOW: u16 = 0x0100;
+/// Set when it reset the machine; outlives the reset, not the power; a one clears it.
+const RELOAD_TIMED_OUT: u16 = 0x0200;
 /// Both have to be written before each write of a register.
 const UNLOCK: [u16; 2] = [0x80, 0x86];
 
@@ -80,7 +83,18 @@ impl I6300esb {
         Ok(seconds)
     }
 
-    /// Starts the period anew. The mark of an earlier reset stays for Linux.
+    /// Whether it led to this start. The mark stays: Linux' driver clears it, and
+    /// the system goes by what that says.
+    pub fn last_reset(&mut self) -> Cause {
+        let register = self.registers.saturating_add(RELOAD);
+        match self.bridge.memory().read_one::<u16>(register) {
+            Ok(word) if word & RELOAD_TIMED_OUT != 0 => Cause::Watchdog,
+            Ok(_) => Cause::Other,
+            Err(_) => Cause::Unknown,
+        }
+    }
+
+    /// Starts the period anew. The mark of an earlier reset stays.
     pub fn pet(&mut self) -> uefi::Result {
         self.unlock()?;
         self.reload(RELOAD_NOW)

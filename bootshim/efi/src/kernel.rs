@@ -47,6 +47,7 @@ impl Kernel {
             .map_or_else(|error| error.status(), |()| Status::SUCCESS);
         if status == Status::SECURITY_VIOLATION {
             self.unload();
+            return refused("StartImage", status);
         }
         alloc::format!("the kernel came back with {status:?}")
     }
@@ -58,8 +59,20 @@ impl Kernel {
     }
 }
 
+/// Why, and what a person can do. The firmware says one of two words when its
+/// policy forbids a program (UEFI specification, 7.4.1), and which policy that
+/// is only by them.
 fn refused(who: &str, status: Status) -> String {
-    alloc::format!("{who} refused: {status:?}")
+    let why = match status {
+        Status::SECURITY_VIOLATION | Status::ACCESS_DENIED => {
+            "; the firmware's Secure Boot does not trust this kernel: sign it with a key in db"
+        }
+        Status::UNSUPPORTED | Status::LOAD_ERROR => {
+            "; to the firmware this kernel is no program for this machine"
+        }
+        _ => "",
+    };
+    alloc::format!("{who} refused: {status:?}{why}")
 }
 
 /// `LoadImage` from memory. By hand, because a kernel that policy forbids to

@@ -22,7 +22,10 @@ mod kernel;
 mod menu;
 #[cfg(target_os = "uefi")]
 mod panic;
+mod sbat;
+mod secure_boot;
 mod trust;
+mod variables;
 mod virtio;
 
 use crate::clock::Clock;
@@ -43,6 +46,7 @@ fn program() -> Status {
     let clock = Clock::start();
     let console = Console::open();
     say!(console, "bootshim {}", env!("CARGO_PKG_VERSION"));
+    secure_boot::say(&console);
     if let Err(status) = firmware::pet_watchdog() {
         say!(console, "the firmware has no watchdog: {status:?}");
     }

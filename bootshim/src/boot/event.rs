@@ -3,7 +3,9 @@
 use super::{Defect, Facts};
 use crate::choice::Kind;
 use crate::copies::{CommitError, Copy};
+use crate::floor::{Counts, Kept, Source};
 use crate::record::{Reason, SlotId, State};
+use crate::reset::{self, Meaning};
 use alloc::string::String;
 use core::fmt;
 
@@ -21,6 +23,19 @@ pub enum Event {
     Found(SlotId, Facts),
     /// The record was made anew.
     Rebuilt(u64),
+    /// The floor that counts at this start.
+    Floor {
+        /// It, and whose it is.
+        counts: Counts,
+        /// What the firmware said.
+        kept: Kept,
+        /// What the record says.
+        hint: u64,
+    },
+    /// The firmware did not keep a higher floor, in its words.
+    FloorNotRaised(String),
+    /// The watchdog ended the last start; what that means.
+    WatchdogReset(Meaning),
     /// A slot is started.
     Starting {
         /// Which one.
@@ -51,6 +66,8 @@ pub enum Why {
     Defect(Defect),
     /// The firmware did not start it, in its words.
     NotStarted(String),
+    /// The watchdog ended its last starts, as many as it is given.
+    WatchdogResets,
 }
 
 impl fmt::Display for Why {
@@ -60,6 +77,9 @@ impl fmt::Display for Why {
             Why::TrialOver(reason) => write!(f, "trial over: {reason}"),
             Why::Defect(defect) => write!(f, "{defect}"),
             Why::NotStarted(words) => write!(f, "did not start: {words}"),
+            Why::WatchdogResets => {
+                write!(f, "the watchdog ended its last {} starts", reset::IN_A_ROW)
+            }
         }
     }
 }
@@ -83,6 +103,15 @@ impl fmt::Display for Event {
                 facts.version, facts.security_version
             ),
             Event::Rebuilt(sequence) => write!(f, "boot record made anew, number {sequence}"),
+            Event::Floor { counts, kept, hint } => floor(f, counts, kept, *hint),
+            Event::FloorNotRaised(words) => {
+                write!(f, "the firmware does not keep a higher floor: {words}")
+            }
+            Event::WatchdogReset(Meaning::Counted(slot, resets)) => write!(
+                f,
+                "the watchdog reset the machine: good slot {slot}, {resets} in a row"
+            ),
+            Event::WatchdogReset(_) => f.write_str("the watchdog reset the machine"),
             Event::Starting {
                 slot,
                 kind,
@@ -101,5 +130,17 @@ impl fmt::Display for Event {
             Event::CommitFailed(error) => write!(f, "{error}; no trial and no one-shot now"),
             Event::Nothing => f.write_str("no slot starts"),
         }
+    }
+}
+
+fn floor(f: &mut fmt::Formatter<'_>, counts: &Counts, kept: &Kept, hint: u64) -> fmt::Result {
+    let Counts { floor, source } = counts;
+    write!(f, "floor: security version {}, ", floor.security_version)?;
+    write!(f, "{source}")?;
+    match (source, kept) {
+        (Source::Firmware, _) if hint == floor.security_version => Ok(()),
+        (Source::Firmware, _) => write!(f, "; the record's hint {hint} does not count"),
+        (Source::Record, Kept::Garbage(why) | Kept::Nowhere(why)) => write!(f, ": {why}"),
+        (Source::Record, _) => f.write_str(": the firmware keeps none yet"),
     }
 }

@@ -8,6 +8,7 @@ use alloc::vec;
 use core::cell::Cell;
 
 mod arming;
+mod floors;
 mod rebuilding;
 mod said;
 
@@ -22,8 +23,12 @@ fn id(letter: &str) -> SlotId {
 struct Rig {
     slots: Vec<Result<Facts, Defect>>,
     starts: bool,
+    kept: Kept,
+    /// Whether the firmware has room for a higher floor.
+    keeps: bool,
     events: Vec<String>,
     steps: Cell<u32>,
+    last_reset: reset::Cause,
 }
 
 impl Hands for Rig {
@@ -32,6 +37,19 @@ impl Hands for Rig {
 
     fn load(&mut self, slot: SlotId) -> Result<(Facts, ()), Defect> {
         self.slots[slot.index()].clone().map(|facts| (facts, ()))
+    }
+    fn manifest(&mut self, slot: SlotId) -> Result<Facts, Defect> {
+        self.slots[slot.index()].clone()
+    }
+    fn floor(&mut self) -> Kept {
+        self.kept.clone()
+    }
+    fn raise_floor(&mut self, floor: Floor) -> Result<(), String> {
+        if !self.keeps {
+            return Err("OUT_OF_RESOURCES".into());
+        }
+        self.kept = Kept::Here(floor);
+        Ok(())
     }
     fn start(
         &mut self,
@@ -57,12 +75,16 @@ impl Hands for Rig {
         assert!(self.steps.get() < 50, "a start that never ends");
         1
     }
+    fn last_reset(&self) -> reset::Cause {
+        self.last_reset
+    }
 }
 
 fn facts(fill: u8, version: &str) -> Result<Facts, Defect> {
     Ok(Facts {
         manifest: [fill; 32],
         security_version: 0,
+        revoke_below: 0,
         version: version.into(),
     })
 }
@@ -75,8 +97,11 @@ fn rig(slots: Vec<Result<Facts, Defect>>) -> Rig {
     Rig {
         slots,
         starts: true,
+        kept: Kept::Absent,
+        keeps: true,
         events: Vec::new(),
         steps: Cell::new(0),
+        last_reset: reset::Cause::Unknown,
     }
 }
 
@@ -309,6 +334,7 @@ fn below_the_floor_nothing_starts() {
     slots.slots[0] = Ok(Facts {
         manifest: [1; 32],
         security_version: 4,
+        revoke_below: 0,
         version: "1".into(),
     });
     let (outcome, _, record) = start(&medium, slots);
@@ -342,4 +368,24 @@ fn what_an_earlier_trial_said_is_not_said_of_a_later_one() {
         let note = Store::open(&medium, PARTITION).note();
         assert_eq!(note.text() == "check web failed", kept, "{}", note.text());
     }
+}
+
+#[test]
+fn the_third_reset_by_the_watchdog_in_a_row_starts_the_next_good_slot() {
+    let medium = committed([Good, Good, Empty]);
+    let start_after = |last_reset| {
+        let rig = Rig {
+            last_reset,
+            ..three()
+        };
+        start(&medium, rig).0
+    };
+    use reset::Cause::{Other, Watchdog};
+    let good = |letter| Outcome::Running((id(letter), Kind::Good));
+    assert_eq!(start_after(Watchdog), good("b"));
+    assert_eq!(start_after(Watchdog), good("b"));
+    assert_eq!(start_after(Watchdog), good("a"));
+    let before = medium.0.borrow().clone();
+    assert_eq!(start_after(Other), good("a"));
+    assert!(before == *medium.0.borrow(), "written without need");
 }

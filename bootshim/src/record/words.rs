@@ -73,6 +73,8 @@ open_enum! {
         NotStarted = 9, "kernel did not start";
         /// The device did not give its bytes.
         Unreadable = 10, "unreadable";
+        /// The watchdog ended its starts, again and again.
+        Watchdog = 11, "the watchdog reset it again and again";
     }
 }
 

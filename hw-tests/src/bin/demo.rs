@@ -7,7 +7,15 @@ use hw_tests::story::{Seen, Story};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match tell() {
+    let secure_boot = match std::env::args().nth(1).as_deref() {
+        None => false,
+        Some("secure-boot") => true,
+        Some(other) => {
+            eprintln!("demo: {other:?} is not known; `secure-boot`, or nothing");
+            return ExitCode::from(2);
+        }
+    };
+    match tell(secure_boot) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("demo: FAILED: {error}");
@@ -16,9 +24,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn tell() -> Result<(), Error> {
+fn tell(secure_boot: bool) -> Result<(), Error> {
     println!("demo: making a key, four images and the factory's disk");
-    let plant = Plant::new("demo")?;
+    let plant = if secure_boot {
+        println!("demo: making PK, KEK and db, signing bootshim and the kernel, enrolling them");
+        Plant::with_secure_boot("demo", 1..=4)?
+    } else {
+        Plant::new("demo")?
+    };
     println!("demo: the machine is QEMU with OVMF, an i6300esb watchdog and 256 MiB\n");
     let mut line = |seen: &Seen| println!("{:7.1} s  {}", seen.at.as_secs_f64(), seen.what);
     let mut story = Story::begin(&plant, &mut line)?;

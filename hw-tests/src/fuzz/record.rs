@@ -4,6 +4,7 @@ use super::input::Input;
 use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit};
 use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, CommitError, Copy, Note, SPACING, Store};
+use bootshim::floor::{Floor, Kept};
 use bootshim::guid::Guid;
 use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
 use bootshim::record::{Reason, Record, SlotId};
@@ -263,9 +264,22 @@ impl Hands for Fakes<'_> {
         let facts = Facts {
             manifest,
             security_version: 7,
+            revoke_below: 0,
             version: "1".into(),
         };
         Ok((facts, ()))
+    }
+
+    fn manifest(&mut self, slot: SlotId) -> Result<Facts, Defect> {
+        self.load(slot).map(|(facts, ())| facts)
+    }
+
+    fn floor(&mut self) -> Kept {
+        Kept::Nowhere("no firmware here".into())
+    }
+
+    fn raise_floor(&mut self, _: Floor) -> Result<(), String> {
+        unreachable!("none is kept")
     }
 
     fn start(

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use super::qemu::Disk;
 use super::qmp::{Qmp, forwarded_port};
 use super::shell::Shell;
 use super::timeline::{Position, Source, Timeline};
-use super::{Bus, COMMAND, Error, Machine, PRODUCTION_PORT, VolatileDisk, qemu, reader};
+use super::{Board, Bus, COMMAND, Error, Machine, PRODUCTION_PORT, VolatileDisk, qemu, reader};
 
 /// How long a machine may live, unless it is told otherwise.
 const LIFE: Duration = Duration::from_secs(1200);
@@ -26,9 +26,11 @@ const LIFE: Duration = Duration::from_secs(1200);
 #[derive(Debug, Clone)]
 pub struct Builder {
     name: String,
+    board: Board,
     disk: Option<Disk>,
     bus: Bus,
     sector_size: u32,
+    settings: Option<PathBuf>,
     life: Duration,
 }
 
@@ -36,9 +38,11 @@ impl Builder {
     pub(super) fn new(name: &str) -> Self {
         Self {
             name: name.into(),
+            board: Board::Pc,
             disk: None,
             bus: Bus::Virtio,
             sector_size: 512,
+            settings: None,
             life: LIFE,
         }
     }
@@ -66,6 +70,13 @@ impl Builder {
         self
     }
 
+    /// What board it is; a PC unless said.
+    #[must_use]
+    pub fn board(mut self, board: Board) -> Self {
+        self.board = board;
+        self
+    }
+
     /// How the disk is attached; virtio unless said.
     #[must_use]
     pub fn bus(mut self, bus: Bus) -> Self {
@@ -77,6 +88,14 @@ impl Builder {
     #[must_use]
     pub fn sector_size(mut self, bytes: u32) -> Self {
         self.sector_size = bytes;
+        self
+    }
+
+    /// The settings its firmware begins with, the factory's unless said; the file
+    /// is not written to.
+    #[must_use]
+    pub fn firmware_settings(mut self, settings: impl AsRef<Path>) -> Self {
+        self.settings = Some(settings.as_ref().to_path_buf());
         self
     }
 
@@ -121,11 +140,13 @@ impl Builder {
     }
 
     fn spawn(&self, directory: &Directory, ends: [UnixStream; 3]) -> Result<Process, Error> {
+        let variables = directory.firmware_variables(self.board, self.settings.as_deref())?;
         let arguments = qemu::arguments(
+            self.board,
             self.disk.as_ref(),
             self.bus,
             self.sector_size,
-            &directory.firmware_variables()?,
+            variables.as_deref(),
             PRODUCTION_PORT,
         );
         let mut lines: Vec<OwnedFd> = ends.map(OwnedFd::from).into();
@@ -150,7 +171,7 @@ impl Builder {
                 parent_fd,
                 child_fd,
             });
-        let mut command = mortal("qemu-system-x86_64");
+        let mut command = mortal(self.board.program());
         command
             .args(arguments)
             .stdin(Stdio::null())

@@ -4,9 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Error;
-
-const FIRMWARE_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+use super::{Board, Error};
 
 /// The directory of everything generated in this work tree.
 #[must_use]
@@ -47,12 +45,21 @@ impl Directory {
         File::create(&path).map_err(Error::host(path.display().to_string()))
     }
 
-    /// A copy of the firmware's factory settings, for this machine alone.
-    pub(super) fn firmware_variables(&self) -> Result<PathBuf, Error> {
+    /// A copy of these settings of the firmware, or of the factory's, for this
+    /// machine alone; nothing where the firmware keeps none.
+    pub(super) fn firmware_variables(
+        &self,
+        board: Board,
+        settings: Option<&Path>,
+    ) -> Result<Option<PathBuf>, Error> {
+        let Some((factory, package)) = board.variables() else {
+            return Ok(None);
+        };
         let path = self.variables();
-        fs::copy(FIRMWARE_VARIABLES, &path)
-            .map_err(Error::host(format!("{FIRMWARE_VARIABLES} (package ovmf)")))?;
-        Ok(path)
+        let from = settings.unwrap_or(factory);
+        let what = format!("{} (package {package})", from.display());
+        fs::copy(from, &path).map_err(Error::host(what))?;
+        Ok(Some(path))
     }
 
     /// What QEMU itself complained about.

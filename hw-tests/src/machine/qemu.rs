@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+use super::Board;
 
 /// The descriptors at which QEMU finds its lines to this program.
 pub(super) const CONSOLE_FD: i32 = 10;
@@ -37,26 +37,19 @@ pub enum Bus {
 }
 
 /// The arguments for a machine with the disk `disk`, whose firmware keeps
-/// its settings in `variables`, and whose port `production` is forwarded.
+/// its settings in `variables` (if it keeps any), and whose port `production` is forwarded.
 pub(super) fn arguments(
+    board: Board,
     disk: Option<&Disk>,
     bus: Bus,
     sector_size: u32,
-    variables: &Path,
+    variables: Option<&Path>,
     production: u16,
 ) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::new();
     let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
-    // Emulated on purpose: nested KVM often cannot run this firmware, and the
-    // same machine everywhere takes the same time everywhere. A newer model
-    // than Nehalem starts a second later.
-    add(&["-machine", "q35,accel=tcg", "-cpu", "Nehalem", "-m", "256"]);
     add(&["-nodefaults", "-display", "none", "-no-user-config"]);
-    add(&[
-        "-drive",
-        &format!("if=pflash,format=raw,readonly=on,file={FIRMWARE}"),
-    ]);
-    add(&["-device", "i6300esb", "-action", "watchdog=reset"]);
+    add(&board.firmware());
     for (name, fd) in [
         ("console", CONSOLE_FD),
         ("shell", SHELL_FD),
@@ -64,7 +57,7 @@ pub(super) fn arguments(
     ] {
         add(&["-chardev", &format!("socket,id={name},fd={fd}")]);
     }
-    add(&["-serial", "chardev:console", "-serial", "chardev:shell"]);
+    add(&board.hardware());
     add(&["-mon", "chardev=qmp,mode=control"]);
     // The emulated processor has no source of randomness, and the kernel would
     // wait for seconds until it has gathered some.
@@ -88,8 +81,10 @@ pub(super) fn arguments(
             &format!("{device},drive=disk,bootindex=0,{sizes}"),
         ]);
     }
-    arguments.push("-drive".into());
-    arguments.push(drive("if=pflash,format=raw,file=", variables));
+    if let Some(variables) = variables {
+        arguments.push("-drive".into());
+        arguments.push(drive("if=pflash,format=raw,file=", variables));
+    }
     arguments.extend(disk.map(disk_arguments).unwrap_or_default());
     arguments
 }

@@ -5,6 +5,7 @@ use super::rebuilt::Rebuilt;
 use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit};
 use bootshim::choice::Kind;
 use bootshim::copies::Store;
+use bootshim::floor::{Floor, Kept};
 use bootshim::layout::Layout;
 use bootshim::medium::{Medium, Part};
 use bootshim::record::{DEFAULT_TRIES, Digest, Reason, Record, SlotId};
@@ -137,6 +138,18 @@ impl Hands for Witness<'_> {
             Ok(image.facts())
         });
         facts.clone().map(|facts| (facts, ()))
+    }
+
+    fn manifest(&mut self, slot: SlotId) -> Result<Facts, Defect> {
+        self.load(slot).map(|(facts, ())| facts)
+    }
+
+    fn floor(&mut self) -> Kept {
+        Kept::Nowhere("the disk alone".into())
+    }
+
+    fn raise_floor(&mut self, _: Floor) -> Result<(), String> {
+        unreachable!("none is kept")
     }
 
     fn start(

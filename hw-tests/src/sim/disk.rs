@@ -23,8 +23,8 @@ const RECORD: usize = 256;
 const SPACING: usize = 64;
 /// Where the first slot begins.
 const SLOTS: usize = 512;
-/// How long a slot is: four blocks of content, its index, the manifest area.
-pub(super) const SLOT: usize = 21;
+/// How long a slot is: six blocks of content, its index, the manifest area.
+pub(super) const SLOT: usize = 23;
 /// Room for the second table.
 const BACK: usize = 16;
 

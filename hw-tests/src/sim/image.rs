@@ -13,11 +13,11 @@ use images::delta;
 use images::head::Head;
 use images::key::SecretKey;
 use images::trust::Trust;
+use images::verity::{self, Salted, Tree};
 use slotctl::disk::Disk;
 use slotctl::error::Exit;
 use slotctl::progress::Quiet;
 use slotctl::source::{Settings, Source};
-use slotctl::verify;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -157,7 +157,7 @@ impl Judge {
         let mut known = *record.slot(first);
         (known.state, known.manifest) = (State::Ready, facts.manifest);
         record.set_slot(first, known);
-        match verify::slot(&disk, &record, first, &self.trusted, &Quiet) {
+        match slotctl::verify::slot(&disk, &record, first, &self.trusted, &Quiet) {
             Ok(_) => true,
             Err(error) => {
                 assert_eq!(error.exit, Exit::NotAuthentic, "{error}");
@@ -228,6 +228,8 @@ fn make(directory: &TempDir, number: u8, key: &SecretKey) -> Image {
     build(&inputs, &file, &|_, _| {}).unwrap();
     let head = head(&file, &Trust::direct([key.public()]));
     let index = usize::try_from(head.manifest.index_offset()).unwrap();
+    let salted = Salted::new(verity::salt("plc"));
+    let tree = Tree::above(&salted, &salted.hashes(&root));
     let part = |at, bytes| Part { at, bytes };
     Image {
         file,
@@ -236,8 +238,9 @@ fn make(directory: &TempDir, number: u8, key: &SecretKey) -> Image {
         security_version: head.manifest.security_version,
         areas: vec![part(AREA, head.slot_area().unwrap())],
         parts: vec![
-            part(8192, kernel_bytes),
-            part(12288, initrd_bytes),
+            part(16384, kernel_bytes),
+            part(20480, initrd_bytes),
+            part(8192, tree.bytes),
             part(0, root),
             part(index, head.index_bytes.clone()),
         ],

@@ -7,6 +7,7 @@ use super::recorder::Epoch;
 use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit};
 use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, SPACING, Store};
+use bootshim::floor::{Floor, Kept};
 use bootshim::guid::Guid;
 use bootshim::medium::{Access, Cause, Fault, Medium};
 use bootshim::record::{Arming, Record, SlotId, State};
@@ -244,6 +245,18 @@ impl Hands for Watching<'_> {
         }
         let verdict = &self.machine.verdicts[slot.index()];
         verdict.load.clone().map(|facts| (facts, ()))
+    }
+
+    fn manifest(&mut self, slot: SlotId) -> Result<Facts, Defect> {
+        self.load(slot).map(|(facts, ())| facts)
+    }
+
+    fn floor(&mut self) -> Kept {
+        Kept::Nowhere("the disk alone".into())
+    }
+
+    fn raise_floor(&mut self, _: Floor) -> Result<(), String> {
+        unreachable!("none is kept")
     }
 
     fn start(

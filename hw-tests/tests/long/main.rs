@@ -7,7 +7,11 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod arm64;
+mod floor;
 mod replay;
+mod secure_boot;
+mod verity;
 
 use hw_tests::machine::{Cause, Machine, START, WebServer};
 use hw_tests::plant::Plant;

@@ -9,9 +9,12 @@
 )]
 
 mod alone;
+mod arm64;
 mod choice;
 mod replay;
+mod secure_boot;
 mod story;
+mod verity;
 
 use hw_tests::plant::Plant;
 use std::sync::LazyLock;

@@ -13,18 +13,26 @@ use crate::header::Header;
 use crate::index::Piece;
 use crate::key_set::SignedKeySet;
 use crate::manifest::{Kind, Payload};
+use crate::verity::Shape;
 use crate::{Digest, FILE_FORMAT, FILE_FORMAT_KEY_SET, Malformed, PIECE_MAX, group, index, table};
 
-/// An input and its place in the slot.
+/// A payload and its place in the slot.
 pub(super) struct Placed {
     pub(super) kind: Kind,
-    pub(super) path: PathBuf,
-    pub(super) file: File,
+    pub(super) source: Source,
     pub(super) offset: u64,
     pub(super) length: u64,
 }
 
-/// All inputs and their places, one behind the other.
+/// Where the bytes of a payload come from.
+pub(super) enum Source {
+    /// An input.
+    File(PathBuf, File),
+    /// The verity tree, which is made while the root is read.
+    Tree,
+}
+
+/// All payloads and their places, one behind the other.
 pub(super) struct Layout {
     pub(super) inputs: Vec<Placed>,
     pub(super) content_len: u64,
@@ -41,7 +49,7 @@ const TOO_LARGE: Malformed = Malformed {
 };
 
 impl Layout {
-    /// Lays the inputs out. Each begins a new piece: a kernel that did not change
+    /// Lays the inputs out, the verity tree behind the root. Each begins a new piece: a kernel that did not change
     /// then has the same pieces, wherever it lies.
     pub(super) fn plan(inputs: Vec<Input>) -> Result<Self, BuildError> {
         let mut layout = Self {
@@ -51,7 +59,13 @@ impl Layout {
             self_limit: 0,
         };
         for input in inputs {
-            layout.add(input)?;
+            let (kind, length) = (input.kind, input.length);
+            let source = Source::File(input.path, input.file);
+            layout.add(kind, source, length, &input.borders)?;
+            if kind == Kind::Rootfs {
+                let tree = Shape::over(length).length();
+                layout.add(Kind::Verity, Source::Tree, tree, &[])?;
+            }
         }
         let initrd = layout
             .inputs
@@ -62,27 +76,45 @@ impl Layout {
         Ok(layout)
     }
 
-    fn add(&mut self, input: Input) -> Result<(), Malformed> {
-        let padded = round_up(input.length).ok_or(TOO_LARGE)?;
+    fn add(
+        &mut self,
+        kind: Kind,
+        source: Source,
+        length: u64,
+        borders: &[u64],
+    ) -> Result<(), Malformed> {
+        let padded = round_up(length).ok_or(TOO_LARGE)?;
         let offset = self.content_len;
         self.content_len = self.content_len.checked_add(padded).ok_or(TOO_LARGE)?;
         let mut at = offset;
-        for length in cut(&input.borders, padded) {
+        for piece in cut(borders, padded) {
             self.pieces.push(Piece {
                 offset: at,
-                length,
+                length: piece,
                 hash: Digest::default(),
             });
-            at += u64::from(length);
+            at += u64::from(piece);
         }
         self.inputs.push(Placed {
-            kind: input.kind,
-            path: input.path,
-            file: input.file,
+            kind,
+            source,
             offset,
-            length: input.length,
+            length,
         });
         Ok(())
+    }
+
+    /// Where the group begins that has the first byte of the verity tree: what is
+    /// before it is root alone.
+    pub(super) fn tree_group(&self) -> u64 {
+        let tree = self.inputs.iter().find(|input| input.kind == Kind::Verity);
+        let tree = tree.map_or(0, |tree| tree.offset);
+        let (mut first, mut begins) = (0, 0);
+        while let Some(piece) = self.pieces.get(first).filter(|piece| piece.offset <= tree) {
+            begins = piece.offset;
+            first = group::end(&self.pieces, first);
+        }
+        begins
     }
 
     pub(super) fn index_len(&self) -> u64 {

@@ -18,3 +18,4 @@ mod sample;
 mod signing;
 mod slot_area;
 mod verifying;
+mod verity;

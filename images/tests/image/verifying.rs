@@ -5,13 +5,14 @@ use std::sync::Mutex;
 
 use images::header::Header;
 use images::read::ReadError;
+use images::trust::Trust;
 use images::verify::verify;
 use images::{Part, Refused};
 
 use crate::sample::{Sample, head_of, key};
 
 fn refused(image: &[u8]) -> Refused {
-    match verify(image, &[key().public()], &|_, _| {}) {
+    match verify(image, &Trust::direct([key().public()]), &|_, _| {}) {
         Err(ReadError::Refused(refused)) => refused,
         other => panic!("not refused: {other:?}"),
     }
@@ -39,7 +40,12 @@ fn an_image_cut_anywhere_is_refused() {
     let image = Sample::small().bytes();
     for length in 0..image.len() {
         assert!(
-            verify(&image[..length], &[key().public()], &|_, _| {}).is_err(),
+            verify(
+                &image[..length],
+                &Trust::direct([key().public()]),
+                &|_, _| {}
+            )
+            .is_err(),
             "{length} bytes"
         );
     }
@@ -78,7 +84,7 @@ fn an_image_streams_from_a_reader_that_gives_one_byte_at_a_time() {
         }
     }
     let image = Sample::small().bytes();
-    verify(Drip(&image), &[key().public()], &|_, _| {}).unwrap();
+    verify(Drip(&image), &Trust::direct([key().public()]), &|_, _| {}).unwrap();
 }
 
 #[test]
@@ -94,7 +100,11 @@ fn a_source_that_fails_is_an_error_of_input_and_output() {
     }
     let image = Sample::small().bytes();
     for length in [0, 10, 5000, image.len() - 1] {
-        let error = verify(Fails(&image[..length]), &[key().public()], &|_, _| {});
+        let error = verify(
+            Fails(&image[..length]),
+            &Trust::direct([key().public()]),
+            &|_, _| {},
+        );
         let error = error.unwrap_err();
         assert!(matches!(error, ReadError::Io(_)), "{error}");
     }
@@ -115,7 +125,7 @@ fn a_source_that_is_interrupted_is_asked_again() {
     }
     let image = Sample::small().bytes();
     let source = Interrupted(&image, false);
-    verify(source, &[key().public()], &|_, _| {}).unwrap();
+    verify(source, &Trust::direct([key().public()]), &|_, _| {}).unwrap();
 }
 
 #[test]
@@ -126,6 +136,11 @@ fn progress_is_what_was_checked_of_the_content_group_by_group() {
     let ends = images::group::of(&head).map(|group| (group.offset() + group.len() as u64, total));
     let said = Mutex::new(Vec::new());
     let progress = |done, of| said.lock().unwrap().push((done, of));
-    verify(image.as_slice(), &[key().public()], &progress).unwrap();
+    verify(
+        image.as_slice(),
+        &Trust::direct([key().public()]),
+        &progress,
+    )
+    .unwrap();
     assert_eq!(said.into_inner().unwrap(), ends.collect::<Vec<_>>());
 }

@@ -88,6 +88,9 @@ pub enum Command {
     Watch,
     /// What happened here
     Log,
+    /// Open the root of the slot that was started, for hooks in an initramfs
+    #[command(hide = true)]
+    OpenRoot,
 }
 
 /// Keys.
@@ -214,11 +217,14 @@ pub struct Build {
     #[arg(long, value_name = "F")]
     pub rootfs: PathBuf,
     /// Kernel with an EFI stub
-    #[arg(long, value_name = "F")]
-    pub kernel: PathBuf,
+    #[arg(long, value_name = "F", required_unless_present = "uki")]
+    pub kernel: Option<PathBuf>,
     /// Initial RAM filesystem
     #[arg(long, value_name = "F")]
     pub initrd: Option<PathBuf>,
+    /// Kernel and initial RAM filesystem in one program, without a command line
+    #[arg(long, value_name = "F", conflicts_with_all = ["kernel", "initrd"])]
+    pub uki: Option<PathBuf>,
     /// Kernel command line; {slot} becomes the PARTUUID of the slot
     #[arg(long, value_name = "S")]
     pub cmdline: String,

@@ -22,7 +22,8 @@ use std::path::Path;
 pub fn create(words: &Create, voice: Voice) -> Result<Answer> {
     let mut program = Program::load(&words.bootshim)?;
     if !(words.trust.is_empty() && words.roots.roots.is_empty()) {
-        program = key::put(program, &words.trust, &words.roots)?;
+        program = key::put(program, &words.trust, &words.roots)
+            .map_err(|error| error.changed("no disk was made"))?;
     }
     if program.trust().keys.is_empty() {
         if words.image.is_some() {

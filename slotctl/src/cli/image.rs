@@ -44,13 +44,25 @@ pub fn run(args: &Args, command: &Image, voice: Voice) -> Result<Answer> {
     }
 }
 
+/// What starts the root.
+fn starts(words: &Build) -> Result<Boot> {
+    match (&words.kernel, &words.uki) {
+        (_, Some(uki)) => Ok(Boot::Uki(uki.clone())),
+        (Some(kernel), None) => Ok(Boot::Kernel {
+            kernel: kernel.clone(),
+            initrd: words.initrd.clone(),
+        }),
+        (None, None) => Err(
+            Error::new(Exit::Usage, "usage", "nothing that starts the root")
+                .expected("expected --kernel or --uki"),
+        ),
+    }
+}
+
 fn build(words: &Build, voice: Voice) -> Result<Answer> {
     let inputs = Inputs {
         rootfs: words.rootfs.clone(),
-        boot: Boot::Kernel {
-            kernel: words.kernel.clone(),
-            initrd: words.initrd.clone(),
-        },
+        boot: starts(words)?,
         cmdline: words.cmdline.clone(),
         compatible: words.compatible.clone(),
         version: words.version.clone(),

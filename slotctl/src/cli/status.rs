@@ -3,6 +3,8 @@
 use super::output::{Answer, Voice, hex, table};
 use bootshim::choice::Kind;
 use bootshim::record::{NO_DIGEST, Reason, Slot, SlotId, State};
+use bootshim::reset::Cause;
+use bootshim::watchdog::Told;
 use serde_json::{Value, json};
 use slotctl::disk::Disk;
 use slotctl::error::Result;
@@ -59,7 +61,14 @@ fn status_fields(disk: &Disk, status: &Status) -> Value {
         "known_good": name(record.known_good()),
         "once": name(record.once),
         "last_failure": failure,
-        "floor": record.floor,
+        "floor": status.floor.floor.security_version,
+        "floor_source": status.floor.source.word(),
+        "floor_hint": record.floor,
+        "watchdog": status.watchdog.map(|told| json!({
+            "armed": told.armed.map(|(chip, _)| chip.word()),
+            "seconds": told.armed.map(|(_, seconds)| seconds),
+            "last_reset": told.last_reset.word(),
+        })),
         "record": { "sequence": record.sequence, "copies_valid": status.copies_valid() },
     })
 }
@@ -83,6 +92,14 @@ fn status_in_words(status: &Status) -> String {
         None => "nothing".into(),
     };
     let _ = writeln!(text, "next boot: {next}");
+    let _ = writeln!(
+        text,
+        "floor: security version {}, {}",
+        status.floor.floor.security_version, status.floor.source
+    );
+    if status.running.is_some() {
+        let _ = writeln!(text, "watchdog: {}", watchdog(status.watchdog));
+    }
     if let Some(failure) = record.last_failure {
         let _ = writeln!(
             text,
@@ -101,6 +118,22 @@ fn status_in_words(status: &Status) -> String {
         );
     }
     text
+}
+
+fn watchdog(told: Option<Told>) -> String {
+    let Some(told) = told else {
+        return "not known, bootshim told nothing of it".into();
+    };
+    let armed = match told.armed {
+        Some((chip, seconds)) => format!("{}, armed before the kernel, {seconds} s", chip.word()),
+        None => "none armed before the kernel".into(),
+    };
+    let reset = match told.last_reset {
+        Cause::Watchdog => "; it led to this start",
+        Cause::Other => "",
+        Cause::Unknown => "; a good slot that it resets again and again is not noticed here",
+    };
+    armed + reset
 }
 
 fn row(status: &Status, id: SlotId, slot: &Slot) -> Vec<String> {
@@ -137,6 +170,13 @@ pub fn next_boot(disk: &Disk, arm: bool, voice: Voice) -> Result<Answer> {
         Some((slot, kind)) => format!("slot {slot}, as {kind}\n"),
         None => "no slot starts\n".into(),
     };
+    if let Some(counts) = next.floor {
+        let _ = writeln!(
+            text,
+            "  floor: security version {}, {}",
+            counts.floor.security_version, counts.source
+        );
+    }
     for (slot, reason) in &next.passed_over {
         let _ = writeln!(text, "  not {slot}: {reason}");
     }
@@ -151,6 +191,8 @@ pub fn next_boot(disk: &Disk, arm: bool, voice: Voice) -> Result<Answer> {
         "slot": next.choice.map(|(slot, _)| slot.to_string()),
         "kind": next.choice.map_or("none", |(_, kind)| kind.word()),
         "passed_over": next.passed_over.iter().map(passed_over).collect::<Vec<_>>(),
+        "floor": next.floor.map(|counts| counts.floor.security_version),
+        "floor_source": next.floor.map(|counts| counts.source.word()),
         "changed": arm && next.changed,
     });
     Ok(Answer::new(text, fields))

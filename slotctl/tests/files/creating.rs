@@ -53,6 +53,26 @@ fn what_is_no_kernel_and_no_filesystem_is_a_warning() {
 }
 
 #[test]
+fn an_image_is_started_by_a_kernel_or_by_a_uki_and_not_by_both_or_neither() {
+    let bench = Bench::new();
+    let rest = "--rootfs root1 --cmdline quiet --compatible plc-4 --version 4 --out x.slotimg";
+    for starts in [
+        "",
+        "--kernel kernel --uki kernel",
+        "--initrd initrd --uki kernel",
+    ] {
+        bench
+            .run(&format!("image build {starts} {rest}"))
+            .with_status(2);
+    }
+    // What is called a UKI has to be a program.
+    bench
+        .run(&format!("image build --uki kernel {rest}"))
+        .with_status(2);
+    assert!(!bench.directory().join("x.slotimg").exists());
+}
+
+#[test]
 fn a_disk_is_never_made_over_a_file_that_exists() {
     let bench = Bench::new();
     let before = bench.read("disk.img");

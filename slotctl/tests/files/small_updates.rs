@@ -4,8 +4,11 @@
 use crate::bench::Bench;
 use crate::plant::noise;
 use std::fs;
+use std::path::Path;
 
 pub const PIECE: usize = 1 << 20;
+/// Of a root of four pieces: superblock, topmost level, a hash for each block.
+pub const TREE: usize = (1 + 1 + 8) * 4096;
 
 /// Version 1 good in slot a; version 2, of which little differs; a delta.
 pub fn bench() -> Bench {
@@ -82,11 +85,11 @@ fn a_delta_of_a_delta_and_one_by_another_key_are_refused() {
 }
 
 #[test]
-fn an_image_that_differs_in_one_piece_is_written_in_one_piece() {
+fn an_image_that_differs_in_one_piece_is_written_in_that_piece_and_the_tree() {
     let bench = bench();
     bench.ask("install old.slotimg --slot b --no-activate");
     let done = bench.ask("install new.slotimg --slot b --no-activate");
-    assert_eq!(done["written"], 2 * PIECE);
+    assert_eq!(done["written"], 2 * PIECE + TREE);
     bench.ask("verify b");
     let again = bench.ask("install new.slotimg --slot b --no-activate");
     assert_eq!(
@@ -122,4 +125,23 @@ fn a_slot_that_is_damaged_in_one_piece_is_written_in_that_piece() {
     let done = bench.ask("install old.slotimg --slot b --no-activate");
     assert_eq!(done["written"], PIECE);
     bench.ask("verify b");
+}
+
+#[test]
+fn the_golden_delta_of_format_2_installs_what_its_full_image_does() {
+    let bench = Bench::new();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/tests/golden");
+    for name in ["public.pem", "2/from.bin", "2/to.bin", "2/delta.bin"] {
+        let own = name.trim_start_matches("2/");
+        fs::copy(golden.join(name), bench.directory().join(own)).unwrap();
+    }
+    let create = "disk create golden.img --size 12MiB --bootshim BOOTX64.EFI --trust public.pem \
+                  --compatible golden --slot-size 2MiB --esp-size 2MiB --data-size 1MiB \
+                  --image from.bin";
+    bench.run(create).ok();
+    fs::rename(bench.file("golden.img"), bench.directory().join("disk.img")).unwrap();
+    let delta = bench.ask("install delta.bin --slot b --no-activate");
+    let full = bench.ask("install to.bin --slot c --no-activate");
+    assert_eq!(delta["manifest"], full["manifest"]);
+    bench.ask("verify a b c");
 }

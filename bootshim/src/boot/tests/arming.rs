@@ -26,6 +26,15 @@ impl Hands for Witness<'_> {
         self.look();
         self.rig.load(slot)
     }
+    fn manifest(&mut self, slot: SlotId) -> Result<Facts, Defect> {
+        self.rig.manifest(slot)
+    }
+    fn floor(&mut self) -> Kept {
+        self.rig.floor()
+    }
+    fn raise_floor(&mut self, floor: Floor) -> Result<(), String> {
+        self.rig.raise_floor(floor)
+    }
     fn start(
         &mut self,
         permit: Permit,

@@ -100,6 +100,7 @@ fn what_becomes_of_the_record_is_said_in_words() {
     let found = Facts {
         manifest: [1; 32],
         security_version: 7,
+        revoke_below: 0,
         version: "1.2".into(),
     };
     let cases = [
@@ -129,4 +130,18 @@ fn what_becomes_of_the_record_is_said_in_words() {
     for (event, words) in cases {
         assert_eq!(event.to_string(), words);
     }
+}
+
+#[test]
+fn a_reset_by_the_watchdog_is_said_with_the_slot_it_is_counted_for() {
+    let said = |meaning| Event::WatchdogReset(meaning).to_string();
+    assert_eq!(
+        said(Meaning::Counted(id("b"), 2)),
+        "the watchdog reset the machine: good slot b, 2 in a row"
+    );
+    assert_eq!(said(Meaning::NotCounted), "the watchdog reset the machine");
+    assert_eq!(
+        Event::PassedOver(id("b"), Why::WatchdogResets).to_string(),
+        "slot b passed over: the watchdog ended its last 3 starts"
+    );
 }

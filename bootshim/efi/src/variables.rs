@@ -1,0 +1,91 @@
+//! Our variables in the firmware.
+
+use crate::console::{Console, say};
+use alloc::format;
+use alloc::string::String;
+use bootshim::floor::{Counts, Floor, Kept};
+use bootshim::handover::{FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR, WATCHDOG_VARIABLE};
+use bootshim::watchdog::Told;
+use uefi::runtime::{self, VariableAttributes, VariableVendor};
+use uefi::{CString16, Guid, Status};
+
+/// Seen until the boot services end, and kept over a power cut. Without
+/// RUNTIME_ACCESS the operating system can neither read, write nor delete it
+/// (UEFI 2.10, 8.2.1).
+const KEPT: VariableAttributes =
+    VariableAttributes::NON_VOLATILE.union(VariableAttributes::BOOTSERVICE_ACCESS);
+/// Seen by the operating system. At runtime nobody can write a volatile variable
+/// (UEFI 2.10, 8.2.2).
+const TOLD: VariableAttributes =
+    VariableAttributes::BOOTSERVICE_ACCESS.union(VariableAttributes::RUNTIME_ACCESS);
+
+/// The floor that the firmware keeps.
+pub fn kept_floor() -> Kept {
+    let name = match name(FLOOR_KEPT_VARIABLE) {
+        Ok(name) => name,
+        Err(status) => return Kept::Nowhere(format!("{status:?}")),
+    };
+    let (bytes, attributes) = match runtime::get_variable_boxed(&name, &ours()) {
+        Ok(found) => found,
+        Err(error) => {
+            return match error.status() {
+                Status::NOT_FOUND => Kept::Absent,
+                status => Kept::Nowhere(format!("the firmware has no variables: {status:?}")),
+            };
+        }
+    };
+    // Where ours was not there, the operating system can make one of this name,
+    // but not one that it cannot see itself.
+    if attributes != KEPT {
+        return Kept::Garbage(format!("{FLOOR_KEPT_VARIABLE} is not one of bootshim's"));
+    }
+    Floor::parse(&bytes).map_or_else(
+        || Kept::Garbage(format!("{FLOOR_KEPT_VARIABLE} holds no floor")),
+        Kept::Here,
+    )
+}
+
+/// Keeps this floor. What is there with other attributes is removed first: it
+/// was no floor, and the firmware would not replace it. One of ours is replaced
+/// in one call, which firmware makes whole or not at all.
+pub fn keep_floor(floor: Floor) -> Result<(), String> {
+    set(FLOOR_KEPT_VARIABLE, KEPT, &floor.to_bytes())
+        .map_err(|status| format!("{status:?}"))
+        .and_then(|()| match kept_floor() {
+            Kept::Here(kept) if kept == floor => Ok(()),
+            _ => Err("what it took is not what it gives back".into()),
+        })
+}
+
+/// Tells the system that is started which floor counts.
+pub fn publish_floor(counts: Counts, console: &Console) {
+    if let Err(status) = set(FLOOR_VARIABLE, TOLD, &counts.to_bytes()) {
+        say!(console, "the floor is not handed over: {status:?}");
+    }
+}
+
+/// Tells the system that is started about the hardware's watchdog.
+pub fn publish_watchdog(told: &Told, console: &Console) {
+    if let Err(status) = set(WATCHDOG_VARIABLE, TOLD, told.text().as_bytes()) {
+        say!(
+            console,
+            "what is known of the watchdog is not handed over: {status:?}"
+        );
+    }
+}
+
+fn set(text: &str, attributes: VariableAttributes, bytes: &[u8]) -> Result<(), Status> {
+    let (name, vendor) = (name(text)?, ours());
+    if runtime::get_variable_boxed(&name, &vendor).is_ok_and(|(_, found)| found != attributes) {
+        runtime::delete_variable(&name, &vendor).map_err(|error| error.status())?;
+    }
+    runtime::set_variable(&name, &vendor, attributes, bytes).map_err(|error| error.status())
+}
+
+fn name(text: &str) -> Result<CString16, Status> {
+    CString16::try_from(text).map_err(|_| Status::INVALID_PARAMETER)
+}
+
+fn ours() -> VariableVendor {
+    VariableVendor(Guid::from_bytes(VARIABLE_VENDOR.0))
+}

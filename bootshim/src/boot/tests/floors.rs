@@ -1,0 +1,169 @@
+//! The floor that the firmware keeps, and the hint in the record.
+
+use super::*;
+
+fn here(security_version: u64) -> Kept {
+    Kept::Here(Floor {
+        security_version,
+        key_epoch: 2,
+    })
+}
+
+fn image(fill: u8, security_version: u64, revoke_below: u64) -> Result<Facts, Defect> {
+    facts(fill, "1").map(|facts| Facts {
+        security_version,
+        revoke_below,
+        ..facts
+    })
+}
+
+fn hinted(states: [State; 3], hint: u64) -> Memory {
+    let medium = committed(states);
+    let mut store = Store::open(&medium, PARTITION);
+    let mut record = store.record().unwrap().clone();
+    record.floor = hint;
+    store.commit(record, Note::default()).unwrap();
+    medium
+}
+
+fn keeping(kept: Kept, slots: [Result<Facts, Defect>; 3]) -> Rig {
+    Rig {
+        kept,
+        ..rig(slots.into())
+    }
+}
+
+#[test]
+fn a_lowered_hint_lets_nothing_in() {
+    let disk = hinted([Good, Trying, Empty], 0);
+    let slots = [image(1, 5, 0), image(2, 4, 0), damaged()];
+    let (outcome, _, record) = start(&disk, keeping(here(5), slots));
+    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    let record = record.unwrap();
+    assert_eq!(record.slot(id("b")).reason, Reason::BelowFloor);
+    assert_eq!(record.floor, 5, "the hint follows in a commit");
+}
+
+#[test]
+fn a_raised_hint_locks_nothing_out() {
+    let disk = hinted([Good, Trying, Empty], u64::MAX);
+    let slots = [image(1, 5, 0), image(2, 5, 0), damaged()];
+    let (outcome, _, record) = start(&disk, keeping(here(5), slots));
+    assert_eq!(outcome, Outcome::Running((id("b"), Kind::Trial)));
+    assert_eq!(record.unwrap().floor, 5);
+}
+
+#[test]
+fn a_lost_record_does_not_lose_the_floor() {
+    let slots = [image(1, 3, 0), image(2, 4, 0), damaged()];
+    let (outcome, _, record) = start(&Memory::new(RECORD_LEN), keeping(here(5), slots));
+    assert_eq!(outcome, Outcome::Nothing);
+    assert_eq!(record.unwrap().floor, 5);
+}
+
+#[test]
+fn it_rises_to_the_lowest_good_slot_when_one_starts_and_the_disk_is_not_written() {
+    let disk = committed([Good, Good, Empty]);
+    let before = disk.0.borrow().clone();
+    let slots = [image(1, 3, 0), image(2, 6, 0), damaged()];
+    let (_, rig, _) = start(&disk, keeping(here(1), slots));
+    assert_eq!(rig.kept, here(3), "the epoch stays");
+    assert!(before == *disk.0.borrow());
+}
+
+#[test]
+fn a_trial_raises_nothing_and_revokes_nothing() {
+    let disk = committed([Good, Trying, Empty]);
+    let slots = [image(1, 3, 0), image(2, 9, 9), damaged()];
+    let (outcome, rig, _) = start(&disk, keeping(here(1), slots));
+    assert_eq!(outcome, Outcome::Running((id("b"), Kind::Trial)));
+    assert_eq!(rig.kept, here(1));
+}
+
+#[test]
+fn what_a_good_slot_revokes_does_not_start_even_where_that_slot_does_not() {
+    let disk = committed([Good, Good, Empty]);
+    let slots = || [image(1, 3, 0), image(2, 9, 5), damaged()];
+    let (outcome, rig, _) = start(&disk, keeping(here(1), slots()));
+    assert_eq!(outcome, Outcome::Running((id("b"), Kind::Good)));
+    assert_eq!(rig.kept, here(9));
+    let refusing = Rig {
+        starts: false,
+        ..keeping(here(1), slots())
+    };
+    let (outcome, _, record) = start(&disk, refusing);
+    assert_eq!(outcome, Outcome::Nothing);
+    assert_eq!(record.unwrap().slot(id("a")).reason, Reason::BelowFloor);
+}
+
+#[test]
+fn numbers_that_only_the_record_gives_raise_nothing() {
+    let disk = committed([Good, Empty, Empty]);
+    let mut store = Store::open(&disk, PARTITION);
+    let mut record = store.record().unwrap().clone();
+    let claimed = Slot {
+        security_version: u64::MAX,
+        ..*record.slot(id("a"))
+    };
+    record.set_slot(id("a"), claimed);
+    store.commit(record, Note::default()).unwrap();
+    let slots = [image(1, 3, 0), damaged(), damaged()];
+    let (_, rig, _) = start(&disk, keeping(here(1), slots));
+    assert_eq!(rig.kept, here(3));
+}
+
+#[test]
+fn it_waits_for_a_good_slot_that_does_not_verify_now() {
+    let disk = committed([Good, Good, Empty]);
+    let slots = [unreadable(), image(2, 6, 0), damaged()];
+    let (_, rig, _) = start(&disk, keeping(here(1), slots));
+    assert_eq!(rig.kept, here(1));
+}
+
+#[test]
+fn a_deleted_or_garbled_variable_is_made_anew_from_the_hint_and_that_is_said() {
+    for (kept, said) in [
+        (Kept::Absent, "the firmware keeps none yet"),
+        (Kept::Garbage("no floor".into()), "no floor"),
+    ] {
+        let disk = hinted([Good, Empty, Empty], 2);
+        let slots = [image(1, 3, 0), damaged(), damaged()];
+        let (outcome, rig, _) = start(&disk, keeping(kept, slots));
+        assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+        let floor = Floor {
+            security_version: 3,
+            key_epoch: 0,
+        };
+        assert_eq!(rig.kept, Kept::Here(floor));
+        let line = alloc::format!("floor: security version 2, by the boot record alone: {said}");
+        assert!(rig.events.contains(&line), "{:?}", rig.events);
+        let line =
+            "floor: security version 3, kept by the firmware; the record's hint 2 does not count";
+        assert!(rig.events.contains(&line.to_string()), "{:?}", rig.events);
+    }
+}
+
+#[test]
+fn a_full_store_keeps_no_slot_from_starting_and_that_is_said() {
+    for kept in [Kept::Absent, here(1)] {
+        let disk = hinted([Good, Empty, Empty], 2);
+        let full = Rig {
+            keeps: false,
+            ..keeping(kept.clone(), [image(1, 3, 0), damaged(), damaged()])
+        };
+        let (outcome, rig, _) = start(&disk, full);
+        assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+        assert_eq!(rig.kept, kept);
+        let line = "the firmware does not keep a higher floor: OUT_OF_RESOURCES";
+        assert!(rig.events.contains(&line.to_string()), "{:?}", rig.events);
+    }
+}
+
+#[test]
+fn without_a_store_the_hint_counts() {
+    let disk = hinted([Good, Trying, Empty], 4);
+    let slots = [image(1, 4, 0), image(2, 3, 0), damaged()];
+    let (outcome, rig, _) = start(&disk, keeping(Kept::Nowhere("none".into()), slots));
+    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(rig.kept, Kept::Nowhere("none".into()));
+}

@@ -1,0 +1,206 @@
+//! The floor: the lowest security version that may still boot.
+//!
+//! It is kept by the firmware, in a variable that only programs before the
+//! operating system see ([`Kept`]). The copy in the boot record is a hint: it
+//! counts only where the firmware keeps none, because whoever writes to the disk
+//! can change it. Where both are there the firmware's wins in both directions: a
+//! lower hint lets nothing in, and a higher one locks nothing out.
+//!
+//! It rises when a good slot is being started, to the lowest security version
+//! among the good slots, so that the way back stays. What a good slot's manifest
+//! revokes is revoked all the same.
+
+use crate::boot::Facts;
+use alloc::string::String;
+use core::fmt;
+
+const MAGIC: [u8; 8] = *b"SLOTFLR1";
+/// Length of a floor in bytes.
+pub const LEN: usize = 24;
+/// Length of what the operating system is told.
+pub const PUBLISHED_LEN: usize = LEN + 1;
+
+/// What may not boot any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Floor {
+    /// Images with a lower security version.
+    pub security_version: u64,
+    /// Key sets with a lower epoch.
+    pub key_epoch: u64,
+}
+
+impl Floor {
+    /// Its bytes: magic, security version, epoch of the key set, little-endian.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; LEN] {
+        let mut bytes = [0; LEN];
+        let numbers = [self.security_version, self.key_epoch];
+        let parts = core::iter::once(MAGIC).chain(numbers.map(u64::to_le_bytes));
+        for (place, part) in bytes.chunks_exact_mut(8).zip(parts) {
+            place.copy_from_slice(&part);
+        }
+        bytes
+    }
+
+    /// Reads them: exactly these, or nothing.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Floor> {
+        let (words, []) = bytes.as_chunks::<8>() else {
+            return None;
+        };
+        let [MAGIC, security_version, key_epoch] = words else {
+            return None;
+        };
+        Some(Floor {
+            security_version: u64::from_le_bytes(*security_version),
+            key_epoch: u64::from_le_bytes(*key_epoch),
+        })
+    }
+}
+
+/// What the firmware says when it is asked for the floor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// This one.
+    Here(Floor),
+    /// It would keep one, and has none: it never did, or it was deleted.
+    Absent,
+    /// What lies there is no floor, or not one of bootshim's; the next one that
+    /// is kept replaces it.
+    Garbage(String),
+    /// It keeps none.
+    Nowhere(String),
+}
+
+/// Whose floor counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The firmware's: out of reach of the operating system.
+    Firmware,
+    /// The boot record's hint.
+    Record,
+}
+
+impl Source {
+    /// Its word in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Source::Firmware => "firmware",
+            Source::Record => "record",
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Source::Firmware => "kept by the firmware",
+            Source::Record => "by the boot record alone",
+        })
+    }
+}
+
+/// The floor that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// How high it is.
+    pub floor: Floor,
+    /// Whose it is.
+    pub source: Source,
+}
+
+impl Counts {
+    /// Of what the firmware keeps and what the record says, the one that counts.
+    #[must_use]
+    pub fn of(kept: &Kept, hint: u64) -> Counts {
+        match kept {
+            Kept::Here(floor) => Counts {
+                floor: *floor,
+                source: Source::Firmware,
+            },
+            Kept::Absent | Kept::Garbage(_) | Kept::Nowhere(_) => Counts {
+                floor: Floor {
+                    security_version: hint,
+                    key_epoch: 0,
+                },
+                source: Source::Record,
+            },
+        }
+    }
+
+    /// What the operating system is told: the floor, and a byte for its source.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; PUBLISHED_LEN] {
+        let mut bytes = [0; PUBLISHED_LEN];
+        let source = match self.source {
+            Source::Record => 0,
+            Source::Firmware => 1,
+        };
+        let told = self.floor.to_bytes().into_iter().chain([source]);
+        for (place, byte) in bytes.iter_mut().zip(told) {
+            *place = byte;
+        }
+        bytes
+    }
+
+    /// Reads that: exactly these bytes, or nothing.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Counts> {
+        let (source, floor) = bytes.split_last()?;
+        Some(Counts {
+            floor: Floor::parse(floor)?,
+            source: match source {
+                0 => Source::Record,
+                1 => Source::Firmware,
+                _ => return None,
+            },
+        })
+    }
+}
+
+/// What the good slots ask of the floor. Only what their signed manifests say
+/// goes in here, never the numbers in the record: those anybody could raise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    versions: alloc::vec::Vec<u64>,
+    revoked: u64,
+    unseen: bool,
+}
+
+impl Demand {
+    /// A good slot, with the manifest that verified, or `None` where it did not:
+    /// then nobody knows what is needed to come back.
+    pub fn add(&mut self, good: Option<&Facts>) {
+        let Some(facts) = good else {
+            self.unseen = true;
+            return;
+        };
+        self.versions.push(facts.security_version);
+        // An image that revokes itself would leave nothing to start.
+        let revoked = facts.revoke_below.min(facts.security_version);
+        self.revoked = self.revoked.max(revoked);
+    }
+
+    /// The security version that a slot must have now, where `counts` is the
+    /// floor: what a good slot has revoked is out from its confirmation on.
+    #[must_use]
+    pub fn required(&self, counts: u64) -> u64 {
+        counts.max(self.revoked)
+    }
+
+    /// How high the floor is to be when a good slot starts: never lower than it
+    /// is, and never past a good slot that may still start.
+    #[must_use]
+    pub fn due(&self, counts: u64) -> u64 {
+        let required = self.required(counts);
+        if self.unseen {
+            return required;
+        }
+        let may_start = self.versions.iter().filter(|version| **version >= required);
+        may_start.min().copied().unwrap_or(required)
+    }
+}
+
+#[cfg(test)]
+mod tests;

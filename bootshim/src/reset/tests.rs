@@ -1,0 +1,155 @@
+use super::*;
+use crate::record::tests::{PARTITION, any_record};
+use crate::record::{Arming, Reason, Slot};
+use proptest::prelude::*;
+
+fn id(letter: &str) -> SlotId {
+    letter.parse().unwrap()
+}
+
+/// Slot a and b good, b above a; c ready.
+fn two_good() -> Record {
+    let mut record = Record::new(PARTITION, 3);
+    record.sequence = 9;
+    for (letter, state, priority) in [
+        ("a", State::Good, 1),
+        ("b", State::Good, 2),
+        ("c", State::Ready, 0),
+    ] {
+        let made = Slot {
+            state,
+            priority,
+            manifest: [priority + 1; 32],
+            ..Slot::EMPTY
+        };
+        record.set_slot(id(letter), made);
+    }
+    record.check().unwrap();
+    record
+}
+
+fn after(record: &Record, causes: &[Cause]) -> Record {
+    causes
+        .iter()
+        .fold(record.clone(), |record, cause| heed(&record, *cause).0)
+}
+
+use Cause::{Other, Unknown, Watchdog};
+
+#[test]
+fn the_third_reset_in_a_row_leaves_a_good_slot_for_the_next_one() {
+    let start = two_good();
+    let twice = after(&start, &[Watchdog, Watchdog]);
+    assert_eq!(twice.watchdog_resets(), Some((id("b"), 2)));
+    assert_eq!(twice.known_good(), Some(id("b")));
+    let (third, meaning) = heed(&twice, Watchdog);
+    assert_eq!(meaning, Meaning::Left(id("b")));
+    assert_eq!(third.known_good(), Some(id("a")));
+    assert_eq!(third.slot(id("b")).state, State::Good);
+    assert_eq!(third.slot(id("b")).reason, Reason::Watchdog);
+    assert_eq!(third.watchdog_resets(), None);
+}
+
+#[test]
+fn a_start_that_the_watchdog_did_not_cause_breaks_the_row() {
+    for between in [Other, Unknown] {
+        let record = after(&two_good(), &[Watchdog, Watchdog, between, Watchdog]);
+        assert_eq!(record.watchdog_resets(), Some((id("b"), 1)));
+    }
+}
+
+#[test]
+fn without_a_reset_by_the_watchdog_nothing_changes() {
+    let start = two_good();
+    for cause in [Other, Unknown] {
+        assert_eq!(heed(&start, cause), (start.clone(), Meaning::Nothing));
+    }
+}
+
+#[test]
+fn a_run_that_lasted_breaks_the_row_of_its_slot_alone() {
+    let twice = after(&two_good(), &[Watchdog, Watchdog]);
+    assert_eq!(state::settle(&twice, id("b")).watchdog_resets(), None);
+    assert_eq!(state::settle(&twice, id("a")), twice);
+}
+
+#[test]
+fn good_slots_that_all_die_get_their_turn() {
+    let mut record = two_good();
+    for expected in ["a", "b", "a", "b"] {
+        record = after(&record, &[Watchdog, Watchdog, Watchdog]);
+        assert_eq!(record.known_good(), Some(id(expected)));
+    }
+}
+
+#[test]
+fn the_only_good_slot_is_not_left_and_counting_it_ends() {
+    let mut start = two_good();
+    start.set_slot(id("a"), Slot::EMPTY);
+    let third = after(&start, &[Watchdog, Watchdog, Watchdog]);
+    assert_eq!(third.slot(id("b")).reason, Reason::None);
+    let (fourth, meaning) = heed(&third, Watchdog);
+    assert_eq!(fourth, third, "no further write");
+    assert_eq!(meaning, Meaning::Counted(id("b"), IN_A_ROW));
+}
+
+#[test]
+fn resets_of_a_trial_are_not_those_of_the_good_slot() {
+    let activated = state::activate(&two_good(), id("c"), 3).unwrap();
+    assert_eq!(
+        heed(&activated, Watchdog).1,
+        Meaning::Counted(id("b"), 1),
+        "it has not been started yet"
+    );
+    let armed = state::arm(&activated, id("c"), Arming::Trial);
+    assert_eq!(heed(&armed, Watchdog), (armed.clone(), Meaning::NotCounted));
+    let given_up = state::give_up_start(&armed, id("c"), Reason::Deadline).unwrap();
+    assert_eq!(heed(&given_up, Watchdog).1, Meaning::NotCounted);
+}
+
+#[test]
+fn after_a_one_shot_the_good_slot_is_counted_from_the_second_reset_on() {
+    let once = state::activate_once(&two_good(), id("c")).unwrap();
+    let armed = state::arm(&once, id("c"), Arming::Once);
+    let (first, meaning) = heed(&armed, Watchdog);
+    assert_eq!((first.armed, meaning), (None, Meaning::NotCounted));
+    assert_eq!(heed(&first, Watchdog).1, Meaning::Counted(id("b"), 1));
+}
+
+#[test]
+fn a_record_of_minor_0_counts_nothing_until_something_is_counted() {
+    let start = two_good();
+    assert_eq!(start.minor, 0);
+    assert_eq!(after(&start, &[Watchdog]).minor, 1);
+}
+
+fn any_cause() -> impl Strategy<Value = Cause> {
+    prop::sample::select([Unknown, Other, Watchdog].as_slice())
+}
+
+proptest! {
+    #[test]
+    fn whatever_resets_the_machine_no_good_slot_is_lost(
+        record in any_record(),
+        causes in prop::collection::vec(any_cause(), 0..12),
+    ) {
+        let states = |record: &Record| -> alloc::vec::Vec<State> {
+            record.slots().map(|(_, slot)| slot.state).collect()
+        };
+        let end = after(&record, &causes);
+        prop_assert_eq!(states(&end), states(&record));
+        prop_assert_eq!((end.sequence, end.floor), (record.sequence, record.floor));
+        prop_assert!(end.check().is_ok());
+        let raw = end.encode();
+        prop_assert_eq!(Record::decode(&raw, end.partition), Ok(end));
+    }
+
+    #[test]
+    fn a_start_of_another_cause_ends_the_row_and_the_next_one_writes_nothing(
+        record in any_record(),
+    ) {
+        let once = after(&record, &[Other]);
+        prop_assert_eq!(once.watchdog_resets(), None);
+        prop_assert_eq!(heed(&once, Other).0, once);
+    }
+}

@@ -1,0 +1,80 @@
+//! In what machines differ: processor, chipset, firmware.
+
+use std::path::Path;
+
+/// A machine's board and the firmware on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Board {
+    /// A PC (q35) with OVMF and an i6300esb watchdog.
+    Pc,
+    /// An arm64 board (virt) with U-Boot, which keeps no variables.
+    Uboot,
+    /// An arm64 board (virt) with EDK2 (AAVMF) and its variable store.
+    Aavmf,
+}
+
+/// The words that a 64-bit Arm machine begins with. The oldest model that QEMU
+/// has is the fastest to emulate.
+const VIRT: &[&str] = &[
+    "-machine",
+    "virt,accel=tcg",
+    "-cpu",
+    "cortex-a57",
+    "-m",
+    "512",
+];
+
+impl Board {
+    /// The emulator.
+    pub(super) fn program(self) -> &'static str {
+        match self {
+            Board::Pc => "qemu-system-x86_64",
+            Board::Uboot | Board::Aavmf => "qemu-system-aarch64",
+        }
+    }
+
+    /// Processor, chipset, watchdog and serial ports. A virt board has only one
+    /// port: there is no root shell on it.
+    pub(super) fn hardware(self) -> Vec<&'static str> {
+        match self {
+            // Emulated on purpose: nested KVM often cannot run this firmware, and
+            // the same machine everywhere takes the same time everywhere. A newer
+            // model than Nehalem starts a second later.
+            #[rustfmt::skip]
+            Board::Pc => vec![
+                "-machine", "q35,accel=tcg", "-cpu", "Nehalem", "-m", "256",
+                "-device", "i6300esb", "-action", "watchdog=reset",
+                "-serial", "chardev:console", "-serial", "chardev:shell",
+            ],
+            Board::Uboot | Board::Aavmf => [VIRT, &["-serial", "chardev:console"]].concat(),
+        }
+    }
+
+    /// The firmware's program, as QEMU is told of it.
+    pub(super) fn firmware(self) -> [&'static str; 2] {
+        match self {
+            Board::Pc => [
+                "-drive",
+                "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
+            ],
+            Board::Uboot => ["-bios", "/usr/lib/u-boot/qemu_arm64/u-boot.bin"],
+            Board::Aavmf => [
+                "-drive",
+                "if=pflash,format=raw,readonly=on,file=/usr/share/AAVMF/AAVMF_CODE.fd",
+            ],
+        }
+    }
+
+    /// The factory's state of its variable store, and the package that has it;
+    /// nothing where it keeps none.
+    pub(super) fn variables(self) -> Option<(&'static Path, &'static str)> {
+        match self {
+            Board::Pc => Some((Path::new("/usr/share/OVMF/OVMF_VARS_4M.fd"), "ovmf")),
+            Board::Uboot => None,
+            Board::Aavmf => Some((
+                Path::new("/usr/share/AAVMF/AAVMF_VARS.fd"),
+                "qemu-efi-aarch64",
+            )),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The owner of a machine with Secure Boot: the keys PK, KEK and db, programs
+//! signed with them, and the settings of a firmware in which they are enrolled.
+//! All of it by `openssl`, `sbsign` and `objcopy`, as the manual says.
+
+mod variables;
+
+use crate::machine::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use variables::{Store, Vendor};
+
+/// Debian's (package systemd-boot-efi).
+const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
+/// Where the parts of a UKI lie behind the stub: far enough from each other for
+/// kernel and initrd of the demo OS.
+const KERNEL_AT: &str = ".linux=0x2000000";
+const INITRD_AT: &str = ".initrd=0x3000000";
+
+/// Somebody with keys of their own, which lie in a folder.
+#[derive(Debug)]
+pub struct Owner {
+    directory: PathBuf,
+}
+
+impl Owner {
+    /// Makes `PK`, `KEK` and `db` in `directory`, each a `.key` and a
+    /// certificate, `.crt`.
+    ///
+    /// # Errors
+    /// What `openssl` said.
+    pub fn new(directory: &Path) -> Result<Owner, Error> {
+        let owner = Owner {
+            directory: directory.to_path_buf(),
+        };
+        for name in ["PK", "KEK", "db"] {
+            owner.make_key(name)?;
+        }
+        Ok(owner)
+    }
+
+    /// One more key, which no firmware knows.
+    ///
+    /// # Errors
+    /// What `openssl` said.
+    pub fn make_key(&self, name: &str) -> Result<(), Error> {
+        let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
+        let subject = format!("/CN=Plant owner {name}");
+        #[rustfmt::skip]
+        let words = [
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", "3650",
+            "-subj", &subject, "-keyout", &key, "-out", &certificate,
+        ];
+        self.run("openssl", &words)
+    }
+
+    /// Signs the program `input` with the key `name`.
+    ///
+    /// # Errors
+    /// What `sbsign` said.
+    pub fn sign(&self, name: &str, input: &str, output: &str) -> Result<(), Error> {
+        let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
+        #[rustfmt::skip]
+        let words = ["--key", &key, "--cert", &certificate, "--output", output, input];
+        self.run("sbsign", &words)
+    }
+
+    /// Whether the certificate `name` finds the signature of `program` right.
+    ///
+    /// # Errors
+    /// What `sbverify` said, when it is not.
+    pub fn verify(&self, name: &str, program: &str) -> Result<(), Error> {
+        self.run("sbverify", &["--cert", &format!("{name}.crt"), program])
+    }
+
+    /// Kernel and initrd as one program with systemd's stub, without a command
+    /// line of its own.
+    ///
+    /// # Errors
+    /// What `objcopy` said.
+    pub fn unify(&self, kernel: &str, initrd: &str, output: &str) -> Result<(), Error> {
+        #[rustfmt::skip]
+        let words = [
+            "--add-section", &format!(".linux={kernel}"), "--change-section-vma", KERNEL_AT,
+            "--add-section", &format!(".initrd={initrd}"), "--change-section-vma", INITRD_AT,
+            STUB, output,
+        ];
+        self.run("objcopy", &words)
+    }
+
+    /// The settings of a firmware in which the three keys are enrolled.
+    ///
+    /// # Errors
+    /// What `openssl` said, or why the firmware's factory settings cannot be used.
+    pub fn settings(&self, name: &str) -> Result<PathBuf, Error> {
+        let mut store = Store::factory()?;
+        for (variable, vendor) in [
+            ("PK", Vendor::GLOBAL),
+            ("KEK", Vendor::GLOBAL),
+            ("db", Vendor::IMAGE_SECURITY),
+        ] {
+            store.enroll(variable, vendor, &self.certificate(variable)?)?;
+        }
+        let path = self.directory.join(name);
+        std::fs::write(&path, store.bytes()).map_err(Error::host(path.display().to_string()))?;
+        Ok(path)
+    }
+
+    /// A certificate as firmware keeps it.
+    fn certificate(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let (pem, der) = (format!("{name}.crt"), format!("{name}.der"));
+        self.run(
+            "openssl",
+            &["x509", "-in", &pem, "-outform", "DER", "-out", &der],
+        )?;
+        let path = self.directory.join(der);
+        std::fs::read(&path).map_err(Error::host(path.display().to_string()))
+    }
+
+    fn run(&self, program: &str, words: &[&str]) -> Result<(), Error> {
+        let ran = Command::new(program)
+            .args(words)
+            .current_dir(&self.directory)
+            .output()
+            .map_err(Error::host(format!("running {program} (make setup)")))?;
+        if ran.status.success() {
+            return Ok(());
+        }
+        Err(Error::Refused {
+            command: format!("{program} {}", words.join(" ")),
+            answer: String::from_utf8_lossy(&ran.stderr).into_owned(),
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! Secure Boot, where `make test` has no time for it.
+
+use hw_tests::machine::{Machine, START, target};
+use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
+use slotctl::disk::Disk;
+use std::path::Path;
+use std::process::Command;
+use std::sync::LazyLock;
+
+static PLANT: LazyLock<Plant> =
+    LazyLock::new(|| Plant::with_secure_boot("secure-long", 1..=1).unwrap());
+
+fn demo_os(part: &str) -> String {
+    target().join("demo-os").join(part).display().to_string()
+}
+
+/// Puts a file onto the ESP, as somebody does who has the disk in hand.
+fn put(disk: &Path, file: &str, name: &str) {
+    let esp = Disk::open(disk).unwrap().layout().esp.clone().unwrap();
+    let volume = format!("{}@@{}", disk.display(), esp.extent.start);
+    let ran = Command::new("mcopy")
+        .current_dir(PLANT.directory())
+        .args(["-D", "o", "-i", &volume, file])
+        .arg(format!("::EFI/BOOT/{name}"))
+        .status()
+        .unwrap();
+    assert!(ran.success());
+}
+
+#[test]
+fn an_unsigned_bootshim_does_not_start() {
+    let disk = PLANT.disk("unsigned.img", 512).unwrap();
+    put(&disk, "trusting.efi", "BOOTX64.EFI");
+    let mut machine = PLANT.machine("unsigned").disk(&disk).start().unwrap();
+    let said = machine.expect("BdsDxe: failed to load", START).unwrap();
+    assert!(said.text.contains("Access Denied"), "{}", said.text);
+}
+
+#[test]
+fn where_no_kernel_is_trusted_the_menu_says_why_and_the_machine_restarts() {
+    let initrd = demo_os("initrd.img");
+    let starts = ["--kernel", &demo_os("vmlinuz"), "--initrd", &initrd];
+    PLANT
+        .build(1, &starts, "release.key", "unsigned.slotimg")
+        .unwrap();
+    let program = ["--bootshim", SIGNED_BOOTSHIM];
+    let disk = PLANT
+        .disk_of("nothing.img", 512, &program, "unsigned.slotimg")
+        .unwrap();
+    let mut machine = PLANT.machine("nothing").disk(&disk).start().unwrap();
+    machine.expect("no slot starts", START).unwrap();
+    machine.expect("sign it with a key in db", START).unwrap();
+    machine.expect("restart in 10 s", START).unwrap();
+    machine.next_start(START).unwrap();
+    machine.expect("Secure Boot: on", START).unwrap();
+}
+
+/// The kernel is in db, and would start; but nobody whom bootshim trusts signed
+/// its manifest. The same with Secure Boot off, and that is said.
+#[test]
+fn a_manifest_by_another_key_does_not_start_with_secure_boot_on_or_off() {
+    PLANT
+        .slotctl(&["key", "generate", "--out", "intruder"])
+        .unwrap();
+    let initrd = demo_os("initrd.img");
+    let starts = ["--kernel", "vmlinuz.signed", "--initrd", &initrd];
+    PLANT
+        .build(1, &starts, "intruder.key", "intruder.slotimg")
+        .unwrap();
+    let bootshim = target().join("bootshim/BOOTX64.EFI").display().to_string();
+    let program = ["--bootshim", &bootshim, "--trust", "intruder.pub"];
+    let disk = PLANT
+        .disk_of("intruder.img", 512, &program, "intruder.slotimg")
+        .unwrap();
+    put(&disk, SIGNED_BOOTSHIM, "BOOTX64.EFI");
+    let off = Machine::new("intruder-off");
+    for (machine, said) in [
+        (PLANT.machine("intruder-on"), "Secure Boot: on"),
+        (
+            off,
+            "Secure Boot: off, no platform key is enrolled (setup mode)",
+        ),
+    ] {
+        let mut machine = machine.disk(&disk).start().unwrap();
+        machine.expect(said, START).unwrap();
+        machine
+            .expect("slot a passed over: not authentic", START)
+            .unwrap();
+        machine.expect("no slot starts", START).unwrap();
+    }
+}

@@ -1,0 +1,119 @@
+//! Damage in the root of a good slot.
+
+use super::PLANT;
+use bootshim::record::SlotId;
+use hw_tests::damage;
+use hw_tests::machine::{Cause, Machine, START};
+use serde_json::Value;
+use std::path::PathBuf;
+
+fn slot(name: &str) -> SlotId {
+    name.parse().unwrap()
+}
+
+/// A disk with two good slots, of which b starts.
+fn two_good(name: &str) -> PathBuf {
+    let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
+    let file = disk.display().to_string();
+    PLANT
+        .slotctl(&["--disk", &file, "install", "v2.slotimg"])
+        .unwrap();
+    damage::confirm(&disk, slot("b")).unwrap();
+    disk
+}
+
+fn status(machine: &mut Machine) -> Value {
+    let status = machine.run("slotctl status --json").unwrap().stdout;
+    serde_json::from_str(&status).unwrap()
+}
+
+/// Overwrites block 500 of the root that runs, behind its back. It is in a library
+/// of programs that only a first start needs.
+fn overwrite(machine: &mut Machine, node: &str) {
+    let words = format!("dd if=/dev/urandom of={node} bs=4096 seek=500 count=1 conv=notrunc,fsync");
+    assert_eq!(machine.run(&words).unwrap().status, 0);
+}
+
+const READ: &str =
+    "dd if=/dev/mapper/slotctl-root of=/dev/null bs=4096 skip=500 count=1 iflag=direct";
+
+#[test]
+fn a_good_slot_whose_root_does_not_open_is_left_for_the_other_good_one() {
+    let disk = two_good("root-begins-wrong");
+    damage::flip(&disk, slot("b"), 100).unwrap();
+    let mut machine = Machine::new("root-begins-wrong")
+        .disk(&disk)
+        .start()
+        .unwrap();
+    machine
+        .expect("starting slot b, version 2.0, as good", START)
+        .unwrap();
+    machine.expect("the block at 0 is not", START).unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    let status = status(&mut machine);
+    assert_eq!(status["running"], "a");
+    assert_eq!(status["slots"][1]["state"], "good");
+    assert_eq!(status["slots"][1]["reason"], "damaged");
+    assert_eq!(status["known_good"], "a");
+}
+
+#[test]
+fn a_good_slot_that_is_damaged_while_it_runs_is_left_for_the_other_good_one() {
+    let disk = two_good("rots");
+    let mut machine = Machine::new("rots").disk(&disk).start().unwrap();
+    machine
+        .expect(
+            "slot b, version 2.0, verified as it is read; a damaged block is a panic",
+            START,
+        )
+        .unwrap();
+    overwrite(&mut machine, "/dev/vda4");
+    machine.tell(READ).unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
+    machine
+        .expect("starting slot b, version 2.0, as good", START)
+        .unwrap();
+    machine
+        .expect("the block at 2048000 is not the one that was signed", START)
+        .unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    assert_eq!(status(&mut machine)["slots"][1]["reason"], "damaged");
+}
+
+#[test]
+fn the_only_good_slot_runs_on_with_read_errors_where_it_is_damaged() {
+    let disk = PLANT.disk("alone.img", 512).unwrap();
+    let mut machine = Machine::new("rots-alone").disk(&disk).start().unwrap();
+    machine
+        .expect(
+            "slot a, version 1.0, verified as it is read; a damaged block is a read error",
+            START,
+        )
+        .unwrap();
+    overwrite(&mut machine, "/dev/vda3");
+    let read = machine.run(READ).unwrap();
+    assert!(
+        read.status != 0 && read.stderr.contains("Input/output error"),
+        "{}",
+        read.stderr
+    );
+    // After a reset by the watchdog all of it is read, and there is nowhere to go.
+    machine.run("killall -KILL slotctl").unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
+    machine
+        .expect("the block at 2048000 is not the one that was signed", START)
+        .unwrap();
+    machine
+        .expect("a damaged block is a read error", START)
+        .unwrap();
+    let status = status(&mut machine);
+    assert_eq!(status["running"], "a");
+    assert_eq!(status["slots"][0]["state"], "good");
+    assert_eq!(status["slots"][0]["reason"], "damaged");
+}

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Builds slotctl for aarch64 Linux, static: cross.sh OUT
+#
+# A toolchain with that target (rustup target add) needs Debian's cross compiler
+# for C and nothing else; else Debian's compiler builds the standard library from
+# its source.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+target=aarch64-unknown-linux-gnu
+export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+export RUSTFLAGS=-Ctarget-feature=+crt-static
+
+library=
+if ! ls "$(rustc --print target-libdir --target $target)"/libcore-*.rlib >/dev/null 2>&1; then
+	library=-Zbuild-std=std,panic_abort
+	export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
+fi
+(cd "$root" && cargo build -q --locked --release -p slotctl --bin slotctl \
+	--target $target --target-dir target/aarch64 $library)
+mkdir -p "$(dirname "$1")"
+aarch64-linux-gnu-strip -o "$1" "$root/target/aarch64/$target/release/slotctl"

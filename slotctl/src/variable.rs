@@ -1,0 +1,41 @@
+//! What bootshim tells the system that it starts, in volatile variables of the
+//! firmware.
+
+use bootshim::handover::VARIABLE_VENDOR;
+use std::io;
+
+/// Where Linux shows the variables of the firmware.
+const VARIABLES: &str = "/sys/firmware/efi/efivars";
+/// BOOTSERVICE_ACCESS and RUNTIME_ACCESS, and not NON_VOLATILE: a variable that
+/// the running system could not have made.
+const TOLD: [u8; 4] = [6, 0, 0, 0];
+
+/// The content of a variable that only bootshim can have made at this start;
+/// `None` where it is another one.
+///
+/// # Errors
+/// The operating system's.
+pub(crate) fn told(name: &str) -> io::Result<Option<Vec<u8>>> {
+    let content = std::fs::read(format!("{VARIABLES}/{name}-{VARIABLE_VENDOR}"))?;
+    Ok(of(&content).map(<[u8]>::to_vec))
+}
+
+/// As efivarfs gives it: the attributes, then what bootshim wrote.
+fn of(content: &[u8]) -> Option<&[u8]> {
+    content.strip_prefix(&TOLD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_volatile_variable_is_believed() {
+        let with = |attributes: u8| [attributes, 0, 0, 0, b'x'];
+        assert_eq!(of(&with(6)), Some(&b"x"[..]));
+        for attributes in [0, 2, 3, 7, 0x26] {
+            assert_eq!(of(&with(attributes)), None, "{attributes}");
+        }
+        assert_eq!(of(&[]), None);
+    }
+}
