@@ -139,7 +139,7 @@ impl Hands for Machine<'_> {
     fn manifest(&mut self, slot: SlotId) -> Result<Facts, Defect> {
         self.pet();
         let slot = self.partition(slot)?;
-        Ok(slot::facts(&slot::manifest(&slot, &self.keys)?))
+        Ok(slot::facts(&slot::manifest(&slot, &self.trust)?))
     }
 
     fn floor(&mut self) -> Kept {

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use images::head::Head;
 use images::signature::tbs;
+use images::trust::Trust;
 use images::{digest, read};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -21,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let image = directory.join("image.bin");
     images::build::build(&inputs, &image, &|_, _| {})?;
     let (header, rest) = read::head(&mut fs::File::open(&image)?)?;
-    let head = Head::open(&header, &rest, &[inputs::key().public()])?;
+    let head = Head::open(&header, &rest, &Trust::direct([inputs::key().public()]))?;
     fs::write(directory.join("manifest.bin"), &head.manifest_bytes)?;
     fs::write(directory.join("expected.txt"), expected(&head)?)?;
     for name in ["secret.pem", "public.pem"] {

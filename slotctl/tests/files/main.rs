@@ -24,6 +24,7 @@ mod halfway;
 mod images_refused;
 mod installing;
 mod interrupted;
+mod key_sets;
 mod killed;
 mod next_boot_table;
 mod plant;
