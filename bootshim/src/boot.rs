@@ -31,6 +31,9 @@ pub struct Facts {
     pub security_version: u64,
     /// The security versions below this one are dead once it is good.
     pub revoke_below: u64,
+    /// The epoch of the key set under which it was accepted; `None` where epochs
+    /// decide nothing.
+    pub key_epoch: Option<u64>,
     /// Its version, in dpkg's order.
     pub version: String,
 }
@@ -394,13 +397,21 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             Ok(loaded) => loaded,
             Err(defect) => return self.defective(slot, defect),
         };
-        let counts = Counts::of(&self.kept, record.floor).floor.security_version;
+        let counts = Counts::of(&self.kept, record.floor).floor;
         let demand = self.demand(&record, slot, &facts);
-        if let Err(defect) = check(&record, slot, &facts, demand.required(counts)) {
+        let required = Floor {
+            security_version: demand.required(counts.security_version),
+            ..counts
+        };
+        if let Err(defect) = check(&record, slot, &facts, required) {
             return self.defective(slot, defect);
         }
         if kind == Kind::Good {
-            self.raise_floor(counts, demand.due(counts));
+            let due = Floor {
+                security_version: demand.due(counts.security_version),
+                key_epoch: demand.due_epoch(counts),
+            };
+            self.raise_floor(counts, due);
         }
         self.hands.tell(&Event::Starting {
             slot,
@@ -440,19 +451,14 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     /// it finds a floor that this slot and every good one that may start still
     /// reach, whether or not this start comes to its end. Nothing is written where
     /// the floor is there and high enough.
-    fn raise_floor(&mut self, counts: u64, due: u64) {
-        let key_epoch = match &self.kept {
-            Kept::Here(_) if due <= counts => return,
-            Kept::Here(floor) => floor.key_epoch,
-            Kept::Absent | Kept::Garbage(_) => 0,
+    fn raise_floor(&mut self, counts: Floor, due: Floor) {
+        match &self.kept {
+            Kept::Here(_) if due == counts => return,
             Kept::Nowhere(_) => return,
-        };
-        let floor = Floor {
-            security_version: due,
-            key_epoch,
-        };
-        match self.hands.raise_floor(floor) {
-            Ok(()) => self.kept = Kept::Here(floor),
+            Kept::Here(_) | Kept::Absent | Kept::Garbage(_) => {}
+        }
+        match self.hands.raise_floor(due) {
+            Ok(()) => self.kept = Kept::Here(due),
             // A start must not depend on it: the floor that counted still does.
             Err(words) => self.hands.tell(&Event::FloorNotRaised(words)),
         }
@@ -528,15 +534,20 @@ impl<M: Medium, H: Hands> Boot<M, H> {
 }
 
 /// What the record demands of a slot beyond being authentic.
-fn check(record: &Record, slot: SlotId, facts: &Facts, floor: u64) -> Result<(), Defect> {
+fn check(record: &Record, slot: SlotId, facts: &Facts, floor: Floor) -> Result<(), Defect> {
     if record.slot(slot).manifest != facts.manifest {
         return Err(Defect::Bad(Reason::WrongManifest, String::new()));
     }
-    if facts.security_version < floor {
+    if facts.security_version < floor.security_version {
         let words = alloc::format!(
-            "security version {}, the floor is {floor}",
-            facts.security_version
+            "security version {}, the floor is {}",
+            facts.security_version,
+            floor.security_version
         );
+        return Err(Defect::Bad(Reason::BelowFloor, words));
+    }
+    if let Some(epoch) = facts.key_epoch.filter(|epoch| *epoch < floor.key_epoch) {
+        let words = alloc::format!("key set of epoch {epoch}, the floor is {}", floor.key_epoch);
         return Err(Defect::Bad(Reason::BelowFloor, words));
     }
     Ok(())

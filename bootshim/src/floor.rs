@@ -163,7 +163,8 @@ impl Counts {
 /// goes in here, never the numbers in the record: those anybody could raise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
-    versions: alloc::vec::Vec<u64>,
+    /// Security version, and epoch of the key set where epochs count.
+    good: alloc::vec::Vec<(u64, Option<u64>)>,
     revoked: u64,
     unseen: bool,
 }
@@ -176,7 +177,7 @@ impl Demand {
             self.unseen = true;
             return;
         };
-        self.versions.push(facts.security_version);
+        self.good.push((facts.security_version, facts.key_epoch));
         // An image that revokes itself would leave nothing to start.
         let revoked = facts.revoke_below.min(facts.security_version);
         self.revoked = self.revoked.max(revoked);
@@ -197,8 +198,23 @@ impl Demand {
         if self.unseen {
             return required;
         }
-        let may_start = self.versions.iter().filter(|version| **version >= required);
-        may_start.min().copied().unwrap_or(required)
+        let versions = self.good.iter().map(|(version, _)| *version);
+        let may_start = versions.filter(|version| *version >= required);
+        may_start.min().unwrap_or(required)
+    }
+
+    /// How high the floor of the epochs is to be when a good slot starts, by the
+    /// same rule; where epochs do not count it stays as it is.
+    #[must_use]
+    pub fn due_epoch(&self, counts: Floor) -> u64 {
+        let required = self.required(counts.security_version);
+        if self.unseen {
+            return counts.key_epoch;
+        }
+        let good = self.good.iter();
+        let epochs = good.filter_map(|(version, epoch)| epoch.filter(|_| *version >= required));
+        let may_start = epochs.filter(|epoch| *epoch >= counts.key_epoch);
+        may_start.min().unwrap_or(counts.key_epoch)
     }
 }
 

@@ -38,6 +38,7 @@ pub fn facts(installed: &Installed) -> Facts {
         manifest: installed.digest,
         security_version: installed.manifest.security_version,
         revoke_below: installed.manifest.revoke_below,
+        key_epoch: installed.key_epoch,
         version: installed.manifest.version.clone(),
     }
 }

@@ -31,6 +31,9 @@ pub struct Installed {
     pub table_digest: Digest,
     /// Which of the keys that count signed.
     pub signed_by: Vec<KeyId>,
+    /// The epoch of the key set under which it was accepted; `None` where epochs
+    /// decide nothing.
+    pub key_epoch: Option<u64>,
 }
 
 /// Reads the manifest of an area of [`SLOT_AREA_LEN`] bytes whose digest is known
@@ -58,6 +61,7 @@ pub fn open(area: &[u8], trusted: &Trust) -> Result<Installed, Refused> {
     let claim = split(area)?;
     let opened = claim.open(Some(trusted))?;
     Ok(Installed {
+        key_epoch: trusted.epoch(&opened.manifest),
         manifest: opened.manifest,
         digest: opened.digest,
         table_digest: claim.table_digest,

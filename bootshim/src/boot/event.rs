@@ -136,6 +136,9 @@ impl fmt::Display for Event {
 fn floor(f: &mut fmt::Formatter<'_>, counts: &Counts, kept: &Kept, hint: u64) -> fmt::Result {
     let Counts { floor, source } = counts;
     write!(f, "floor: security version {}, ", floor.security_version)?;
+    if floor.key_epoch > 0 {
+        write!(f, "key sets of epoch {}, ", floor.key_epoch)?;
+    }
     write!(f, "{source}")?;
     match (source, kept) {
         (Source::Firmware, _) if hint == floor.security_version => Ok(()),

@@ -85,6 +85,7 @@ fn facts(fill: u8, version: &str) -> Result<Facts, Defect> {
         manifest: [fill; 32],
         security_version: 0,
         revoke_below: 0,
+        key_epoch: None,
         version: version.into(),
     })
 }
@@ -335,6 +336,7 @@ fn below_the_floor_nothing_starts() {
         manifest: [1; 32],
         security_version: 4,
         revoke_below: 0,
+        key_epoch: None,
         version: "1".into(),
     });
     let (outcome, _, record) = start(&medium, slots);

@@ -6,6 +6,7 @@ fn facts(security_version: u64, revoke_below: u64) -> Facts {
         manifest: [1; 32],
         security_version,
         revoke_below,
+        key_epoch: None,
         version: "1".into(),
     }
 }
@@ -40,6 +41,32 @@ fn what_a_good_slot_revokes_is_out_although_it_was_the_way_back() {
 fn an_image_that_revokes_itself_may_still_start() {
     let demand = demand(&[(7, u64::MAX)]);
     assert_eq!((demand.required(0), demand.due(0)), (7, 7));
+}
+
+#[test]
+fn epochs_rise_to_the_lowest_of_a_good_slot_that_may_start() {
+    let counts = |key_epoch| Floor {
+        security_version: 2,
+        key_epoch,
+    };
+    let slot = |version, revokes, epoch| Facts {
+        key_epoch: epoch,
+        ..facts(version, revokes)
+    };
+    let due = |good: &[Facts], floor| {
+        let mut demand = Demand::default();
+        good.iter().for_each(|facts| demand.add(Some(facts)));
+        demand.due_epoch(counts(floor))
+    };
+    assert_eq!(due(&[slot(2, 0, Some(4)), slot(2, 0, Some(3))], 1), 3);
+    // The older one is revoked, or below the floor already: it is no way back.
+    assert_eq!(due(&[slot(5, 5, Some(4)), slot(2, 0, Some(3))], 1), 4);
+    assert_eq!(due(&[slot(2, 0, Some(4)), slot(2, 0, Some(3))], 4), 4);
+    assert_eq!(due(&[slot(2, 0, None)], 4), 4, "it never falls");
+    let mut unseen = Demand::default();
+    unseen.add(Some(&slot(2, 0, Some(9))));
+    unseen.add(None);
+    assert_eq!(unseen.due_epoch(counts(1)), 1);
 }
 
 #[test]

@@ -265,6 +265,7 @@ impl Hands for Fakes<'_> {
             manifest,
             security_version: 7,
             revoke_below: 0,
+            key_epoch: None,
             version: "1".into(),
         };
         Ok((facts, ()))

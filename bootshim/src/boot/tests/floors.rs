@@ -167,3 +167,33 @@ fn without_a_store_the_hint_counts() {
     assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
     assert_eq!(rig.kept, Kept::Nowhere("none".into()));
 }
+
+#[test]
+fn a_key_set_below_the_floor_starts_nothing_and_the_floor_follows_the_good_slots() {
+    let under = |fill, epoch| {
+        image(fill, 1, 0).map(|facts| Facts {
+            key_epoch: Some(epoch),
+            ..facts
+        })
+    };
+    // The floor of the epochs is 2: the trial is signed under a set from before.
+    let disk = hinted([Good, Trying, Empty], 1);
+    let (outcome, rig, record) = start(
+        &disk,
+        keeping(here(1), [under(1, 3), under(2, 1), damaged()]),
+    );
+    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(record.unwrap().slot(id("b")).reason, Reason::BelowFloor);
+    let raised = Floor {
+        security_version: 1,
+        key_epoch: 3,
+    };
+    assert_eq!(rig.kept, Kept::Here(raised));
+    // Between the floor and the newest, the good slot still boots, and stays so.
+    let disk = hinted([Good, Good, Empty], 1);
+    let (_, rig, _) = start(
+        &disk,
+        keeping(here(1), [under(1, 2), under(2, 5), damaged()]),
+    );
+    assert_eq!(rig.kept, here(1));
+}

@@ -101,6 +101,7 @@ fn what_becomes_of_the_record_is_said_in_words() {
         manifest: [1; 32],
         security_version: 7,
         revoke_below: 0,
+        key_epoch: None,
         version: "1.2".into(),
     };
     let cases = [
