@@ -46,6 +46,8 @@ const PUBLIC: &str = "PUBLIC KEY";
 
 /// The secret key in a PKCS#8 PEM text.
 pub(super) fn secret(text: &str) -> Result<SecretKey, NotAKey> {
+    // Some tools leave empty lines behind it.
+    let text = text.trim();
     check_label(text, SECRET)?;
     let (_, document) = SecretDocument::from_pem(text).map_err(|_| NotAKey::Damaged)?;
     let info = PrivateKeyInfoRef::from_der(document.as_bytes()).map_err(|_| NotAKey::Damaged)?;
@@ -57,6 +59,7 @@ pub(super) fn secret(text: &str) -> Result<SecretKey, NotAKey> {
 
 /// The public key in a SubjectPublicKeyInfo PEM text.
 pub(super) fn public(text: &str) -> Result<PublicKey, NotAKey> {
+    let text = text.trim();
     check_label(text, PUBLIC)?;
     let (_, document) = Document::from_pem(text).map_err(|_| NotAKey::Damaged)?;
     let info =

@@ -26,3 +26,14 @@ fn a_signature_is_right_for_its_message_and_no_other() {
     signature[0] ^= 1;
     assert!(!key.verifies(b"", &signature));
 }
+
+#[test]
+#[cfg(feature = "std")]
+fn empty_lines_around_a_pem_are_no_part_of_it() {
+    let pem = "-----BEGIN PUBLIC KEY-----\n\
+               MCowBQYDK2VwAyEABZ4I475W5OnGSqtr7wH3OOne5xR2bX0asJT+GRpvhCo=\n\
+               -----END PUBLIC KEY-----\n";
+    let key = pem::public(pem).unwrap();
+    // As p11tool prints it.
+    assert_eq!(pem::public(&format!("\n{pem}\n\n")).unwrap(), key);
+}
