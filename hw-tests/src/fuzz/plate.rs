@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 const BYTES: usize = 4096;
 const MIB: u64 = 1 << 20;
-/// Room for the manifest area, and 16 KiB of content.
-const SLOT: u64 = 80 << 10;
+/// Room for the manifest area, and 24 KiB of content and its index.
+const SLOT: u64 = 88 << 10;
 const SLOTS: usize = 3;
 
 /// A disk with this content, and what was written to it.
