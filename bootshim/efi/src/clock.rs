@@ -53,6 +53,12 @@ impl Clock {
         done
     }
 
+    /// When the program began, and now, in microseconds since the counter began.
+    pub fn micros(&self) -> (u64, u64) {
+        let frequency = frequency();
+        (micros(self.begun, frequency), micros(ticks(), frequency))
+    }
+
     /// What it shows now. Finding out how fast the counter runs takes time of its
     /// own, up to a millisecond, which belongs to the program.
     pub fn show(&self) -> Shown {
@@ -93,8 +99,12 @@ fn since(moment: Ticks) -> Ticks {
 }
 
 fn millis(ticks: Ticks, frequency: u64) -> u64 {
-    let millis = u128::from(ticks) * 1000 / u128::from(frequency.max(1));
-    u64::try_from(millis).unwrap_or(u64::MAX)
+    micros(ticks, frequency) / 1000
+}
+
+fn micros(ticks: Ticks, frequency: u64) -> u64 {
+    let micros = u128::from(ticks) * 1_000_000 / u128::from(frequency.max(1));
+    u64::try_from(micros).unwrap_or(u64::MAX)
 }
 
 /// The counter.

@@ -8,6 +8,7 @@ use crate::i6300esb::{self, I6300esb};
 use crate::initrd::Initrd;
 use crate::kernel::Kernel;
 use crate::variables;
+use crate::{loader, measure};
 use alloc::string::{String, ToString};
 use bootshim::boot::{Defect, Event, Facts, Hands, Permit};
 use bootshim::floor::{Counts, Floor, Kept};
@@ -174,6 +175,8 @@ impl Hands for Machine<'_> {
             kernel.unload();
             alloc::format!("the initrd could not be offered: {status:?}")
         })?;
+        measure::measure(&handover, &command_line, self.console);
+        loader::tell(self.layout, permit.slot(), &self.clock, self.console);
         self.arm(manifest.watchdog_seconds);
         // The kernel gets the whole period until it takes over.
         let _ = firmware::pet_watchdog();

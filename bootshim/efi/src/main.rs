@@ -19,6 +19,8 @@ mod hands;
 mod i6300esb;
 mod initrd;
 mod kernel;
+mod loader;
+mod measure;
 mod menu;
 #[cfg(target_os = "uefi")]
 mod panic;

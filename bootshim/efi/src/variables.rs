@@ -16,7 +16,7 @@ const KEPT: VariableAttributes =
     VariableAttributes::NON_VOLATILE.union(VariableAttributes::BOOTSERVICE_ACCESS);
 /// Seen by the operating system. At runtime nobody can write a volatile variable
 /// (UEFI 2.10, 8.2.2).
-const TOLD: VariableAttributes =
+pub const TOLD: VariableAttributes =
     VariableAttributes::BOOTSERVICE_ACCESS.union(VariableAttributes::RUNTIME_ACCESS);
 
 /// The floor that the firmware keeps.
@@ -49,7 +49,7 @@ pub fn kept_floor() -> Kept {
 /// was no floor, and the firmware would not replace it. One of ours is replaced
 /// in one call, which firmware makes whole or not at all.
 pub fn keep_floor(floor: Floor) -> Result<(), String> {
-    set(FLOOR_KEPT_VARIABLE, KEPT, &floor.to_bytes())
+    set(FLOOR_KEPT_VARIABLE, &ours(), KEPT, &floor.to_bytes())
         .map_err(|status| format!("{status:?}"))
         .and_then(|()| match kept_floor() {
             Kept::Here(kept) if kept == floor => Ok(()),
@@ -59,14 +59,14 @@ pub fn keep_floor(floor: Floor) -> Result<(), String> {
 
 /// Tells the system that is started which floor counts.
 pub fn publish_floor(counts: Counts, console: &Console) {
-    if let Err(status) = set(FLOOR_VARIABLE, TOLD, &counts.to_bytes()) {
+    if let Err(status) = set(FLOOR_VARIABLE, &ours(), TOLD, &counts.to_bytes()) {
         say!(console, "the floor is not handed over: {status:?}");
     }
 }
 
 /// Tells the system that is started about the hardware's watchdog.
 pub fn publish_watchdog(told: &Told, console: &Console) {
-    if let Err(status) = set(WATCHDOG_VARIABLE, TOLD, told.text().as_bytes()) {
+    if let Err(status) = set(WATCHDOG_VARIABLE, &ours(), TOLD, told.text().as_bytes()) {
         say!(
             console,
             "what is known of the watchdog is not handed over: {status:?}"
@@ -74,12 +74,18 @@ pub fn publish_watchdog(told: &Told, console: &Console) {
     }
 }
 
-fn set(text: &str, attributes: VariableAttributes, bytes: &[u8]) -> Result<(), Status> {
-    let (name, vendor) = (name(text)?, ours());
-    if runtime::get_variable_boxed(&name, &vendor).is_ok_and(|(_, found)| found != attributes) {
-        runtime::delete_variable(&name, &vendor).map_err(|error| error.status())?;
+/// Sets a variable, whatever lay there before.
+pub fn set(
+    text: &str,
+    vendor: &VariableVendor,
+    attributes: VariableAttributes,
+    bytes: &[u8],
+) -> Result<(), Status> {
+    let name = name(text)?;
+    if runtime::get_variable_boxed(&name, vendor).is_ok_and(|(_, found)| found != attributes) {
+        runtime::delete_variable(&name, vendor).map_err(|error| error.status())?;
     }
-    runtime::set_variable(&name, &vendor, attributes, bytes).map_err(|error| error.status())
+    runtime::set_variable(&name, vendor, attributes, bytes).map_err(|error| error.status())
 }
 
 fn name(text: &str) -> Result<CString16, Status> {
