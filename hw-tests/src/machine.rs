@@ -28,6 +28,7 @@ mod screen;
 mod shell;
 mod starts;
 mod timeline;
+mod tpm;
 mod volatile;
 mod web;
 
@@ -44,6 +45,7 @@ pub use qemu::Bus;
 pub use shell::Output;
 pub use starts::{Cause, Start, count};
 pub use timeline::{Line, Position, Source};
+pub use tpm::Tpm;
 pub use volatile::{Moment, Point, VolatileDisk};
 pub use web::WebServer;
 

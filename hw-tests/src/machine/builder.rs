@@ -17,7 +17,9 @@ use super::qemu::Disk;
 use super::qmp::{Qmp, forwarded_port};
 use super::shell::Shell;
 use super::timeline::{Position, Source, Timeline};
-use super::{Board, Bus, COMMAND, Error, Machine, PRODUCTION_PORT, VolatileDisk, qemu, reader};
+use super::{
+    Board, Bus, COMMAND, Error, Machine, PRODUCTION_PORT, Tpm, VolatileDisk, qemu, reader,
+};
 
 /// How long a machine may live, unless it is told otherwise.
 const LIFE: Duration = Duration::from_secs(1200);
@@ -31,6 +33,7 @@ pub struct Builder {
     bus: Bus,
     sector_size: u32,
     settings: Option<PathBuf>,
+    tpm: Option<Arc<OwnedFd>>,
     life: Duration,
 }
 
@@ -43,6 +46,7 @@ impl Builder {
             bus: Bus::Virtio,
             sector_size: 512,
             settings: None,
+            tpm: None,
             life: LIFE,
         }
     }
@@ -96,6 +100,13 @@ impl Builder {
     #[must_use]
     pub fn firmware_settings(mut self, settings: impl AsRef<Path>) -> Self {
         self.settings = Some(settings.as_ref().to_path_buf());
+        self
+    }
+
+    /// It has this TPM; without, it has none.
+    #[must_use]
+    pub fn tpm(mut self, tpm: &Tpm) -> Self {
+        self.tpm = Some(tpm.line());
         self
     }
 
@@ -154,16 +165,17 @@ impl Builder {
             // QEMU creates no file that it writes to.
             File::create(log).map_err(Error::host(log.display().to_string()))?;
         }
+        let mut numbers = vec![qemu::CONSOLE_FD, qemu::SHELL_FD, qemu::QMP_FD];
         if let Some(Disk::Volatile(line)) = &self.disk {
             let line = line.try_clone();
             lines.push(line.map_err(Error::host("the line to the disk"))?);
+            numbers.push(qemu::DISK_FD);
         }
-        let numbers = [
-            qemu::CONSOLE_FD,
-            qemu::SHELL_FD,
-            qemu::QMP_FD,
-            qemu::DISK_FD,
-        ];
+        if let Some(line) = &self.tpm {
+            let line = line.try_clone();
+            lines.push(line.map_err(Error::host("the line to the TPM"))?);
+            numbers.push(qemu::TPM_FD);
+        }
         let mappings = lines
             .into_iter()
             .zip(numbers)
@@ -174,6 +186,7 @@ impl Builder {
         let mut command = mortal(self.board.program());
         command
             .args(arguments)
+            .args(self.tpm.iter().flat_map(|_| qemu::tpm()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(directory.create("qemu.log")?)

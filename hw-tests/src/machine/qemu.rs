@@ -13,6 +13,8 @@ pub(super) const SHELL_FD: i32 = 11;
 pub(super) const QMP_FD: i32 = 12;
 /// The descriptor of its line to a [`super::VolatileDisk`].
 pub(super) const DISK_FD: i32 = 13;
+/// The descriptor of its line to a [`super::Tpm`].
+pub(super) const TPM_FD: i32 = 14;
 
 /// What is behind the disk.
 #[derive(Debug, Clone)]
@@ -34,6 +36,18 @@ pub enum Bus {
     Nvme,
     /// SATA at the chipset's AHCI controller (512-byte sectors only).
     Ahci,
+}
+
+/// What makes of the line at [`TPM_FD`] a TPM of the machine.
+pub(super) fn tpm() -> [String; 6] {
+    [
+        "-chardev".into(),
+        format!("socket,id=tpm,fd={TPM_FD}"),
+        "-tpmdev".into(),
+        "emulator,id=tpm0,chardev=tpm".into(),
+        "-device".into(),
+        "tpm-tis,tpmdev=tpm0".into(),
+    ]
 }
 
 /// The arguments for a machine with the disk `disk`, whose firmware keeps

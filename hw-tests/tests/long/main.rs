@@ -9,6 +9,7 @@
 
 mod arm64;
 mod floor;
+mod measured;
 mod replay;
 mod secure_boot;
 mod verity;
