@@ -11,12 +11,16 @@ mod arm64;
 mod floor;
 mod measured;
 mod replay;
+mod resets;
 mod secure_boot;
 mod verity;
 
+use bootshim::record::SlotId;
+use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine, START, WebServer};
 use hw_tests::plant::Plant;
 use serde_json::Value;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 static PLANT: LazyLock<Plant> = LazyLock::new(|| Plant::new("long").unwrap());
@@ -40,6 +44,21 @@ fn slot_b(machine: &mut Machine) -> Value {
     let status = machine.run("slotctl status --json").unwrap().stdout;
     let status: Value = serde_json::from_str(&status).unwrap();
     status["slots"][1].clone()
+}
+
+fn slot(name: &str) -> SlotId {
+    name.parse().unwrap()
+}
+
+/// A disk with two good slots, of which b starts.
+fn two_good(name: &str) -> PathBuf {
+    let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
+    let file = disk.display().to_string();
+    PLANT
+        .slotctl(&["--disk", &file, "install", "v2.slotimg"])
+        .unwrap();
+    damage::confirm(&disk, slot("b")).unwrap();
+    disk
 }
 
 #[test]

@@ -1,26 +1,9 @@
 //! Damage in the root of a good slot.
 
-use super::PLANT;
-use bootshim::record::SlotId;
+use super::{PLANT, slot, two_good};
 use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine, START};
 use serde_json::Value;
-use std::path::PathBuf;
-
-fn slot(name: &str) -> SlotId {
-    name.parse().unwrap()
-}
-
-/// A disk with two good slots, of which b starts.
-fn two_good(name: &str) -> PathBuf {
-    let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
-    let file = disk.display().to_string();
-    PLANT
-        .slotctl(&["--disk", &file, "install", "v2.slotimg"])
-        .unwrap();
-    damage::confirm(&disk, slot("b")).unwrap();
-    disk
-}
 
 fn status(machine: &mut Machine) -> Value {
     let status = machine.run("slotctl status --json").unwrap().stdout;
