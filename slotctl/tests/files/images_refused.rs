@@ -155,11 +155,11 @@ fn a_file_that_is_no_image_is_refused() {
 
 #[test]
 fn a_later_format_is_refused_and_said_to_be_unknown() {
-    let bench = changed(|image, _| image[8] = 3);
+    let bench = changed(|image, _| image[8] = 4);
     let error = bench.refuses("install changed.slotimg", 4, "unknown-format");
     assert_eq!(
         error["found"],
-        "changed.slotimg: unknown format 3 of the header; a newer slotctl reads it"
+        "changed.slotimg: unknown format 4 of the header; a newer slotctl reads it"
     );
 }
 
