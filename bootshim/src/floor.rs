@@ -1,4 +1,5 @@
-//! The floor: the lowest security version that may still boot.
+//! The floor: the lowest security version that may still boot, and the lowest
+//! epoch of a key set.
 //!
 //! It is kept by the firmware, in a variable that only programs before the
 //! operating system see ([`Kept`]). The copy in the boot record is a hint: it

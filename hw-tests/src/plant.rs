@@ -34,8 +34,9 @@ impl Plant {
         Ok(plant)
     }
 
-    /// As [`Self::new`], with these versions, for machines whose firmware starts only what the plant's
-    /// owner signed: the kernel is, and bootshim, once it had the trusted key in.
+    /// As [`Self::new`], with these versions, for machines whose firmware starts
+    /// only what the plant's owner signed: the kernel is, and bootshim, once it had
+    /// the trusted key in.
     ///
     /// # Errors
     /// As [`Self::new`]; also what `openssl` and `sbsign` said.

@@ -2,8 +2,9 @@
 # Builds what the arm64 machines of the scenarios start: arm64.sh OUT [SLOTCTL]
 # Leaves vmlinuz, initrd.img and root.erofs in OUT: Debian's kernel for arm64,
 # busybox, and a root that nobody mounts. No slotctl, which would take minutes to
-# build for arm64: what bootshim did there, the host's slotctl reads off the disk. With SLOTCTL, one for
-# arm64, also initrd-slotctl.img, in which a trial is confirmed.
+# build for arm64: what bootshim did there, the host's slotctl reads off the disk.
+# With SLOTCTL, one for arm64, also initrd-slotctl.img, in which a trial is
+# confirmed.
 set -eu
 
 mkdir -p "$1"

@@ -14,9 +14,10 @@ use crate::verity;
 
 /// Reads an image to its end and checks every byte of it, on all cores, in at
 /// most 32 MiB of buffers, and 16 MiB more for each GiB of a root with a verity
-/// tree: its hashes and the tree, which is made again and compared. Of a delta the packed chunks are checked, since what
-/// comes out of them is made of a content that only a controller has. `progress`
-/// gets the bytes of content that were checked, and how many there are.
+/// tree: its hashes and the tree, which is made again and compared. Of a delta the
+/// packed chunks are checked, since what comes out of them is made of a content
+/// that only a controller has. `progress` gets the bytes of content that were
+/// checked, and how many there are.
 ///
 /// # Errors
 /// [`ReadError`] with the first thing that is wrong, in the order of the file.

@@ -13,6 +13,13 @@ pub fn counts(disk: &Disk, record: &Record) -> Counts {
     Counts::of(&kept(disk), record.floor)
 }
 
+/// The lowest epoch of a key set that counts on a disk; 0 where only the record
+/// has a floor, which knows of no epochs.
+#[must_use]
+pub fn key_epoch(disk: &Disk) -> u64 {
+    Counts::of(&kept(disk), 0).floor.key_epoch
+}
+
 /// What the firmware keeps, as far as this disk can know: of the disk that this
 /// controller runs from, what bootshim told at the start.
 #[must_use]

@@ -263,13 +263,6 @@ fn check_epoch(disk: &Disk, record: &Record, trusted: &Trust, image: &Manifest) 
     let Some(epoch) = trusted.epoch(image) else {
         return Ok(());
     };
-    let floor = floor::counts(disk, record).floor.key_epoch;
-    if epoch < floor {
-        let found = format!("the key set of the image has epoch {epoch}");
-        return Err(Error::new(Exit::Refused, "old-key-set", found)
-            .expected(format!("the floor of this controller is {floor}"))
-            .advice("sign the image under the newer key set"));
-    }
     let good = record.good().into_iter().filter_map(|slot| {
         let installed = disk.manifest(slot, trusted).ok()?;
         let epoch = trusted.epoch(&installed.manifest)?;

@@ -32,6 +32,6 @@ pub mod status;
 pub mod stream;
 pub mod system;
 pub mod trust;
-mod variable;
+pub mod variable;
 pub mod verify;
 pub mod watch;

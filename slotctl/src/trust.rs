@@ -4,13 +4,14 @@ use crate::config;
 use crate::disk::Disk;
 use crate::error::{Error, Exit, Result};
 use crate::esp;
+use crate::floor;
 use crate::install::Compatible;
 use bootshim::record::Record;
 use images::trust::Trust;
 use std::path::Path;
 
-/// Whom the disk's own bootshim trusts, so that nothing is installed
-/// that would not boot.
+/// Whom the disk's own bootshim trusts, and no key set below the floor, so that
+/// nothing is installed that would not boot.
 ///
 /// # Errors
 /// When the ESP or its program cannot be read, or trusts nobody.
@@ -22,7 +23,7 @@ pub fn keys(disk: &Disk) -> Result<Trust> {
         return Err(Error::new(Exit::NotAuthentic, "no-trusted-keys", found)
             .advice("make the disk with `slotctl disk create --trust`"));
     }
-    Ok(trust)
+    Ok(trust.with_epoch_floor(floor::key_epoch(disk)))
 }
 
 /// For which machine the disk is: for the one this controller runs from, what

@@ -10,17 +10,24 @@ const VARIABLES: &str = "/sys/firmware/efi/efivars";
 /// the running system could not have made.
 const TOLD: [u8; 4] = [6, 0, 0, 0];
 
+/// A variable of ours as efivarfs gives it: its attributes in 4 bytes, then what
+/// was written. For people; nothing may rest on it.
+///
+/// # Errors
+/// The operating system's.
+pub fn raw(name: &str) -> io::Result<Vec<u8>> {
+    std::fs::read(format!("{VARIABLES}/{name}-{VARIABLE_VENDOR}"))
+}
+
 /// The content of a variable that only bootshim can have made at this start;
 /// `None` where it is another one.
 ///
 /// # Errors
 /// The operating system's.
-pub(crate) fn told(name: &str) -> io::Result<Option<Vec<u8>>> {
-    let content = std::fs::read(format!("{VARIABLES}/{name}-{VARIABLE_VENDOR}"))?;
-    Ok(of(&content).map(<[u8]>::to_vec))
+pub fn told(name: &str) -> io::Result<Option<Vec<u8>>> {
+    Ok(of(&raw(name)?).map(<[u8]>::to_vec))
 }
 
-/// As efivarfs gives it: the attributes, then what bootshim wrote.
 fn of(content: &[u8]) -> Option<&[u8]> {
     content.strip_prefix(&TOLD)
 }

@@ -49,8 +49,9 @@ const TOO_LARGE: Malformed = Malformed {
 };
 
 impl Layout {
-    /// Lays the inputs out, the verity tree behind the root. Each begins a new piece: a kernel that did not change
-    /// then has the same pieces, wherever it lies.
+    /// Lays the inputs out, the verity tree behind the root. Each begins a new
+    /// piece: a kernel that did not change then has the same pieces, wherever it
+    /// lies.
     pub(super) fn plan(inputs: Vec<Input>) -> Result<Self, BuildError> {
         let mut layout = Self {
             inputs: Vec::new(),

@@ -2,14 +2,13 @@
 
 use super::args::Args;
 use super::output::Answer;
-use bootshim::handover::{LOG_VARIABLE, VARIABLE_VENDOR};
+use bootshim::handover::LOG_VARIABLE;
 use serde_json::json;
 use slotctl::error::Result;
 use slotctl::events::Events;
+use slotctl::variable;
 use std::fmt::Write as _;
 
-/// Where Linux shows the variables of the firmware.
-const VARIABLES: &str = "/sys/firmware/efi/efivars";
 /// The attributes that come before the content there.
 const ATTRIBUTES: usize = 4;
 
@@ -43,7 +42,6 @@ pub fn run(args: &Args) -> Result<Answer> {
 /// What bootshim left in its volatile variable; nothing where this system was
 /// not started by it, or shows no variables.
 fn said_by_bootshim() -> String {
-    let path = format!("{VARIABLES}/{LOG_VARIABLE}-{VARIABLE_VENDOR}");
-    let content = std::fs::read(path).unwrap_or_default();
+    let content = variable::raw(LOG_VARIABLE).unwrap_or_default();
     String::from_utf8_lossy(content.get(ATTRIBUTES..).unwrap_or_default()).into_owned()
 }
