@@ -197,3 +197,25 @@ fn a_key_set_below_the_floor_starts_nothing_and_the_floor_follows_the_good_slots
     );
     assert_eq!(rig.kept, here(1));
 }
+
+#[test]
+fn cut_before_or_after_the_floor_rises_every_good_slot_still_starts() {
+    let slots = || [image(1, 5, 0), image(2, 4, 0), damaged()];
+    let disk = hinted([Good, Good, Empty], 3);
+    let (_, rig, _) = start(&disk, keeping(here(3), slots()));
+    assert_eq!(rig.kept, here(4), "it rises to the lowest good slot");
+    for kept in [here(3), rig.kept] {
+        for broken in [None, Some(0), Some(1)] {
+            let mut slots = slots();
+            if let Some(broken) = broken {
+                slots[broken] = damaged();
+            }
+            let disk = hinted([Good, Good, Empty], 3);
+            let (outcome, _, _) = start(&disk, keeping(kept.clone(), slots));
+            let Outcome::Running((slot, Kind::Good)) = outcome else {
+                panic!("{kept:?}, {broken:?}: nothing good starts");
+            };
+            assert_ne!(Some(slot.index()), broken);
+        }
+    }
+}
