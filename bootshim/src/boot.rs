@@ -11,6 +11,7 @@ use crate::floor::{Counts, Demand, Floor, Kept, Source};
 use crate::guid::Guid;
 use crate::medium::{Fault, Medium};
 use crate::record::{Digest, Reason, Record, Slot, SlotId, Stage, State};
+use crate::relay::Relay;
 use crate::reset::{self, Meaning};
 use crate::state;
 use alloc::string::String;
@@ -247,6 +248,28 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         }
     }
 
+    /// Starts the slot that another bootshim has armed and hands over, and no
+    /// other. Nothing is written: the record is that one's, which goes on when this
+    /// comes back. A cut at any moment costs the try that was spent before.
+    pub fn resume(&mut self, relay: &Relay) -> Outcome<H::Running> {
+        let (slot, kind) = (relay.slot, Kind::Trial);
+        self.can_commit = false;
+        self.kept = self.hands.floor();
+        self.tell_of_floor();
+        if !self
+            .record()
+            .is_some_and(|record| relay.is_armed_in(record))
+        {
+            self.hands.tell(&Event::PassedOver(slot, Why::NotArmed));
+            return Outcome::Nothing;
+        }
+        // The record on the disk has it armed: that is what a permit stands for.
+        match self.verify_and_start(Permit { slot, kind }) {
+            Some(running) => Outcome::Running(running),
+            None => Outcome::Nothing,
+        }
+    }
+
     fn nothing(&mut self) -> Outcome<H::Running> {
         self.hands.tell(&Event::Nothing);
         Outcome::Nothing
@@ -392,6 +415,11 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     fn attempt(&mut self, slot: SlotId, kind: Kind) -> Option<H::Running> {
         let permit = self.permit(slot, kind)?;
         self.passed.insert(slot);
+        self.verify_and_start(permit)
+    }
+
+    fn verify_and_start(&mut self, permit: Permit) -> Option<H::Running> {
+        let (slot, kind) = (permit.slot, permit.kind);
         let record = self.record()?.clone();
         let (facts, image) = match self.hands.load(slot) {
             Ok(loaded) => loaded,

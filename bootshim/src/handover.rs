@@ -17,6 +17,9 @@ pub const FLOOR_VARIABLE: &str = "SlotctlFloor";
 /// Name of the volatile variable that tells the started system about the
 /// hardware's watchdog ([`crate::watchdog::Told`]).
 pub const WATCHDOG_VARIABLE: &str = "SlotctlWatchdog";
+/// Name of the volatile variable that says, where a bootshim of an image on trial
+/// started the system, which one: its BLAKE3, 32 bytes.
+pub const BOOTSHIM_VARIABLE: &str = "SlotctlBootshim";
 /// Vendor GUID of our UEFI variables.
 pub const VARIABLE_VENDOR: Guid = crate::layout::RECORD_TYPE;
 

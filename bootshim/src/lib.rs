@@ -39,6 +39,7 @@ pub mod handover;
 pub mod layout;
 pub mod medium;
 pub mod record;
+pub mod relay;
 pub mod reset;
 pub mod secure_boot;
 pub mod slot;

@@ -95,6 +95,21 @@ pub fn read<M: Medium + ?Sized>(slot: &M, installed: Installed) -> Result<Unveri
     })
 }
 
+/// Reads the bootshim that an image brings, once, and verifies it; `None` where it
+/// brings none.
+///
+/// # Errors
+/// [`Defect`].
+pub fn bootshim<M: Medium + ?Sized>(
+    slot: &M,
+    installed: &Installed,
+) -> Result<Option<Vec<u8>>, Defect> {
+    let payload = installed.manifest.payload(Kind::Bootshim);
+    payload
+        .map(|payload| Read::of(slot, payload)?.verify())
+        .transpose()
+}
+
 /// Boot payloads in memory, which may be anything.
 #[derive(Debug)]
 pub struct Unverified {

@@ -37,6 +37,7 @@ fn image(folder: &Path) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
         watchdog_seconds: 0,
         keys: vec![SecretKey::from_seed(&[7; 32])],
         key_set: None,
+        bootshim: None,
     };
     build(&inputs, &out, &|_, _| {})?;
     Ok(std::fs::read(&out)?)

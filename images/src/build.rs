@@ -43,6 +43,8 @@ pub struct Inputs {
     pub compatible: String,
     /// The version, in the order of `dpkg`.
     pub version: String,
+    /// A bootshim that the image brings.
+    pub bootshim: Option<PathBuf>,
     /// A controller whose floor is higher refuses the image.
     pub security_version: u64,
     /// The image pets the hardware watchdog with this period in seconds; 0 if
@@ -96,6 +98,8 @@ impl Inputs {
             }
             Boot::Uki(uki) => payloads.push((Kind::Uki, uki)),
         }
+        let bootshim = self.bootshim.iter();
+        payloads.extend(bootshim.map(|path| (Kind::Bootshim, path.as_path())));
         payloads
     }
 }

@@ -47,7 +47,7 @@ fn dispatch(args: &Args, voice: Voice) -> Result<Answer> {
         Command::NextBoot { arm } => status::next_boot(&open(args, voice)?, *arm, voice),
         Command::Activate(activate) => slots::activate(&open(args, voice)?, activate, voice),
         Command::Rollback { reboot } => slots::rollback(&open(args, voice)?, *reboot),
-        Command::Confirm => slots::confirm(&open(args, voice)?),
+        Command::Confirm => slots::confirm(&open(args, voice)?, voice),
         Command::Reject { reason } => slots::reject(&open(args, voice)?, reason),
         Command::Verify { slots } => slots::verify(&open(args, voice)?, slots, voice),
         Command::Watch => watch::run(args),

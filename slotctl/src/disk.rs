@@ -174,6 +174,18 @@ impl Disk {
         self.partition(&self.layout.record, mode)
     }
 
+    /// The EFI system partition.
+    ///
+    /// # Errors
+    /// A disk without one; one that is mounted, when it is to be written.
+    pub fn esp(&self, mode: Mode) -> Result<Slice> {
+        let esp = self.layout.esp.as_ref().ok_or_else(|| {
+            let found = "the disk has no EFI system partition";
+            Error::new(Exit::NotAuthentic, "no-esp", found)
+        })?;
+        self.partition(esp, mode)
+    }
+
     /// The partition of a slot.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
-//! The EFI system partition: where firmware finds bootshim. It is written and
-//! read raw, without a mount.
+//! The EFI system partition: where firmware finds bootshim, and the place for
+//! another one ([`Places`]). It is written and read raw, without a mount.
 
 mod clock;
 mod dots;
+mod places;
 
 use crate::date::Date;
 use crate::error::{Error, Exit, Result};
@@ -12,12 +13,15 @@ use bootshim::layout::Layout;
 use bootshim::medium::{Medium, Part};
 use clock::Clock;
 use fatfs::{Dir, FatType, FileSystem, FormatVolumeOptions, FsOptions, ReadWriteSeek};
+pub use places::Places;
 use serde::{Deserialize, Serialize};
 use std::io::{self, ErrorKind, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const LABEL: [u8; 11] = *b"SLOTCTL    ";
 const PROGRAM_DIRECTORY: &str = "EFI/BOOT";
+const SPARE_DIRECTORY: &str = "EFI/SPARE";
+const DISK_DIRECTORY: &str = "EFI/slotctl";
 const DISK_FILE: &str = "EFI/slotctl/disk.toml";
 /// No `disk.toml` is as long; it bounds what is read.
 const DISK_FILE_MAX: u64 = 64 << 10;
@@ -55,7 +59,7 @@ pub fn write<M: Medium>(esp: M, sector: u16, contents: &Contents<'_>) -> Result<
         format(&mut stream, sector, length, contents.volume_id)?;
         let options = FsOptions::new().time_provider(Clock::at(contents.date));
         let filesystem = FileSystem::new(&mut stream, options)?;
-        add_files(&filesystem.root_dir(), contents)?;
+        add_files(&filesystem.root_dir(), filesystem.fat_type(), contents)?;
         // Counts the free clusters, so that the summary of FAT32 is right.
         filesystem.stats()?;
         let kind = filesystem.fat_type();
@@ -95,6 +99,50 @@ pub fn read_program<M: Medium>(disk: M, layout: &Layout) -> Result<Program> {
         "no-bootshim",
         format!("the ESP has neither {}", names.join(" nor ")),
     ))
+}
+
+/// The bytes of the other bootshim of a disk, for this machine.
+///
+/// # Errors
+/// As [`read_program`].
+pub fn read_spare<M: Medium>(disk: M, layout: &Layout, machine: Machine) -> Result<Vec<u8>> {
+    let name = format!("{SPARE_DIRECTORY}/{}", machine.file_name());
+    Ok(read_file(disk, layout, &name, PROGRAM_MAX)?.unwrap_or_default())
+}
+
+/// Writes a program in place of the other bootshim of an ESP, and makes it durable.
+/// What firmware starts is not touched: no cluster and no link of it changes, and a
+/// cut leaves at worst a spare that nobody starts.
+///
+/// # Errors
+/// [`Exit::Refused`] when there is no room for it; [`Exit::NotAuthentic`] for a
+/// damaged filesystem; the medium's.
+pub fn write_spare<M: Medium>(esp: M, program: &Program, date: Date) -> Result<()> {
+    let write = || {
+        let mut stream = Stream::bounded(esp, READ_MAX);
+        let options = FsOptions::new().time_provider(Clock::at(date));
+        let filesystem = FileSystem::new(&mut stream, options)?;
+        {
+            let root = filesystem.root_dir();
+            let name = format!("{SPARE_DIRECTORY}/{}", program.machine().file_name());
+            // Over what is there, so that its clusters stay linked as they are.
+            let mut file = root.create_file(&name)?;
+            file.write_all(program.bytes())?;
+            file.truncate()?;
+        }
+        filesystem.unmount()?;
+        stream.store()
+    };
+    let answer: io::Result<()> = catch_unwind(AssertUnwindSafe(write))
+        .unwrap_or_else(|_| Err(ErrorKind::InvalidData.into()));
+    answer.map_err(|error| match error.kind() {
+        ErrorKind::WriteZero => Error::new(
+            Exit::Refused,
+            "esp-too-small",
+            "the ESP has no room for another bootshim",
+        ),
+        _ => unread(&error),
+    })
 }
 
 /// Reads for which machines a disk was created.
@@ -140,13 +188,27 @@ fn cluster_away_from_fat12(sector: u16, length: u64) -> Option<u32> {
     (sector == 4096 && (2048..4200).contains(&clusters)).then_some(8192)
 }
 
-fn add_files<S: ReadWriteSeek>(root: &Dir<'_, S>, contents: &Contents<'_>) -> io::Result<()> {
+fn add_files<S: ReadWriteSeek>(
+    root: &Dir<'_, S>,
+    kind: FatType,
+    contents: &Contents<'_>,
+) -> io::Result<()> {
     root.create_dir("EFI")?;
-    let boot = root.create_dir(PROGRAM_DIRECTORY)?;
+    // Clusters are given out one after the other, from 2 on, which is the root of
+    // FAT32 or else EFI: the next two directories get 4 and 5, as `Places` wants it.
+    if kind != FatType::Fat32 {
+        root.create_dir(DISK_DIRECTORY)?;
+    }
     let program = contents.program;
-    boot.create_file(program.machine().file_name())?
-        .write_all(program.bytes())?;
-    root.create_dir("EFI/slotctl")?;
+    let directories = [PROGRAM_DIRECTORY, SPARE_DIRECTORY];
+    for directory in directories {
+        root.create_dir(directory)?;
+    }
+    for directory in directories {
+        root.create_file(&format!("{directory}/{}", program.machine().file_name()))?
+            .write_all(program.bytes())?;
+    }
+    root.create_dir(DISK_DIRECTORY)?;
     let file = DiskFile {
         compatible: contents.compatible.map(str::to_owned),
     };
@@ -181,12 +243,18 @@ fn read_file<M: Medium>(disk: M, layout: &Layout, path: &str, max: u64) -> Resul
     match answer {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) if error.raw_os_error().is_some() => Err(Error::io("reading the ESP", &error)),
-        Err(error) => Err(Error::new(
+        Err(error) => Err(unread(&error)),
+    }
+}
+
+fn unread(error: &io::Error) -> Error {
+    match error.raw_os_error() {
+        Some(_) => Error::io("the ESP", error),
+        None => Error::new(
             Exit::NotAuthentic,
             "damaged-esp",
             format!("the filesystem of the ESP is damaged: {error}"),
-        )),
+        ),
     }
 }
 

@@ -24,6 +24,7 @@ pub mod next_boot;
 pub mod overlay;
 pub mod program;
 pub mod progress;
+pub mod renewal;
 pub mod root;
 pub mod running;
 pub mod size;

@@ -2,10 +2,11 @@
 
 use crate::disk::{Committed, Disk};
 use crate::error::Result;
+use crate::renewal;
 use crate::watch;
 use bootshim::copies::Note;
 use bootshim::handover::Handover;
-use bootshim::record::{Arming, Reason, Stage, State};
+use bootshim::record::{Arming, Digest, Reason, Record, Stage, State};
 use bootshim::state;
 use std::path::PathBuf;
 
@@ -14,13 +15,27 @@ use std::path::PathBuf;
 pub struct Running<'a> {
     disk: &'a Disk,
     handover: &'a Handover,
+    started_by: Option<Digest>,
 }
 
 impl<'a> Running<'a> {
     /// The slot that was handed over, on its disk.
     #[must_use]
     pub fn new(disk: &'a Disk, handover: &'a Handover) -> Running<'a> {
-        Running { disk, handover }
+        Running {
+            disk,
+            handover,
+            started_by: None,
+        }
+    }
+
+    /// The same, started by the bootshim of an image ([`renewal::told`]).
+    #[must_use]
+    pub fn started_by(self, bootshim: Option<Digest>) -> Running<'a> {
+        Running {
+            started_by: bootshim,
+            ..self
+        }
     }
 
     /// Whether it is on trial, by the record as it is now: armed, not yet
@@ -47,6 +62,9 @@ impl<'a> Running<'a> {
     /// # Errors
     /// Refused unless it is the armed trial; the record's.
     pub fn confirm(&self) -> Result<Committed> {
+        // A bootshim that it brings is made ready before the commit: after a cut it
+        // is known by that. Production counts for more, and `renew` says what failed.
+        let _ = renewal::prepare(self.disk, self.handover, self.started_by);
         let Handover { slot, manifest, .. } = self.handover;
         self.disk.update(|record, note| {
             let known = record.slot(*slot);
@@ -56,6 +74,24 @@ impl<'a> Running<'a> {
             }
             Ok((state::confirm(record, *slot, manifest)?, note))
         })
+    }
+
+    /// The bootshim that the image of a good slot brings, and that has started it,
+    /// is on the ESP from now on; whether one was due.
+    ///
+    /// # Errors
+    /// Why it is not; the one before still starts.
+    pub fn renew(&self) -> Result<bool> {
+        let (record, _) = self.disk.read_record()?;
+        if record.slot(self.handover.slot).state != State::Good {
+            return Ok(false);
+        }
+        let Some(ready) = renewal::prepare(self.disk, self.handover, self.started_by)? else {
+            return Ok(false);
+        };
+        let as_it_is = |record: &Record, note| Ok((record.clone(), note));
+        ready.put(&self.disk.update(as_it_is)?.durable)?;
+        Ok(true)
     }
 
     /// It is bad, at once, for this reason.
@@ -155,6 +191,7 @@ impl Watched {
         }
         let disk = self.disk.as_ref();
         let running = disk.and_then(|disk| Some(Running::new(disk, disk.handover()?)));
+        let running = running.map(|running| running.started_by(renewal::told()));
         running.map(|running| act(&running)).transpose()
     }
 }
@@ -165,6 +202,9 @@ impl watch::Trial for Watched {
     }
     fn confirm(&mut self) -> Result<()> {
         self.with(|running| running.confirm()).map(drop)
+    }
+    fn renew(&mut self) -> Result<bool> {
+        Ok(self.with(|running| running.renew())?.unwrap_or(false))
     }
     fn give_up(&mut self, reason: &str) -> Result<()> {
         self.with(|running| running.give_up_start(reason)).map(drop)

@@ -11,7 +11,16 @@ const BLOCK_BYTES: usize = 4096;
 
 struct Block {
     bytes: Box<[u8; BLOCK_BYTES]>,
-    changed: bool,
+    /// What it was, once it was written to.
+    before: Option<Box<[u8; BLOCK_BYTES]>>,
+}
+
+impl Block {
+    fn is_changed(&self) -> bool {
+        self.before
+            .as_ref()
+            .is_some_and(|before| *before != self.bytes)
+    }
 }
 
 /// A medium with a position. The blocks that were touched stay in memory, and
@@ -43,7 +52,7 @@ impl<M: Medium> Stream<M> {
 
     /// The blocks that wait for [`Stream::store`], in the order in which they lie.
     pub fn changed(&mut self) -> impl Iterator<Item = &mut [u8]> {
-        let changed = self.blocks.values_mut().filter(|block| block.changed);
+        let changed = self.blocks.values_mut().filter(|block| block.is_changed());
         changed.map(|block| block.bytes.as_mut_slice())
     }
 
@@ -52,11 +61,12 @@ impl<M: Medium> Stream<M> {
     /// # Errors
     /// The medium's; what was changed is kept.
     pub fn store(&mut self) -> io::Result<()> {
-        for (start, block) in self.blocks.iter_mut().filter(|(_, block)| block.changed) {
+        let changed = self.blocks.iter_mut();
+        for (start, block) in changed.filter(|(_, block)| block.is_changed()) {
             self.medium
                 .write_at(*start, block.bytes.as_slice())
                 .map_err(to_io)?;
-            block.changed = false;
+            block.before = None;
         }
         self.medium.flush().map_err(to_io)
     }
@@ -79,7 +89,7 @@ impl<M: Medium> Stream<M> {
                 }
                 vacant.insert(Block {
                     bytes,
-                    changed: false,
+                    before: None,
                 })
             }
         };
@@ -115,12 +125,12 @@ impl<M: Medium> Write for Stream<M> {
         let Some((block, at, end)) = self.here()? else {
             return Ok(0);
         };
+        block.before.get_or_insert_with(|| block.bytes.clone());
         let room = block.bytes.get_mut(at..end).unwrap_or_default();
         let taken = buf.len().min(room.len());
         for (to, from) in room.iter_mut().zip(buf) {
             *to = *from;
         }
-        block.changed = true;
         self.advance(taken);
         Ok(taken)
     }

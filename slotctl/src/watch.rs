@@ -44,6 +44,12 @@ pub trait Trial {
     /// # Errors
     /// When the record cannot be written.
     fn confirm(&mut self) -> Result<()>;
+    /// The bootshim that the image of this good slot brings, where it has started
+    /// it, is the one that firmware starts from now on; whether one was due.
+    ///
+    /// # Errors
+    /// Why it is not.
+    fn renew(&mut self) -> Result<bool>;
     /// This start is lost; `reason` goes into the record's note.
     ///
     /// # Errors

@@ -107,6 +107,10 @@ impl Trial for FileTrial {
         self.end("confirm")
     }
 
+    fn renew(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+
     fn give_up(&mut self, reason: &str) -> Result<()> {
         self.end(&format!("give up: {reason}"))
     }
@@ -133,6 +137,10 @@ impl Trial for DiskTrial {
 
     fn confirm(&mut self) -> Result<()> {
         self.with(|running| running.confirm()).map(drop)
+    }
+
+    fn renew(&mut self) -> Result<bool> {
+        self.with(|running| running.renew())
     }
 
     fn give_up(&mut self, reason: &str) -> Result<()> {

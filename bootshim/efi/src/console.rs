@@ -44,6 +44,29 @@ impl Console {
         }
     }
 
+    /// The same, for one who goes on where another one left what it said.
+    pub fn go_on() -> Console {
+        let console = Console::open();
+        console.take_over();
+        console
+    }
+
+    /// What was said from here on is what the one who was started has handed over:
+    /// all of ours, and then its own.
+    pub fn take_over(&self) {
+        if let Ok(name) = CString16::try_from(LOG_VARIABLE)
+            && let Ok((text, _)) = runtime::get_variable_boxed(&name, &vendor())
+        {
+            *self.said.borrow_mut() = String::from_utf8_lossy(&text).into_owned();
+        }
+    }
+
+    /// The last line that was said.
+    pub fn last_line(&self) -> String {
+        let said = self.said.borrow();
+        said.lines().next_back().unwrap_or_default().into()
+    }
+
     /// Says one line, and keeps it.
     pub fn say(&self, words: fmt::Arguments<'_>) {
         let mut line = String::new();
@@ -71,15 +94,18 @@ impl Console {
         let Ok(name) = CString16::try_from(LOG_VARIABLE) else {
             return;
         };
-        let vendor = VariableVendor(Guid::from_bytes(VARIABLE_VENDOR.0));
         let attributes =
             VariableAttributes::BOOTSERVICE_ACCESS | VariableAttributes::RUNTIME_ACCESS;
-        let left = runtime::set_variable(&name, &vendor, attributes, text.as_bytes());
+        let left = runtime::set_variable(&name, &vendor(), attributes, text.as_bytes());
         drop(said);
         if let Err(error) = left {
             say!(self, "this log is not handed over: {:?}", error.status());
         }
     }
+}
+
+fn vendor() -> VariableVendor {
+    VariableVendor(Guid::from_bytes(VARIABLE_VENDOR.0))
 }
 
 /// Writes to the firmware's console, where there is one.

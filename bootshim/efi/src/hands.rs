@@ -7,15 +7,18 @@ use crate::firmware;
 use crate::i6300esb::{self, I6300esb};
 use crate::initrd::Initrd;
 use crate::kernel::Kernel;
+use crate::relay;
 use crate::variables;
 use crate::{loader, measure};
 use alloc::string::{String, ToString};
 use bootshim::boot::{Defect, Event, Facts, Hands, Permit};
+use bootshim::choice::Kind;
 use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::handover::Handover;
 use bootshim::layout::Layout;
 use bootshim::medium::Part;
 use bootshim::record::{MAX_SLOTS, Reason, Record, SlotId};
+use bootshim::relay::Relay;
 use bootshim::reset::Cause;
 use bootshim::slot::{self, BootImage};
 use bootshim::watchdog::{Chip, Told};
@@ -38,6 +41,8 @@ pub struct Machine<'a> {
     passed_over: [Option<String>; MAX_SLOTS],
     /// The floor that counts, once it is known.
     floor: Option<Counts>,
+    /// What another bootshim handed over to this one.
+    relay: Option<Relay>,
 }
 
 impl<'a> Machine<'a> {
@@ -65,7 +70,52 @@ impl<'a> Machine<'a> {
             last_reset,
             passed_over: Default::default(),
             floor: None,
+            relay: None,
         }
+    }
+
+    /// It was handed over by another bootshim: a kernel starts here, and no third
+    /// one.
+    pub fn go_on(&mut self, relay: Relay) {
+        self.relay = Some(relay);
+    }
+
+    /// Hands a trial over to the bootshim that its image brings. Comes back with
+    /// `image` where that brings none, and with why where it did not start.
+    fn hand_over(
+        &mut self,
+        permit: &Permit,
+        boot: u64,
+        image: BootImage,
+    ) -> Result<BootImage, String> {
+        if permit.kind() != Kind::Trial || self.relay.is_some() {
+            return Ok(image);
+        }
+        let slot = self.partition(permit.slot());
+        let brought = slot.and_then(|slot| slot::bootshim(&slot, &image.installed));
+        let Some(program) = brought.map_err(|defect| defect.to_string())? else {
+            return Ok(image);
+        };
+        let relay = Relay {
+            slot: permit.slot(),
+            boot,
+            manifest: image.installed.digest,
+            bootshim: images::digest(&program),
+        };
+        // It reads kernel and initrd itself, and needs the room.
+        drop(image);
+        say!(self.console, "handing over to the bootshim of this image");
+        self.console.hand_over();
+        // One that hangs is ended by this.
+        let _ = firmware::pet_watchdog();
+        let why = relay::hand_over(&program, &relay);
+        self.console.take_over();
+        // It may have armed the watchdog before its kernel did not start.
+        self.armed = self.watchdog.is_some();
+        Err(alloc::format!(
+            "{why}; it said last: {}",
+            self.console.last_line()
+        ))
     }
 
     /// Why a slot was passed over, where it was.
@@ -158,6 +208,7 @@ impl Hands for Machine<'_> {
         facts: &Facts,
         image: BootImage,
     ) -> Result<Infallible, String> {
+        let image = self.hand_over(&permit, record.sequence, image)?;
         let partition = self.layout.slot(permit.slot()).ok_or("no such partition")?;
         let handover = Handover {
             slot: permit.slot(),
@@ -180,6 +231,8 @@ impl Hands for Machine<'_> {
         self.arm(manifest.watchdog_seconds);
         // The kernel gets the whole period until it takes over.
         let _ = firmware::pet_watchdog();
+        let of_image = self.relay.as_ref().map(|relay| &relay.bootshim);
+        variables::publish_bootshim(of_image, self.console);
         if let Some(floor) = self.floor {
             variables::publish_floor(floor, self.console);
         }

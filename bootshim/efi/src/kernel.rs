@@ -20,7 +20,10 @@ pub struct Kernel {
 impl Kernel {
     /// Has the firmware load `bytes`, with `command_line` as load options.
     pub fn load(bytes: &[u8], command_line: &str) -> Result<Kernel, String> {
-        let handle = load_image(bytes).map_err(|status| refused("LoadImage", status))?;
+        let handle = path(bytes)
+            .ok_or(Status::OUT_OF_RESOURCES)
+            .and_then(|path| load_image(bytes, &path))
+            .map_err(|status| refused("LoadImage", status))?;
         let options = command_line.encode_utf16().chain([0]).collect();
         let kernel = Kernel { handle, options };
         kernel.set_options().map_err(|status| {
@@ -75,10 +78,10 @@ fn refused(who: &str, status: Status) -> String {
     alloc::format!("{who} refused: {status:?}{why}")
 }
 
-/// `LoadImage` from memory. By hand, because a kernel that policy forbids to
-/// start comes back as an error and a handle, and that has to be unloaded.
-fn load_image(bytes: &[u8]) -> Result<Handle, Status> {
-    let path = path(bytes).ok_or(Status::OUT_OF_RESOURCES)?;
+/// `LoadImage` from memory, as a program from `path`. By hand, because one that
+/// policy forbids to start comes back as an error and a handle, and that has to be
+/// unloaded.
+pub fn load_image(bytes: &[u8], path: &DevicePath) -> Result<Handle, Status> {
     let table = table::system_table_raw().ok_or(Status::NOT_READY)?;
     let mut handle = ptr::null_mut();
     // SAFETY: the tables are the firmware's own, boot services have not ended,

@@ -24,6 +24,7 @@ mod measure;
 mod menu;
 #[cfg(target_os = "uefi")]
 mod panic;
+mod relay;
 mod sbat;
 mod secure_boot;
 mod trust;
@@ -38,6 +39,7 @@ use bootshim::boot::Boot;
 use bootshim::gpt::{self, Source};
 use bootshim::layout::Layout;
 use bootshim::medium::Part;
+use bootshim::relay::Relay;
 use uefi::Status;
 
 #[cfg(not(target_os = "uefi"))]
@@ -46,8 +48,15 @@ fn main() {}
 #[uefi::entry]
 fn program() -> Status {
     let clock = Clock::start();
-    let console = Console::open();
+    let relay = relay::received();
+    let console = match relay {
+        Some(_) => Console::go_on(),
+        None => Console::open(),
+    };
     say!(console, "bootshim {}", env!("CARGO_PKG_VERSION"));
+    if let Some(relay) = relay {
+        return resume(&relay, &console, clock);
+    }
     secure_boot::say(&console);
     if let Err(status) = firmware::pet_watchdog() {
         say!(console, "the firmware has no watchdog: {status:?}");
@@ -64,6 +73,25 @@ fn program() -> Status {
         Some(layout) => start_a_slot(&disk, &layout, &console, clock),
         None => menu::restart_after_a_minute(&console),
     }
+}
+
+/// Started by another bootshim: starts the slot that it handed over, or goes back
+/// to it, which knows what comes next.
+fn resume(relay: &Relay, console: &Console, clock: Clock) -> Status {
+    match Disk::of_this_program() {
+        Ok(disk) => {
+            if let Some(layout) = find_slots(&disk, console) {
+                let record = Part::new(&disk, layout.record.extent);
+                let trust = trust::keys(console);
+                let mut machine = Machine::new(&disk, &layout, trust, console, clock);
+                machine.go_on(*relay);
+                Boot::new(record, layout.record.id, layout.slots.len(), machine).resume(relay);
+            }
+        }
+        Err(words) => say!(console, "no disk to start from: {words}"),
+    }
+    console.hand_over();
+    Status::LOAD_ERROR
 }
 
 fn find_slots(disk: &Disk, console: &Console) -> Option<Layout> {

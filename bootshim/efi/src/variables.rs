@@ -4,7 +4,10 @@ use crate::console::{Console, say};
 use alloc::format;
 use alloc::string::String;
 use bootshim::floor::{Counts, Floor, Kept};
-use bootshim::handover::{FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR, WATCHDOG_VARIABLE};
+use bootshim::handover::{
+    BOOTSHIM_VARIABLE, FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR, WATCHDOG_VARIABLE,
+};
+use bootshim::record::Digest;
 use bootshim::watchdog::Told;
 use uefi::runtime::{self, VariableAttributes, VariableVendor};
 use uefi::{CString16, Guid, Status};
@@ -70,6 +73,24 @@ pub fn publish_watchdog(told: &Told, console: &Console) {
         say!(
             console,
             "what is known of the watchdog is not handed over: {status:?}"
+        );
+    }
+}
+
+/// Tells the system that is started which bootshim of an image starts it, where it
+/// is one.
+pub fn publish_bootshim(of_image: Option<&Digest>, console: &Console) {
+    let told = match of_image {
+        Some(digest) => set(BOOTSHIM_VARIABLE, &ours(), TOLD, digest),
+        // One that did not come to its end may have left its own.
+        None => name(BOOTSHIM_VARIABLE).map(|name| {
+            let _ = runtime::delete_variable(&name, &ours());
+        }),
+    };
+    if let Err(status) = told {
+        say!(
+            console,
+            "which bootshim this is is not handed over: {status:?}"
         );
     }
 }

@@ -68,6 +68,8 @@ pub enum Why {
     NotStarted(String),
     /// The watchdog ended its last starts, as many as it is given.
     WatchdogResets,
+    /// What another bootshim handed over is not what the record has armed.
+    NotArmed,
 }
 
 impl fmt::Display for Why {
@@ -76,6 +78,7 @@ impl fmt::Display for Why {
             Why::NotInstalled(state) => write!(f, "{state}"),
             Why::TrialOver(reason) => write!(f, "trial over: {reason}"),
             Why::Defect(defect) => write!(f, "{defect}"),
+            Why::NotArmed => f.write_str("handed over, and not armed in the boot record"),
             Why::NotStarted(words) => write!(f, "did not start: {words}"),
             Why::WatchdogResets => {
                 write!(f, "the watchdog ended its last {} starts", reset::IN_A_ROW)

@@ -210,6 +210,7 @@ pub(super) fn image(version: &str) -> Vec<u8> {
             watchdog_seconds: 0,
             keys: vec![key()],
             key_set: None,
+            bootshim: None,
         };
         let out = scratch.free("built");
         build(&inputs, &out, &|_, _| {}).unwrap();

@@ -223,6 +223,7 @@ fn make(directory: &TempDir, number: u8, key: &SecretKey) -> Image {
         watchdog_seconds: 0,
         keys: vec![key.clone()],
         key_set: None,
+        bootshim: None,
     };
     let file = directory.path().join(format!("v{number}.slotimg"));
     build(&inputs, &file, &|_, _| {}).unwrap();

@@ -41,5 +41,6 @@ pub fn write(directory: &Path) -> io::Result<Inputs> {
         watchdog_seconds: 30,
         keys: vec![key()],
         key_set: None,
+        bootshim: None,
     })
 }

@@ -17,16 +17,19 @@ pub enum Kind {
     Initrd,
     /// A unified kernel image: kernel and initial RAM disk in one PE file.
     Uki,
+    /// The bootshim that starts this image on trial, and is to stay once it is good.
+    Bootshim,
 }
 
 impl Kind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Rootfs,
         Self::Verity,
         Self::Kernel,
         Self::Initrd,
         Self::Uki,
+        Self::Bootshim,
     ];
 
     /// The number in a manifest.
@@ -38,6 +41,7 @@ impl Kind {
             Self::Kernel => 3,
             Self::Initrd => 4,
             Self::Uki => 5,
+            Self::Bootshim => 6,
         }
     }
 
@@ -56,6 +60,7 @@ impl fmt::Display for Kind {
             Self::Kernel => "kernel",
             Self::Initrd => "initrd",
             Self::Uki => "unified kernel image",
+            Self::Bootshim => "bootshim",
         })
     }
 }

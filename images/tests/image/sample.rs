@@ -71,6 +71,7 @@ impl Sample {
             watchdog_seconds: 0,
             keys: vec![key()],
             key_set: None,
+            bootshim: None,
         };
         Self { directory, inputs }
     }

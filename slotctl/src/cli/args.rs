@@ -225,6 +225,10 @@ pub struct Build {
     /// Kernel and initial RAM filesystem in one program, without a command line
     #[arg(long, value_name = "F", conflicts_with_all = ["kernel", "initrd"])]
     pub uki: Option<PathBuf>,
+    /// bootshim with the trusted keys in, that starts this image on trial and
+    /// replaces the one on the ESP once the image is good
+    #[arg(long, value_name = "EFI")]
+    pub bootshim: Option<PathBuf>,
     /// Kernel command line; {slot} becomes the PARTUUID of the slot
     #[arg(long, value_name = "S")]
     pub cmdline: String,

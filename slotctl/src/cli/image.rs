@@ -16,11 +16,12 @@ use images::verify;
 use serde_json::{Value, json};
 use slotctl::disk::Disk;
 use slotctl::error::{Error, Exit, Result};
+use slotctl::program::Program;
 use slotctl::progress::{Phase, Progress};
 use slotctl::source::{Settings, Source};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub fn run(args: &Args, command: &Image, voice: Voice) -> Result<Answer> {
@@ -59,10 +60,24 @@ fn starts(words: &Build) -> Result<Boot> {
     }
 }
 
+/// A bootshim that can go into an image: one that trusts nobody would start nothing.
+fn bootshim(file: &Path) -> Result<PathBuf> {
+    let program = Program::load(file)?;
+    if program.trust().keys.is_empty() {
+        let found = format!("{} trusts no key", file.display());
+        return Err(Error::new(Exit::Usage, "no-trusted-keys", found)
+            .expected("expected a bootshim with the trusted keys in")
+            .advice("put them in with `slotctl bootshim trust`, sign it for Secure Boot after that")
+            .changed("no image was written"));
+    }
+    Ok(file.into())
+}
+
 fn build(words: &Build, voice: Voice) -> Result<Answer> {
     let inputs = Inputs {
         rootfs: words.rootfs.clone(),
         boot: starts(words)?,
+        bootshim: words.bootshim.as_deref().map(bootshim).transpose()?,
         cmdline: words.cmdline.clone(),
         compatible: words.compatible.clone(),
         version: words.version.clone(),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use slotctl::activation::{self, How};
 use slotctl::disk::{Committed, Disk};
 use slotctl::error::{Error, Exit, Result};
+use slotctl::renewal::{self, RENEWED};
 use slotctl::running::Running;
 use slotctl::{system, trust, verify};
 use std::fmt::Write as _;
@@ -61,23 +62,43 @@ pub fn rollback(disk: &Disk, reboot: bool) -> Result<Answer> {
     .answer(reboot)
 }
 
-pub fn confirm(disk: &Disk) -> Result<Answer> {
+pub fn confirm(disk: &Disk, voice: Voice) -> Result<Answer> {
     let handover = handover(disk)?;
-    let done = Running::new(disk, handover).confirm()?;
+    let running = Running::new(disk, handover).started_by(renewal::told());
+    let done = running.confirm()?;
     let slot = handover.slot;
     let text = if done.changed {
         format!("slot {slot} is good")
     } else {
         format!("slot {slot} was good already")
     };
-    Done {
+    let done = Done {
         disk,
         slot,
         committed: &done,
         event: "confirmed",
         text,
+    };
+    let mut answer = done.answer(false)?;
+    let renewed = running.renew();
+    answer.fields.insert(
+        "bootshim_renewed".into(),
+        json!(*renewed.as_ref().unwrap_or(&false)),
+    );
+    match renewed {
+        Ok(false) => {}
+        Ok(true) => {
+            history::note(disk, "bootshim-renewed", RENEWED);
+            answer.text.push('\n');
+            answer.text.push_str(RENEWED);
+        }
+        // The slot is good all the same.
+        Err(error) => {
+            history::note(disk, "bootshim-not-renewed", &error.to_string());
+            voice.warn(&error.to_string());
+        }
     }
-    .answer(false)
+    Ok(answer)
 }
 
 pub fn reject(disk: &Disk, reason: &str) -> Result<Answer> {

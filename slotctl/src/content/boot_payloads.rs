@@ -22,7 +22,12 @@ struct Turn<'a> {
 
 impl<'a> BootPayloads<'a> {
     pub(super) fn of(manifest: &'a Manifest) -> Self {
-        let boots = |kind| matches!(kind, Kind::Kernel | Kind::Initrd | Kind::Uki);
+        let boots = |kind| {
+            matches!(
+                kind,
+                Kind::Kernel | Kind::Initrd | Kind::Uki | Kind::Bootshim
+            )
+        };
         let payloads = manifest.payloads.iter();
         let hashes = payloads
             .filter(|payload| boots(payload.kind))

@@ -124,6 +124,7 @@ impl Sample {
             watchdog_seconds: 0,
             keys: vec![SecretKey::from_seed(&[7; 32])],
             key_set: None,
+            bootshim: None,
         };
         let file = directory.path().join("image");
         build(&inputs, &file, &|_, _| {}).unwrap();

@@ -13,6 +13,7 @@ use super::{Exit, Trial};
 use crate::config::{Config, Watch};
 use crate::duration::spell;
 use crate::events::rfc3339;
+use crate::renewal::RENEWED;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 
@@ -178,6 +179,10 @@ impl<'a> Watcher<'a> {
         let text = standing(&self.rules, on_trial);
         self.journal
             .say("watch-begun", text, json!({ "on_trial": on_trial }));
+        if !on_trial {
+            // What a cut between the confirm and this has left.
+            self.renew();
+        }
     }
 
     fn confirm(&mut self, now: Duration) {
@@ -192,12 +197,21 @@ impl<'a> Watcher<'a> {
                 let stable = spell(self.rules.stable_for);
                 let text = format!("confirmed: all checks passed for {stable}");
                 self.say("confirmed", text);
+                self.renew();
             }
             Err(error) => {
                 self.verdict.confirm_failed(now, error.to_string());
                 let text = format!("the confirm could not be written: {error}");
                 self.say("confirm-failed", text);
             }
+        }
+    }
+
+    fn renew(&mut self) {
+        match self.trial.renew() {
+            Ok(false) => {}
+            Ok(true) => self.say("bootshim-renewed", RENEWED),
+            Err(error) => self.say("bootshim-not-renewed", error.to_string()),
         }
     }
 

@@ -147,6 +147,7 @@ fn image(directory: &TempDir, version: u8, key: &SecretKey) -> PathBuf {
         watchdog_seconds: 0,
         keys: vec![key.clone()],
         key_set: None,
+        bootshim: None,
     };
     let out = directory.path().join(format!("v{version}.slotimg"));
     build(&inputs, &out, &|_, _| {}).unwrap();

@@ -43,6 +43,10 @@ impl Trial for FakeTrial {
         self.write("confirm".to_owned())
     }
 
+    fn renew(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+
     fn give_up(&mut self, reason: &str) -> Result<()> {
         self.write(format!("give up: {reason}"))
     }
@@ -267,6 +271,9 @@ fn a_trial_that_a_command_ended_is_neither_confirmed_nor_given_up() {
             impl Trial for Ended {
                 fn is_on_trial(&mut self) -> Result<bool> {
                     Ok(!self.0.exists())
+                }
+                fn renew(&mut self) -> Result<bool> {
+                    unreachable!("it is over")
                 }
                 fn confirm(&mut self) -> Result<()> {
                     panic!("confirmed")

@@ -1,0 +1,75 @@
+//! A start that one bootshim hands over to another ([`bootshim::relay`]).
+
+use crate::console::open_shared;
+use crate::kernel::load_image;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bootshim::relay::{RELAY_LEN, Relay};
+use core::ptr;
+use uefi::proto::device_path::{DevicePath, build};
+use uefi::proto::loaded_image::LoadedImage;
+use uefi::proto::unsafe_protocol;
+use uefi::{Identify, Status, boot, cstr16};
+
+/// The protocol with which it is handed over.
+#[repr(C)]
+#[unsafe_protocol("5107c710-2e41-4d0b-9a5d-1f660d93b00a")]
+struct Interface([u8; RELAY_LEN]);
+
+/// What another bootshim, which waits for this one, has handed over.
+pub fn received() -> Option<Relay> {
+    let handles = boot::find_handles::<Interface>().ok()?;
+    let interface = open_shared::<Interface>(*handles.first()?).ok()?;
+    Relay::parse(&interface.0)
+}
+
+/// Starts this bootshim and hands the start over to it. Comes back only when it
+/// did not start the slot, with the words for that.
+pub fn hand_over(program: &[u8], relay: &Relay) -> String {
+    let status = run(program, relay).map_or_else(|status| status, |()| Status::SUCCESS);
+    alloc::format!("the bootshim of this image came back with {status:?}")
+}
+
+fn run(program: &[u8], relay: &Relay) -> Result<(), Status> {
+    // As if it came from where this one did: there it looks for its disk.
+    let path = own_path().ok_or(Status::NOT_FOUND)?;
+    let handle = load_image(program, &path)?;
+    let offer = Box::new(Interface(relay.to_bytes()));
+    let interface = ptr::from_ref(&*offer).cast();
+    // SAFETY: the offer outlives the program, after which it is taken back.
+    unsafe {
+        boot::install_protocol_interface(Some(boot::image_handle()), &Interface::GUID, interface)
+    }
+    .map_err(|error| error.status())?;
+    let ended = boot::start_image(handle).map_err(|error| error.status());
+    // SAFETY: the only one who looked at it has ended.
+    let taken_back = unsafe {
+        boot::uninstall_protocol_interface(boot::image_handle(), &Interface::GUID, interface)
+    };
+    if taken_back.is_err() {
+        // Whoever still holds it finds it there.
+        Box::leak(offer);
+    }
+    if ended == Err(Status::SECURITY_VIOLATION) {
+        // Loaded and never started; what cannot be unloaded stays.
+        let _ = boot::unload_image(handle);
+    }
+    ended
+}
+
+/// The device that this program came from, and a name there.
+fn own_path() -> Option<Box<DevicePath>> {
+    let program = open_shared::<LoadedImage>(boot::image_handle()).ok()?;
+    let device = open_shared::<DevicePath>(program.device()?).ok()?;
+    let mut buffer = Vec::new();
+    let mut builder = build::DevicePathBuilder::with_vec(&mut buffer);
+    for node in device.node_iter() {
+        builder = builder.push(&node).ok()?;
+    }
+    let name = build::media::FilePath {
+        path_name: cstr16!("bootshim of the image on trial"),
+    };
+    let path = builder.push(&name).ok()?.finalize().ok()?;
+    Some(path.to_boxed())
+}

@@ -1,0 +1,182 @@
+//! The bootshim that an image brings becomes the one on the ESP.
+//!
+//! bootshim starts the one of an image for that image's trial
+//! ([`bootshim::relay`]). Once it has started the slot and production confirms it,
+//! this is the order: the program goes into the spare place of the ESP and is read
+//! back ([`prepare`]); the slot becomes good in the record; the two places are swapped
+//! ([`Ready::put`]). Until the swap the old one starts, which is also what happens
+//! after a cut at any moment before it; after it, the new one, which has started a
+//! good slot.
+
+use crate::date::Date;
+use crate::disk::{Disk, Slice};
+use crate::error::{Error, Exit, Result};
+use crate::esp::{self, Places};
+use crate::floor;
+use crate::lock::What;
+use crate::medium::Mode;
+use crate::program::Program;
+use crate::trust;
+use crate::variable;
+use bootshim::boot::Defect;
+use bootshim::copies::Durable;
+use bootshim::handover::{BOOTSHIM_VARIABLE, Handover};
+use bootshim::record::{Digest, MAJOR, Record, State};
+use images::manifest::Kind;
+use images::slot_area::Installed;
+
+/// What is said when it is done.
+pub const RENEWED: &str = "the bootshim of this image is the one that firmware starts now";
+
+/// What was told at the start of this system: which bootshim of an image started
+/// it.
+#[must_use]
+pub fn told() -> Option<Digest> {
+    let told = variable::told(BOOTSHIM_VARIABLE).ok()??;
+    told.try_into().ok()
+}
+
+/// A bootshim that has started the running slot lies whole in the spare place, and
+/// waits there.
+#[derive(Debug)]
+pub struct Ready<'a> {
+    disk: &'a Disk,
+    handover: Handover,
+    program: Program,
+}
+
+/// Makes ready the bootshim that the running image brings. `started_by` is the one
+/// that started it ([`told`]). `None` where none is due: the image brings none, it is
+/// on the ESP already, or it has not started this slot yet.
+///
+/// # Errors
+/// Why it does not come to the ESP; what firmware starts is untouched.
+pub fn prepare<'a>(
+    disk: &'a Disk,
+    handover: &Handover,
+    started_by: Option<Digest>,
+) -> Result<Option<Ready<'a>>> {
+    // A disk whose bootshim cannot be read has others to say so.
+    let Ok(trusted) = trust::keys(disk) else {
+        return Ok(None);
+    };
+    // What runs is what the record says, or nothing is known of it.
+    let Ok(installed) = disk.manifest(handover.slot, &trusted) else {
+        return Ok(None);
+    };
+    let Some(digest) = brought(&installed).filter(|_| installed.digest == handover.manifest) else {
+        return Ok(None);
+    };
+    let active = esp::read_program(disk.whole()?, disk.layout())?;
+    if images::digest(active.bytes()) == digest {
+        return Ok(None);
+    }
+    let _lock = disk.lock(What::Record)?;
+    let spare = esp::read_spare(disk.whole()?, disk.layout(), active.machine())?;
+    let here = images::digest(&spare) == digest;
+    let waits = here && Places::find(&disk.esp(Mode::Read)?)?.waits();
+    if !waits && started_by != Some(digest) {
+        return Ok(None);
+    }
+    let slot = disk.slot(handover.slot, Mode::Read)?;
+    let program = bootshim::slot::bootshim(&slot, &installed).map_err(unusable)?;
+    let program = Program::parse(program.unwrap_or_default())?;
+    let record = disk.record_to_change()?;
+    check(disk, &record, handover, &active, &program)?;
+    if !waits {
+        put_in_spare(&disk.esp(Mode::WriteExclusive)?, &program, here)?;
+        let spare = esp::read_spare(disk.whole()?, disk.layout(), program.machine())?;
+        if spare != program.bytes() {
+            return Err(refused("the ESP does not give back what was written"));
+        }
+        // Only what was read back waits.
+        let esp = disk.esp(Mode::WriteExclusive)?;
+        Places::find(&esp)?.set_waits(&esp, true)?;
+    }
+    Ok(Some(Ready {
+        disk,
+        handover: *handover,
+        program,
+    }))
+}
+
+fn put_in_spare(esp: &Slice, program: &Program, here: bool) -> Result<()> {
+    let mut places = Places::find(esp)?;
+    // While the spare is written nothing in it waits.
+    places.set_waits(esp, false)?;
+    if here {
+        return Ok(());
+    }
+    esp::write_spare(esp, program, Date::from_environment()?)
+}
+
+/// Which bootshim an image brings.
+fn brought(installed: &Installed) -> Option<Digest> {
+    let payload = installed.manifest.payload(Kind::Bootshim);
+    payload.map(|payload| payload.hash)
+}
+
+impl Ready<'_> {
+    /// Swaps the two places, so that firmware starts it from now on. `record` shows
+    /// that the slot it has started is good, durably.
+    ///
+    /// # Errors
+    /// Refused while the slot is not good; the medium's.
+    pub fn put(self, record: &Durable) -> Result<()> {
+        let Handover { slot, manifest, .. } = self.handover;
+        let known = record.record().slot(slot);
+        if known.state != State::Good || known.manifest != manifest {
+            return Err(refused(format_args!("slot {slot} is not good")));
+        }
+        let _lock = self.disk.lock(What::Record)?;
+        let esp = self.disk.esp(Mode::WriteExclusive)?;
+        let places = Places::find(&esp)?;
+        let (whole, layout) = (self.disk.whole()?, self.disk.layout());
+        let spare = esp::read_spare(whole, layout, self.program.machine())?;
+        // Another process may have been faster.
+        if places.waits() && spare == self.program.bytes() {
+            places.swap(&esp)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the new one must be: for this machine, and no worse than the one before for
+/// anything that starts now.
+fn check(
+    disk: &Disk,
+    record: &Record,
+    handover: &Handover,
+    active: &Program,
+    program: &Program,
+) -> Result<()> {
+    if program.machine() != active.machine() {
+        return Err(refused("it is for another kind of processor"));
+    }
+    let major = program.trust().record_major;
+    if major != MAJOR {
+        let words = format_args!("it reads the boot record format {major}, here is {MAJOR}");
+        return Err(refused(words));
+    }
+    let epoch = floor::key_epoch(disk);
+    let old = active.trust().trust().with_epoch_floor(epoch);
+    let new = program.trust().trust().with_epoch_floor(epoch);
+    let slots = record.good().into_iter().chain([handover.slot]);
+    for slot in slots {
+        if let (Ok(_), Err(why)) = (disk.manifest(slot, &old), disk.manifest(slot, &new)) {
+            return Err(refused(format_args!(
+                "it would not start slot {slot}: {why}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn unusable(defect: Defect) -> Error {
+    refused(format_args!("it cannot be read from its slot: {defect}"))
+}
+
+fn refused(why: impl std::fmt::Display) -> Error {
+    let found = format!("the bootshim of this image does not come to the ESP: {why}");
+    Error::new(Exit::Refused, "bootshim-not-renewed", found).changed("the one before still starts")
+}
