@@ -23,6 +23,7 @@ mod image;
 mod operation;
 mod promise;
 mod recorder;
+mod renewal;
 mod report;
 mod start;
 mod visit;
@@ -30,5 +31,6 @@ mod world;
 
 pub use explorer::explore;
 pub use promise::Promise;
+pub use renewal::{Renewals, renewals};
 pub use report::{Count, Report, Violation};
 pub use world::{Case, Depth, World};

@@ -3,7 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use hw_tests::sim::{Case, Depth, Promise, Report, World, explore};
+use hw_tests::machine::target;
+use hw_tests::sim::{Case, Depth, Promise, Report, World, explore, renewals};
 use std::sync::LazyLock;
 
 /// Both disks, explored once for all tests.
@@ -92,6 +93,17 @@ fn every_operation_is_cut() {
         "rollback",
     ];
     assert_eq!(operations, expected);
+}
+
+/// FAT16, and FAT32 with the root directory in a cluster.
+#[test]
+fn a_bootshim_that_is_replaced_leaves_a_whole_one_wherever_it_is_cut() {
+    for esp in [2, 64] {
+        let cut = renewals(&target().join("bootshim/BOOTX64.EFI"), esp);
+        say(&format!("ESP of {esp} MiB: {cut}"));
+        assert_eq!(cut.violations, Vec::<String>::new());
+        assert!(cut.crashes > 1000 && cut.new > 0 && cut.second > 0, "{cut}");
+    }
 }
 
 #[test]

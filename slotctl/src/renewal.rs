@@ -68,10 +68,11 @@ pub fn prepare<'a>(
         return Ok(None);
     };
     let active = esp::read_program(disk.whole()?, disk.layout())?;
+    let _lock = disk.lock(What::Record)?;
     if images::digest(active.bytes()) == digest {
+        settle(disk)?;
         return Ok(None);
     }
-    let _lock = disk.lock(What::Record)?;
     let spare = esp::read_spare(disk.whole()?, disk.layout(), active.machine())?;
     let here = images::digest(&spare) == digest;
     let waits = here && Places::find(&disk.esp(Mode::Read)?)?.waits();
@@ -98,6 +99,21 @@ pub fn prepare<'a>(
         handover: *handover,
         program,
     }))
+}
+
+/// The bootshim is in its place: ends a swap that was cut within its sector, where
+/// one was.
+fn settle(disk: &Disk) -> Result<()> {
+    match Places::find(&disk.esp(Mode::Read)?) {
+        Ok(places) if places.is_settled() => Ok(()),
+        Ok(_) => {
+            let esp = disk.esp(Mode::WriteExclusive)?;
+            Places::find(&esp)?.set_waits(&esp, false)
+        }
+        // An ESP that others made, with this bootshim on it: nothing is due.
+        Err(error) if error.code == "no-spare-place" => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn put_in_spare(esp: &Slice, program: &Program, here: bool) -> Result<()> {

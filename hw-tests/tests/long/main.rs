@@ -10,6 +10,7 @@
 mod arm64;
 mod floor;
 mod measured;
+mod renewal;
 mod replay;
 mod resets;
 mod secure_boot;

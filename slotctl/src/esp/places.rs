@@ -38,6 +38,8 @@ pub struct Places {
     /// Where the entries are in it.
     boot: usize,
     spare: usize,
+    /// A swap was cut within its sector.
+    torn: bool,
 }
 
 impl Places {
@@ -71,6 +73,7 @@ impl Places {
             block,
             boot: within(boot.at)?,
             spare: within(spare.at)?,
+            torn: spare.cluster != boot.cluster ^ 1,
         };
         places.set_cluster(places.spare, boot.cluster ^ 1);
         Ok(places)
@@ -81,6 +84,12 @@ impl Places {
     pub fn waits(&self) -> bool {
         let attributes = self.block.get(self.spare.saturating_add(ATTRIBUTES));
         attributes.is_some_and(|attributes| attributes & ARCHIVE != 0)
+    }
+
+    /// Whether nothing waits, and each place is a directory of its own.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !self.waits() && !self.torn
     }
 
     /// Says durably whether the program in the spare waits, and that the spare is
