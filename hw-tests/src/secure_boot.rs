@@ -92,6 +92,23 @@ impl Owner {
     /// # Errors
     /// What `openssl` said, or why the firmware's factory settings cannot be used.
     pub fn settings(&self, name: &str) -> Result<PathBuf, Error> {
+        self.write(name, &self.enrolled()?)
+    }
+
+    /// As [`Self::settings`], with what shim keeps of the generations that it no
+    /// longer starts (rhboot/shim, `SBAT.md`): the last line of `SbatLevel`. Its
+    /// date is later than that of any level which shim brings itself.
+    ///
+    /// # Errors
+    /// As [`Self::settings`].
+    pub fn settings_with_sbat_level(&self, name: &str, line: &str) -> Result<PathBuf, Error> {
+        let mut store = self.enrolled()?;
+        let level = format!("sbat,1,2099010100\n{line}\n");
+        store.set_for_boot("SbatLevel", Vendor::SHIM, level.as_bytes())?;
+        self.write(name, &store)
+    }
+
+    fn enrolled(&self) -> Result<Store, Error> {
         let mut store = Store::factory()?;
         for (variable, vendor) in [
             ("PK", Vendor::GLOBAL),
@@ -100,6 +117,10 @@ impl Owner {
         ] {
             store.enroll(variable, vendor, &self.certificate(variable)?)?;
         }
+        Ok(store)
+    }
+
+    fn write(&self, name: &str, store: &Store) -> Result<PathBuf, Error> {
         let path = self.directory.join(name);
         std::fs::write(&path, store.bytes()).map_err(Error::host(path.display().to_string()))?;
         Ok(path)

@@ -4,6 +4,8 @@
 //! The generation rises when, and only when, a release repairs a hole through
 //! which something could start that no trusted key signed.
 
+use core::sync::atomic::AtomicU8;
+
 const TEXT: &str = concat!(
     "sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md\n",
     "bootshim,1,slotctl,bootshim,",
@@ -23,3 +25,10 @@ const fn bytes() -> [u8; TEXT.len()] {
         None => [0; TEXT.len()],
     }
 }
+
+/// A byte in the file for the section `.data`, which else holds only what begins
+/// as zero: shim refuses a section without bytes ("inside image headers", `pe.c`).
+/// The section is named because a linker drops what nobody uses anywhere else.
+#[used]
+#[unsafe(link_section = ".data")]
+static WRITABLE: AtomicU8 = AtomicU8::new(1);

@@ -58,6 +58,11 @@ impl Vendor {
         0xcb, 0xb2, 0x19, 0xd7, 0x3a, 0x3d, 0x96, 0x45, 0xa3, 0xbc, 0xda, 0xd0, 0x0e, 0x67, 0x65,
         0x6f,
     ]);
+    /// `SHIM_LOCK_GUID`: what shim keeps.
+    pub const SHIM: Vendor = Vendor([
+        0x50, 0xab, 0x5d, 0x60, 0x46, 0xe0, 0x00, 0x43, 0xab, 0xb6, 0x3d, 0xd8, 0x10, 0xdd, 0x8b,
+        0x23,
+    ]);
 }
 
 /// The settings of a firmware.
@@ -109,6 +114,15 @@ impl Store {
         let attributes = NON_VOLATILE | BOOT_SERVICES | RUNTIME | TIME_BASED_AUTHENTICATION;
         let list = signature_list(der).ok_or_else(|| full(name))?;
         self.add(name, vendor, attributes, &list)
+    }
+
+    /// Sets a variable that is seen before an operating system runs, and no more
+    /// after.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub fn set_for_boot(&mut self, name: &str, vendor: Vendor, data: &[u8]) -> Result<(), Error> {
+        self.add(name, vendor, NON_VOLATILE | BOOT_SERVICES, data)
     }
 
     fn add(

@@ -15,11 +15,11 @@ fn demo_os(part: &str) -> String {
 }
 
 /// Puts a file onto the ESP, as somebody does who has the disk in hand.
-fn put(disk: &Path, file: &str, name: &str) {
+pub fn put(plant: &Plant, disk: &Path, file: &str, name: &str) {
     let esp = Disk::open(disk).unwrap().layout().esp.clone().unwrap();
     let volume = format!("{}@@{}", disk.display(), esp.extent.start);
     let ran = Command::new("mcopy")
-        .current_dir(PLANT.directory())
+        .current_dir(plant.directory())
         .args(["-D", "o", "-i", &volume, file])
         .arg(format!("::EFI/BOOT/{name}"))
         .status()
@@ -30,7 +30,7 @@ fn put(disk: &Path, file: &str, name: &str) {
 #[test]
 fn an_unsigned_bootshim_does_not_start() {
     let disk = PLANT.disk("unsigned.img", 512).unwrap();
-    put(&disk, "trusting.efi", "BOOTX64.EFI");
+    put(&PLANT, &disk, "trusting.efi", "BOOTX64.EFI");
     let mut machine = PLANT.machine("unsigned").disk(&disk).start().unwrap();
     let said = machine.expect("BdsDxe: failed to load", START).unwrap();
     assert!(said.text.contains("Access Denied"), "{}", said.text);
@@ -72,7 +72,7 @@ fn a_manifest_by_another_key_does_not_start_with_secure_boot_on_or_off() {
     let disk = PLANT
         .disk_of("intruder.img", 512, &program, "intruder.slotimg")
         .unwrap();
-    put(&disk, SIGNED_BOOTSHIM, "BOOTX64.EFI");
+    put(&PLANT, &disk, SIGNED_BOOTSHIM, "BOOTX64.EFI");
     let off = Machine::new("intruder-off");
     for (machine, said) in [
         (PLANT.machine("intruder-on"), "Secure Boot: on"),
