@@ -30,7 +30,7 @@ test: setup bootshim demo-os demo-arm64
 		"--release -p hw-tests --features simulator --test simulator"
 
 .PHONY: test-long
-test-long: setup bootshim demo-os target/demo-arm64/initrd-slotctl.img
+test-long: setup bootshim demo-os target/demo-os-arm64/root-v4.erofs
 	@hw-tests/test.sh "-p hw-tests --features long --test long" \
 		"-p slotctl --features long --test files killed"
 
@@ -97,14 +97,14 @@ target/demo-os/root-v4.erofs: target/demo/slotctl $(shell find images/demo -type
 .PHONY: demo-arm64
 demo-arm64: target/demo-arm64/root.erofs
 
-target/demo-arm64/root.erofs: $(shell find images/demo/arm64 images/demo/arm64.sh -type f)
+target/demo-arm64/root.erofs: $(shell find images/demo/arm64 images/demo/*.sh -type f)
 	images/demo/arm64.sh target/demo-arm64
 
 target/demo-arm64/slotctl: FORCE
 	@slotctl/cross.sh $@
 
-target/demo-arm64/initrd-slotctl.img: target/demo-arm64/slotctl $(shell find images/demo/arm64 images/demo/arm64.sh -type f)
-	images/demo/arm64.sh target/demo-arm64 $<
+target/demo-os-arm64/root-v4.erofs: target/demo-arm64/slotctl $(shell find images/demo -type f)
+	images/demo/build.sh $< target/demo-os-arm64 arm64
 
 # The program before the kernel, for x86_64 and aarch64.
 .PHONY: bootshim

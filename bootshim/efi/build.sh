@@ -7,7 +7,7 @@ set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 out=$root/target/bootshim
-largest=229376
+largest=245760
 
 has_target() {
     ls "$(rustc --print target-libdir --target "$1")"/libcore-*.rlib >/dev/null 2>&1

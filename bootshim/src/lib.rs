@@ -22,6 +22,9 @@
 //! | [`boot`] | one start from record to kernel: read, choose, commit, verify, start |
 //! | [`handover`] | what the started system is told |
 //! | [`watchdog`] | what the started system is told about the hardware's watchdog |
+//! | [`wdat`] | the firmware's table of how its watchdog is used |
+//! | [`tco`] | the watchdog in Intel's chipsets: which ones, and its numbers |
+//! | [`acpi`] | how the firmware's tables are found, and what a register is |
 //! | [`trust`] | the keys that the program trusts, as a section of it |
 
 #![no_std]
@@ -29,6 +32,7 @@
 
 extern crate alloc;
 
+pub mod acpi;
 pub mod boot;
 pub mod choice;
 pub mod copies;
@@ -44,5 +48,7 @@ pub mod reset;
 pub mod secure_boot;
 pub mod slot;
 pub mod state;
+pub mod tco;
 pub mod trust;
 pub mod watchdog;
+pub mod wdat;

@@ -14,15 +14,43 @@ use core::fmt;
 pub enum Chip {
     /// The watchdog of Intel's 6300ESB.
     I6300esb,
+    /// What the firmware describes in ACPI's table WDAT.
+    Wdat,
+    /// The TCO timer in the chipsets from ICH6 on.
+    Tco,
 }
 
 impl Chip {
+    /// All of them, in the order in which they are looked for. A machine with a
+    /// WDAT has a TCO that Linux leaves alone.
+    pub const ALL: [Chip; 3] = [Chip::I6300esb, Chip::Wdat, Chip::Tco];
+
     /// Its name, as Linux has it.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Chip::I6300esb => "i6300esb",
+            Chip::Wdat => "wdat_wdt",
+            Chip::Tco => "iTCO_wdt",
         }
+    }
+
+    /// What is said when it was armed for this period, in seconds, for an image
+    /// that asks for that one.
+    #[must_use]
+    pub fn armed(self, period: u32, asked: u32) -> String {
+        let word = self.word();
+        // Of the others, whoever runs can stop them.
+        let how = match self {
+            Chip::I6300esb => "armed and locked",
+            Chip::Wdat | Chip::Tco => "armed",
+        };
+        if period < asked {
+            return alloc::format!(
+                "watchdog {word} {how}, {period} s, its longest; the image asks for {asked} s"
+            );
+        }
+        alloc::format!("watchdog {word} {how}, {period} s")
     }
 }
 
@@ -43,8 +71,11 @@ impl Told {
         let (chip, seconds, cause) = (words.next()?, words.next()?, words.next()?);
         let armed = match (chip, seconds.parse().ok()?) {
             ("none", 0) => None,
-            ("i6300esb", seconds @ 1..) => Some((Chip::I6300esb, seconds)),
-            _ => return None,
+            (_, 0) => return None,
+            (word, seconds) => {
+                let chip = Chip::ALL.into_iter().find(|chip| chip.word() == word)?;
+                Some((chip, seconds))
+            }
         };
         let causes = [Cause::Unknown, Cause::Other, Cause::Watchdog];
         let last_reset = causes.into_iter().find(|known| known.word() == cause)?;
@@ -75,8 +106,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_what_nobody_can_stop_is_called_locked_and_a_shorter_period_is_said() {
+        let said = [
+            (
+                Chip::I6300esb.armed(60, 60),
+                "watchdog i6300esb armed and locked, 60 s",
+            ),
+            (Chip::Wdat.armed(61, 60), "watchdog wdat_wdt armed, 61 s"),
+            (
+                Chip::Tco.armed(613, 900),
+                "watchdog iTCO_wdt armed, 613 s, its longest; the image asks for 900 s",
+            ),
+            // Locked for an image that did not start, and does not ask.
+            (
+                Chip::I6300esb.armed(2046, 0),
+                "watchdog i6300esb armed and locked, 2046 s",
+            ),
+        ];
+        for (said, words) in said {
+            assert_eq!(said, words);
+        }
+    }
+
+    #[test]
     fn what_is_told_is_read_back_and_nothing_else_is() {
-        for armed in [None, Some((Chip::I6300esb, 60))] {
+        let chips = Chip::ALL.map(|chip| Some((chip, 60)));
+        for armed in chips.into_iter().chain([None]) {
             for last_reset in [Cause::Unknown, Cause::Other, Cause::Watchdog] {
                 let told = Told { armed, last_reset };
                 assert_eq!(Told::parse(told.text().as_bytes()), Some(told));
@@ -91,6 +146,8 @@ mod tests {
             "i6300esb 0 other",
             "i6300esb 4294967296 other",
             "tco 60 other",
+            "iTCO_wdt 0 other",
+            "none 60 other",
             "i6300esb 60 Other",
         ] {
             assert_eq!(Told::parse(wrong.as_bytes()), None, "{wrong}");

@@ -30,6 +30,7 @@ mod starts;
 mod timeline;
 mod tpm;
 mod volatile;
+mod watchdog;
 mod web;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub use starts::{Cause, Start, count};
 pub use timeline::{Line, Position, Source};
 pub use tpm::Tpm;
 pub use volatile::{Moment, Point, VolatileDisk};
+pub use watchdog::Watchdog;
 pub use web::WebServer;
 
 use crate::ready::Ready;

@@ -1,14 +1,15 @@
 //! What a plant has before a machine is switched on: keys, images and disks,
 //! made by `slotctl` as an image pipeline makes them.
 
-use crate::machine::{Builder, Error, Machine, target};
+use crate::machine::{Board, Builder, Error, Machine, target};
 use crate::secure_boot::Owner;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The kernel's command line in every image of the demo OS.
-const COMMAND_LINE: &str = "root=/dev/mapper/slotctl-root ro console=ttyS0 quiet panic=0 mitigations=off cryptomgr.notests";
+/// The kernel's command line in every image of the demo OS, but for its console.
+const COMMAND_LINE: &str =
+    "root=/dev/mapper/slotctl-root ro quiet panic=0 mitigations=off cryptomgr.notests";
 /// bootshim as the plant's owner signed it, in the folder of the plant.
 pub const SIGNED_BOOTSHIM: &str = "bootshim.signed.efi";
 /// For which machines the demo OS is.
@@ -18,6 +19,7 @@ const COMPATIBLE: &str = "demo-plc";
 #[derive(Debug)]
 pub struct Plant {
     directory: PathBuf,
+    board: Board,
     /// Where Secure Boot is on: whose it is, and the settings of the firmware.
     secure: Option<(Owner, PathBuf)>,
 }
@@ -29,7 +31,15 @@ impl Plant {
     /// # Errors
     /// What `slotctl` said; also when `make demo-os bootshim` did not run.
     pub fn new(name: &str) -> Result<Plant, Error> {
-        let plant = Plant::empty(name)?;
+        Plant::of(name, Board::Pc)
+    }
+
+    /// As [`Self::new`], for machines with this board.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of(name: &str, board: Board) -> Result<Plant, Error> {
+        let plant = Plant::empty(name, board)?;
         plant.build_versions(1..=4, "vmlinuz")?;
         Ok(plant)
     }
@@ -41,15 +51,15 @@ impl Plant {
     /// # Errors
     /// As [`Self::new`]; also what `openssl` and `sbsign` said.
     pub fn with_secure_boot(name: &str, versions: RangeInclusive<u32>) -> Result<Plant, Error> {
-        let mut plant = Plant::empty(name)?;
+        let mut plant = Plant::empty(name, Board::Pc)?;
         let owner = Owner::new(&plant.directory)?;
-        let bootshim = bootshim();
+        let bootshim = plant.bootshim();
         #[rustfmt::skip]
         plant.slotctl(&[
             "bootshim", "trust", &bootshim, "--trust", "release.pub", "--out", "trusting.efi",
         ])?;
         owner.sign("db", "trusting.efi", SIGNED_BOOTSHIM)?;
-        owner.sign("db", &part("vmlinuz"), "vmlinuz.signed")?;
+        owner.sign("db", &plant.part("vmlinuz"), "vmlinuz.signed")?;
         plant.build_versions(versions, "vmlinuz.signed")?;
         let settings = owner.settings("settings.fd")?;
         plant.secure = Some((owner, settings));
@@ -57,7 +67,7 @@ impl Plant {
     }
 
     /// A folder with a key, and nothing made with it.
-    fn empty(name: &str) -> Result<Plant, Error> {
+    fn empty(name: &str, board: Board) -> Result<Plant, Error> {
         let directory = target().join("plants").join(name);
         let failed = || Error::host(format!("the folder {}", directory.display()));
         if directory.exists() {
@@ -66,6 +76,7 @@ impl Plant {
         std::fs::create_dir_all(&directory).map_err(failed())?;
         let plant = Plant {
             directory,
+            board,
             secure: None,
         };
         plant.slotctl(&["key", "generate", "--out", "release"])?;
@@ -81,7 +92,7 @@ impl Plant {
     /// A machine of this plant, to be described.
     #[must_use]
     pub fn machine(&self, name: &str) -> Builder {
-        let machine = Machine::new(name);
+        let machine = Machine::new(name).board(self.board);
         match &self.secure {
             Some((_, settings)) => machine.firmware_settings(settings),
             None => machine,
@@ -106,10 +117,10 @@ impl Plant {
         let kernel = if signed.exists() {
             signed.display().to_string()
         } else {
-            part(kernel)
+            self.part(kernel)
         };
         for version in versions {
-            let starts = ["--kernel", &kernel, "--initrd", &part("initrd.img")];
+            let starts = ["--kernel", &kernel, "--initrd", &self.part("initrd.img")];
             self.build(version, &starts, "release.key", &Plant::image(version))?;
         }
         Ok(())
@@ -126,13 +137,14 @@ impl Plant {
         key: &str,
         image: &str,
     ) -> Result<(), Error> {
-        let root = part(&format!("root-v{version}.erofs"));
+        let root = self.part(&format!("root-v{version}.erofs"));
         let number = format!("{version}.0");
+        let command_line = format!("{COMMAND_LINE} console={}", self.board.console());
         #[rustfmt::skip]
         let words = [
             "image", "build",
             "--rootfs", &root,
-            "--cmdline", COMMAND_LINE,
+            "--cmdline", &command_line,
             "--watchdog", "2min",
             "--compatible", COMPATIBLE,
             "--version", &number,
@@ -147,7 +159,7 @@ impl Plant {
     /// # Errors
     /// What `slotctl` said.
     pub fn disk(&self, name: &str, sector: u32) -> Result<PathBuf, Error> {
-        let bootshim = bootshim();
+        let bootshim = self.bootshim();
         let program: &[&str] = match self.secure {
             Some(_) => &["--bootshim", SIGNED_BOOTSHIM],
             None => &["--bootshim", &bootshim, "--trust", "release.pub"],
@@ -201,14 +213,17 @@ impl Plant {
             answer: String::from_utf8_lossy(&ran.stderr).into_owned(),
         })
     }
-}
 
-/// bootshim as it was built.
-fn bootshim() -> String {
-    target().join("bootshim/BOOTX64.EFI").display().to_string()
-}
+    /// bootshim as it was built.
+    fn bootshim(&self) -> String {
+        let built = target().join("bootshim").join(self.board.bootshim());
+        built.display().to_string()
+    }
 
-/// A part of the demo OS.
-fn part(name: &str) -> String {
-    target().join("demo-os").join(name).display().to_string()
+    /// A part of the demo OS.
+    #[must_use]
+    pub fn part(&self, name: &str) -> String {
+        let folder = target().join(self.board.demo_os());
+        folder.join(name).display().to_string()
+    }
 }

@@ -1,15 +1,21 @@
 #!/bin/sh
-# Builds the demo OS: build.sh SLOTCTL OUT
+# Builds the demo OS: build.sh SLOTCTL OUT [arm64]
 # Leaves vmlinuz, initrd.img and root-v1.erofs … root-v4.erofs in OUT. The same
-# inputs give the same bytes. README.md says what is in them.
+# inputs give the same bytes. README.md says what is in them. With arm64, and a
+# slotctl for it, the same of Debian's packages for arm64.
 set -eu
 
 slotctl=$(realpath "$1")
 mkdir -p "$2"
 out=$(realpath "$2")
 here=$(dirname "$(realpath "$0")")
+arch=${3:-amd64}
+. "$here/foreign.sh"
+debian=$(dirname "$out")/debian-arm64
 modules="i6300esb virtio_pci virtio_blk virtio_net nvme ahci sd_mod crct10dif_generic
 	dm_verity erofs ext4 crc32c_generic efivarfs button evdev"
+# Watchdogs that only a PC has.
+[ "$arch" = arm64 ] || modules="$modules wdat_wdt lpc_ich iTCO_wdt"
 
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C TZ=UTC
@@ -20,6 +26,15 @@ fetch_kernel() {
 		sed -n 's/.*Depends: //p' | head -n 1)
 	[ -n "$package" ] &&
 		(cd "$out/kernel" && apt-get -q -o APT::Sandbox::User=root download "$package" >&2)
+}
+
+# What is taken of Debian for arm64: the kernel, and the programs with their
+# libraries.
+foreign_parts() {
+	foreign "$debian" linux-image-arm64 busybox-static e2fsprogs util-linux \
+		libblkid1 libc6 libcom-err2 libext2fs2 libuuid1
+	[ -e "$out/kernel" ] || ln -s "$debian" "$out/kernel"
+	depmod -b "$debian" "$(ls "$debian/lib/modules")"
 }
 
 # Debian's current kernel, unpacked and not installed. Cached: a second build
@@ -39,8 +54,32 @@ kernel() {
 	touch "$out/kernel/complete"
 }
 
+# The libraries that a program for arm64 loads; the loader itself is found at its
+# own name.
+foreign_libraries() {
+	readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | while read -r name; do
+		file=$(find "$debian/lib/aarch64-linux-gnu" "$debian/usr/lib/aarch64-linux-gnu" \
+			-name "$name" | head -n 1)
+		echo "$file"
+		foreign_libraries "$file"
+	done
+}
+
+foreign_program() {
+	file=$(find "$debian/sbin" "$debian/usr/sbin" -name "$2" | head -n 1)
+	install -D "$file" "$1/usr/sbin/$2"
+	for library in $(foreign_libraries "$file" | sort -u); do
+		install -D "$library" "$1/lib/aarch64-linux-gnu/$(basename "$library")"
+	done
+	install -D "$debian/lib/ld-linux-aarch64.so.1" "$1/lib/ld-linux-aarch64.so.1"
+}
+
 # A program and the libraries it loads, copied into the tree $1.
 program() {
+	if [ "$arch" = arm64 ]; then
+		foreign_program "$1" "$2"
+		return
+	fi
 	tree=$1
 	install -D "$(command -v "$2")" "$tree/usr/sbin/$2"
 	for library in $(ldd "$(command -v "$2")" | grep -o '/[^ ]*'); do
@@ -51,7 +90,10 @@ program() {
 # busybox under every name it knows. (Its shell prefers its own tools to files of
 # the same name, so the trees call the better ones by their paths.)
 busybox_into() {
-	install -D "$(command -v busybox)" "$1/bin/busybox"
+	case $arch in
+	arm64) install -D "$debian/bin/busybox" "$1/bin/busybox" ;;
+	*) install -D "$(command -v busybox)" "$1/bin/busybox" ;;
+	esac
 	for applet in $(busybox --list); do
 		[ "$applet" = busybox ] || ln -sf busybox "$1/bin/$applet"
 	done
@@ -110,7 +152,10 @@ root() {
 
 rm -rf "$out"/initrd.?????? "$out"/root.??????
 umask 022
-kernel
+case $arch in
+arm64) foreign_parts ;;
+*) kernel ;;
+esac
 cp "$out"/kernel/boot/vmlinuz-* "$out/vmlinuz"
 initrd
 for version in 1 2 3 4; do

@@ -4,12 +4,13 @@ use crate::clock::Clock;
 use crate::console::{Console, say};
 use crate::disk::Disk;
 use crate::firmware;
-use crate::i6300esb::{self, I6300esb};
 use crate::initrd::Initrd;
 use crate::kernel::Kernel;
 use crate::relay;
 use crate::variables;
+use crate::watchdog::{self, Watchdog};
 use crate::{loader, measure};
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use bootshim::boot::{Defect, Event, Facts, Hands, Permit};
 use bootshim::choice::Kind;
@@ -32,11 +33,11 @@ pub struct Machine<'a> {
     trust: Trust,
     console: &'a Console,
     clock: Clock,
-    watchdog: Option<I6300esb>,
+    watchdog: Option<Box<dyn Watchdog>>,
     /// Armed, perhaps for an image that did not start in the end.
     armed: bool,
-    /// Its period in seconds, where arming went well.
-    period: Option<u32>,
+    /// It, and its period in seconds, where arming went well.
+    watching: Option<(Chip, u32)>,
     last_reset: Cause,
     passed_over: [Option<String>; MAX_SLOTS],
     /// The floor that counts, once it is known.
@@ -54,10 +55,10 @@ impl<'a> Machine<'a> {
         console: &'a Console,
         clock: Clock,
     ) -> Self {
-        let mut watchdog = I6300esb::find();
+        let mut watchdog = watchdog::find(console);
         let last_reset = watchdog
             .as_mut()
-            .map_or(Cause::Unknown, I6300esb::last_reset);
+            .map_or(Cause::Unknown, |chip| chip.last_reset());
         Machine {
             disk,
             layout,
@@ -66,7 +67,7 @@ impl<'a> Machine<'a> {
             clock,
             watchdog,
             armed: false,
-            period: None,
+            watching: None,
             last_reset,
             passed_over: Default::default(),
             floor: None,
@@ -140,32 +141,37 @@ impl<'a> Machine<'a> {
         Ok(Part::new(self.disk, partition.extent))
     }
 
-    /// Arms the hardware's watchdog for an image that pets it.
+    /// Arms the hardware's watchdog for an image that pets it. One that was armed
+    /// for another image, which did not start, is stopped for one that does not.
     fn arm(&mut self, seconds: u32) {
-        let seconds = match seconds {
-            // Locked since an earlier image, which did not start.
-            0 if self.armed => i6300esb::LONGEST,
-            0 => return,
-            seconds => seconds,
+        if seconds == 0 && !self.armed {
+            return;
+        }
+        self.watching = None;
+        let Some(watchdog) = self.watchdog.as_mut() else {
+            say!(
+                self.console,
+                "no hardware watchdog that bootshim knows: nothing watches the kernel until it has one of its own"
+            );
+            return;
         };
+        let chip = watchdog.chip();
+        if seconds == 0 && watchdog.disarm().is_ok() {
+            self.armed = false;
+            return;
+        }
         // A part of it may have been done where arming fails.
-        self.armed = self.watchdog.is_some();
-        self.period = None;
-        match self.watchdog.as_mut().map(|chip| chip.arm(seconds)) {
-            None => say!(
-                self.console,
-                "no i6300esb here: nothing watches the kernel until it has a watchdog of its own"
-            ),
-            Some(Ok(seconds)) => {
-                self.period = Some(seconds);
-                say!(
-                    self.console,
-                    "watchdog i6300esb armed and locked, {seconds} s"
-                );
+        self.armed = true;
+        let wanted = if seconds == 0 { u32::MAX } else { seconds };
+        match watchdog.arm(wanted) {
+            Ok(period) => {
+                self.watching = Some((chip, period));
+                say!(self.console, "{}", chip.armed(period, seconds));
             }
-            Some(Err(error)) => say!(
+            Err(error) => say!(
                 self.console,
-                "watchdog i6300esb not armed: {:?}",
+                "watchdog {} not armed: {:?}",
+                chip.word(),
                 error.status()
             ),
         }
@@ -237,7 +243,7 @@ impl Hands for Machine<'_> {
             variables::publish_floor(floor, self.console);
         }
         let told = Told {
-            armed: self.period.map(|seconds| (Chip::I6300esb, seconds)),
+            armed: self.watching,
             last_reset: self.last_reset,
         };
         variables::publish_watchdog(&told, self.console);

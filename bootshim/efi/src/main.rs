@@ -16,7 +16,6 @@ mod disk;
 mod firmware;
 mod flush;
 mod hands;
-mod i6300esb;
 mod initrd;
 mod kernel;
 mod loader;
@@ -30,6 +29,7 @@ mod secure_boot;
 mod trust;
 mod variables;
 mod virtio;
+mod watchdog;
 
 use crate::clock::Clock;
 use crate::console::{Console, say};

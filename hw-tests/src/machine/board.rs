@@ -5,11 +5,11 @@ use std::path::Path;
 /// A machine's board and the firmware on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Board {
-    /// A PC (q35) with OVMF and an i6300esb watchdog.
+    /// A PC (q35) with OVMF and a [`super::Watchdog`].
     Pc,
-    /// An arm64 board (virt) with U-Boot, which keeps no variables.
+    /// An arm64 board (virt) with U-Boot, which keeps no variables, and an i6300esb.
     Uboot,
-    /// An arm64 board (virt) with EDK2 (AAVMF) and its variable store.
+    /// An arm64 board (virt) with EDK2 (AAVMF), its variable store, and an i6300esb.
     Aavmf,
 }
 
@@ -22,6 +22,14 @@ const VIRT: &[&str] = &[
     "cortex-a57",
     "-m",
     "512",
+    "-device",
+    "i6300esb",
+    "-action",
+    "watchdog=reset",
+    "-serial",
+    "chardev:console",
+    "-device",
+    "pci-serial,chardev=shell",
 ];
 
 impl Board {
@@ -33,8 +41,8 @@ impl Board {
         }
     }
 
-    /// Processor, chipset, watchdog and serial ports. A virt board has only one
-    /// port: there is no root shell on it.
+    /// Processor, chipset and serial ports. A virt board has only one
+    /// port of its own: the root shell's is a PCI card.
     pub(super) fn hardware(self) -> Vec<&'static str> {
         match self {
             // Emulated on purpose: nested KVM often cannot run this firmware, and
@@ -43,10 +51,10 @@ impl Board {
             #[rustfmt::skip]
             Board::Pc => vec![
                 "-machine", "q35,accel=tcg", "-cpu", "Nehalem", "-m", "256",
-                "-device", "i6300esb", "-action", "watchdog=reset",
+                "-action", "watchdog=reset",
                 "-serial", "chardev:console", "-serial", "chardev:shell",
             ],
-            Board::Uboot | Board::Aavmf => [VIRT, &["-serial", "chardev:console"]].concat(),
+            Board::Uboot | Board::Aavmf => VIRT.to_vec(),
         }
     }
 
@@ -75,6 +83,33 @@ impl Board {
                 Path::new("/usr/share/AAVMF/AAVMF_VARS.fd"),
                 "qemu-efi-aarch64",
             )),
+        }
+    }
+
+    /// The folder of the demo OS that it starts, under `target`.
+    #[must_use]
+    pub fn demo_os(self) -> &'static str {
+        match self {
+            Board::Pc => "demo-os",
+            Board::Uboot | Board::Aavmf => "demo-os-arm64",
+        }
+    }
+
+    /// The file name of bootshim for it.
+    #[must_use]
+    pub fn bootshim(self) -> &'static str {
+        match self {
+            Board::Pc => "BOOTX64.EFI",
+            Board::Uboot | Board::Aavmf => "BOOTAA64.EFI",
+        }
+    }
+
+    /// What the kernel calls its first serial port.
+    #[must_use]
+    pub fn console(self) -> &'static str {
+        match self {
+            Board::Pc => "ttyS0",
+            Board::Uboot | Board::Aavmf => "ttyAMA0",
         }
     }
 }

@@ -18,7 +18,7 @@ use super::qmp::{Qmp, forwarded_port};
 use super::shell::Shell;
 use super::timeline::{Position, Source, Timeline};
 use super::{
-    Board, Bus, COMMAND, Error, Machine, PRODUCTION_PORT, Tpm, VolatileDisk, qemu, reader,
+    Board, Bus, COMMAND, Error, Machine, PRODUCTION_PORT, Tpm, VolatileDisk, Watchdog, qemu, reader,
 };
 
 /// How long a machine may live, unless it is told otherwise.
@@ -29,6 +29,7 @@ const LIFE: Duration = Duration::from_secs(1200);
 pub struct Builder {
     name: String,
     board: Board,
+    watchdog: Watchdog,
     disk: Option<Disk>,
     bus: Bus,
     sector_size: u32,
@@ -42,6 +43,7 @@ impl Builder {
         Self {
             name: name.into(),
             board: Board::Pc,
+            watchdog: Watchdog::I6300esb,
             disk: None,
             bus: Bus::Virtio,
             sector_size: 512,
@@ -78,6 +80,13 @@ impl Builder {
     #[must_use]
     pub fn board(mut self, board: Board) -> Self {
         self.board = board;
+        self
+    }
+
+    /// Which watchdog a PC has; an i6300esb unless said. Other boards have none.
+    #[must_use]
+    pub fn watchdog(mut self, watchdog: Watchdog) -> Self {
+        self.watchdog = watchdog;
         self
     }
 
@@ -160,6 +169,10 @@ impl Builder {
             variables.as_deref(),
             PRODUCTION_PORT,
         );
+        let watchdog = match self.board {
+            Board::Pc => self.watchdog.arguments(directory)?,
+            Board::Uboot | Board::Aavmf => Vec::new(),
+        };
         let mut lines: Vec<OwnedFd> = ends.map(OwnedFd::from).into();
         if let Some(Disk::Logged { log, .. }) = &self.disk {
             // QEMU creates no file that it writes to.
@@ -186,6 +199,7 @@ impl Builder {
         let mut command = mortal(self.board.program());
         command
             .args(arguments)
+            .args(watchdog)
             .args(self.tpm.iter().flat_map(|_| qemu::tpm()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

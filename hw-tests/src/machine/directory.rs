@@ -45,6 +45,13 @@ impl Directory {
         File::create(&path).map_err(Error::host(path.display().to_string()))
     }
 
+    /// A new file with this content, and where it lies.
+    pub(super) fn file(&self, name: &str, content: &[u8]) -> Result<PathBuf, Error> {
+        let path = self.path.join(name);
+        fs::write(&path, content).map_err(Error::host(path.display().to_string()))?;
+        Ok(path)
+    }
+
     /// A copy of these settings of the firmware, or of the factory's, for this
     /// machine alone; nothing where the firmware keeps none.
     pub(super) fn firmware_variables(

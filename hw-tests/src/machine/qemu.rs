@@ -129,7 +129,7 @@ fn disk_arguments(disk: &Disk) -> Vec<OsString> {
 }
 
 /// An option that ends in a path, in which QEMU wants commas doubled.
-fn drive(options: &str, path: &Path) -> OsString {
+pub(super) fn drive(options: &str, path: &Path) -> OsString {
     let mut argument = OsString::from(options);
     argument.push(path.to_string_lossy().replace(',', ",,"));
     argument

@@ -3,9 +3,7 @@
 use super::Error;
 use super::judge::{Judge, Started};
 use super::rebuilt::{Before, Content, Rebuilt};
-use crate::machine::{
-    Error as MachineError, Machine, Moment, Point, START, VolatileDisk, WebServer,
-};
+use crate::machine::{Error as MachineError, Moment, Point, START, VolatileDisk, WebServer};
 use crate::plant::Plant;
 use bootshim::medium::{BLOCK, Extent};
 use bootshim::record::SlotId;
@@ -69,7 +67,7 @@ pub fn cut(plant: &Plant, during: During, seed: u64) -> Result<Cut, Error> {
     let words = format!("power cut during {during:?}, seed {seed}, {moment:?}");
     let volatile = VolatileDisk::new(&disk, moment)?;
     let server = WebServer::new(plant.directory())?;
-    let mut machine = Machine::new(&name).volatile_disk(&volatile).start()?;
+    let mut machine = plant.machine(&name).volatile_disk(&volatile).start()?;
     match during {
         During::Boot | During::Confirm => {}
         During::Install => {

@@ -4,7 +4,7 @@
 use super::judge::Started;
 use super::report::Sample;
 use super::{Error, Replay};
-use crate::machine::{Bus, COMMAND, Cause, Machine, START, WebServer};
+use crate::machine::{Builder, Bus, COMMAND, Cause, Machine, START, WebServer};
 use crate::plant::Plant;
 use std::path::{Path, PathBuf};
 
@@ -63,22 +63,22 @@ impl Scene {
     pub fn start(&self, sample: &Sample, name: &str) -> Result<(), Error> {
         let disk = self.before.with_file_name(format!("{name}.img"));
         self.replay.write_out(sample, &self.before, &disk)?;
-        comes_up(&disk, self.bus, name, &sample.expected)
+        let machine = Machine::new(name).disk(&disk).bus(self.bus);
+        comes_up(machine, &sample.expected).map(drop)
     }
 }
 
-/// Starts a machine from `disk`, and waits until production runs in the slot
-/// that is expected.
+/// Starts a machine, and waits until production runs in the slot that is expected.
 ///
 /// # Errors
 /// What was seen instead.
-pub fn comes_up(disk: &Path, bus: Bus, name: &str, expected: &Started) -> Result<(), Error> {
+pub fn comes_up(machine: Builder, expected: &Started) -> Result<Machine, Error> {
     let Started {
         slot,
         kind,
         version,
     } = expected;
-    let mut machine = Machine::new(name).disk(disk).bus(bus).start()?;
+    let mut machine = machine.start()?;
     machine.expect(
         &format!("starting slot {slot}, version {version}, as {kind}"),
         START,
@@ -88,7 +88,7 @@ pub fn comes_up(disk: &Path, bus: Bus, name: &str, expected: &Started) -> Result
     let status = run(&mut machine, "slotctl status --json")?;
     let running = format!("\"running\":\"{slot}\"");
     if status.replace(' ', "").contains(&running) {
-        return Ok(());
+        return Ok(machine);
     }
     Err(machine.not_as_expected(&running, &status).into())
 }

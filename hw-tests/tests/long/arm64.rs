@@ -1,65 +1,113 @@
-//! A trial on 64-bit Arm is confirmed by the slotctl in it.
+//! The whole life of a 64-bit Arm machine, by the slotctl in it, under U-Boot and
+//! under EDK2.
 
-use super::PLANT;
-use hw_tests::machine::{Board, Machine, START, target};
+use hw_tests::machine::{Board, Cause, START, WebServer};
+use hw_tests::plant::Plant;
+use hw_tests::replay::power::{self, During};
+use hw_tests::replay::scene::comes_up;
+use hw_tests::story::{Seen, Story};
+use serde_json::Value;
+use std::sync::LazyLock;
 
-fn build(version: &str, out: &str) {
-    let os = target().join("demo-arm64");
-    let part = |name: &str| os.join(name).display().to_string();
-    let (root, kernel) = (part("root.erofs"), part("vmlinuz"));
-    #[rustfmt::skip]
-    let words = [
-        "image", "build",
-        "--rootfs", &root,
-        "--kernel", &kernel,
-        "--initrd", &part("initrd-slotctl.img"),
-        "--cmdline", "console=ttyAMA0 quiet panic=1",
-        "--compatible", "arm64-board",
-        "--version", version,
-        "--key", "release.key",
-        "--out", out,
-    ];
-    PLANT.slotctl(&words).unwrap();
+static UBOOT: LazyLock<Plant> = LazyLock::new(|| Plant::of("uboot", Board::Uboot).unwrap());
+static AAVMF: LazyLock<Plant> = LazyLock::new(|| Plant::of("aavmf", Board::Aavmf).unwrap());
+
+fn tells_the_story(plant: &Plant) {
+    let mut line = |seen: &Seen| println!("{:7.1} s  {}", seen.at.as_secs_f64(), seen.what);
+    let mut story = Story::begin(plant, &mut line).unwrap();
+    story.good_update().unwrap();
+    story.production_does_not_start(2).unwrap();
+    story.system_hangs().unwrap();
+    story.end().unwrap();
 }
 
-fn is_confirmed(board: Board, name: &str) {
-    let (first, second) = (format!("{name}-1.slotimg"), format!("{name}-2.slotimg"));
-    build("1.0", &first);
-    build("2.0", &second);
-    let file = format!("{name}.img");
-    let bootshim = target().join("bootshim/BOOTAA64.EFI").display().to_string();
-    #[rustfmt::skip]
-    let words = [
-        "disk", "create", &file,
-        "--size", "256MiB",
-        "--bootshim", &bootshim,
-        "--trust", "release.pub",
-        "--image", &first,
-    ];
-    PLANT.slotctl(&words).unwrap();
-    PLANT
-        .slotctl(&["--disk", &file, "install", &second])
+#[test]
+fn under_uboot_an_arm_controller_is_updated_and_comes_back_from_two_bad_updates() {
+    tells_the_story(&UBOOT);
+}
+
+#[test]
+fn under_edk2_an_arm_controller_is_updated_and_comes_back_from_two_bad_updates() {
+    tells_the_story(&AAVMF);
+}
+
+/// The power is cut in the middle of an install; the good slot starts, and the
+/// same command goes on.
+fn is_taken_up_again(plant: &Plant, name: &str) {
+    let cut = power::cut(plant, During::Install, 2).unwrap();
+    hw_tests::say(&format!("{name}: {cut}")).unwrap();
+    let mut machine = comes_up(plant.machine(name).disk(&cut.disk), &cut.started).unwrap();
+    let server = WebServer::new(plant.directory()).unwrap();
+    let image = server.url_for_machine(&Plant::image(2));
+    let ran = machine
+        .run_within(&format!("slotctl install --json {image}"), START)
         .unwrap();
-    let disk = PLANT.directory().join(&file);
-    let mut machine = Machine::new(name).board(board).disk(disk).start().unwrap();
+    let last = ran.stdout.lines().last().unwrap_or_default();
+    let done: Value = serde_json::from_str(last).unwrap();
+    assert_eq!(ran.status, 0, "{last}");
+    assert_eq!(
+        (&done["slot"], &done["state"]),
+        (&"b".into(), &"trying".into())
+    );
+    machine.tell("reboot").unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
     machine
         .expect("starting slot b, version 2.0, as trial", START)
         .unwrap();
-    machine.expect("slot b is good", START).unwrap();
+    machine.expect("slotctl watch: confirmed", START).unwrap();
+}
+
+#[test]
+fn under_uboot_an_install_that_lost_power_is_taken_up_again() {
+    is_taken_up_again(&UBOOT, "uboot-resumes");
+}
+
+#[test]
+fn under_edk2_on_arm_an_install_that_lost_power_is_taken_up_again() {
+    is_taken_up_again(&AAVMF, "aavmf-resumes");
+}
+
+/// A kernel that finds no first process panics, and hangs then: no driver is
+/// loaded, and nothing but what bootshim armed ends it.
+#[test]
+fn under_edk2_on_arm_a_kernel_that_hangs_without_a_driver_is_reset_and_the_good_slot_starts() {
+    let plant = &*AAVMF;
+    #[rustfmt::skip]
+    let words = [
+        "image", "build",
+        "--rootfs", &plant.part("root-v2.erofs"),
+        "--kernel", &plant.part("vmlinuz"),
+        "--initrd", &plant.part("initrd.img"),
+        "--cmdline", "console=ttyAMA0 quiet panic=0 rdinit=/nothing root=/dev/nothing",
+        "--watchdog", "40s",
+        "--compatible", "demo-plc",
+        "--version", "2.1",
+        "--key", "release.key",
+        "--out", "hangs.slotimg",
+    ];
+    plant.slotctl(&words).unwrap();
+    let disk = plant.disk("hangs.img", 512).unwrap();
+    let file = disk.display().to_string();
+    let install = ["--disk", &file, "install", "--tries", "1", "hangs.slotimg"];
+    plant.slotctl(&install).unwrap();
+    let mut machine = plant.machine("aavmf-hangs").disk(&disk).start().unwrap();
     machine
-        .expect("bootshim: starting slot b, version 2.0, as trial", START)
+        .expect(
+            "starting slot b, version 2.1, as trial, the last try",
+            START,
+        )
         .unwrap();
-    machine.wait_until_off(START).unwrap();
-    let next = PLANT.slotctl(&["--disk", &file, "next-boot"]).unwrap();
-    assert!(next.contains("slot b, as good"), "{next}");
-}
-
-#[test]
-fn under_uboot_a_trial_is_confirmed() {
-    is_confirmed(Board::Uboot, "uboot-confirm");
-}
-
-#[test]
-fn under_edk2_on_arm_a_trial_is_confirmed() {
-    is_confirmed(Board::Aavmf, "aavmf-confirm");
+    machine
+        .expect("watchdog i6300esb armed and locked, 40 s", START)
+        .unwrap();
+    machine.expect("Kernel panic", START).unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    let status = machine.run("slotctl status --json").unwrap().stdout;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["running"], "a", "{status}");
+    assert_eq!(status["slots"][1]["state"], "bad", "{status}");
+    assert_eq!(status["watchdog"]["last_reset"], "watchdog", "{status}");
 }

@@ -52,7 +52,7 @@ fn cuts(during: During) {
         let cut = power::cut(&PLANT, during, seed).unwrap();
         say(&cut.to_string());
         let name = format!("after-{during:?}-{seed}").to_lowercase();
-        comes_up(&cut.disk, Bus::Virtio, &name, &cut.started).unwrap();
+        comes_up(PLANT.machine(&name).disk(&cut.disk), &cut.started).unwrap();
     }
 }
 

@@ -183,7 +183,7 @@ fn a_signed_uki_starts_with_the_command_line_of_its_manifest() {
         .unwrap();
     kernel_sees_secure_boot(&mut machine);
     let line = machine.run("cat /proc/cmdline").unwrap().stdout;
-    let begins = "root=/dev/mapper/slotctl-root ro console=ttyS0";
+    let begins = "root=/dev/mapper/slotctl-root ro quiet ";
     assert!(line.starts_with(begins), "{line}");
     assert!(line.contains(" slotctl.slot=a slotctl.disk="), "{line}");
     assert_eq!(status(&mut machine)["running"], "a");

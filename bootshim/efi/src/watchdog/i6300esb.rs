@@ -1,12 +1,14 @@
-//! The watchdog of Intel's 6300ESB: armed before the kernel starts, so that one
-//! which hangs before its own driver loads is reset all the same.
+//! The watchdog of Intel's 6300ESB.
 //!
 //! Registers as in Intel's datasheet 300641 and in Linux' `i6300esb.c`. A
 //! counter of 20 bits, ticking at about 1 kHz, runs down twice: a first time to
 //! a warning that is switched off here, a second time to the reset.
 
+use super::Watchdog;
 use crate::console::open_shared;
 use bootshim::reset::Cause;
+use bootshim::watchdog::Chip;
+use uefi::Status;
 use uefi::boot::{self, ScopedProtocol};
 use uefi::proto::pci::PciIoAddress;
 use uefi::proto::pci::root_bridge::PciRootBridgeIo;
@@ -36,7 +38,7 @@ const RELOAD_TIMED_OUT: u16 = 0x0200;
 const UNLOCK: [u16; 2] = [0x80, 0x86];
 
 /// The longest period, in seconds.
-pub const LONGEST: u32 = 2046;
+const LONGEST: u32 = 2046;
 
 /// The chip.
 pub struct I6300esb {
@@ -61,9 +63,23 @@ impl I6300esb {
         })
     }
 
-    /// Arms it so that only a reset disarms it. It fires when it was not petted
-    /// for `seconds`, or for [`LONGEST`] where that is less; says for how long.
-    pub fn arm(&mut self, seconds: u32) -> uefi::Result<u32> {
+    fn unlock(&mut self) -> uefi::Result {
+        UNLOCK.into_iter().try_for_each(|word| self.reload(word))
+    }
+
+    fn reload(&mut self, word: u16) -> uefi::Result {
+        let register = self.registers.saturating_add(RELOAD);
+        self.bridge.memory().write_one(register, word)
+    }
+}
+
+impl Watchdog for I6300esb {
+    fn chip(&self) -> Chip {
+        Chip::I6300esb
+    }
+
+    /// Locked, so that only a reset disarms it.
+    fn arm(&mut self, seconds: u32) -> uefi::Result<u32> {
         let seconds = seconds.clamp(1, LONGEST);
         // Each of the two stages lasts half of it: 2^9 ticks for each second.
         let ticks = seconds << 9;
@@ -83,30 +99,23 @@ impl I6300esb {
         Ok(seconds)
     }
 
-    /// Whether it led to this start. The mark stays: Linux' driver clears it, and
-    /// the system goes by what that says.
-    pub fn last_reset(&mut self) -> Cause {
+    fn disarm(&mut self) -> uefi::Result {
+        Err(Status::UNSUPPORTED.into())
+    }
+
+    /// The mark of an earlier reset stays.
+    fn pet(&mut self) -> uefi::Result {
+        self.unlock()?;
+        self.reload(RELOAD_NOW)
+    }
+
+    fn last_reset(&mut self) -> Cause {
         let register = self.registers.saturating_add(RELOAD);
         match self.bridge.memory().read_one::<u16>(register) {
             Ok(word) if word & RELOAD_TIMED_OUT != 0 => Cause::Watchdog,
             Ok(_) => Cause::Other,
             Err(_) => Cause::Unknown,
         }
-    }
-
-    /// Starts the period anew. The mark of an earlier reset stays.
-    pub fn pet(&mut self) -> uefi::Result {
-        self.unlock()?;
-        self.reload(RELOAD_NOW)
-    }
-
-    fn unlock(&mut self) -> uefi::Result {
-        UNLOCK.into_iter().try_for_each(|word| self.reload(word))
-    }
-
-    fn reload(&mut self, word: u16) -> uefi::Result {
-        let register = self.registers.saturating_add(RELOAD);
-        self.bridge.memory().write_one(register, word)
     }
 }
 

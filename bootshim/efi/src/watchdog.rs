@@ -1,0 +1,63 @@
+//! The hardware's watchdog: armed before the kernel starts, so that one which
+//! hangs before its own driver loads is reset all the same.
+//!
+//! Nothing here clears the mark that a reset leaves: it is asked for again by a
+//! bootshim that is started from this one, and by Linux.
+
+mod i6300esb;
+mod registers;
+mod tco;
+mod wdat;
+
+use crate::console::{Console, say};
+use alloc::boxed::Box;
+use bootshim::reset::Cause;
+use bootshim::watchdog::Chip;
+use i6300esb::I6300esb;
+use tco::Tco;
+use wdat::Wdat;
+
+/// A chip that resets the machine when it is not petted.
+pub trait Watchdog {
+    /// Which it is.
+    fn chip(&self) -> Chip;
+
+    /// Arms it, or arms it anew. It fires when it was not petted for so many
+    /// seconds, or for its longest period where that is less; says for how long.
+    fn arm(&mut self, seconds: u32) -> uefi::Result<u32>;
+
+    /// Stops it, where something else than a reset can.
+    fn disarm(&mut self) -> uefi::Result;
+
+    /// Starts the period anew.
+    fn pet(&mut self) -> uefi::Result;
+
+    /// Whether it led to this start.
+    fn last_reset(&mut self) -> Cause;
+}
+
+/// The watchdog of this machine, in the order of [`Chip::ALL`]. One that is there
+/// and cannot be used is said.
+pub fn find(console: &Console) -> Option<Box<dyn Watchdog>> {
+    if let Some(chip) = I6300esb::find() {
+        return Some(Box::new(chip));
+    }
+    match Wdat::find() {
+        Ok(Some(chip)) => return Some(Box::new(chip)),
+        Ok(None) => {}
+        Err(refused) => {
+            say!(console, "watchdog wdat_wdt not used: {refused}");
+            // Linux leaves the TCO alone beside such a table: nobody would pet it.
+            if !refused.leaves_tco() {
+                return None;
+            }
+        }
+    }
+    match Tco::find() {
+        Ok(chip) => chip.map(|chip| Box::new(chip) as Box<dyn Watchdog>),
+        Err(words) => {
+            say!(console, "watchdog iTCO_wdt not used: {words}");
+            None
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The hardware's watchdog, armed before the kernel: whichever the machine has.
+
+use super::PLANT;
+use hw_tests::machine::{Cause, Machine, START, Watchdog, target};
+use serde_json::Value;
+use std::time::Duration;
+
+/// The chipset's timer runs down twice: two minutes for a period of one.
+const FIRES: Duration = Duration::from_secs(300);
+const HANGS: &str = "hangs.slotimg";
+
+/// A machine with this watchdog, and on trial in slot b the demo OS' own kernel
+/// without an initrd: it has no driver of any watchdog, finds no root, panics and
+/// stands still.
+fn hanging(name: &str, watchdog: Watchdog) -> Machine {
+    let kernel = target().join("demo-os/vmlinuz").display().to_string();
+    let root = target().join("demo-os/root-v2.erofs").display().to_string();
+    #[rustfmt::skip]
+    PLANT.slotctl(&[
+        "image", "build", "--rootfs", &root, "--kernel", &kernel,
+        "--cmdline", "root=/dev/mapper/slotctl-root ro console=ttyS0 panic=0 mitigations=off cryptomgr.notests",
+        "--watchdog", "60s", "--compatible", "demo-plc", "--version", "5.0",
+        "--key", "release.key", "--out", &format!("{name}-{HANGS}"),
+    ]).unwrap();
+    let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
+    let file = disk.display().to_string();
+    #[rustfmt::skip]
+    PLANT.slotctl(&[
+        "--disk", &file, "install", &format!("{name}-{HANGS}"), "--tries", "1",
+    ]).unwrap();
+    Machine::new(name)
+        .disk(&disk)
+        .watchdog(watchdog)
+        .start()
+        .unwrap()
+}
+
+fn status(machine: &mut Machine) -> Value {
+    let status = machine.run("slotctl status --json").unwrap().stdout;
+    serde_json::from_str(&status).unwrap()
+}
+
+/// What Linux says of the watchdog that is petted.
+fn petted(machine: &mut Machine) -> String {
+    let words = "cd /sys/class/watchdog/watchdog0; echo $(cat identity state timeout)";
+    machine.run(words).unwrap().stdout.trim().to_owned()
+}
+
+/// The kernel that hangs is reset, the machine returns to the good slot, and there
+/// the same watchdog is petted: it resets the machine when nobody does.
+fn resets_what_hangs(name: &str, watchdog: Watchdog, chip: &str, armed: &str, linux: &str) {
+    let mut machine = hanging(name, watchdog);
+    machine
+        .expect("starting slot b, version 5.0, as trial", START)
+        .unwrap();
+    machine.expect(armed, START).unwrap();
+    machine.expect("Kernel panic - not syncing", START).unwrap();
+    assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
+    machine
+        .expect("the watchdog reset the machine", START)
+        .unwrap();
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    machine
+        .expect("slotctl watch: this slot is not on trial", START)
+        .unwrap();
+    let seen = status(&mut machine);
+    assert_eq!(seen["running"], "a", "{seen}");
+    assert_eq!(seen["watchdog"]["armed"], chip, "{seen}");
+    assert_eq!(seen["watchdog"]["seconds"], 120, "{seen}");
+    assert_eq!(seen["watchdog"]["last_reset"], "watchdog", "{seen}");
+    assert_eq!(petted(&mut machine), linux);
+
+    machine.run("killall -STOP slotctl").unwrap();
+    assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
+    machine
+        .expect(
+            "the watchdog reset the machine: good slot a, 1 in a row",
+            START,
+        )
+        .unwrap();
+    machine
+        .expect("slotctl watch: this slot is not on trial", START)
+        .unwrap();
+    // Somebody switches it off and on again in order: that is no reset of the
+    // watchdog, and the mark of the last one is gone.
+    machine.tell("reboot").unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
+    let seen = status(&mut machine);
+    assert_eq!(seen["watchdog"]["last_reset"], "other", "{seen}");
+}
+
+#[test]
+fn a_kernel_that_hangs_without_a_driver_is_reset_by_the_i6300esb() {
+    let armed = "watchdog i6300esb armed and locked, 60 s";
+    let linux = "i6300ESB timer active 30";
+    resets_what_hangs("hangs-esb", Watchdog::I6300esb, "i6300esb", armed, linux);
+}
+
+#[test]
+fn a_kernel_that_hangs_without_a_driver_is_reset_by_the_chipset() {
+    let armed = "watchdog iTCO_wdt armed, 60 s";
+    let linux = "iTCO_wdt active 30";
+    resets_what_hangs("hangs-tco", Watchdog::Tco, "iTCO_wdt", armed, linux);
+}
+
+#[test]
+fn a_kernel_that_hangs_without_a_driver_is_reset_by_what_the_firmware_describes() {
+    let armed = "watchdog wdat_wdt armed, 60 s";
+    let linux = "wdat_wdt active 30";
+    resets_what_hangs("hangs-wdat", Watchdog::Wdat, "wdat_wdt", armed, linux);
+}
+
+#[test]
+fn a_watchdog_that_the_firmware_switched_off_is_not_armed_behind_its_back() {
+    let disk = PLANT.disk("wdat-off.img", 512).unwrap();
+    let mut machine = Machine::new("wdat-off")
+        .disk(&disk)
+        .watchdog(Watchdog::WdatOff)
+        .start()
+        .unwrap();
+    let off = "watchdog wdat_wdt not used: switched off by the firmware";
+    machine.expect(off, START).unwrap();
+    let none = "no hardware watchdog that bootshim knows: nothing watches the kernel";
+    machine.expect(none, START).unwrap();
+    let seen = status(&mut machine);
+    assert_eq!(seen["watchdog"]["armed"], Value::Null, "{seen}");
+    assert_eq!(seen["watchdog"]["last_reset"], "unknown", "{seen}");
+    let words = machine.run("slotctl status").unwrap().stdout;
+    let said = "watchdog: none armed before the kernel; a good slot that it resets again and \
+                again is not noticed here";
+    assert!(words.contains(said), "{words}");
+}
