@@ -83,6 +83,7 @@ fn every_operation_is_cut() {
         "boot",
         "confirm",
         "confirm during install",
+        "damaged root",
         "deadline",
         "install",
         "install of a delta",

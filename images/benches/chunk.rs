@@ -34,6 +34,7 @@ fn image(folder: &Path) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
         compatible: "bench".into(),
         version: "1".into(),
         security_version: 0,
+        revoke_below: 0,
         watchdog_seconds: 0,
         keys: vec![SecretKey::from_seed(&[7; 32])],
         key_set: None,

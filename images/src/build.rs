@@ -47,6 +47,9 @@ pub struct Inputs {
     pub bootshim: Option<PathBuf>,
     /// A controller whose floor is higher refuses the image.
     pub security_version: u64,
+    /// Once the image is good, nothing below this security version boots; 0
+    /// revokes nothing.
+    pub revoke_below: u64,
     /// The image pets the hardware watchdog with this period in seconds; 0 if
     /// it does not.
     pub watchdog_seconds: u32,
@@ -118,6 +121,7 @@ pub fn build(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Built, BuildError> {
     check_key_set(inputs.key_set.as_ref())?;
+    check_revocation(inputs)?;
     boot::check_watchdog(&inputs.cmdline, inputs.watchdog_seconds)?;
     let mut warnings = boot::check(&inputs.boot)?;
     warnings.extend(root::check(&inputs.rootfs)?);
@@ -161,6 +165,16 @@ fn check_key_set(key_set: Option<&SignedKeySet>) -> Result<(), BuildError> {
     }
 }
 
+/// What starts never counts more than its own security version: a number above it
+/// is a mistake.
+fn check_revocation(inputs: &Inputs) -> Result<(), BuildError> {
+    let (revoke_below, own) = (inputs.revoke_below, inputs.security_version);
+    if revoke_below > own {
+        return Err(BuildError::RevokesItself { revoke_below, own });
+    }
+    Ok(())
+}
+
 /// Everything before the payload, and the digest of the image.
 fn head(
     header: &Header,
@@ -187,7 +201,7 @@ fn manifest(inputs: &Inputs, layout: &Layout) -> Manifest {
         compatible: inputs.compatible.clone(),
         version: inputs.version.clone(),
         security_version: inputs.security_version,
-        revoke_below: 0,
+        revoke_below: inputs.revoke_below,
         record_major: 1,
         record_minor: 0,
         watchdog_seconds: inputs.watchdog_seconds,

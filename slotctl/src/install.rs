@@ -113,6 +113,7 @@ pub fn install(
     let record = disk.record_to_change().map_err(gone)?;
     check_image(&head, floor::counts(disk, &record), compatible).map_err(untouched)?;
     check_epoch(disk, &record, trusted, &head.manifest).map_err(untouched)?;
+    check_revoked(disk, &record, trusted, &head.manifest).map_err(untouched)?;
     if let Some(known) =
         already_here(disk, trusted, &head, &record, request, progress).map_err(gone)?
     {
@@ -274,6 +275,26 @@ fn check_epoch(disk: &Disk, record: &Record, trusted: &Trust, image: &Manifest) 
             Err(Error::new(Exit::Refused, "old-key-set", found)
                 .expected(format!("the good slot {slot} has epoch {newest}"))
                 .advice("sign the image under the newer key set"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a good slot has revoked would not start: its trial would be bad at once.
+fn check_revoked(disk: &Disk, record: &Record, trusted: &Trust, image: &Manifest) -> Result<()> {
+    let good = record.good().into_iter().filter_map(|slot| {
+        let installed = disk.manifest(slot, trusted).ok()?.manifest;
+        let revoked = installed.revoke_below.min(installed.security_version);
+        Some((revoked, slot))
+    });
+    match good.max_by_key(|(revoked, _)| *revoked) {
+        Some((revoked, slot)) if image.security_version < revoked => {
+            let found = format!("image has security version {}", image.security_version);
+            Err(Error::new(Exit::Refused, "below-floor", found)
+                .expected(format!(
+                    "the good slot {slot} revokes what is below {revoked}"
+                ))
+                .advice("install a newer image"))
         }
         _ => Ok(()),
     }

@@ -22,6 +22,7 @@ mod plant;
 mod ran;
 
 use bench::Bench;
+use bootshim::handover::Handover;
 use halfway::Halfway;
 use libtest_mimic::{Arguments, Failed, Trial as Test};
 use nix::sys::signal::{Signal, kill};
@@ -71,7 +72,7 @@ fn child(directory: &Path) -> ExitCode {
     let events = Events::at(directory, Path::new("/nonexistent"), Some(7));
     let disk = directory.join("disk.img");
     let trial: &mut dyn Trial = if disk.exists() {
-        &mut DiskTrial(Disk::open(&disk).expect("a disk"))
+        &mut DiskTrial::new(Disk::open(&disk).expect("a disk"))
     } else {
         &mut FileTrial(directory.to_owned())
     };
@@ -121,12 +122,16 @@ impl Trial for FileTrial {
 }
 
 /// The slot of a disk image that was started last.
-struct DiskTrial(Disk);
+struct DiskTrial(Disk, Handover);
 
 impl DiskTrial {
+    fn new(disk: Disk) -> DiskTrial {
+        let handover = bench::handover(&disk.read_record().unwrap().0);
+        DiskTrial(disk, handover)
+    }
+
     fn with<T>(&self, act: impl FnOnce(&Running<'_>) -> Result<T>) -> Result<T> {
-        let handover = bench::handover(&self.0.read_record()?.0);
-        act(&Running::new(&self.0, &handover))
+        act(&Running::new(&self.0, &self.1))
     }
 }
 

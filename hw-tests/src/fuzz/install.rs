@@ -207,6 +207,7 @@ pub(super) fn image(version: &str) -> Vec<u8> {
             compatible: MACHINE.into(),
             version: version.into(),
             security_version: 1,
+            revoke_below: 0,
             watchdog_seconds: 0,
             keys: vec![key()],
             key_set: None,

@@ -252,6 +252,10 @@ impl Explorer {
             let during = |image| Operation::ConfirmDuringInstall { image };
             operations.extend(images.clone().map(during));
         }
+        // The only good slot stays what it is, with a reason.
+        if on_trial || record.good().len() > 1 {
+            operations.push(Operation::Damaged);
+        }
         for image in images {
             operations.push(install(image, None, true, false));
             operations.push(install(image, None, false, true));

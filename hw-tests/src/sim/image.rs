@@ -220,6 +220,7 @@ fn make(directory: &TempDir, number: u8, key: &SecretKey) -> Image {
         compatible: "plc".into(),
         version: number.to_string(),
         security_version: u64::from(number),
+        revoke_below: 0,
         watchdog_seconds: 0,
         keys: vec![key.clone()],
         key_set: None,

@@ -54,6 +54,8 @@ pub(super) enum Operation {
     Reject,
     /// The deadline of `watch` passed.
     GiveUp,
+    /// The initramfs finds that the root is damaged.
+    Damaged,
     /// The system goes down in order.
     ShutDown,
     /// All four copies of the record are gone, by whatever hand.
@@ -75,6 +77,7 @@ impl Operation {
             Operation::Confirm => "confirm",
             Operation::Reject => "reject",
             Operation::GiveUp => "deadline",
+            Operation::Damaged => "damaged root",
             Operation::ShutDown => "orderly shutdown",
             Operation::LoseRecord => "the record is lost",
         }
@@ -276,6 +279,7 @@ impl Bench<'_> {
             Operation::Confirm => trial().confirm().map(drop),
             Operation::Reject => trial().reject("no").map(drop),
             Operation::GiveUp => trial().give_up_start("late").map(drop),
+            Operation::Damaged => trial().damaged("a block").map(drop),
             Operation::ShutDown => trial().give_back().map(drop),
             Operation::Create | Operation::Boot { .. } | Operation::LoseRecord => unreachable!(),
         }

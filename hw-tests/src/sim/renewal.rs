@@ -334,6 +334,7 @@ fn image(directory: &TempDir, version: u8, key: &SecretKey, bootshim: Option<Pat
         compatible: "plc".into(),
         version: version.to_string(),
         security_version: 1,
+        revoke_below: 0,
         watchdog_seconds: 0,
         keys: vec![key.clone()],
         key_set: None,

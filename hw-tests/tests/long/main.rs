@@ -14,7 +14,9 @@ mod renewal;
 mod replay;
 mod resets;
 mod secure_boot;
+mod shim;
 mod verity;
+mod watchdogs;
 
 use bootshim::record::SlotId;
 use hw_tests::damage;

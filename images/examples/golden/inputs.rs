@@ -38,6 +38,7 @@ pub fn write(directory: &Path) -> io::Result<Inputs> {
         compatible: "golden".into(),
         version: "1:2.0~rc1-3".into(),
         security_version: 7,
+        revoke_below: 0,
         watchdog_seconds: 30,
         keys: vec![key()],
         key_set: None,

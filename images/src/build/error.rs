@@ -50,6 +50,17 @@ pub enum BuildError {
          watchdog, or its cause is lost (leave it out, or say panic=0)"
     )]
     PanicWithWatchdog(String),
+    /// More would be revoked than the image itself is.
+    #[error(
+        "the image would revoke what is below security version {revoke_below}, and its own is \
+         {own}; raise its security version, or revoke less"
+    )]
+    RevokesItself {
+        /// What it would revoke.
+        revoke_below: u64,
+        /// Its own security version.
+        own: u64,
+    },
     /// The stub in the UKI would ignore the signed command line.
     #[error(
         "{} has a command line of its own (section .cmdline), and would ignore the signed one; \

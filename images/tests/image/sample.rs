@@ -68,6 +68,7 @@ impl Sample {
             compatible: "plc-4".into(),
             version: "1.2.3-1".into(),
             security_version: 4,
+            revoke_below: 0,
             watchdog_seconds: 0,
             keys: vec![key()],
             key_set: None,

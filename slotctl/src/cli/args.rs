@@ -246,6 +246,14 @@ pub struct Build {
         allow_negative_numbers = true
     )]
     pub security_version: u64,
+    /// Once this image is good, nothing with a security version below this boots
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    pub revoke_below: u64,
     /// The image pets the hardware watchdog from its first act on
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     pub watchdog: Option<u32>,

@@ -82,6 +82,7 @@ fn build(words: &Build, voice: Voice) -> Result<Answer> {
         compatible: words.compatible.clone(),
         version: words.version.clone(),
         security_version: words.security_version,
+        revoke_below: words.revoke_below,
         watchdog_seconds: words.watchdog.unwrap_or_default(),
         keys: key::secret_keys(&words.key)?,
         key_set: words.key_set.as_deref().map(key_set::load).transpose()?,
@@ -291,6 +292,9 @@ fn in_words(head: &Head, length: u64, signers: &[KeyId]) -> String {
     line("compatible", image.compatible.clone());
     line("version", image.version.clone());
     line("security version", image.security_version.to_string());
+    if image.revoke_below > 0 {
+        line("revokes below", image.revoke_below.to_string());
+    }
     line("command line", image.cmdline.clone());
     line(
         "watchdog",
@@ -339,6 +343,7 @@ pub fn describe(manifest: &Manifest) -> Value {
         "compatible": manifest.compatible,
         "version": manifest.version,
         "security_version": manifest.security_version,
+        "revoke_below": manifest.revoke_below,
         "cmdline": manifest.cmdline,
         "watchdog_seconds": manifest.watchdog_seconds,
         "content_length": manifest.content_len,

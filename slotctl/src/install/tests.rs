@@ -121,6 +121,7 @@ impl Sample {
             compatible: "plc-4".into(),
             version: "1".into(),
             security_version: 0,
+            revoke_below: 0,
             watchdog_seconds: 0,
             keys: vec![SecretKey::from_seed(&[7; 32])],
             key_set: None,

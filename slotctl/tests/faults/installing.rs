@@ -124,8 +124,13 @@ fn says_what_and_where(
     let Error { exit, found, .. } = error;
     let place = place_of(request);
     let named = match place {
-        // A copy of the record may be borne, and the next access is the first to fail.
-        Some(Place::Record) if wrong == Wrong::Vanishes && found.contains("slot ") => true,
+        // A copy of the record, and what another slot says, may be borne, and the next
+        // access is the first to fail.
+        Some(Place::Record | Place::Slot(_))
+            if wrong == Wrong::Vanishes && found.contains("slot ") =>
+        {
+            true
+        }
         // What lay in a slot is only looked at: that the device is gone is found
         // by the record's next read.
         Some(_) if wrong == Wrong::Vanishes && found.contains("the boot record") => true,

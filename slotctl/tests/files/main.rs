@@ -30,6 +30,8 @@ mod next_boot_table;
 mod plant;
 mod ran;
 mod record_copies;
+mod renewing;
+mod revoking;
 mod sequences;
 mod signing;
 mod small_updates;

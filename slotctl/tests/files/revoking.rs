@@ -1,0 +1,99 @@
+//! An image that shuts older ones out, by the hand of the pipeline: nothing before
+//! it is good, everything from then on.
+
+use crate::bench::Bench;
+use slotctl::disk::Disk;
+use slotctl::running::Running;
+
+/// Builds `fixed.slotimg`, of security version 2, that revokes what is below this.
+fn build(bench: &Bench, below: u64) -> crate::ran::Ran {
+    bench.run(&format!(
+        "--json image build --rootfs root2 --kernel kernel --initrd initrd --cmdline quiet \
+         --compatible plc-4 --version 5 --security-version 2 --revoke-below {below} \
+         --key ours.key --out fixed.slotimg"
+    ))
+}
+
+/// Slot b has it, on trial and started; slot a, good, has security version 1.
+fn on_trial() -> (Bench, bootshim::handover::Handover) {
+    let bench = Bench::new();
+    build(&bench, 2).ok();
+    bench.ask("install fixed.slotimg");
+    assert_eq!(bench.ask("next-boot --arm")["kind"], "trial");
+    let handover = crate::bench::handover(&bench.record());
+    (bench, handover)
+}
+
+fn confirmed() -> Bench {
+    let (bench, handover) = on_trial();
+    let disk = Disk::open(&bench.file("disk.img")).unwrap();
+    Running::new(&disk, &handover).confirm().unwrap();
+    bench
+}
+
+#[test]
+fn what_is_revoked_is_in_the_manifest_and_shown() {
+    let bench = Bench::new();
+    build(&bench, 2).ok();
+    let shown = bench.run("--json image show fixed.slotimg").ok().json();
+    assert_eq!(shown["revoke_below"], 2);
+    let shown = bench.run("image show fixed.slotimg").ok().stdout;
+    assert!(shown.contains("revokes below     2\n"), "{shown}");
+    let nothing = bench.run("image show v1.slotimg").ok().stdout;
+    assert!(!nothing.contains("revokes"), "{nothing}");
+}
+
+#[test]
+fn no_image_revokes_itself() {
+    let bench = Bench::new();
+    let error = build(&bench, 3).with_status(2).json()["error"].clone();
+    assert_eq!(error["code"], "not-built");
+    let found = error["found"].as_str().unwrap();
+    assert!(
+        found.contains("below security version 3, and its own is 2"),
+        "{found}"
+    );
+    assert!(!bench.directory().join("fixed.slotimg").exists());
+}
+
+#[test]
+fn an_image_that_is_not_good_revokes_nothing() {
+    let (bench, _) = on_trial();
+    for _ in 0..2 {
+        assert_eq!(bench.ask("next-boot --arm")["kind"], "trial");
+    }
+    // It was never confirmed: the way back is open.
+    let next = bench.ask("next-boot --arm");
+    assert_eq!(
+        (&next["slot"], &next["kind"]),
+        (&"a".into(), &"good".into())
+    );
+    bench.ask("install v3.slotimg");
+}
+
+#[test]
+fn once_it_is_good_nothing_below_starts_even_where_it_does_not_start_itself() {
+    let bench = confirmed();
+    assert_eq!(bench.ask("next-boot")["slot"], "b");
+    // Its kernel lies behind the root.
+    let slot = bench.slot(1);
+    bench.change("disk.img", |disk| {
+        let kernel = crate::plant::noise("kernel", 64);
+        let within = disk[slot.clone()].windows(64).position(|w| w == kernel);
+        disk[slot.start + within.unwrap()] ^= 1;
+    });
+    let next = bench.ask("next-boot");
+    assert!(next["slot"].is_null(), "{next}");
+    assert_eq!(
+        next["passed_over"][0]["reason"],
+        "below the floor: security version 1, the floor is 2"
+    );
+}
+
+#[test]
+fn once_it_is_good_nothing_below_is_installed() {
+    let bench = confirmed();
+    let error = bench.refuses("install v3.slotimg", 3, "below-floor");
+    assert_eq!(error["found"], "image has security version 1");
+    assert_eq!(error["expected"], "the good slot b revokes what is below 2");
+}
