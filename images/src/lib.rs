@@ -49,6 +49,7 @@ mod refused;
 pub mod sign;
 pub mod signature;
 pub mod slot_area;
+pub mod stub;
 pub mod table;
 pub mod trust;
 #[cfg(feature = "std")]

@@ -1,5 +1,6 @@
 //! The kernel, loaded by the firmware from the bytes that were verified.
 
+use crate::secure_boot;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -67,7 +68,7 @@ impl Kernel {
 /// is only by them.
 fn refused(who: &str, status: Status) -> String {
     let why = match status {
-        Status::SECURITY_VIOLATION | Status::ACCESS_DENIED => {
+        Status::SECURITY_VIOLATION | Status::ACCESS_DENIED if secure_boot::is_on() => {
             "; the firmware's Secure Boot does not trust this kernel: sign it with a key in db"
         }
         Status::UNSUPPORTED | Status::LOAD_ERROR => {

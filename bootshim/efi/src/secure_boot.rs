@@ -17,6 +17,11 @@ pub fn say(console: &Console) {
     }
 }
 
+/// Whether it is on, as far as the firmware says.
+pub fn is_on() -> bool {
+    state() == Ok(SecureBoot::On)
+}
+
 fn state() -> Result<SecureBoot, Status> {
     let secure_boot = read(cstr16!("SecureBoot"))?;
     let setup_mode = read(cstr16!("SetupMode"))?;

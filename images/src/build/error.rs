@@ -50,6 +50,13 @@ pub enum BuildError {
          watchdog, or its cause is lost (leave it out, or say panic=0)"
     )]
     PanicWithWatchdog(String),
+    /// The kernel would start without its initrd.
+    #[error(
+        "kernel {} is older than Linux 5.8 and never asks the firmware for its initrd; take a \
+         newer one, or a unified kernel image",
+        .0.display()
+    )]
+    NoInitrdAsked(PathBuf),
     /// More would be revoked than the image itself is.
     #[error(
         "the image would revoke what is below security version {revoke_below}, and its own is \

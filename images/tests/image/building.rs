@@ -229,6 +229,28 @@ fn a_kernel_that_is_a_pe_file_is_no_warning() {
 }
 
 #[test]
+fn a_kernel_that_never_asks_for_its_initrd_is_refused_with_one() {
+    let mut sample = Sample::small();
+    let kernel = sample.path("kernel.efi");
+    let initrd = sample.path("initrd.img");
+    fs::write(&initrd, "initrd").unwrap();
+    let mut image = pe(b".text\0\0\0");
+    fs::write(&kernel, &image).unwrap();
+    sample.inputs.boot = Boot::Kernel {
+        kernel: kernel.clone(),
+        initrd: Some(initrd),
+    };
+    assert!(matches!(
+        refusal(&sample.inputs, &sample),
+        BuildError::NoInitrdAsked(_)
+    ));
+    // The image version, from Linux 5.8 on.
+    image[0x40 + 24 + 44] = 1;
+    fs::write(&kernel, &image).unwrap();
+    assert_eq!(sample.build().1.warnings, []);
+}
+
+#[test]
 fn a_unified_kernel_image_with_a_command_line_of_its_own_is_refused() {
     let mut sample = Sample::small();
     let uki = sample.path("uki.efi");
