@@ -89,3 +89,81 @@ fn a_manifest_by_another_key_does_not_start_with_secure_boot_on_or_off() {
         machine.expect("no slot starts", START).unwrap();
     }
 }
+
+/// The firmware checks it like every program: the one that the owner did not sign
+/// costs its image the trial, the signed one takes the place of the one before.
+#[test]
+fn the_bootshim_that_an_image_brings_is_checked_by_the_firmware_too() {
+    let built = target().join("bootshim/BOOTX64.EFI").display().to_string();
+    PLANT
+        .slotctl(&["key", "generate", "--out", "spare"])
+        .unwrap();
+    #[rustfmt::skip]
+    PLANT.slotctl(&[
+        "bootshim", "trust", &built, "--trust", "release.pub", "--trust", "spare.pub",
+        "--out", "brought.efi",
+    ]).unwrap();
+    let owner = PLANT.owner().unwrap();
+    owner
+        .sign("db", "brought.efi", "brought.signed.efi")
+        .unwrap();
+    owner
+        .sign("db", &demo_os("vmlinuz"), "vmlinuz.signed")
+        .unwrap();
+    let kernel = PLANT.directory().join("vmlinuz.signed");
+    let (kernel, initrd) = (kernel.display().to_string(), demo_os("initrd.img"));
+    let image = |program: &str, image: &str| {
+        let starts = [
+            "--kernel",
+            &kernel,
+            "--initrd",
+            &initrd,
+            "--bootshim",
+            program,
+        ];
+        PLANT.build(2, &starts, "release.key", image).unwrap();
+    };
+    image("brought.efi", "unsigned-bootshim.slotimg");
+    image("brought.signed.efi", "signed-bootshim.slotimg");
+    let install = |disk: &Path, image: &str| {
+        let disk = disk.display().to_string();
+        PLANT
+            .slotctl(&["--disk", &disk, "install", "--tries", "1", image])
+            .unwrap();
+    };
+
+    let disk = PLANT.disk("brought.img", 512).unwrap();
+    install(&disk, "unsigned-bootshim.slotimg");
+    let mut machine = PLANT.machine("brought").disk(&disk).start().unwrap();
+    let said = machine
+        .expect("the bootshim of this image came back with", START)
+        .unwrap();
+    assert!(
+        said.text.contains("ACCESS_DENIED") || said.text.contains("SECURITY_VIOLATION"),
+        "{}",
+        said.text
+    );
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    drop(machine);
+
+    let disk = PLANT.disk("brought-signed.img", 512).unwrap();
+    install(&disk, "signed-bootshim.slotimg");
+    let mut machine = PLANT.machine("brought-signed").disk(&disk).start().unwrap();
+    machine
+        .expect("starting slot b, version 2.0, as trial", START)
+        .unwrap();
+    machine
+        .expect(
+            "the bootshim of this image is the one that firmware starts now",
+            START,
+        )
+        .unwrap();
+    machine.press_reset().unwrap();
+    machine.next_start(START).unwrap();
+    machine.expect("Secure Boot: on", START).unwrap();
+    machine
+        .expect("starting slot b, version 2.0, as good", START)
+        .unwrap();
+}
