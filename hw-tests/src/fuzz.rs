@@ -24,13 +24,16 @@ mod index;
 mod input;
 mod install;
 mod keys;
+mod keyset;
 mod manifest;
 mod patch;
+mod places;
 mod plate;
 mod program;
 mod record;
 mod scratch;
 mod seeds;
+mod wdat;
 mod words;
 
 pub use chunk::chunk;
@@ -41,18 +44,21 @@ pub use http::http;
 pub use index::index;
 pub use install::install;
 pub use keys::keys;
+pub use keyset::keyset;
 pub use manifest::manifest;
 pub use patch::patch;
+pub use places::places;
 pub use program::program;
 pub use record::record;
 pub use seeds::seeds;
+pub use wdat::wdat;
 pub use words::words;
 
 /// Takes any bytes; panics where a promise does not hold.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("record", record),
     ("gpt", gpt),
     ("head", head),
@@ -66,4 +72,7 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("http", http),
     ("program", program),
     ("words", words),
+    ("keyset", keyset),
+    ("wdat", wdat),
+    ("places", places),
 ];

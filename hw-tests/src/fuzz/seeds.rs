@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 
 #[path = "../../../slotctl/src/program/sample.rs"]
-mod sample;
+pub(super) mod sample;
 
 /// The seeds of every target: its name, that of the seed, and its bytes.
 #[must_use]
@@ -28,6 +28,9 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     texts(&mut add);
     answers(&mut add);
     programs(&mut add);
+    add("wdat", "tco", super::wdat::encoded());
+    add("places", "made", vec![]);
+    key_sets(&mut add);
     all
 }
 
@@ -205,6 +208,14 @@ fn answers(add: &mut Add<'_>) {
         "continued",
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\r\n\r\nx".into(),
     );
+}
+
+fn key_sets(add: &mut Add<'_>) {
+    for (name, bytes) in golden("images", "keyset") {
+        let body = bytes.len() - images::signature::SIGNATURES_LEN;
+        add("keyset", &name, [&[1], &bytes[..]].concat());
+        add("keyset", "bare", [&[0], &bytes[..body]].concat());
+    }
 }
 
 fn programs(add: &mut Add<'_>) {

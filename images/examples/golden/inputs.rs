@@ -6,11 +6,23 @@ use std::path::{Path, PathBuf};
 
 use images::build::{Boot, Inputs};
 use images::key::SecretKey;
+use images::key_set::SignedKeySet;
 
 /// The key that signs the golden image.
 pub fn key() -> SecretKey {
     SecretKey::from_seed(&[0x42; 32])
 }
+
+/// The golden key set: epoch 7, two of three release keys, signed by two root keys.
+pub fn key_set() -> Option<SignedKeySet> {
+    let keys = |seeds: [u8; 3]| seeds.map(|seed| SecretKey::from_seed(&[seed; 32]));
+    let release = keys([0x51, 0x52, 0x53]).map(|key| key.public());
+    let [first, second, _] = keys(ROOTS);
+    SignedKeySet::create(7, 2, release.to_vec(), &[first, second]).ok()
+}
+
+/// What the root keys derive from; the third does not sign.
+pub const ROOTS: [u8; 3] = [0x61, 0x62, 0x63];
 
 /// Writes the input files into `directory`.
 pub fn write(directory: &Path) -> io::Result<Inputs> {

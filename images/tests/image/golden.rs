@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use images::build::build;
 use images::digest;
 use images::key::{PublicKey, SecretKey};
+use images::key_set::SignedKeySet;
 use images::manifest::Manifest;
 use images::read;
 use images::signature::tbs;
@@ -19,6 +20,9 @@ use tempfile::TempDir;
 /// Of the tree over the golden root; `docs/image-format.md` has them too.
 const SALT: &str = "f7b442497a924f69297c0ff2de564adb03d21885a749356e08f4bc5f3f927da9";
 const ROOT_HASH: &str = "61033b86666fcb50d9e9fb8c7db15f68f77b290d889030b3dfaf809b698d8aa7";
+
+/// BLAKE3 of the body of the golden key set.
+const KEY_SET: &str = "0f7de131309d3ffb047c2cbc2003561a35609283ee779d82d459f3f82aceeefa";
 
 #[path = "../../examples/golden/inputs.rs"]
 mod inputs;
@@ -59,6 +63,30 @@ fn the_golden_image_verifies_and_gives_the_expected_values() {
     let area = head.slot_area().unwrap();
     assert_eq!(hex(&digest(&area)), expected["slot_area_blake3"]);
     slot_area::open(&area, &trusted).unwrap();
+}
+
+#[test]
+fn the_golden_key_set_is_read_made_again_and_signed_by_its_root_keys() {
+    let bytes = fs::read(golden("set.keyset")).unwrap();
+    let signed = SignedKeySet::parse(&bytes).unwrap();
+    assert_eq!(
+        (
+            signed.set.epoch,
+            signed.set.threshold,
+            signed.set.keys.len()
+        ),
+        (7, 2, 3)
+    );
+    assert_eq!(hex(&signed.digest), KEY_SET);
+    assert_eq!(inputs::key_set().unwrap().encode().unwrap(), bytes);
+    let message = images::key_set::tbs(&signed.digest);
+    let roots = inputs::ROOTS.map(|seed| SecretKey::from_seed(&[seed; 32]).public());
+    let signs = |root: &PublicKey| {
+        let signatures = signed.signatures.signatures().iter();
+        let mut own = signatures.filter(|one| one.key == root.id());
+        own.next().map(|one| root.verifies(&message, &one.bytes))
+    };
+    assert_eq!(roots.each_ref().map(signs), [Some(true), Some(true), None]);
 }
 
 #[test]
