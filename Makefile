@@ -65,7 +65,7 @@ mutants:
 	@hw-tests/mutants.sh
 
 .PHONY: sabotage
-sabotage:
+sabotage: bootshim
 	@hw-tests/sabotage.sh
 
 .PHONY: lint

@@ -10,6 +10,7 @@ use core::cell::Cell;
 mod arming;
 mod floors;
 mod rebuilding;
+mod relayed;
 mod said;
 
 const RECORD_LEN: usize = 1024 * 1024;

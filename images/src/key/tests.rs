@@ -28,6 +28,18 @@ fn a_signature_is_right_for_its_message_and_no_other() {
 }
 
 #[test]
+fn a_signature_with_a_point_of_small_order_is_none_even_by_the_owner_of_the_key() {
+    // R is the neutral element and s the hash times the secret number of that test:
+    // it fits the equation of RFC 8032, section 5.1.7.
+    const S: &str = "756cf9b1d6f0d7a979b9d2af3dc2bc1294ec7cb6daa20eaff534c024fc57920f";
+    let key = PublicKey::from_bytes(&bytes(PUBLIC)).unwrap();
+    let mut signature = [0; 64];
+    signature[0] = 1;
+    signature[32..].copy_from_slice(&bytes::<32>(S));
+    assert!(!key.verifies(b"", &signature));
+}
+
+#[test]
 #[cfg(feature = "std")]
 fn empty_lines_around_a_pem_are_no_part_of_it() {
     let pem = "-----BEGIN PUBLIC KEY-----\n\

@@ -1,7 +1,7 @@
 //! The manifest area: a slot verifies without the file it came from.
 
 use images::signature::{Signature, SignatureArea, tbs};
-use images::slot_area::{build, open};
+use images::slot_area::{build, open, open_known};
 use images::trust::Trust;
 use images::{Part, Refused, SLOT_AREA_LEN, digest};
 
@@ -42,6 +42,17 @@ fn any_byte_of_the_area_that_changes_is_refused() {
         open(&area, &Trust::direct([key().public()])),
         Err(Refused::Malformed { part: Part::SlotArea, malformed }) if malformed.at == 65535
     ));
+}
+
+#[test]
+fn a_manifest_that_is_known_is_that_one_and_no_other() {
+    let head = head_of(&Sample::small().bytes());
+    let area = head.slot_area().unwrap();
+    assert_eq!(open_known(&area, &head.digest), Ok(head.manifest));
+    let mut other = head.digest;
+    other[31] ^= 1;
+    let part = Part::Manifest;
+    assert_eq!(open_known(&area, &other), Err(Refused::HashWrong { part }));
 }
 
 #[test]

@@ -72,6 +72,13 @@ fn an_image_that_is_not_good_revokes_nothing() {
 }
 
 #[test]
+fn while_it_is_on_trial_what_it_revokes_is_still_installed() {
+    let (bench, _) = on_trial();
+    let done = bench.ask("install v3.slotimg --no-activate");
+    assert_eq!(done["slot"], "c");
+}
+
+#[test]
 fn once_it_is_good_nothing_below_starts_even_where_it_does_not_start_itself() {
     let bench = confirmed();
     assert_eq!(bench.ask("next-boot")["slot"], "b");

@@ -81,6 +81,25 @@ fn a_trial_raises_nothing_and_revokes_nothing() {
 }
 
 #[test]
+fn what_a_trial_revokes_starts_while_the_trial_waits() {
+    let disk = committed([Good, Trying, Empty]);
+    let slots = [image(1, 3, 0), image(2, 9, 9), damaged()];
+    let mut boot = Boot::new(read_only(&disk), PARTITION, 3, keeping(here(1), slots));
+    assert_eq!(boot.run(), Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(boot.into_hands().kept, here(3));
+}
+
+#[test]
+fn a_signed_image_put_in_place_of_a_good_one_revokes_nothing_and_raises_nothing() {
+    let disk = committed([Good, Good, Empty]);
+    let slots = [image(1, 3, 0), image(9, 9, 9), damaged()];
+    let (outcome, rig, record) = start(&disk, keeping(here(1), slots));
+    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(rig.kept, here(1));
+    assert_eq!(record.unwrap().slot(id("b")).reason, Reason::WrongManifest);
+}
+
+#[test]
 fn what_a_good_slot_revokes_does_not_start_even_where_that_slot_does_not() {
     let disk = committed([Good, Good, Empty]);
     let slots = || [image(1, 3, 0), image(2, 9, 5), damaged()];
