@@ -5,6 +5,7 @@ use crate::medium::{Access, Cause, Fault, Medium};
 use crate::record::Reason;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use images::kernel;
 use images::manifest::{Kind, Payload};
 use images::slot_area::{self, Installed};
 use images::trust::Trust;
@@ -122,13 +123,19 @@ impl Unverified {
     /// Holds them against the manifest.
     ///
     /// # Errors
-    /// [`Defect::Bad`] when a payload is not the one that was signed.
+    /// [`Defect::Bad`] when a payload is not the one that was signed, or the kernel
+    /// would come up without the initrd.
     pub fn verify(self) -> Result<BootImage, Defect> {
-        Ok(BootImage {
+        let image = BootImage {
             kernel: self.kernel.verify()?,
             initrd: self.initrd.map(Read::verify).transpose()?,
             installed: self.installed,
-        })
+        };
+        if image.initrd.is_some() && kernel::asks_for_initrd(&image.kernel) == Some(false) {
+            let words = "it is older than Linux 5.8 and never asks for its initrd";
+            return Err(Defect::Bad(Reason::NotStarted, words.into()));
+        }
+        Ok(image)
     }
 }
 

@@ -35,6 +35,7 @@ pub mod group;
 pub mod head;
 pub mod header;
 pub mod index;
+pub mod kernel;
 pub mod key;
 pub mod key_set;
 pub mod manifest;
@@ -49,7 +50,6 @@ mod refused;
 pub mod sign;
 pub mod signature;
 pub mod slot_area;
-pub mod stub;
 pub mod table;
 pub mod trust;
 #[cfg(feature = "std")]

@@ -23,7 +23,7 @@ fn payload(kind: Kind, offset: u64, bytes: &[u8]) -> Payload {
     }
 }
 
-fn manifest_of(content_len: u64) -> Manifest {
+fn manifest_of(content_len: u64, kernel: &[u8]) -> Manifest {
     Manifest {
         compatible: "plc-4".into(),
         version: "1".into(),
@@ -38,7 +38,7 @@ fn manifest_of(content_len: u64) -> Manifest {
         index_hash: [0; 32],
         payloads: vec![
             payload(Kind::Rootfs, 0, b"root"),
-            payload(Kind::Kernel, KERNEL, b"kernel"),
+            payload(Kind::Kernel, KERNEL, kernel),
             payload(Kind::Initrd, INITRD, b"initrd"),
         ],
         verity: None,
@@ -48,7 +48,11 @@ fn manifest_of(content_len: u64) -> Manifest {
 
 /// A slot with a small image, signed by [`key`].
 fn slot(content_len: u64) -> Memory {
-    let manifest = manifest_of(content_len).encode().unwrap();
+    slot_with(content_len, b"kernel")
+}
+
+fn slot_with(content_len: u64, kernel: &[u8]) -> Memory {
+    let manifest = manifest_of(content_len, kernel).encode().unwrap();
     let key = key();
     let message = tbs(&images::digest(&manifest), &[1; 32]);
     let mut signatures = SignatureArea::default();
@@ -65,7 +69,7 @@ fn slot(content_len: u64) -> Memory {
             let at = usize::try_from(at).unwrap();
             bytes[at..at + data.len()].copy_from_slice(data);
         };
-        put(KERNEL, b"kernel");
+        put(KERNEL, kernel);
         put(INITRD, b"initrd");
         put(area_offset(SLOT_LEN).unwrap(), &area);
     }
@@ -119,6 +123,20 @@ fn what_cannot_be_read_is_no_verdict() {
         let defect = load(&medium, &Trust::direct([key().public()])).unwrap_err();
         assert!(matches!(defect, Defect::Unreadable(_)), "{at}");
     }
+}
+
+#[test]
+fn a_kernel_that_never_asks_for_its_initrd_does_not_start_with_one() {
+    let trusted = Trust::direct([key().public()]);
+    let mut kernel = [0; 256];
+    kernel[..2].copy_from_slice(b"MZ");
+    kernel[0x3c] = 128;
+    kernel[128..132].copy_from_slice(b"PE\0\0");
+    let defect = load(&slot_with(20480, &kernel), &trusted).unwrap_err();
+    assert!(matches!(defect, Defect::Bad(Reason::NotStarted, _)));
+    // The image version, from Linux 5.8 on.
+    kernel[128 + 24 + 44] = 1;
+    assert!(load(&slot_with(20480, &kernel), &trusted).is_ok());
 }
 
 #[test]

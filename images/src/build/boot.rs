@@ -23,12 +23,14 @@ pub(super) fn check_watchdog(cmdline: &str, watchdog_seconds: u32) -> Result<(),
 pub(super) fn check(boot: &Boot) -> Result<Vec<Warning>, BuildError> {
     match boot {
         Boot::Kernel { kernel, initrd } => {
-            let bytes = std::fs::read(kernel).map_err(BuildError::input(kernel))?;
-            match crate::stub::asks_for_initrd(&bytes) {
-                None => Ok(vec![Warning::KernelNoPe(kernel.clone())]),
-                Some(false) if initrd.is_some() => Err(BuildError::NoInitrdAsked(kernel.clone())),
-                Some(_) => Ok(Vec::new()),
+            if sections(kernel)?.is_none() {
+                return Ok(vec![Warning::KernelNoPe(kernel.clone())]);
             }
+            let bytes = std::fs::read(kernel).map_err(BuildError::input(kernel))?;
+            if initrd.is_some() && crate::kernel::asks_for_initrd(&bytes) == Some(false) {
+                return Err(BuildError::NoInitrdAsked(kernel.clone()));
+            }
+            Ok(Vec::new())
         }
         Boot::Uki(uki) => {
             let sections = sections(uki)?.ok_or_else(|| BuildError::UkiNoPe(uki.clone()))?;

@@ -220,12 +220,16 @@ fn pe(section: &[u8; 8]) -> Vec<u8> {
 fn a_kernel_that_is_a_pe_file_is_no_warning() {
     let mut sample = Sample::small();
     let kernel = sample.path("kernel.efi");
-    fs::write(&kernel, pe(b".text\0\0\0")).unwrap();
+    let whole = pe(b".text\0\0\0");
+    fs::write(&kernel, &whole).unwrap();
     sample.inputs.boot = Boot::Kernel {
-        kernel,
+        kernel: kernel.clone(),
         initrd: None,
     };
     assert_eq!(sample.build().1.warnings, []);
+    // Cut off within its headers it is none.
+    fs::write(&kernel, &whole[..0xa0]).unwrap();
+    assert_eq!(sample.build().1.warnings, [Warning::KernelNoPe(kernel)]);
 }
 
 #[test]

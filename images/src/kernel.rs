@@ -1,4 +1,4 @@
-//! What a kernel's EFI stub says of itself.
+//! What a kernel's PE header says of its EFI stub.
 
 /// `MajorImageVersion` in the optional header, from the start of the PE header.
 const MAJOR_IMAGE_VERSION: usize = 24 + 44;
