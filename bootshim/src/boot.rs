@@ -3,23 +3,24 @@
 //!
 //! The UEFI program runs this with the firmware as its [`Hands`], `slotctl
 //! next-boot` with hands that start nothing, and the simulator with hands that
-//! cut the power. The order of operations is here and nowhere else.
+//! cut the power. The order of operations is here and nowhere else: [`Boot::run`];
+//! what a lost record becomes is in `rebuild.rs`, how the floor follows in `floor.rs`.
 
 use crate::choice::{self, Kind, Situation, Slots, Step};
 use crate::copies::{COPIES, CommitError, Copy, Durable, Note, Store};
-use crate::floor::{Counts, Demand, Floor, Kept, Source};
+use crate::floor::{Counts, Floor, Kept};
 use crate::guid::Guid;
 use crate::medium::{Fault, Medium};
-use crate::record::{Digest, Reason, Record, Slot, SlotId, Stage, State};
+use crate::record::{Digest, Reason, Record, SlotId, Stage, State};
 use crate::relay::Relay;
 use crate::reset::{self, Meaning};
 use crate::state;
 use alloc::string::String;
-use alloc::vec::Vec;
-use core::cmp::Ordering;
 use core::fmt;
 
 mod event;
+mod floor;
+mod rebuild;
 
 pub use event::{Event, Why};
 
@@ -288,83 +289,6 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         }
     }
 
-    fn tell_of_floor(&mut self) {
-        let hint = self.record().map_or(0, |record| record.floor);
-        let counts = Counts::of(&self.kept, hint);
-        let kept = self.kept.clone();
-        self.hands.tell(&Event::Floor { counts, kept, hint });
-    }
-
-    /// Without a record that counts, one is made of what verifies; success is
-    /// never invented: nothing becomes good.
-    fn require_record(&mut self) {
-        if let Some(major) = self.store.unknown_major() {
-            self.hands.tell(&Event::UnknownMajor(major));
-            self.can_commit = false;
-        }
-        if self
-            .store
-            .record()
-            .is_some_and(|record| record.ids().count() == self.slots)
-        {
-            return;
-        }
-        self.hands.tell(&Event::RecordLost);
-        let (record, judged) = self.rebuild();
-        if !(self.can_commit && judged) {
-            self.desperate = Some(record);
-            return;
-        }
-        match self
-            .store
-            .commit_everywhere(record.clone(), Note::default())
-        {
-            Ok(durable) => self.hands.tell(&Event::Rebuilt(durable.record().sequence)),
-            Err(error) => {
-                self.commit_failed(error);
-                self.desperate = Some(record);
-            }
-        }
-    }
-
-    /// The record that the slots themselves give, and whether it is a judgement:
-    /// of a disk that gives nothing at all nobody can say that nothing is there.
-    fn rebuild(&mut self) -> (Record, bool) {
-        let mut record = Record::new(self.partition, self.slots);
-        let mut found: Vec<(SlotId, Facts)> = Vec::new();
-        let mut unreadable = false;
-        for slot in record.ids() {
-            match self.hands.load(slot) {
-                Ok((facts, _)) => {
-                    self.hands.tell(&Event::Found(slot, facts.clone()));
-                    found.push((slot, facts));
-                }
-                Err(defect) => {
-                    unreadable |= matches!(defect, Defect::Unreadable(_));
-                    self.hands
-                        .tell(&Event::PassedOver(slot, Why::Defect(defect)));
-                }
-            }
-        }
-        for (slot, facts) in &found {
-            let installed = Slot {
-                state: State::Ready,
-                manifest: facts.manifest,
-                security_version: facts.security_version,
-                ..Slot::EMPTY
-            };
-            record.set_slot(*slot, installed);
-        }
-        let best = found.iter().max_by(|(_, a), (_, b)| by_worth(a, b));
-        if let Some((slot, _)) = best
-            && let Ok(activated) = state::activate(&record, *slot, 1)
-        {
-            record = activated;
-        }
-        // The record is lost, the floor is not, where the firmware keeps it.
-        (self.following(record), !found.is_empty() || !unreadable)
-    }
-
     /// Counts what the watchdog ended, before anything is chosen. Cut before the
     /// commit is durable, one reset fewer is counted; cut after it, it is not
     /// counted twice: the hardware's mark does not outlive the power.
@@ -458,52 +382,6 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         }
     }
 
-    /// What the good slots ask of the floor: the one that is being started by
-    /// what was loaded, the others by their manifests.
-    fn demand(&mut self, record: &Record, slot: SlotId, loaded: &Facts) -> Demand {
-        let mut demand = Demand::default();
-        for good in record.good() {
-            let facts = if good == slot {
-                Some(loaded.clone())
-            } else {
-                self.hands.manifest(good).ok()
-            };
-            let installed = record.slot(good).manifest;
-            demand.add(facts.filter(|facts| facts.manifest == installed).as_ref());
-        }
-        demand
-    }
-
-    /// A good slot is verified and about to start: the floor follows. A power cut
-    /// before it leaves the lower floor, and the next start raises it; a cut after
-    /// it finds a floor that this slot and every good one that may start still
-    /// reach, whether or not this start comes to its end. Nothing is written where
-    /// the floor is there and high enough.
-    fn raise_floor(&mut self, counts: Floor, due: Floor) {
-        match &self.kept {
-            Kept::Here(_) if due == counts => return,
-            Kept::Nowhere(_) => return,
-            Kept::Here(_) | Kept::Absent | Kept::Garbage(_) => {}
-        }
-        match self.hands.raise_floor(due) {
-            Ok(()) => self.kept = Kept::Here(due),
-            // A start must not depend on it: the floor that counted still does.
-            Err(words) => self.hands.tell(&Event::FloorNotRaised(words)),
-        }
-        self.tell_of_floor();
-    }
-
-    /// A record that is about to be written anyway: its hint becomes the floor
-    /// that the firmware keeps. One that somebody put too high or too low on the
-    /// disk ends here.
-    fn following(&self, mut record: Record) -> Record {
-        let counts = Counts::of(&self.kept, record.floor);
-        if counts.source == Source::Firmware {
-            record.floor = counts.floor.security_version;
-        }
-        record
-    }
-
     /// Leave to start, after the commit that it needs.
     fn permit(&mut self, slot: SlotId, kind: Kind) -> Option<Permit> {
         let Some(arming) = kind.arming() else {
@@ -579,13 +457,6 @@ fn check(record: &Record, slot: SlotId, facts: &Facts, floor: Floor) -> Result<(
         return Err(Defect::Bad(Reason::BelowFloor, words));
     }
     Ok(())
-}
-
-fn by_worth(a: &Facts, b: &Facts) -> Ordering {
-    let version = || images::version::compare(&a.version, &b.version);
-    a.security_version
-        .cmp(&b.security_version)
-        .then_with(version)
 }
 
 fn stage_of(reason: Reason) -> Stage {

@@ -1,10 +1,12 @@
 use super::*;
 use crate::medium::memory::{Memory, Op, Recording};
 use crate::medium::{Access, Cause};
+use crate::record::Slot;
 use crate::record::tests::PARTITION;
 use crate::record::{Arming, NO_DIGEST};
 use alloc::string::ToString;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::cell::Cell;
 
 mod arming;

@@ -1,0 +1,61 @@
+//! What counts as the floor in a start, and how it follows the good slots.
+
+use super::{Boot, Event, Facts, Hands};
+use crate::floor::{Counts, Demand, Floor, Kept, Source};
+use crate::medium::Medium;
+use crate::record::{Record, SlotId};
+
+impl<M: Medium, H: Hands> Boot<M, H> {
+    pub(super) fn tell_of_floor(&mut self) {
+        let hint = self.record().map_or(0, |record| record.floor);
+        let counts = Counts::of(&self.kept, hint);
+        let kept = self.kept.clone();
+        self.hands.tell(&Event::Floor { counts, kept, hint });
+    }
+
+    /// What the good slots ask of the floor: the one that is being started by
+    /// what was loaded, the others by their manifests.
+    pub(super) fn demand(&mut self, record: &Record, slot: SlotId, loaded: &Facts) -> Demand {
+        let mut demand = Demand::default();
+        for good in record.good() {
+            let facts = if good == slot {
+                Some(loaded.clone())
+            } else {
+                self.hands.manifest(good).ok()
+            };
+            let installed = record.slot(good).manifest;
+            demand.add(facts.filter(|facts| facts.manifest == installed).as_ref());
+        }
+        demand
+    }
+
+    /// A good slot is verified and about to start: the floor follows. A power cut
+    /// before it leaves the lower floor, and the next start raises it; a cut after
+    /// it finds a floor that this slot and every good one that may start still
+    /// reach, whether or not this start comes to its end. Nothing is written where
+    /// the floor is there and high enough.
+    pub(super) fn raise_floor(&mut self, counts: Floor, due: Floor) {
+        match &self.kept {
+            Kept::Here(_) if due == counts => return,
+            Kept::Nowhere(_) => return,
+            Kept::Here(_) | Kept::Absent | Kept::Garbage(_) => {}
+        }
+        match self.hands.raise_floor(due) {
+            Ok(()) => self.kept = Kept::Here(due),
+            // A start must not depend on it: the floor that counted still does.
+            Err(words) => self.hands.tell(&Event::FloorNotRaised(words)),
+        }
+        self.tell_of_floor();
+    }
+
+    /// A record that is about to be written anyway: its hint becomes the floor
+    /// that the firmware keeps. One that somebody put too high or too low on the
+    /// disk ends here.
+    pub(super) fn following(&self, mut record: Record) -> Record {
+        let counts = Counts::of(&self.kept, record.floor);
+        if counts.source == Source::Firmware {
+            record.floor = counts.floor.security_version;
+        }
+        record
+    }
+}
