@@ -49,6 +49,7 @@ pub use timeline::{Line, Position, Source};
 pub use tpm::Tpm;
 pub use volatile::{Moment, Point, VolatileDisk};
 pub use watchdog::Watchdog;
+pub(crate) use watchdog::wdat;
 pub use web::WebServer;
 
 use crate::ready::Ready;

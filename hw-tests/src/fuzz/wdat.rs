@@ -48,30 +48,3 @@ impl Registers for Board {
         Ok(())
     }
 }
-
-/// A table that is used, as the firmware of a PC could have it.
-pub(super) fn encoded() -> Vec<u8> {
-    let mut bytes = vec![60, 0, 0, 0, 0];
-    bytes.extend(b"WDAT");
-    bytes.extend([0; 32]);
-    bytes.extend(32_u32.to_le_bytes());
-    bytes.extend([0xff, 0, 0xff, 0xff, 0xff, 0, 0, 0]);
-    for number in [600_u32, 0x3ff, 4] {
-        bytes.extend(number.to_le_bytes());
-    }
-    bytes.extend([1, 0, 0, 0]);
-    bytes.extend(4_u32.to_le_bytes());
-    let entries = [
-        (1, 2, 0, 1_u32, 0x3ff_u32),
-        (6, 0x83, 0x12, 0, 0x3ff),
-        (9, 0x82, 8, 0, 0x800),
-        (32, 0, 6, 2, 2),
-    ];
-    for (action, instruction, port, value, mask) in entries {
-        bytes.extend([action, instruction, 0, 0, 1, 0, 0, 2]);
-        bytes.extend((0x660_u64 + port).to_le_bytes());
-        bytes.extend(value.to_le_bytes());
-        bytes.extend(mask.to_le_bytes());
-    }
-    bytes
-}

@@ -30,7 +30,7 @@ const TCO_TMR: u64 = TCO_RLD + 0x12;
 const GENERAL_CONTROL: u64 = 0xfed1_f410;
 
 /// The rest of a table behind its header: one count is 0.6 s, 4 to 1023 of them.
-fn wdat(enabled: bool) -> Vec<u8> {
+pub(crate) fn wdat(enabled: bool) -> Vec<u8> {
     const PORTS: u8 = 1;
     const MEMORY: u8 = 0;
     const READ: u8 = 0;
