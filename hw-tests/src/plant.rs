@@ -53,11 +53,7 @@ impl Plant {
     pub fn with_secure_boot(name: &str, versions: RangeInclusive<u32>) -> Result<Plant, Error> {
         let mut plant = Plant::empty(name, Board::Pc)?;
         let owner = Owner::new(&plant.directory)?;
-        let bootshim = plant.bootshim();
-        #[rustfmt::skip]
-        plant.slotctl(&[
-            "bootshim", "trust", &bootshim, "--trust", "release.pub", "--out", "trusting.efi",
-        ])?;
+        plant.bootshim_trusting(&["release"], "trusting.efi")?;
         owner.sign("db", "trusting.efi", SIGNED_BOOTSHIM)?;
         owner.sign("db", &plant.part("vmlinuz"), "vmlinuz.signed")?;
         plant.build_versions(versions, "vmlinuz.signed")?;
@@ -189,6 +185,30 @@ impl Plant {
         ];
         self.slotctl(&[words.as_slice(), program].concat())?;
         Ok(self.directory.join(name))
+    }
+
+    /// A bootshim that trusts the keys of these names, in a file of the plant's folder.
+    ///
+    /// # Errors
+    /// What `slotctl` said.
+    pub fn bootshim_trusting(&self, keys: &[&str], out: &str) -> Result<(), Error> {
+        let built = self.bootshim();
+        let public: Vec<String> = keys.iter().map(|key| format!("{key}.pub")).collect();
+        let trusted = public.iter().flat_map(|key| ["--trust", key]);
+        let mut words = vec!["bootshim", "trust", &built, "--out", out];
+        words.extend(trusted);
+        self.slotctl(&words).map(drop)
+    }
+
+    /// Builds version 2 with this kernel, bringing this bootshim.
+    ///
+    /// # Errors
+    /// What `slotctl` said.
+    pub fn build_bringing(&self, bootshim: &str, kernel: &str, image: &str) -> Result<(), Error> {
+        let initrd = self.part("initrd.img");
+        #[rustfmt::skip]
+        let starts = ["--kernel", kernel, "--initrd", &initrd, "--bootshim", bootshim];
+        self.build(2, &starts, "release.key", image)
     }
 
     /// Runs `slotctl` in the plant's folder, and gives what it printed.

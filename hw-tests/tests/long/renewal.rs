@@ -10,38 +10,16 @@ use std::path::{Path, PathBuf};
 /// What bootshim says when it hands a trial over.
 const HANDED_OVER: &str = "handing over to the bootshim of this image";
 
-/// bootshim with the plant's key and one more, so that its bytes differ.
-fn other_bootshim(name: &str) -> String {
-    let built = hw_tests::machine::target().join("bootshim/BOOTX64.EFI");
-    let spare = format!("{name}-spare");
-    PLANT
-        .slotctl(&["key", "generate", "--out", &spare])
-        .unwrap();
-    let (out, public) = (format!("{name}.efi"), format!("{spare}.pub"));
-    #[rustfmt::skip]
-    PLANT.slotctl(&[
-        "bootshim", "trust", &built.display().to_string(),
-        "--trust", "release.pub", "--trust", &public, "--out", &out,
-    ]).unwrap();
-    out
+/// A bootshim that trusts these keys, of which one is new.
+fn bootshim_trusting(new: &str, keys: &[&str], out: &str) {
+    PLANT.slotctl(&["key", "generate", "--out", new]).unwrap();
+    PLANT.bootshim_trusting(keys, out).unwrap();
 }
 
 /// Version 2, with this bootshim in it.
 fn image_with(bootshim: &str, image: &str) {
-    let part = |name: &str| {
-        let path = hw_tests::machine::target().join("demo-os").join(name);
-        path.display().to_string()
-    };
-    let (kernel, initrd) = (part("vmlinuz"), part("initrd.img"));
-    let starts = [
-        "--kernel",
-        &kernel,
-        "--initrd",
-        &initrd,
-        "--bootshim",
-        bootshim,
-    ];
-    PLANT.build(2, &starts, "release.key", image).unwrap();
+    let kernel = PLANT.part("vmlinuz");
+    PLANT.build_bringing(bootshim, &kernel, image).unwrap();
 }
 
 /// A file on the ESP of a disk image, through mtools, which is nothing of ours.
@@ -66,10 +44,11 @@ fn disk_with(name: &str, image: &str) -> PathBuf {
 
 #[test]
 fn the_bootshim_of_an_image_starts_its_trial_and_then_the_machine() {
-    let new = other_bootshim("renewed");
-    image_with(&new, "renewed.slotimg");
+    // One key more, so that its bytes differ.
+    bootshim_trusting("spare", &["release", "spare"], "renewed.efi");
+    image_with("renewed.efi", "renewed.slotimg");
     let disk = disk_with("renewed", "renewed.slotimg");
-    let new = fs::read(PLANT.directory().join(&new)).unwrap();
+    let new = fs::read(PLANT.directory().join("renewed.efi")).unwrap();
     let old = on_esp(&disk, "EFI/BOOT/BOOTX64.EFI");
     assert_ne!(old, new);
 
@@ -113,15 +92,7 @@ fn the_bootshim_of_an_image_starts_its_trial_and_then_the_machine() {
 #[test]
 fn a_bootshim_that_does_not_start_costs_the_trial_and_nothing_else() {
     // It trusts another key, so that it does not start the image that it is in.
-    let built = hw_tests::machine::target().join("bootshim/BOOTX64.EFI");
-    PLANT
-        .slotctl(&["key", "generate", "--out", "stranger"])
-        .unwrap();
-    #[rustfmt::skip]
-    PLANT.slotctl(&[
-        "bootshim", "trust", &built.display().to_string(),
-        "--trust", "stranger.pub", "--out", "strange.efi",
-    ]).unwrap();
+    bootshim_trusting("stranger", &["stranger"], "strange.efi");
     image_with("strange.efi", "strange.slotimg");
     let disk = disk_with("strange", "strange.slotimg");
     let before = on_esp(&disk, "EFI/BOOT/BOOTX64.EFI");

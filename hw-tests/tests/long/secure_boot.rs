@@ -94,34 +94,20 @@ fn a_manifest_by_another_key_does_not_start_with_secure_boot_on_or_off() {
 /// costs its image the trial, the signed one takes the place of the one before.
 #[test]
 fn the_bootshim_that_an_image_brings_is_checked_by_the_firmware_too() {
-    let built = target().join("bootshim/BOOTX64.EFI").display().to_string();
     PLANT
         .slotctl(&["key", "generate", "--out", "spare"])
         .unwrap();
-    #[rustfmt::skip]
-    PLANT.slotctl(&[
-        "bootshim", "trust", &built, "--trust", "release.pub", "--trust", "spare.pub",
-        "--out", "brought.efi",
-    ]).unwrap();
+    PLANT
+        .bootshim_trusting(&["release", "spare"], "brought.efi")
+        .unwrap();
     let owner = PLANT.owner().unwrap();
     owner
         .sign("db", "brought.efi", "brought.signed.efi")
         .unwrap();
-    owner
-        .sign("db", &demo_os("vmlinuz"), "vmlinuz.signed")
-        .unwrap();
     let kernel = PLANT.directory().join("vmlinuz.signed");
-    let (kernel, initrd) = (kernel.display().to_string(), demo_os("initrd.img"));
-    let image = |program: &str, image: &str| {
-        let starts = [
-            "--kernel",
-            &kernel,
-            "--initrd",
-            &initrd,
-            "--bootshim",
-            program,
-        ];
-        PLANT.build(2, &starts, "release.key", image).unwrap();
+    let kernel = kernel.display().to_string();
+    let image = |bootshim: &str, image: &str| {
+        PLANT.build_bringing(bootshim, &kernel, image).unwrap();
     };
     image("brought.efi", "unsigned-bootshim.slotimg");
     image("brought.signed.efi", "signed-bootshim.slotimg");
