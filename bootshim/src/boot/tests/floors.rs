@@ -238,3 +238,22 @@ fn cut_before_or_after_the_floor_rises_every_good_slot_still_starts() {
         }
     }
 }
+
+/// Somebody writes "good" over "bad" in the record, and puts the slot first.
+#[test]
+fn a_bad_slot_that_the_record_revives_is_judged_anew() {
+    let defect = |reason| Err(Defect::Bad(reason, String::new()));
+    for (revived, reason) in [
+        (defect(Reason::Damaged), Reason::Damaged),
+        (defect(Reason::NotAuthentic), Reason::NotAuthentic),
+        (image(9, 5, 0), Reason::WrongManifest),
+        (image(2, 4, 0), Reason::BelowFloor),
+    ] {
+        let disk = committed([Good, Good, Empty]);
+        let slots = [image(1, 5, 0), revived, damaged()];
+        let (outcome, rig, record) = start(&disk, keeping(here(5), slots));
+        assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+        assert_eq!(record.unwrap().slot(id("b")).reason, reason);
+        assert_eq!(rig.kept, here(5));
+    }
+}
