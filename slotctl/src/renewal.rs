@@ -149,9 +149,13 @@ impl Ready<'_> {
         let places = Places::find(&esp)?;
         let (whole, layout) = (self.disk.whole()?, self.disk.layout());
         let spare = esp::read_spare(whole, layout, self.program.machine())?;
-        // Another process may have been faster.
         if places.waits() && spare == self.program.bytes() {
-            places.swap(&esp)?;
+            return places.swap(&esp);
+        }
+        // Another process may have been faster.
+        let active = esp::read_program(self.disk.whole()?, layout)?;
+        if active.bytes() != self.program.bytes() {
+            return Err(refused("what waits on the ESP is not what was put there"));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! and filesystems: they read and write in pieces of any length, a medium is
 //! written in whole blocks only.
 
-use bootshim::medium::{BLOCK, Cause, Fault, Medium};
+use bootshim::medium::{Access, BLOCK, Cause, Fault, Medium};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -56,13 +56,28 @@ impl<M: Medium> Stream<M> {
         changed.map(|block| block.bytes.as_mut_slice())
     }
 
-    /// Writes what was changed to the medium and makes it durable.
+    /// Writes what was changed to the medium and makes it durable. Bytes around what
+    /// was changed go back with it, so each block is read again before: a bit that a
+    /// device once gave wrong must not get onto it.
     ///
     /// # Errors
     /// The medium's; what was changed is kept.
     pub fn store(&mut self) -> io::Result<()> {
         let changed = self.blocks.iter_mut();
         for (start, block) in changed.filter(|(_, block)| block.is_changed()) {
+            let mut again = Box::new([0; BLOCK_BYTES]);
+            let rest = to_usize(self.medium.len().saturating_sub(*start));
+            if let Some(room) = again.get_mut(..rest.min(BLOCK_BYTES)) {
+                self.medium.read_at(*start, room).map_err(to_io)?;
+            }
+            if block.before.as_ref() != Some(&again) {
+                return Err(io::Error::other(Fault {
+                    access: Access::Read,
+                    offset: *start,
+                    length: BLOCK,
+                    cause: Cause::Differs,
+                }));
+            }
             self.medium
                 .write_at(*start, block.bytes.as_slice())
                 .map_err(to_io)?;
@@ -180,7 +195,7 @@ fn to_u64(length: usize) -> u64 {
 pub(crate) mod sparse {
     //! A medium in memory that holds only what was written.
     use super::*;
-    use bootshim::medium::{Access, check_range};
+    use bootshim::medium::check_range;
     use std::cell::RefCell;
 
     pub(crate) struct Sparse {

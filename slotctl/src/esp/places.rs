@@ -34,6 +34,8 @@ const SELF: &Name = b".          ";
 pub struct Places {
     /// Where the block with both entries begins.
     at: u64,
+    /// What the ESP has there.
+    before: Vec<u8>,
     block: Vec<u8>,
     /// Where the entries are in it.
     boot: usize,
@@ -70,6 +72,7 @@ impl Places {
         let within = |place: u64| usize::try_from(place - at).map_err(|_| none());
         let mut places = Places {
             at,
+            before: block.clone(),
             block,
             boot: within(boot.at)?,
             spare: within(spare.at)?,
@@ -119,14 +122,23 @@ impl Places {
         self.write(esp)
     }
 
-    fn write<M: Medium>(&self, esp: &M) -> Result<()> {
+    /// Other directories may lie in the block: it is read again before it is written,
+    /// so that a bit which the device once gave wrong does not get onto it.
+    fn write<M: Medium>(&mut self, esp: &M) -> Result<()> {
         let failed = |fault| Error::fault("writing the ESP", fault);
+        self.expect(esp, &self.before)?;
         esp.write_at(self.at, &self.block).map_err(failed)?;
         esp.flush().map_err(failed)?;
-        let mut found = vec![0; self.block.len()];
+        self.expect(esp, &self.block)?;
+        self.before.clone_from(&self.block);
+        Ok(())
+    }
+
+    fn expect<M: Medium>(&self, esp: &M, bytes: &[u8]) -> Result<()> {
+        let mut found = vec![0; bytes.len()];
         esp.read_at(self.at, &mut found).map_err(unread)?;
-        if found != self.block {
-            let found = "the ESP does not give back what was written";
+        if found != bytes {
+            let found = "the ESP does not give back what is on it";
             return Err(Error::new(Exit::Io, "not-read-back", found));
         }
         Ok(())

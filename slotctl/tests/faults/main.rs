@@ -1,5 +1,5 @@
-//! Devices that fail: at each single access of an install, of a start and of a
-//! confirm, in every way that a device can.
+//! Devices that fail: at each single access of an install, of a start, of a
+//! confirm and of a change of bootshim, in every way that a device can.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,5 +15,6 @@ mod device;
 mod ground;
 mod installing;
 mod judge;
+mod renewing;
 mod report;
 mod wrong;

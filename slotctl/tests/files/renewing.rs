@@ -107,6 +107,17 @@ fn one_that_did_not_start_the_slot_does_not_come_to_the_esp() {
 }
 
 #[test]
+fn before_the_slot_is_good_nothing_comes_to_the_esp() {
+    let (bench, trial) = on_trial("ours.pub spare.pub");
+    let new = fs::read(bench.file("new.efi")).unwrap();
+    let before = bench.read("disk.img");
+    let disk = Disk::open(&bench.file("disk.img")).unwrap();
+    let running = Running::new(&disk, &trial).started_by(Some(images::digest(&new)));
+    assert_eq!(running.renew(), Ok(false));
+    assert!(before == bench.read("disk.img"), "it changed the disk");
+}
+
+#[test]
 fn one_that_would_not_start_a_slot_that_is_good_now_is_refused_and_nothing_is_lost() {
     // It trusts only the key of another image, which is never the one in slot a.
     let (bench, trial) = on_trial("stranger.pub");

@@ -4,6 +4,10 @@ use crate::bench::Bench;
 use crate::halfway::Halfway;
 use bootshim::handover::Handover;
 use bootshim::record::SlotId;
+use nix::errno::Errno;
+use nix::fcntl::FcntlArg::F_OFD_SETLK;
+use nix::fcntl::fcntl;
+use nix::libc;
 use slotctl::disk::Disk;
 use slotctl::error::Exit;
 use slotctl::install::{Request, install};
@@ -13,6 +17,7 @@ use slotctl::progress::Quiet;
 use slotctl::running::Running;
 use slotctl::source::{Settings, Source};
 use slotctl::trust;
+use std::fs::File;
 use std::sync::Arc;
 
 #[test]
@@ -84,6 +89,28 @@ fn a_commit_waits_for_the_lock_that_another_one_holds() {
     drop(held);
     assert!(waiting.wait().unwrap().success());
     assert_ne!(disk.read_record().unwrap().0, before);
+}
+
+#[test]
+fn a_commit_keeps_its_lock_from_the_reading_of_the_record_on() {
+    let bench = Bench::new();
+    let disk = Disk::open(&bench.file("disk.img")).unwrap();
+    let done = disk.update(|record, note| {
+        let file = File::options()
+            .write(true)
+            .open(bench.file("disk.img"))
+            .unwrap();
+        let range = libc::flock {
+            l_type: libc::F_WRLCK as i16,
+            l_whence: libc::SEEK_SET as i16,
+            l_start: 1 << 62,
+            l_len: 0,
+            l_pid: 0,
+        };
+        assert_eq!(fcntl(&file, F_OFD_SETLK(&range)), Err(Errno::EAGAIN));
+        Ok((record.clone(), note))
+    });
+    assert!(!done.unwrap().changed);
 }
 
 #[test]

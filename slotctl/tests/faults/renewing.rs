@@ -1,0 +1,191 @@
+//! A device that fails while the bootshim of an image takes its place on the ESP.
+
+use crate::content::Content;
+use crate::device::{Device, Request};
+use crate::report::Report;
+use crate::wrong::Wrong;
+use bootshim::handover::Handover;
+use bootshim::record::SlotId;
+use images::build::{Boot, Inputs, build};
+use images::digest;
+use images::key::SecretKey;
+use images::trust::Trust;
+use slotctl::create::{Options, Sizes, create};
+use slotctl::date::Date;
+use slotctl::disk::Disk;
+use slotctl::error::{Error, Result};
+use slotctl::esp;
+use slotctl::install;
+use slotctl::next_boot;
+use slotctl::program::Program;
+use slotctl::progress::Quiet;
+use slotctl::running::Running;
+use slotctl::source::{Settings, Source};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[allow(dead_code, reason = "the signed one is for others")]
+#[path = "../../src/program/sample.rs"]
+mod sample;
+
+const MIB: u64 = 1 << 20;
+
+/// A disk on which slot b is on trial, started by the bootshim that it brings.
+struct Scene {
+    content: Content,
+    handover: Handover,
+    old: Program,
+    new: Program,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let directory = tempfile::tempdir().unwrap();
+        let key = SecretKey::from_seed(&[7; 32]);
+        let spare = SecretKey::from_seed(&[8; 32]).public();
+        let built = Program::parse(sample::program(0x8664)).unwrap();
+        let old = built.clone().with_trust(&[key.public()]).unwrap();
+        let new = built.with_trust(&[key.public(), spare]).unwrap();
+        let brought = directory.path().join("new.efi");
+        new.save(&brought).unwrap();
+        let path = directory.path().join("disk.img");
+        let sizes = Sizes {
+            slots: 2,
+            slot: Some(2 * MIB),
+            esp: 2 * MIB,
+            data: Some(0),
+            ..Sizes::new(10 * MIB)
+        };
+        let options = Options {
+            sizes,
+            program: old.clone(),
+            compatible: None,
+            seed: Some("00112233-4455-6677-8899-aabbccddeeff".parse().unwrap()),
+            date: Date(1_700_000_000),
+        };
+        create(&path, &options).unwrap().publish().unwrap();
+        let device = Arc::new(Device::new(&Content::new(&fs::read(&path).unwrap())));
+        let disk = Disk::on(device.clone(), None).unwrap();
+        let trusted = Trust::direct([key.public()]);
+        put(
+            &disk,
+            &trusted,
+            &image(directory.path(), 1, &key, None),
+            false,
+        );
+        disk.provision(SlotId::new(0).unwrap()).unwrap();
+        let second = image(directory.path(), 2, &key, Some(brought));
+        put(&disk, &trusted, &second, true);
+        next_boot::arm(&disk, &trusted).unwrap();
+        let (record, _) = disk.read_record().unwrap();
+        let slot = SlotId::new(1).unwrap();
+        Scene {
+            handover: Handover {
+                slot,
+                disk: record.partition,
+                boot: record.sequence,
+                manifest: record.slot(slot).manifest,
+            },
+            content: device.content()[1].clone(),
+            old,
+            new,
+        }
+    }
+
+    /// What `slotctl confirm` does; whether a bootshim came to the ESP.
+    fn confirm(&self, device: &Arc<Device>) -> Result<bool> {
+        let disk = Disk::on(device.clone(), Some(self.handover))?;
+        let started_by = Some(digest(self.new.bytes()));
+        let running = Running::new(&disk, &self.handover).started_by(started_by);
+        running.confirm()?;
+        running.renew()
+    }
+
+    fn attempt(&self, request: Request, wrong: Wrong) -> std::result::Result<bool, String> {
+        let device = Arc::new(Device::new(&self.content));
+        device.begin(Some((request, wrong)));
+        let done = self.confirm(&device);
+        for after in &device.content() {
+            self.judge(&done, after)?;
+        }
+        Ok(done.is_ok())
+    }
+
+    /// Firmware finds a whole bootshim, and the new one where that was said; once
+    /// the device works again, the rest is done.
+    fn judge(&self, done: &Result<bool>, after: &Content) -> std::result::Result<(), String> {
+        let words = |error: Error| error.to_string();
+        let found = self.active(after).map_err(words)?;
+        match done {
+            Ok(true) if found != self.new.bytes() => {
+                return Err("it is said to be there, and is not".into());
+            }
+            _ if found != self.old.bytes() && found != self.new.bytes() => {
+                return Err("firmware finds neither the old one nor the new one".into());
+            }
+            _ => {}
+        }
+        let device = Arc::new(Device::new(after));
+        self.confirm(&device).map_err(words)?;
+        match self.active(&device.content()[1]).map_err(words)? {
+            found if found == self.new.bytes() => Ok(()),
+            _ => Err("gone on with, the new one is not there".into()),
+        }
+    }
+
+    fn active(&self, content: &Content) -> Result<Vec<u8>> {
+        let disk = Disk::on(Arc::new(Device::new(content)), None)?;
+        let program = esp::read_program(disk.whole()?, disk.layout())?;
+        Ok(program.bytes().to_vec())
+    }
+}
+
+fn put(disk: &Disk, trusted: &Trust, image: &Path, activate: bool) {
+    let mut source = Source::open(image.to_str().unwrap(), &Settings::default()).unwrap();
+    let request = install::Request {
+        activate,
+        ..Default::default()
+    };
+    install::install(disk, trusted, None, &mut source, &request, &Quiet).unwrap();
+}
+
+fn image(directory: &Path, version: u8, key: &SecretKey, bootshim: Option<PathBuf>) -> PathBuf {
+    let part = |name: &str| {
+        let path = directory.join(format!("{name}-{version}"));
+        fs::write(&path, [version; 4096]).unwrap();
+        path
+    };
+    let inputs = Inputs {
+        rootfs: part("root"),
+        boot: Boot::Kernel {
+            kernel: part("kernel"),
+            initrd: None,
+        },
+        cmdline: "ro".into(),
+        compatible: "plc".into(),
+        version: version.to_string(),
+        security_version: 1,
+        revoke_below: 0,
+        watchdog_seconds: 0,
+        keys: vec![key.clone()],
+        key_set: None,
+        bootshim,
+    };
+    let out = directory.join(format!("v{version}.slotimg"));
+    build(&inputs, &out, &|_, _| {}).unwrap();
+    out
+}
+
+#[test]
+fn a_device_that_fails_at_any_access_while_a_bootshim_is_replaced_leaves_a_whole_one() {
+    let mut report = Report::new("bootshim replaced");
+    let scene = Scene::new();
+    let device = Arc::new(Device::new(&scene.content));
+    device.begin(None);
+    assert_eq!(scene.confirm(&device), Ok(true));
+    report.try_all("confirm", &device.asked(), |request, wrong| {
+        scene.attempt(request, wrong)
+    });
+    report.end();
+}
