@@ -358,13 +358,14 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         if let Err(defect) = check(&record, slot, &facts, required) {
             return self.defective(slot, defect);
         }
-        if kind == Kind::Good {
-            let due = Floor {
+        let due = match kind {
+            Kind::Good => Floor {
                 security_version: demand.due(counts.security_version),
                 key_epoch: demand.due_epoch(counts),
-            };
-            self.raise_floor(counts, due);
-        }
+            },
+            _ => counts,
+        };
+        self.keep_floor(counts, due);
         self.hands.tell(&Event::Starting {
             slot,
             kind,

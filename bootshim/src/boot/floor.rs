@@ -29,12 +29,16 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         demand
     }
 
-    /// A good slot is verified and about to start: the floor follows. A power cut
-    /// before it leaves the lower floor, and the next start raises it; a cut after
-    /// it finds a floor that this slot and every good one that may start still
-    /// reach, whether or not this start comes to its end. Nothing is written where
-    /// the floor is there and high enough.
-    pub(super) fn raise_floor(&mut self, counts: Floor, due: Floor) {
+    /// A slot is verified and about to start. For a good one the floor follows. A
+    /// power cut before it leaves the lower floor, and the next start raises it; a
+    /// cut after it finds a floor that this slot and every good one that may start
+    /// still reach, whether or not this start comes to its end. Nothing is written
+    /// where the floor is there and high enough.
+    ///
+    /// For any other slot it stays as it is, and is kept where the firmware keeps
+    /// none: once the variable exists the system that starts cannot make one of its
+    /// name.
+    pub(super) fn keep_floor(&mut self, counts: Floor, due: Floor) {
         match &self.kept {
             Kept::Here(_) if due == counts => return,
             Kept::Nowhere(_) => return,

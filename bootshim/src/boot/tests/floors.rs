@@ -80,6 +80,22 @@ fn a_trial_raises_nothing_and_revokes_nothing() {
     assert_eq!(rig.kept, here(1));
 }
 
+/// The system on trial could make one of that name otherwise.
+#[test]
+fn where_the_firmware_keeps_none_the_floor_that_counts_is_kept_before_a_trial_starts() {
+    for kept in [Kept::Absent, Kept::Garbage("no floor".into())] {
+        let disk = hinted([Good, Trying, Empty], 2);
+        let slots = [image(1, 3, 0), image(2, 9, 9), damaged()];
+        let (outcome, rig, _) = start(&disk, keeping(kept, slots));
+        assert_eq!(outcome, Outcome::Running((id("b"), Kind::Trial)));
+        let floor = Floor {
+            security_version: 2,
+            key_epoch: 0,
+        };
+        assert_eq!(rig.kept, Kept::Here(floor), "it does not rise by that");
+    }
+}
+
 #[test]
 fn what_a_trial_revokes_starts_while_the_trial_waits() {
     let disk = committed([Good, Trying, Empty]);
