@@ -53,11 +53,24 @@ pub fn kept_floor() -> Kept {
 /// in one call, which firmware makes whole or not at all.
 pub fn keep_floor(floor: Floor) -> Result<(), String> {
     set(FLOOR_KEPT_VARIABLE, &ours(), KEPT, &floor.to_bytes())
-        .map_err(|status| format!("{status:?}"))
+        .map_err(not_taken)
         .and_then(|()| match kept_floor() {
             Kept::Here(kept) if kept == floor => Ok(()),
             _ => Err("what it took is not what it gives back".into()),
         })
+}
+
+/// Why, and what a person can do.
+fn not_taken(status: Status) -> String {
+    match status {
+        Status::OUT_OF_RESOURCES => {
+            format!("its variable store is full, clear it in the firmware's setup ({status:?})")
+        }
+        Status::SECURITY_VIOLATION | Status::WRITE_PROTECTED => format!(
+            "{FLOOR_KEPT_VARIABLE} or the whole store is protected, clear it in the firmware's setup ({status:?})"
+        ),
+        _ => format!("{status:?}"),
+    }
 }
 
 /// Tells the system that is started which floor counts.

@@ -32,7 +32,7 @@ pub enum Event {
         /// What the record says.
         hint: u64,
     },
-    /// The firmware did not keep a higher floor, in its words.
+    /// The firmware did not take the floor that is to be kept, and why.
     FloorNotRaised(String),
     /// The watchdog ended the last start; what that means.
     WatchdogReset(Meaning),
@@ -108,7 +108,10 @@ impl fmt::Display for Event {
             Event::Rebuilt(sequence) => write!(f, "boot record made anew, number {sequence}"),
             Event::Floor { counts, kept, hint } => floor(f, counts, kept, *hint),
             Event::FloorNotRaised(words) => {
-                write!(f, "the firmware does not keep a higher floor: {words}")
+                write!(
+                    f,
+                    "the firmware did not take the floor: {words}; this start goes on, the next one tries again"
+                )
             }
             Event::WatchdogReset(Meaning::Counted(slot, resets)) => write!(
                 f,

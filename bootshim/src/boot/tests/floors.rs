@@ -189,7 +189,8 @@ fn a_full_store_keeps_no_slot_from_starting_and_that_is_said() {
         let (outcome, rig, _) = start(&disk, full);
         assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
         assert_eq!(rig.kept, kept);
-        let line = "the firmware does not keep a higher floor: OUT_OF_RESOURCES";
+        let line = "the firmware did not take the floor: OUT_OF_RESOURCES; this start goes on, \
+                    the next one tries again";
         assert!(rig.events.contains(&line.to_string()), "{:?}", rig.events);
     }
 }
