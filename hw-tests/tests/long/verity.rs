@@ -3,7 +3,9 @@
 use super::{PLANT, slot, two_good};
 use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine, START};
+use images::manifest::Kind;
 use serde_json::Value;
+use slotctl::disk::Disk;
 
 fn status(machine: &mut Machine) -> Value {
     let status = machine.run("slotctl status --json").unwrap().stdout;
@@ -41,6 +43,32 @@ fn a_good_slot_whose_root_does_not_open_is_left_for_the_other_good_one() {
     assert_eq!(status["slots"][1]["state"], "good");
     assert_eq!(status["slots"][1]["reason"], "damaged");
     assert_eq!(status["known_good"], "a");
+}
+
+/// bootshim passes over slot b at every start: to restart for it would be to
+/// restart for ever.
+#[test]
+fn a_good_slot_whose_root_is_damaged_runs_on_where_the_other_good_one_does_not_start() {
+    let disk = two_good("both-damaged");
+    let opened = Disk::open(&disk).unwrap();
+    let trust = slotctl::trust::keys(&opened).unwrap();
+    let manifest = opened.manifest(slot("b"), &trust).unwrap().manifest;
+    let kernel = manifest.payload(Kind::Kernel).unwrap().offset;
+    damage::flip(&disk, slot("b"), kernel).unwrap();
+    let mut machine = Machine::new("both-damaged").disk(&disk).start().unwrap();
+    machine
+        .expect("slot b passed over: damaged: kernel", START)
+        .unwrap();
+    overwrite(&mut machine, "/dev/vda3");
+    machine.run("killall -KILL slotctl").unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
+    machine
+        .expect("the block at 2048000 is not the one that was signed", START)
+        .unwrap();
+    machine
+        .expect("a damaged block is a read error", START)
+        .unwrap();
+    assert_eq!(status(&mut machine)["running"], "a");
 }
 
 #[test]

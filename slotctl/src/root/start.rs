@@ -68,7 +68,10 @@ impl Start {
     }
 }
 
-/// The slot that starts next by this record, if it is another one.
+/// The slot that starts next by this record, if it is another one. A good slot is
+/// left only for one of which nothing is known: bootshim may have passed over the
+/// other at this very start and will at the next, and the machine would go round for
+/// ever.
 pub(super) fn instead(record: &Record, slot: SlotId) -> Option<SlotId> {
     let now = Situation {
         passed: Slots::default(),
@@ -78,7 +81,11 @@ pub(super) fn instead(record: &Record, slot: SlotId) -> Option<SlotId> {
     let mut record = record.clone();
     loop {
         match choice::next(&record, &now) {
-            Step::Start(next, _) => return Some(next).filter(|next| *next != slot),
+            Step::Start(next, _) => {
+                let spotless = record.slot(next).reason == Reason::None;
+                let leaves = spotless || record.slot(slot).state != State::Good;
+                return Some(next).filter(|next| *next != slot && leaves);
+            }
             // A trial that ends is bad: this comes to an end, too.
             Step::EndTrial(over, reason) => {
                 record = state::fail(&record, over, reason, Stage::Watch);
@@ -141,11 +148,18 @@ mod tests {
     }
 
     #[test]
-    fn of_two_damaged_good_slots_one_stays_and_the_machine_does_not_go_round() {
-        let both = damaged(&record(&[State::Good, State::Good]), "a");
-        let both = damaged(&both, "b");
-        assert_eq!(instead(&both, slot("a")), Some(slot("b")));
-        assert_eq!(instead(&both, slot("b")), None);
+    fn of_two_good_slots_with_a_fault_each_stays_and_the_machine_does_not_go_round() {
+        let two = record(&[State::Good, State::Good]);
+        for (reason, stage) in [
+            (Reason::Damaged, Stage::Started),
+            (Reason::Damaged, Stage::Verify),
+            (Reason::NotAuthentic, Stage::Verify),
+            (Reason::Watchdog, Stage::Started),
+        ] {
+            let both = damaged(&state::fail(&two, slot("b"), reason, stage), "a");
+            assert_eq!(instead(&both, slot("a")), None, "{reason}");
+            assert_eq!(instead(&both, slot("b")), None, "{reason}");
+        }
     }
 
     #[test]
