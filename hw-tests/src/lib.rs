@@ -12,6 +12,7 @@ pub mod replay;
 pub mod secure_boot;
 pub mod sim;
 pub mod story;
+pub mod variables;
 
 /// Says something to the person who waits for the tests, also of one that
 /// passes: the test runner keeps what `println!` writes.

@@ -2,12 +2,10 @@
 //! signed with them, and the settings of a firmware in which they are enrolled.
 //! All of it by `openssl`, `sbsign` and `objcopy`, as the manual says.
 
-mod variables;
-
 use crate::machine::Error;
+use crate::variables::{Store, Vendor};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use variables::{Store, Vendor};
 
 /// Debian's (package systemd-boot-efi).
 const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
@@ -122,7 +120,7 @@ impl Owner {
 
     fn write(&self, name: &str, store: &Store) -> Result<PathBuf, Error> {
         let path = self.directory.join(name);
-        std::fs::write(&path, store.bytes()).map_err(Error::host(path.display().to_string()))?;
+        store.write(&path)?;
         Ok(path)
     }
 

@@ -1,9 +1,12 @@
 //! The floor lies where the running system neither sees nor changes it.
 
 use super::PLANT;
+use bootshim::floor::{Counts, Floor, Source};
 use bootshim::handover::{FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR};
-use hw_tests::machine::{Cause, Machine, START};
+use hw_tests::machine::{Cause, Machine, START, target};
+use hw_tests::variables::{Store, Vendor};
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 const VARIABLES: &str = "/sys/firmware/efi/efivars";
 
@@ -15,24 +18,202 @@ fn the_running_system_neither_sees_nor_changes_the_floor() {
     let said = "by the boot record alone: the firmware keeps none yet";
     machine.expect(said, START).unwrap();
     machine.expect("kept by the firmware", START).unwrap();
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    let status: Value = serde_json::from_str(&status).unwrap();
-    assert_eq!(status["floor_source"], "firmware", "{status}");
+    let told = status(&mut machine);
+    assert_eq!(told["floor_source"], "firmware", "{told}");
 
-    let kept = format!("{VARIABLES}/{FLOOR_KEPT_VARIABLE}-{VARIABLE_VENDOR}");
     let seen = machine.run(&format!("ls {VARIABLES}")).unwrap().stdout;
     assert!(seen.contains(FLOOR_VARIABLE), "{seen}");
     assert!(!seen.contains(FLOOR_KEPT_VARIABLE), "{seen}");
-    let told = format!("{VARIABLES}/{FLOOR_VARIABLE}-{VARIABLE_VENDOR}");
-    let floor =
-        r"\007\000\000\000SLOTFLR1\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000";
-    for file in [&kept, &told] {
-        let write = format!("printf '{floor}' > {file}");
-        let wrote = machine.run(&write).unwrap();
+    let floor = written(&Floor::default().to_bytes());
+    for variable in [FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE] {
+        let file = file_of(variable);
+        let wrote = machine.run(&format!("printf '{floor}' > {file}")).unwrap();
         assert_ne!(wrote.status, 0, "{file} was written");
     }
     machine.press_reset().unwrap();
     assert_eq!(machine.next_start(START).unwrap().cause, Cause::ResetButton);
     let line = machine.expect("floor: security version", START).unwrap();
     assert!(line.text.contains("kept by the firmware"), "{}", line.text);
+}
+
+/// A machine whose firmware begins with these settings.
+fn machine(name: &str, disk: &Path, store: &Store) -> Machine {
+    let settings = PLANT.directory().join(format!("{name}.fd"));
+    store.write(&settings).unwrap();
+    let machine = Machine::new(name).disk(disk);
+    machine.firmware_settings(settings).start().unwrap()
+}
+
+fn file_of(variable: &str) -> String {
+    format!("{VARIABLES}/{variable}-{VARIABLE_VENDOR}")
+}
+
+/// What the shell of the machine writes into that file to make a variable that
+/// outlives the power.
+fn written(content: &[u8]) -> String {
+    let bytes = [7, 0, 0, 0].iter().chain(content);
+    bytes.map(|byte| format!(r"\{byte:03o}")).collect()
+}
+
+fn status(machine: &mut Machine) -> Value {
+    let status = machine.run("slotctl status --json").unwrap().stdout;
+    serde_json::from_str(&status).unwrap()
+}
+
+/// A disk whose image has security version 3.
+fn disk_of_version_3(name: &str) -> PathBuf {
+    let image = format!("{name}.slotimg");
+    let (kernel, initrd) = (PLANT.part("vmlinuz"), PLANT.part("initrd.img"));
+    #[rustfmt::skip]
+    let words = ["--kernel", &kernel, "--initrd", &initrd, "--security-version", "3"];
+    PLANT.build(1, &words, "release.key", &image).unwrap();
+    let bootshim = target().join("bootshim/BOOTX64.EFI").display().to_string();
+    let program = ["--bootshim", &bootshim, "--trust", "release.pub"];
+    let disk = format!("{name}.img");
+    PLANT.disk_of(&disk, 512, &program, &image).unwrap()
+}
+
+#[test]
+fn with_a_full_store_the_slot_starts_by_the_floor_of_the_record_until_it_is_cleared() {
+    let mut store = Store::factory().unwrap();
+    store.fill(99).unwrap();
+    let disk = disk_of_version_3("full");
+    let mut machine = machine("full", &disk, &store);
+    let said = machine
+        .expect("the firmware did not take the floor", START)
+        .unwrap();
+    let why = "its variable store is full, clear it in the firmware's setup";
+    assert!(said.text.contains(why), "{}", said.text);
+    machine
+        .expect(
+            "by the boot record alone: the firmware keeps none yet",
+            START,
+        )
+        .unwrap();
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    let told = status(&mut machine);
+    assert_eq!(told["running"], "a", "{told}");
+    assert_eq!(told["floor_source"], "record", "{told}");
+
+    drop(machine);
+
+    let mut cleared = Machine::new("cleared").disk(&disk).start().unwrap();
+    for said in [
+        "floor: security version 3, by the boot record alone: the firmware keeps none yet",
+        "floor: security version 3, kept by the firmware",
+        "starting slot a, version 1.0, as good",
+    ] {
+        cleared.expect(said, START).unwrap();
+    }
+}
+
+#[test]
+fn in_a_full_store_a_floor_that_is_there_rises_all_the_same() {
+    let mut store = Store::factory().unwrap();
+    let floor = Floor {
+        security_version: 1,
+        key_epoch: 0,
+    };
+    store
+        .set_for_boot(FLOOR_KEPT_VARIABLE, Vendor::BOOTSHIM, &floor.to_bytes())
+        .unwrap();
+    store.fill(99).unwrap();
+    let mut machine = machine("full-lower", &disk_of_version_3("full-lower"), &store);
+    for said in [
+        "floor: security version 1, kept by the firmware",
+        "floor: security version 3, kept by the firmware",
+        "starting slot a, version 1.0, as good",
+    ] {
+        machine.expect(said, START).unwrap();
+    }
+}
+
+/// A floor that no image here reaches.
+const FORGED: Floor = Floor {
+    security_version: 9,
+    key_epoch: 0,
+};
+
+/// Where a system of ours runs there is none to be made by it: bootshim has made
+/// its own before, be it a trial that starts first of all.
+#[test]
+fn a_system_on_trial_on_a_new_machine_cannot_forge_the_floor() {
+    let disk = PLANT.disk("forging.img", 512).unwrap();
+    let file = disk.display().to_string();
+    PLANT
+        .slotctl(&["--disk", &file, "install", "v2.slotimg"])
+        .unwrap();
+    let mut machine = Machine::new("forging").disk(&disk).start().unwrap();
+    machine
+        .expect("starting slot b, version 2.0, as trial", START)
+        .unwrap();
+    let kept = file_of(FLOOR_KEPT_VARIABLE);
+    let forged = written(&FORGED.to_bytes());
+    let write = format!("printf '{forged}' > /tmp/forged && dd bs=99 if=/tmp/forged of={kept}");
+    let wrote = machine.run(&write).unwrap();
+    assert_ne!(wrote.status, 0, "a floor was forged");
+    hw_tests::say(&format!("forging the floor: {}", wrote.stderr.trim())).unwrap();
+    machine.press_reset().unwrap();
+    machine.next_start(START).unwrap();
+    let line = machine.expect("floor: security version", START).unwrap();
+    let counts = "floor: security version 0, kept by the firmware";
+    assert!(line.text.contains(counts), "{}", line.text);
+}
+
+/// Another system ran on this machine before, and made variables of these names.
+#[test]
+fn a_floor_that_another_system_forged_does_not_count_and_is_replaced() {
+    let mut store = Store::factory().unwrap();
+    let told = Counts {
+        floor: FORGED,
+        source: Source::Firmware,
+    };
+    for (name, content) in [
+        (FLOOR_KEPT_VARIABLE, FORGED.to_bytes().as_slice()),
+        (FLOOR_VARIABLE, told.to_bytes().as_slice()),
+    ] {
+        store
+            .set_at_runtime(name, Vendor::BOOTSHIM, content)
+            .unwrap();
+    }
+    let disk = PLANT.disk("forged.img", 512).unwrap();
+    let mut machine = machine("forged", &disk, &store);
+    machine
+        .expect("SlotctlFloorKept is not one of bootshim's", START)
+        .unwrap();
+    machine
+        .expect("floor: security version 0, kept by the firmware", START)
+        .unwrap();
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    let told = status(&mut machine);
+    assert_eq!(
+        (&told["floor"], &told["floor_source"]),
+        (&0.into(), &"firmware".into()),
+        "{told}"
+    );
+    let seen = machine.run(&format!("ls {VARIABLES}")).unwrap().stdout;
+    assert!(!seen.contains(FLOOR_KEPT_VARIABLE), "{seen}");
+}
+
+/// The firmware gives it to nobody but the holder of that key, bootshim included.
+#[test]
+fn a_variable_of_that_name_under_somebodys_key_does_not_count_and_what_to_do_is_said() {
+    let mut store = Store::factory().unwrap();
+    store
+        .set_under_key(FLOOR_KEPT_VARIABLE, Vendor::BOOTSHIM, &FORGED.to_bytes())
+        .unwrap();
+    let disk = PLANT.disk("under-key.img", 512).unwrap();
+    let mut machine = machine("under-key", &disk, &store);
+    for said in [
+        "SlotctlFloorKept is not one of bootshim's",
+        "is protected, clear it in the firmware's setup",
+        "starting slot a, version 1.0, as good",
+    ] {
+        machine.expect(said, START).unwrap();
+    }
+    assert_eq!(status(&mut machine)["floor_source"], "record");
 }

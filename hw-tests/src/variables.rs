@@ -5,7 +5,9 @@
 //! no tool for a file of settings.
 
 use crate::machine::Error;
+use bootshim::handover::VARIABLE_VENDOR;
 use std::io;
+use std::path::Path;
 
 /// As a machine leaves the factory: without keys.
 const FACTORY: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
@@ -32,6 +34,11 @@ const NON_VOLATILE: u32 = 1;
 const BOOT_SERVICES: u32 = 2;
 const RUNTIME: u32 = 4;
 const TIME_BASED_AUTHENTICATION: u32 = 0x20;
+
+/// `AUTHENTICATED_VARIABLE_HEADER`, without name and data.
+const HEADER: usize = 60;
+/// What fills a store, a piece: less than any firmware's limit for a variable.
+const FILLING: usize = 8 * 1024;
 
 /// `EFI_CERT_X509_GUID` (UEFI specification, 32.4.1).
 const X509: [u8; 16] = [
@@ -63,6 +70,13 @@ impl Vendor {
         0x50, 0xab, 0x5d, 0x60, 0x46, 0xe0, 0x00, 0x43, 0xab, 0xb6, 0x3d, 0xd8, 0x10, 0xdd, 0x8b,
         0x23,
     ]);
+    /// `LINUX_EFI_CRASH_GUID`: what Linux kept of a panic.
+    pub const LINUX_CRASH: Vendor = Vendor([
+        0x79, 0xfc, 0xc8, 0xcf, 0x2e, 0xbe, 0xdc, 0x4d, 0x97, 0xf0, 0x9f, 0x98, 0xbf, 0xe3, 0x02,
+        0xa0,
+    ]);
+    /// bootshim.
+    pub const BOOTSHIM: Vendor = Vendor(VARIABLE_VENDOR.0);
 }
 
 /// The settings of a firmware.
@@ -100,10 +114,12 @@ impl Store {
         blank.then_some(Store { bytes, free, end })
     }
 
-    /// The file for the machine.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// Writes the file for the machine.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), Error> {
+        std::fs::write(path, &self.bytes).map_err(Error::host(path.display().to_string()))
     }
 
     /// Puts one certificate (DER) into a database of keys.
@@ -111,9 +127,8 @@ impl Store {
     /// # Errors
     /// When it does not fit.
     pub fn enroll(&mut self, name: &str, vendor: Vendor, der: &[u8]) -> Result<(), Error> {
-        let attributes = NON_VOLATILE | BOOT_SERVICES | RUNTIME | TIME_BASED_AUTHENTICATION;
         let list = signature_list(der).ok_or_else(|| full(name))?;
-        self.add(name, vendor, attributes, &list)
+        self.set_under_key(name, vendor, &list)
     }
 
     /// Sets a variable that is seen before an operating system runs, and no more
@@ -123,6 +138,43 @@ impl Store {
     /// When it does not fit.
     pub fn set_for_boot(&mut self, name: &str, vendor: Vendor, data: &[u8]) -> Result<(), Error> {
         self.add(name, vendor, NON_VOLATILE | BOOT_SERVICES, data)
+    }
+
+    /// Sets a variable as a running system can.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub fn set_at_runtime(&mut self, name: &str, vendor: Vendor, data: &[u8]) -> Result<(), Error> {
+        self.add(name, vendor, NON_VOLATILE | BOOT_SERVICES | RUNTIME, data)
+    }
+
+    /// Sets a variable that only the holder of some key can change or delete.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub fn set_under_key(&mut self, name: &str, vendor: Vendor, data: &[u8]) -> Result<(), Error> {
+        let attributes = NON_VOLATILE | BOOT_SERVICES | RUNTIME | TIME_BASED_AUTHENTICATION;
+        self.add(name, vendor, attributes, data)
+    }
+
+    /// Fills it, but for `left` bytes, with what fills it on real machines: the
+    /// panics that Linux keeps there.
+    ///
+    /// # Errors
+    /// When there is less room than that.
+    pub fn fill(&mut self, left: usize) -> Result<(), Error> {
+        let end = self.end.saturating_sub(left);
+        for number in 1.. {
+            let name = format!("dump-type0-{number}-1-1700000000-C");
+            let before = HEADER.saturating_add(2 * (name.len() + 1));
+            let room = end.saturating_sub(self.free).checked_sub(before);
+            let Some(length) = room.filter(|length| *length > 0) else {
+                break;
+            };
+            let data = vec![BLANK; length.min(FILLING)];
+            self.set_at_runtime(&name, Vendor::LINUX_CRASH, &data)?;
+        }
+        Ok(())
     }
 
     fn add(
@@ -144,7 +196,7 @@ impl Store {
     }
 }
 
-/// `AUTHENTICATED_VARIABLE_HEADER`, the name, the data.
+/// The header, the name, the data.
 fn record(name: &str, vendor: Vendor, attributes: u32, data: &[u8]) -> Option<Vec<u8>> {
     let name: Vec<u8> = name
         .encode_utf16()
