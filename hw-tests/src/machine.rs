@@ -248,8 +248,10 @@ impl Machine {
         let last = self
             .timeline
             .after_last(|line| Event::of(line).is_some_and(|e| e.name == "RESET"));
+        // Behind the prompt of one that was reset, where the firmware writes nothing
+        // to this port.
         let (ready, ()) = self.wait(last, START, "root shell", |line| {
-            (line.source == Source::Shell && line.text == shell::READY).then_some(())
+            (line.source == Source::Shell && line.text.ends_with(shell::READY)).then_some(())
         })?;
         self.timeline.add(Source::Test, command.to_owned());
         let number = self

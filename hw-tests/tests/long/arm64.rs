@@ -9,8 +9,8 @@ use hw_tests::story::{Seen, Story};
 use serde_json::Value;
 use std::sync::LazyLock;
 
-static UBOOT: LazyLock<Plant> = LazyLock::new(|| Plant::of("uboot", Board::Uboot).unwrap());
-static AAVMF: LazyLock<Plant> = LazyLock::new(|| Plant::of("aavmf", Board::Aavmf).unwrap());
+pub static UBOOT: LazyLock<Plant> = LazyLock::new(|| Plant::of("uboot", Board::Uboot).unwrap());
+pub static AAVMF: LazyLock<Plant> = LazyLock::new(|| Plant::of("aavmf", Board::Aavmf).unwrap());
 
 fn tells_the_story(plant: &Plant) {
     let mut line = |seen: &Seen| println!("{:7.1} s  {}", seen.at.as_secs_f64(), seen.what);

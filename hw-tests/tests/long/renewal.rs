@@ -2,7 +2,9 @@
 //! firmware starts once the image is good.
 
 use super::PLANT;
-use hw_tests::machine::{Cause, Machine, START};
+use super::arm64::{AAVMF, UBOOT};
+use hw_tests::machine::{Cause, START};
+use hw_tests::plant::Plant;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,15 +13,9 @@ use std::path::{Path, PathBuf};
 const HANDED_OVER: &str = "handing over to the bootshim of this image";
 
 /// A bootshim that trusts these keys, of which one is new.
-fn bootshim_trusting(new: &str, keys: &[&str], out: &str) {
-    PLANT.slotctl(&["key", "generate", "--out", new]).unwrap();
-    PLANT.bootshim_trusting(keys, out).unwrap();
-}
-
-/// Version 2, with this bootshim in it.
-fn image_with(bootshim: &str, image: &str) {
-    let kernel = PLANT.part("vmlinuz");
-    PLANT.build_bringing(bootshim, &kernel, image).unwrap();
+fn bootshim_trusting(plant: &Plant, new: &str, keys: &[&str], out: &str) {
+    plant.slotctl(&["key", "generate", "--out", new]).unwrap();
+    plant.bootshim_trusting(keys, out).unwrap();
 }
 
 /// A file on the ESP of a disk image, through mtools, which is nothing of ours.
@@ -35,24 +31,33 @@ fn on_esp(disk: &Path, name: &str) -> Vec<u8> {
     output.stdout
 }
 
-fn disk_with(name: &str, image: &str) -> PathBuf {
-    let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
+/// A disk with version 2 on trial, which brings this bootshim.
+fn disk_with(plant: &Plant, name: &str, bootshim: &str) -> PathBuf {
+    let (disk, image) = (format!("{name}.img"), format!("{name}.slotimg"));
+    let kernel = plant.part("vmlinuz");
+    plant.build_bringing(bootshim, &kernel, &image).unwrap();
+    let disk = plant.disk(&disk, 512).unwrap();
     let file = disk.display().to_string();
-    PLANT.slotctl(&["--disk", &file, "install", image]).unwrap();
+    plant
+        .slotctl(&["--disk", &file, "install", &image])
+        .unwrap();
     disk
 }
 
-#[test]
-fn the_bootshim_of_an_image_starts_its_trial_and_then_the_machine() {
+/// `program` is its name on the ESP.
+fn takes_its_place(plant: &Plant, name: &str, program: &str) {
     // One key more, so that its bytes differ.
-    bootshim_trusting("spare", &["release", "spare"], "renewed.efi");
-    image_with("renewed.efi", "renewed.slotimg");
-    let disk = disk_with("renewed", "renewed.slotimg");
-    let new = fs::read(PLANT.directory().join("renewed.efi")).unwrap();
-    let old = on_esp(&disk, "EFI/BOOT/BOOTX64.EFI");
+    bootshim_trusting(plant, "spare", &["release", "spare"], "renewed.efi");
+    let disk = disk_with(plant, name, "renewed.efi");
+    let new = fs::read(plant.directory().join("renewed.efi")).unwrap();
+    let (place, spare) = (
+        format!("EFI/BOOT/{program}"),
+        format!("EFI/SPARE/{program}"),
+    );
+    let old = on_esp(&disk, &place);
     assert_ne!(old, new);
 
-    let mut machine = Machine::new("renewed").disk(&disk).start().unwrap();
+    let mut machine = plant.machine(name).disk(&disk).start().unwrap();
     machine.expect(HANDED_OVER, START).unwrap();
     machine
         .expect("starting slot b, version 2.0, as trial", START)
@@ -69,8 +74,8 @@ fn the_bootshim_of_an_image_starts_its_trial_and_then_the_machine() {
         .unwrap();
     assert!(log.stdout.contains(HANDED_OVER), "{}", log.stdout);
     // Whole on both places, whoever looks.
-    assert_eq!(on_esp(&disk, "EFI/BOOT/BOOTX64.EFI"), new);
-    assert_eq!(on_esp(&disk, "EFI/SPARE/BOOTX64.EFI"), old);
+    assert_eq!(on_esp(&disk, &place), new);
+    assert_eq!(on_esp(&disk, &spare), old);
 
     machine.press_reset().unwrap();
     assert_eq!(machine.next_start(START).unwrap().cause, Cause::ResetButton);
@@ -83,21 +88,38 @@ fn the_bootshim_of_an_image_starts_its_trial_and_then_the_machine() {
     drop(machine);
 
     // Firmware that has forgotten everything finds it by its name alone.
-    let mut forgetful = Machine::new("renewed-again").disk(&disk).start().unwrap();
+    let mut forgetful = plant.machine(name).disk(&disk).start().unwrap();
     forgetful
         .expect("starting slot b, version 2.0, as good", START)
         .unwrap();
+    drop(forgetful);
+    assert_eq!(on_esp(&disk, &place), new);
 }
 
 #[test]
-fn a_bootshim_that_does_not_start_costs_the_trial_and_nothing_else() {
-    // It trusts another key, so that it does not start the image that it is in.
-    bootshim_trusting("stranger", &["stranger"], "strange.efi");
-    image_with("strange.efi", "strange.slotimg");
-    let disk = disk_with("strange", "strange.slotimg");
-    let before = on_esp(&disk, "EFI/BOOT/BOOTX64.EFI");
+fn the_bootshim_of_an_image_starts_its_trial_and_then_the_machine() {
+    takes_its_place(&PLANT, "renewed", "BOOTX64.EFI");
+}
 
-    let mut machine = Machine::new("strange").disk(&disk).start().unwrap();
+#[test]
+fn under_uboot_the_bootshim_of_an_image_starts_its_trial_and_then_the_machine() {
+    takes_its_place(&UBOOT, "renewed", "BOOTAA64.EFI");
+}
+
+#[test]
+fn under_edk2_on_arm_the_bootshim_of_an_image_starts_its_trial_and_then_the_machine() {
+    takes_its_place(&AAVMF, "renewed", "BOOTAA64.EFI");
+}
+
+/// `program` is its name on the ESP.
+fn costs_the_trial_alone(plant: &Plant, program: &str) {
+    // It trusts another key, so that it does not start the image that it is in.
+    bootshim_trusting(plant, "stranger", &["stranger"], "strange.efi");
+    let disk = disk_with(plant, "strange", "strange.efi");
+    let place = format!("EFI/BOOT/{program}");
+    let before = on_esp(&disk, &place);
+
+    let mut machine = plant.machine("strange").disk(&disk).start().unwrap();
     machine.expect(HANDED_OVER, START).unwrap();
     machine
         .expect("starting slot a, version 1.0, as good", START)
@@ -110,5 +132,15 @@ fn a_bootshim_that_does_not_start_costs_the_trial_and_nothing_else() {
         note.contains("the bootshim of this image came back") && note.contains("not authentic"),
         "{note}"
     );
-    assert_eq!(on_esp(&disk, "EFI/BOOT/BOOTX64.EFI"), before);
+    assert_eq!(on_esp(&disk, &place), before);
+}
+
+#[test]
+fn a_bootshim_that_does_not_start_costs_the_trial_and_nothing_else() {
+    costs_the_trial_alone(&PLANT, "BOOTX64.EFI");
+}
+
+#[test]
+fn under_uboot_a_bootshim_that_does_not_start_costs_the_trial_and_nothing_else() {
+    costs_the_trial_alone(&UBOOT, "BOOTAA64.EFI");
 }
