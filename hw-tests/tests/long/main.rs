@@ -9,6 +9,7 @@
 
 mod arm64;
 mod floor;
+mod key_sets;
 mod measured;
 mod renewal;
 mod replay;
