@@ -10,7 +10,7 @@ use bootshim::handover::{
 use bootshim::record::Digest;
 use bootshim::watchdog::Told;
 use uefi::runtime::{self, VariableAttributes, VariableVendor};
-use uefi::{CString16, Guid, Status};
+use uefi::{CString16, Guid, Status, system};
 
 /// Seen until the boot services end, and kept over a power cut. Without
 /// RUNTIME_ACCESS the operating system can neither read, write nor delete it
@@ -22,8 +22,16 @@ const KEPT: VariableAttributes =
 pub const TOLD: VariableAttributes =
     VariableAttributes::BOOTSERVICE_ACCESS.union(VariableAttributes::RUNTIME_ACCESS);
 
+/// Its variables are a file on the ESP, unless a board gives it something better,
+/// which no program is told.
+const WITHOUT_A_STORE: &str = "Das U-Boot";
+
 /// The floor that the firmware keeps.
 pub fn kept_floor() -> Kept {
+    if format!("{}", system::firmware_vendor()) == WITHOUT_A_STORE {
+        let words = "U-Boot keeps variables in a file that the running system can write";
+        return Kept::Nowhere(words.into());
+    }
     let name = match name(FLOOR_KEPT_VARIABLE) {
         Ok(name) => name,
         Err(status) => return Kept::Nowhere(format!("{status:?}")),
