@@ -188,6 +188,61 @@ fn a_partition_is_aligned_where_it_begins_and_where_it_ends() {
     assert!(!aligned(41, 48));
 }
 
+/// The places where a sum or a product leaves 32 bits, a sign, or 64 bits.
+fn far() -> impl Iterator<Item = u64> {
+    [1 << 32, 1 << 63, u64::MAX / 512, u64::MAX]
+        .into_iter()
+        .flat_map(|border: u64| [border - 1, border, border.saturating_add(1)])
+}
+
+/// The table that is read where this field of the primary header is changed; its
+/// entries are sealed where they lie, not where the header says.
+fn with(at: usize, value: &[u8]) -> Source {
+    let mut header = made(512).header(1, 399, 2, &[0; 128 * 128]);
+    header[at..at + value.len()].copy_from_slice(value);
+    let sum = header_checksum(&header);
+    header[16..20].copy_from_slice(&sum.to_le_bytes());
+    let changed = empty();
+    changed.put(1, &header);
+    read(&changed.disk, 512).unwrap().source
+}
+
+#[test]
+fn no_field_of_a_header_far_beyond_the_disk_is_taken() {
+    for value in far() {
+        for at in [24, 40, 48, 72] {
+            let source = with(at, &value.to_le_bytes());
+            let refused = Source::Backup(Invalid::HeaderRange);
+            assert_eq!(source, refused, "{value:#x} at {at}");
+        }
+    }
+}
+
+#[test]
+fn no_number_or_length_of_entries_that_overflows_is_taken() {
+    for value in [1_u32 << 16, 1 << 25, 1 << 31, u32::MAX - 127, u32::MAX] {
+        for (at, why) in [
+            (12, Invalid::Revision),
+            (80, Invalid::EntrySize),
+            (84, Invalid::EntrySize),
+        ] {
+            let source = with(at, &value.to_le_bytes());
+            assert_eq!(source, Source::Backup(why), "{value:#x} at {at}");
+        }
+    }
+}
+
+#[test]
+fn no_partition_far_beyond_the_disk_is_taken() {
+    for value in far() {
+        for (first, last) in [(value, 50), (40, value), (value, value), (value, u64::MAX)] {
+            let changed = Changed::new(vec![entry(1, 1, "a", first, last)]);
+            let table = read(changed.seal(1, 2), 512);
+            assert_eq!(table, Err(GptError::Range(1)), "{first:#x} to {last:#x}");
+        }
+    }
+}
+
 /// A disk with a table in sectors of 4096 bytes.
 fn large() -> Memory {
     made(4096).disk()
