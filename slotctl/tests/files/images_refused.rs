@@ -85,6 +85,45 @@ fn no_single_bit_of_the_head_can_be_changed() {
     assert!(before == bench.read("disk.img"));
 }
 
+/// A bench with `mixed.slotimg`: a file of the plant up to one of its parts, and
+/// another from there on.
+fn mixed(first: &str, until: fn(&Parts) -> usize, second: &str) -> Bench {
+    let bench = Bench::new();
+    let (first, second) = (bench.read(first), bench.read(second));
+    let (end, from) = (until(&Parts::of(&first)), until(&Parts::of(&second)));
+    let image = [&first[..end], &second[from..]].concat();
+    std::fs::write(bench.file("mixed.slotimg"), image).unwrap();
+    bench
+}
+
+#[test]
+fn the_head_of_an_image_over_the_payload_of_another_is_refused() {
+    for (first, second) in [("v2.slotimg", "v3.slotimg"), ("v3.slotimg", "v2.slotimg")] {
+        let bench = mixed(first, |parts| parts.payload, second);
+        bench.breaks_off("install mixed.slotimg", 4, "not-intact");
+        bench.next_install_works();
+    }
+}
+
+#[test]
+fn the_manifest_of_an_image_over_index_and_table_of_another_is_refused() {
+    for (first, second) in [("v2.slotimg", "v3.slotimg"), ("v3.slotimg", "v2.slotimg")] {
+        for until in [|parts: &Parts| parts.index, |parts: &Parts| parts.table] {
+            let bench = mixed(first, until, second);
+            let error = bench.refuses("install mixed.slotimg", 4, "not-intact");
+            assert_eq!(error["changed"], "nothing was written");
+        }
+    }
+}
+
+#[test]
+fn the_signatures_of_an_image_over_the_manifest_of_another_are_refused() {
+    for (first, second) in [("v2.slotimg", "v3.slotimg"), ("v3.slotimg", "v2.slotimg")] {
+        let bench = mixed(first, |parts| parts.manifest, second);
+        bench.refuses("install mixed.slotimg", 4, "not-intact");
+    }
+}
+
 #[test]
 fn a_chunk_changed_by_one_bit_is_refused_and_the_other_slots_are_untouched() {
     for at in [
