@@ -16,15 +16,12 @@ fn main() -> ExitCode {
             }
         },
     };
-    let mut failed = 0;
     for world in worlds {
         let report = explore(&world, &|line| eprintln!("{line}"));
         println!("{world}\n{report}\n");
-        failed += report.failed();
+        if report.failed() > 0 {
+            return ExitCode::FAILURE;
+        }
     }
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    ExitCode::SUCCESS
 }

@@ -13,12 +13,15 @@ use super::world::World;
 use bootshim::copies::{COPIES, Copy, Store};
 use bootshim::guid::Guid;
 use bootshim::handover::Handover;
-use bootshim::record::{MINOR, Reason, Record, State};
+use bootshim::record::{MINOR, Reason, Record, SlotId, State};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Instant;
+
+/// The first states of a way that goes ahead: up to the factory's good slot.
+const FACTORY: usize = 5;
 
 /// A disk that can be reached, and what runs from it.
 pub(super) struct Node {
@@ -55,7 +58,10 @@ pub fn explore(world: &World, tell: &dyn Fn(&str)) -> Report {
         from: None,
     }];
     let mut report = Report::default();
-    let mut level = 0..1;
+    if world.firmware {
+        explorer.go_ahead(&mut nodes);
+    }
+    let mut level = nodes.len().min(FACTORY) - 1..nodes.len();
     while !level.is_empty() {
         let visited = explorer.visit_all(&nodes, level.clone());
         for (id, (successors, part)) in level.clone().zip(visited) {
@@ -139,6 +145,38 @@ impl Explorer {
             seen: RwLock::default(),
             walked: RwLock::default(),
             left: RwLock::default(),
+        }
+    }
+
+    /// Where the firmware keeps the floor, what matters comes after a second slot
+    /// is good: the states up to there are walked through, and explored from.
+    fn go_ahead(&self, nodes: &mut Vec<Node>) {
+        let first = SlotId::new(0);
+        let install = |image, slot| Operation::Install {
+            image,
+            delta: false,
+            slot,
+            activate: slot.is_none(),
+            retry: false,
+        };
+        let boot = Operation::Boot { refused: false };
+        let update = |image| [install(image, None), boot, Operation::Confirm, boot];
+        let factory = [Operation::Create, install(0, first), Operation::Provision];
+        let way = factory.into_iter().chain([boot]);
+        let way = way.chain(update(1)).chain(update(2));
+        let way = way.chain([Operation::Hang; 3]);
+        for operation in way.chain(update(2)).chain(update(2)) {
+            let from = nodes.len() - 1;
+            let node = &nodes[from];
+            let bench = self.bench();
+            let ran = bench.run(&node.content, node.running, node.variable, operation);
+            assert!(ran.error.is_none(), "{operation}: {:?}", ran.error);
+            nodes.push(Node {
+                content: ran.content,
+                running: ran.running,
+                variable: ran.variable,
+                from: Some((from, operation.to_string())),
+            });
         }
     }
 

@@ -5,7 +5,7 @@ use super::firmware::Variable;
 use super::image::{Judge, Verdict};
 use super::start::{Ended, Started};
 use bootshim::choice::Kind;
-use bootshim::record::{NO_DIGEST, Record, SlotId, State};
+use bootshim::record::{NO_DIGEST, Reason, Record, SlotId, State};
 use std::sync::Arc;
 
 /// A line of "What always holds".
@@ -301,11 +301,13 @@ impl After<'_> {
         Ok(())
     }
 
-    /// The good slots that could start.
+    /// The good slots that could start, and are not known to fail by themselves.
     pub(super) fn startable(&self, record: &Record) -> usize {
         let reaches = |slot: &SlotId| {
             let image = self.verdicts[slot.index()].whole;
-            self.holds(*slot, record)
+            let reason = record.slot(*slot).reason;
+            matches!(reason, Reason::None | Reason::Watchdog)
+                && self.holds(*slot, record)
                 && image.is_some_and(|image| self.reaches(image, self.ended.variable, record))
         };
         record.good().iter().filter(|slot| reaches(slot)).count()

@@ -125,7 +125,10 @@ impl<'a> Visit<'a> {
             let words = format!("{operation}, whose key set is below the floor");
             fail(Promise::FloorHolds, words);
         }
-        if operation.is_command() && ran.error.is_none() {
+        // Where there are three good slots, a second one goes back further.
+        let good = record.map_or(0, |record| record.good().len());
+        let further = operation == Operation::Rollback && good > 2;
+        if operation.is_command() && ran.error.is_none() && !further {
             self.report.promise(Promise::SameEnd);
             let again =
                 self.explorer
@@ -149,10 +152,17 @@ impl<'a> Visit<'a> {
         broken
     }
 
-    /// The lowest epoch that the system that runs was told of.
+    /// The lowest epoch that may be installed: that of the newest good slot, and
+    /// of the floor that the system that runs was told of.
     fn epoch(&self) -> u64 {
         let node = &self.nodes[self.id];
-        node.running.map_or(0, |_| node.variable.floor(0).key_epoch)
+        let told = node.running.map_or(0, |_| node.variable.floor(0).key_epoch);
+        let images = &self.explorer.judge.images;
+        let good = self.before.record.iter().flat_map(|record| record.slots());
+        let good = good.filter(|(_, slot)| slot.state == State::Good);
+        let of = |digest| images.iter().find(|image| image.digest == digest);
+        let epochs = good.filter_map(|(_, slot)| of(slot.manifest).map(|image| image.key_epoch));
+        epochs.max().unwrap_or(0).max(told)
     }
 
     /// A command is done or refused; and an install that could be done is.

@@ -49,7 +49,7 @@ impl World {
     /// Every plant that is explored.
     #[must_use]
     pub fn all(depth: Depth) -> Vec<World> {
-        let worlds = [(2, false), (3, false), (2, true), (3, true)];
+        let worlds = [(2, true), (3, true), (2, false), (3, false)];
         worlds
             .map(|(slots, firmware)| World::new(slots, firmware, depth))
             .to_vec()
@@ -60,10 +60,10 @@ impl World {
     pub fn new(slots: usize, firmware: bool, depth: Depth) -> World {
         let full = depth == Depth::Full;
         let (states, finely, byte) = match (slots, full) {
-            (2, false) if firmware => (150, 10, 16),
-            (_, false) if firmware => (60, 5, 16),
-            (2, true) if firmware => (400, 40, 16),
-            (_, true) if firmware => (150, 20, 16),
+            (2, false) if firmware => (220, 24, 16),
+            (_, false) if firmware => (90, 24, 16),
+            (2, true) if firmware => (700, 60, 16),
+            (_, true) if firmware => (250, 40, 16),
             (2, false) => (600, 150, 16),
             (_, false) => (200, 40, 16),
             (2, true) => (3_000, 300, 1),
