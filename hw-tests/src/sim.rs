@@ -4,7 +4,8 @@
 //! It walks through every record state that can be reached ([`explorer`]), runs
 //! every operation from each ([`operation`]) with all its writes recorded
 //! ([`recorder`]), makes every disk that a cut could leave behind ([`cuts`]),
-//! starts bootshim on each ([`start`]), and holds what happens against what must
+//! starts bootshim on each ([`start`]), with what its firmware keeps
+//! ([`firmware`]), and holds what happens against what must
 //! always hold ([`promise`]).
 
 #![allow(
@@ -19,6 +20,7 @@ mod block;
 mod cuts;
 mod disk;
 mod explorer;
+mod firmware;
 mod image;
 mod operation;
 mod promise;

@@ -7,11 +7,10 @@ use hw_tests::machine::target;
 use hw_tests::sim::{Case, Depth, Promise, Report, World, explore, renewals};
 use std::sync::LazyLock;
 
-/// Both disks, explored once for all tests.
+/// Every disk, explored once for all tests.
 static REPORT: LazyLock<Report> = LazyLock::new(|| {
     let mut report = Report::default();
-    for slots in [2, 3] {
-        let world = World::new(slots, Depth::Quick);
+    for world in World::all(Depth::Quick) {
         let part = explore(&world, &|_| ());
         say(&format!(
             "simulator: {world}: {} crash states",
@@ -59,6 +58,9 @@ promises! {
     failing_trials_end_in_the_good_slot_in_time: ComesBack,
     an_orderly_shutdown_costs_a_trial_no_try: TryGivenBack,
     a_command_twice_is_one_and_a_killed_one_blocks_nothing: SameEnd,
+    the_floor_of_the_firmware_never_falls_and_nothing_starts_below_it: FloorHolds,
+    a_floor_that_rises_shuts_out_no_good_slot: WayBack,
+    the_third_reset_in_a_row_leads_to_the_next_good_slot: LeadsOn,
 }
 
 #[test]
@@ -91,6 +93,7 @@ fn every_operation_is_cut() {
         "orderly shutdown",
         "provision",
         "reject",
+        "reset by the watchdog",
         "rollback",
     ];
     assert_eq!(operations, expected);
@@ -109,8 +112,9 @@ fn a_bootshim_that_is_replaced_leaves_a_whole_one_wherever_it_is_cut() {
 
 #[test]
 fn a_case_is_read_as_it_is_printed() {
-    let case: Case = "quick:2:15:3:1042".parse().unwrap();
-    assert_eq!(case.to_string(), "quick:2:15:3:1042");
+    for text in ["quick:2:15:3:1042", "full:3f:15:3:1042"] {
+        assert_eq!(text.parse::<Case>().unwrap().to_string(), text);
+    }
     for wrong in ["", "quick", "quick:2:1:1", "often:2:1:1:1", "quick:9:1:1:1"] {
         assert!(wrong.parse::<Case>().is_err(), "{wrong}");
     }

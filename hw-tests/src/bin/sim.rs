@@ -6,8 +6,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let worlds = match arguments.next().as_deref() {
-        None | Some("quick") => [2, 3].map(|slots| World::new(slots, Depth::Quick)).to_vec(),
-        Some("full") => [2, 3].map(|slots| World::new(slots, Depth::Full)).to_vec(),
+        None | Some("quick") => World::all(Depth::Quick),
+        Some("full") => World::all(Depth::Full),
         Some(case) => match case.parse::<Case>() {
             Ok(case) => vec![World::of(case)],
             Err(error) => {
@@ -16,15 +16,12 @@ fn main() -> ExitCode {
             }
         },
     };
-    let mut failed = 0;
     for world in worlds {
         let report = explore(&world, &|line| eprintln!("{line}"));
         println!("{world}\n{report}\n");
-        failed += report.failed();
+        if report.failed() > 0 {
+            return ExitCode::FAILURE;
+        }
     }
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    ExitCode::SUCCESS
 }

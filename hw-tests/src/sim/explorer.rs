@@ -3,6 +3,7 @@
 
 use super::block::{Block, Content};
 use super::disk::{Geometry, Place};
+use super::firmware::Variable;
 use super::image::{Judge, Verdict};
 use super::operation::{Bench, Operation};
 use super::report::Report;
@@ -12,17 +13,22 @@ use super::world::World;
 use bootshim::copies::{COPIES, Copy, Store};
 use bootshim::guid::Guid;
 use bootshim::handover::Handover;
-use bootshim::record::{Reason, Record, State};
+use bootshim::record::{MINOR, Reason, Record, SlotId, State};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Instant;
 
+/// The first states of a way that goes ahead: up to the factory's good slot.
+const FACTORY: usize = 5;
+
 /// A disk that can be reached, and what runs from it.
 pub(super) struct Node {
     pub(super) content: Content,
     pub(super) running: Option<Handover>,
+    /// What its firmware keeps.
+    pub(super) variable: Variable,
     /// The state before it, and what led here.
     pub(super) from: Option<(usize, String)>,
 }
@@ -32,6 +38,7 @@ pub(super) struct Successor {
     pub(super) key: u64,
     pub(super) content: Content,
     pub(super) running: Option<Handover>,
+    pub(super) variable: Variable,
     pub(super) step: String,
 }
 
@@ -44,10 +51,17 @@ pub fn explore(world: &World, tell: &dyn Fn(&str)) -> Report {
     let mut nodes = vec![Node {
         content: explorer.geometry.blank(),
         running: None,
+        variable: match world.firmware {
+            true => Variable::Absent,
+            false => Variable::Nowhere,
+        },
         from: None,
     }];
     let mut report = Report::default();
-    let mut level = 0..1;
+    if world.firmware {
+        explorer.go_ahead(&mut nodes);
+    }
+    let mut level = nodes.len().min(FACTORY) - 1..nodes.len();
     while !level.is_empty() {
         let visited = explorer.visit_all(&nodes, level.clone());
         for (id, (successors, part)) in level.clone().zip(visited) {
@@ -57,6 +71,7 @@ pub fn explore(world: &World, tell: &dyn Fn(&str)) -> Report {
                     nodes.push(Node {
                         content: successor.content,
                         running: successor.running,
+                        variable: successor.variable,
                         from: Some((id, successor.step)),
                     });
                 }
@@ -95,6 +110,8 @@ pub(super) struct Explorer {
     pub(super) seen: RwLock<HashSet<u64>>,
     /// States from which a machine on which every trial fails came back.
     pub(super) walked: RwLock<HashSet<u64>>,
+    /// States from which resets in a row led on.
+    pub(super) left: RwLock<HashSet<u64>>,
 }
 
 /// What is durable after a number of flushes.
@@ -113,6 +130,8 @@ pub(super) struct Crash {
     pub(super) copies: [Block; COPIES],
     pub(super) verdicts: Vec<Arc<Verdict>>,
     pub(super) mark: u64,
+    /// What the firmware kept.
+    pub(super) variable: Variable,
 }
 
 impl Explorer {
@@ -122,9 +141,42 @@ impl Explorer {
             world: *world,
             geometry,
             id: geometry.id(),
-            judge: Judge::new(geometry, world.images),
+            judge: Judge::new(geometry, world.images, world.firmware),
             seen: RwLock::default(),
             walked: RwLock::default(),
+            left: RwLock::default(),
+        }
+    }
+
+    /// Where the firmware keeps the floor, what matters comes after a second slot
+    /// is good: the states up to there are walked through, and explored from.
+    fn go_ahead(&self, nodes: &mut Vec<Node>) {
+        let first = SlotId::new(0);
+        let install = |image, slot| Operation::Install {
+            image,
+            delta: false,
+            slot,
+            activate: slot.is_none(),
+            retry: false,
+        };
+        let boot = Operation::Boot { refused: false };
+        let update = |image| [install(image, None), boot, Operation::Confirm, boot];
+        let factory = [Operation::Create, install(0, first), Operation::Provision];
+        let way = factory.into_iter().chain([boot]);
+        let way = way.chain(update(1)).chain(update(2));
+        let way = way.chain([Operation::Hang; 3]);
+        for operation in way.chain(update(2)).chain(update(2)) {
+            let from = nodes.len() - 1;
+            let node = &nodes[from];
+            let bench = self.bench();
+            let ran = bench.run(&node.content, node.running, node.variable, operation);
+            assert!(ran.error.is_none(), "{operation}: {:?}", ran.error);
+            nodes.push(Node {
+                content: ran.content,
+                running: ran.running,
+                variable: ran.variable,
+                from: Some((from, operation.to_string())),
+            });
         }
     }
 
@@ -174,7 +226,7 @@ impl Explorer {
             visit.operation(number, operation);
         }
         if node.running.is_some() {
-            visit.lead(&node.content, None, "power off".into());
+            visit.lead(&node.content, None, node.variable, "power off".into());
         }
         visit.done()
     }
@@ -217,7 +269,7 @@ impl Explorer {
             // made good.
             let mut operations = vec![Operation::Provision, boots[0]];
             for slot in self.geometry.ids().take(2) {
-                let each = 0..usize::from(self.world.images);
+                let each = 0..usize::from(self.world.images.min(2));
                 operations.extend(each.map(|image| install(image, Some(slot), false, false)));
             }
             return operations;
@@ -241,6 +293,9 @@ impl Explorer {
             Operation::ShutDown,
             Operation::Rollback,
         ];
+        if self.world.firmware {
+            operations.push(Operation::Hang);
+        }
         for slot in self.geometry.ids() {
             operations.extend([Operation::Activate(slot), Operation::Once(slot)]);
         }
@@ -286,6 +341,7 @@ impl Explorer {
             copies: ground.copies.clone(),
             verdicts: ground.verdicts.clone(),
             mark: ground.mark,
+            variable: Variable::Nowhere,
         };
         let mut marks = ground.marks.clone();
         for (place, block) in changed {
@@ -322,6 +378,7 @@ impl Explorer {
         copies: &[Block; COPIES],
         verdicts: &[Arc<Verdict>],
         running: Option<Handover>,
+        variable: Variable,
     ) -> u64 {
         let store = Store::open(Copies::new(copies.clone(), None), self.id);
         let mut hasher = DefaultHasher::new();
@@ -340,6 +397,7 @@ impl Explorer {
         running
             .map(|handover| (handover.slot, handover.manifest))
             .hash(&mut hasher);
+        variable.mark().hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -356,6 +414,7 @@ pub(super) fn apply(content: &Content, changed: &[(usize, Block)]) -> Content {
 pub(super) fn behaviour(record: &Record) -> Record {
     let mut record = record.clone();
     record.sequence = 1;
+    record.minor = MINOR;
     record.last_failure = None;
     if record.known_good().is_some() {
         record.last_booted = None;
@@ -367,7 +426,7 @@ pub(super) fn behaviour(record: &Record) -> Record {
     for slot in record.ids() {
         let mut known = *record.slot(slot);
         known.reason = match (known.state, known.reason) {
-            (State::Good, Reason::None) => Reason::None,
+            (State::Good, Reason::None | Reason::Watchdog) => known.reason,
             // It goes behind the other good ones.
             (State::Good, _) => Reason::Damaged,
             _ => Reason::None,

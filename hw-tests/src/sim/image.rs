@@ -12,6 +12,8 @@ use images::build::{Boot, Inputs, build};
 use images::delta;
 use images::head::Head;
 use images::key::SecretKey;
+use images::key_set::{KeySet, SignedKeySet, tbs};
+use images::signature::Signature;
 use images::trust::Trust;
 use images::verity::{self, Salted, Tree};
 use slotctl::disk::Disk;
@@ -36,6 +38,8 @@ pub(super) struct Image {
     pub(super) digest: images::Digest,
     /// Its security version.
     pub(super) security_version: u64,
+    /// The epoch of the key set under which it is signed; 0 where there is none.
+    pub(super) key_epoch: u64,
     /// Its manifest area, of the full image and of the delta: each is signed for
     /// its own chunks.
     areas: Vec<Part>,
@@ -69,13 +73,25 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Signs `count` images, each with a higher security version.
-    pub(super) fn new(geometry: Geometry, count: u8) -> Judge {
+    /// Signs `count` images, each with a higher security version. Under key sets
+    /// the last has a higher epoch instead.
+    pub(super) fn new(geometry: Geometry, count: u8, key_sets: bool) -> Judge {
         let directory = TempDir::new().unwrap();
         let key = SecretKey::from_seed(&[7; 32]);
-        let images = (1..=count).map(|number| make(&directory, number, &key));
-        let mut images: Vec<_> = images.collect();
-        let trusted = Trust::direct([key.public()]);
+        let root = SecretKey::from_seed(&[8; 32]);
+        let trusted = match key_sets {
+            true => Trust::roots([root.public()], 1),
+            false => Trust::direct([key.public()]),
+        };
+        let make = |number| match key_sets && number == count {
+            _ if !key_sets => make(&directory, number, u64::from(number), &key, None, &trusted),
+            newest => {
+                let set = key_set(if newest { 2 } else { 1 }, &key, &root);
+                let version = u64::from(number.min(count - 1));
+                make(&directory, number, version, &key, Some(set), &trusted)
+            }
+        };
+        let mut images: Vec<_> = (1..=count).map(make).collect();
         for (from, to) in images.iter().cycle().skip(images.len() - 1).zip(&images) {
             let inputs = delta::Inputs {
                 from: from.file.clone(),
@@ -198,7 +214,27 @@ fn noise(name: &str, variant: u8) -> Vec<u8> {
     bytes
 }
 
-fn make(directory: &TempDir, number: u8, key: &SecretKey) -> Image {
+fn key_set(epoch: u64, key: &SecretKey, root: &SecretKey) -> SignedKeySet {
+    let set = KeySet {
+        epoch,
+        threshold: 1,
+        keys: vec![key.public()],
+    };
+    let mut signed = SignedKeySet::new(set).unwrap();
+    let bytes = root.sign(&tbs(&signed.digest));
+    let key = root.public().id();
+    signed.signatures.insert(Signature { key, bytes }).unwrap();
+    signed
+}
+
+fn make(
+    directory: &TempDir,
+    number: u8,
+    security_version: u64,
+    key: &SecretKey,
+    key_set: Option<SignedKeySet>,
+    trusted: &Trust,
+) -> Image {
     let written = |name: &str, bytes: Vec<u8>| {
         let path = directory.path().join(format!("{name}-{number}"));
         fs::write(&path, &bytes).unwrap();
@@ -219,16 +255,16 @@ fn make(directory: &TempDir, number: u8, key: &SecretKey) -> Image {
         cmdline: "ro".into(),
         compatible: "plc".into(),
         version: number.to_string(),
-        security_version: u64::from(number),
+        security_version,
         revoke_below: 0,
         watchdog_seconds: 0,
         keys: vec![key.clone()],
-        key_set: None,
+        key_set,
         bootshim: None,
     };
     let file = directory.path().join(format!("v{number}.slotimg"));
     build(&inputs, &file, &|_, _| {}).unwrap();
-    let head = head(&file, &Trust::direct([key.public()]));
+    let head = head(&file, trusted);
     let index = usize::try_from(head.manifest.index_offset()).unwrap();
     let salted = Salted::new(verity::salt("plc"));
     let tree = Tree::above(&salted, &salted.hashes(&root));
@@ -238,6 +274,7 @@ fn make(directory: &TempDir, number: u8, key: &SecretKey) -> Image {
         delta: directory.path().join(format!("to-v{number}.slotimg")),
         digest: head.digest,
         security_version: head.manifest.security_version,
+        key_epoch: head.manifest.key_set.map_or(0, |set| set.epoch),
         areas: vec![part(AREA, head.slot_area().unwrap())],
         parts: vec![
             part(16384, kernel_bytes),

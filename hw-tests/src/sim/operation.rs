@@ -2,14 +2,17 @@
 
 use super::block::{Block, Content};
 use super::disk::Geometry;
+use super::firmware::{Raise, Variable};
 use super::image::Judge;
 use super::promise::Broken;
 use super::recorder::{Epoch, Recorder};
-use super::start::Machine;
+use super::start::{Ended, Machine, Started};
 use bootshim::copies::{COPIES, Note, Store};
 use bootshim::handover::Handover;
 use bootshim::medium::Part;
 use bootshim::record::{Record, SlotId};
+use bootshim::reset::Cause;
+use images::trust::Trust;
 use slotctl::activation::{self, How};
 use slotctl::disk::{Device, Disk};
 use slotctl::error::{Error, Result};
@@ -31,6 +34,8 @@ pub(super) enum Operation {
     /// The machine is switched on. `refused`: its firmware does not take the
     /// first kernel.
     Boot { refused: bool },
+    /// What runs hangs: the watchdog resets the machine, which says so.
+    Hang,
     /// `install`.
     Install {
         image: usize,
@@ -68,6 +73,7 @@ impl Operation {
         match self {
             Operation::Create | Operation::Provision => "provision",
             Operation::Boot { .. } => "boot",
+            Operation::Hang => "reset by the watchdog",
             Operation::Install { delta: true, .. } => "install of a delta",
             Operation::Install { .. } => "install",
             Operation::ConfirmDuringInstall { .. } => "confirm during install",
@@ -131,6 +137,8 @@ impl fmt::Display for Operation {
 pub(super) struct Ran {
     pub(super) content: Content,
     pub(super) running: Option<Handover>,
+    pub(super) variable: Variable,
+    pub(super) raises: Vec<Raise>,
     pub(super) epochs: Vec<Epoch>,
     /// Whether the last write was flushed.
     pub(super) flushed: bool,
@@ -153,22 +161,25 @@ impl Bench<'_> {
         &self,
         content: &Content,
         running: Option<Handover>,
+        variable: Variable,
         operation: Operation,
     ) -> Ran {
         if operation == Operation::LoseRecord {
-            return self.lose_record(content.clone());
+            return self.lose_record(content.clone(), variable);
         }
         let disk = Arc::new(Recorder::new(content.clone()));
         let (mut after, mut broken) = (running, Vec::new());
+        let (mut kept, mut raises) = (variable, Vec::new());
         let done = match operation {
-            Operation::Boot { refused } => {
-                let booted = self.boot(&disk, content, refused);
-                after = booted.0;
-                broken = booted.1;
+            Operation::Boot { .. } | Operation::Hang => {
+                let ended = self.boot(&disk, content, variable, operation);
+                after = ended.started.as_ref().map(|started| self.handover(started));
+                (kept, raises) = (ended.variable, ended.raises);
+                broken = ended.broken;
                 Ok(())
             }
             Operation::Create => self.create(&disk),
-            _ => self.command(&disk, running, operation),
+            _ => self.command(&disk, running, variable, operation),
         };
         if operation == Operation::ShutDown {
             after = None;
@@ -176,6 +187,8 @@ impl Bench<'_> {
         Ran {
             content: disk.content(),
             running: after,
+            variable: kept,
+            raises,
             epochs: disk.epochs(),
             flushed: !disk.is_unflushed(),
             error: done.err(),
@@ -184,13 +197,15 @@ impl Bench<'_> {
     }
 
     /// It is not an operation that could be cut, but what others come after.
-    fn lose_record(&self, mut content: Content) -> Ran {
+    fn lose_record(&self, mut content: Content, variable: Variable) -> Ran {
         for copy in 0..COPIES {
             content.set(self.geometry.copy(copy), Block::zero());
         }
         Ran {
             content,
             running: None,
+            variable,
+            raises: Vec::new(),
             epochs: Vec::new(),
             flushed: true,
             error: None,
@@ -210,8 +225,9 @@ impl Bench<'_> {
         &self,
         disk: &Arc<Recorder>,
         content: &Content,
-        refused: bool,
-    ) -> (Option<Handover>, Vec<Broken>) {
+        variable: Variable,
+        operation: Operation,
+    ) -> Ended {
         let verdicts: Vec<_> = (0..self.geometry.slots)
             .map(|slot| self.judge.slot(content, slot))
             .collect();
@@ -219,7 +235,12 @@ impl Bench<'_> {
             id: self.id,
             verdicts: &verdicts,
             unreadable: None,
-            refuses: usize::from(refused),
+            refuses: usize::from(operation == Operation::Boot { refused: true }),
+            variable,
+            reset: match operation {
+                Operation::Hang => Cause::Watchdog,
+                _ => Cause::Other,
+            },
         };
         let part = Part::new(disk, self.geometry.record());
         let durable = || {
@@ -228,22 +249,32 @@ impl Bench<'_> {
                 .then(|| Store::open(&part, self.id).record().cloned())
                 .flatten()
         };
-        let ended = machine.start_from(&part, &durable);
-        let handover = ended.started.map(|started| Handover {
+        let written = || {
+            assert!(!disk.is_unflushed(), "the floor rises between two commits");
+            disk.epochs().len()
+        };
+        machine.start_from(&part, &durable, &written)
+    }
+
+    fn handover(&self, started: &Started) -> Handover {
+        Handover {
             slot: started.slot,
             disk: self.id,
             boot: started.record.sequence,
             manifest: started.record.slot(started.slot).manifest,
-        });
-        (handover, ended.broken)
+        }
     }
 
     fn command(
         &self,
         recorder: &Arc<Recorder>,
         running: Option<Handover>,
+        variable: Variable,
         operation: Operation,
     ) -> Result<()> {
+        // As bootshim told it to the system that runs.
+        let epoch = running.map_or(0, |_| variable.floor(0).key_epoch);
+        let trusted = self.judge.trusted.clone().with_epoch_floor(epoch);
         let disk = Disk::on(Arc::clone(recorder) as Arc<dyn Device>, running)?;
         let trial = || Running::new(&disk, disk.handover().expect("a running system"));
         match operation {
@@ -256,7 +287,14 @@ impl Bench<'_> {
             } => {
                 let image = &self.judge.images[image];
                 let file = if delta { &image.delta } else { &image.file };
-                self.install(&disk, file, slot, activate, retry)
+                let request = Request {
+                    slot,
+                    tries: None,
+                    activate,
+                    retry,
+                    dry_run: false,
+                };
+                self.install(&disk, &trusted, file, &request)
             }
             Operation::ConfirmDuringInstall { image } => {
                 let slots = self.geometry.slot(0).start;
@@ -267,49 +305,42 @@ impl Bench<'_> {
                     Running::new(&disk, running).confirm().expect("a trial");
                 };
                 recorder.interrupt(slots, Box::new(confirm));
-                self.install(&disk, &self.judge.images[image].file, None, true, false)
+                let request = Request {
+                    slot: None,
+                    tries: None,
+                    activate: true,
+                    retry: false,
+                    dry_run: false,
+                };
+                self.install(&disk, &trusted, &self.judge.images[image].file, &request)
             }
             Operation::Provision => {
                 let first = SlotId::new(0).unwrap();
                 disk.provision(first).map(drop)
             }
-            Operation::Activate(slot) => self.activate(&disk, slot, How::Trial(None)),
-            Operation::Once(slot) => self.activate(&disk, slot, How::Once),
+            Operation::Activate(slot) => self.activate(&disk, &trusted, slot, How::Trial(None)),
+            Operation::Once(slot) => self.activate(&disk, &trusted, slot, How::Once),
             Operation::Rollback => activation::rollback(&disk).map(drop),
             Operation::Confirm => trial().confirm().map(drop),
             Operation::Reject => trial().reject("no").map(drop),
             Operation::GiveUp => trial().give_up_start("late").map(drop),
             Operation::Damaged => trial().damaged("a block").map(drop),
             Operation::ShutDown => trial().give_back().map(drop),
-            Operation::Create | Operation::Boot { .. } | Operation::LoseRecord => unreachable!(),
+            Operation::Create
+            | Operation::Boot { .. }
+            | Operation::Hang
+            | Operation::LoseRecord => unreachable!(),
         }
     }
 
-    fn install(
-        &self,
-        disk: &Disk,
-        file: &Path,
-        slot: Option<SlotId>,
-        activate: bool,
-        retry: bool,
-    ) -> Result<()> {
-        let request = Request {
-            slot,
-            tries: None,
-            activate,
-            retry,
-            dry_run: false,
-        };
+    fn install(&self, disk: &Disk, trusted: &Trust, file: &Path, request: &Request) -> Result<()> {
         let file = file.display().to_string();
-        let (mut source, trusted) = (
-            Source::open(&file, &Settings::default())?,
-            &self.judge.trusted,
-        );
-        install::install(disk, trusted, None, &mut source, &request, &Quiet).map(drop)
+        let mut source = Source::open(&file, &Settings::default())?;
+        install::install(disk, trusted, None, &mut source, request, &Quiet).map(drop)
     }
 
-    fn activate(&self, disk: &Disk, slot: SlotId, how: How) -> Result<()> {
-        let trusted = || Ok(self.judge.trusted.clone());
+    fn activate(&self, disk: &Disk, trusted: &Trust, slot: SlotId, how: How) -> Result<()> {
+        let trusted = || Ok(trusted.clone());
         activation::activate(disk, slot, how, trusted, &Quiet).map(drop)
     }
 }

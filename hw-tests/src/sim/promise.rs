@@ -1,10 +1,11 @@
 //! What always holds, a line each, and what breaks it.
 
 use super::cuts::Fault;
+use super::firmware::Variable;
 use super::image::{Judge, Verdict};
 use super::start::{Ended, Started};
 use bootshim::choice::Kind;
-use bootshim::record::{NO_DIGEST, Record, SlotId, State};
+use bootshim::record::{NO_DIGEST, Reason, Record, SlotId, State};
 use std::sync::Arc;
 
 /// A line of "What always holds".
@@ -30,11 +31,17 @@ pub enum Promise {
     TryGivenBack,
     /// 10.
     SameEnd,
+    /// 5 and 6, of the floor that the firmware keeps.
+    FloorHolds,
+    /// 1, whatever the floor.
+    WayBack,
+    /// A good slot that hangs is left for another.
+    LeadsOn,
 }
 
 impl Promise {
     /// Every one, in order.
-    pub const ALL: [Promise; 10] = [
+    pub const ALL: [Promise; 13] = [
         Promise::OneGood,
         Promise::OnlyWriting,
         Promise::Durable,
@@ -45,6 +52,9 @@ impl Promise {
         Promise::ComesBack,
         Promise::TryGivenBack,
         Promise::SameEnd,
+        Promise::FloorHolds,
+        Promise::WayBack,
+        Promise::LeadsOn,
     ];
 
     /// What is promised.
@@ -61,6 +71,9 @@ impl Promise {
             Promise::ComesBack => "failing trials end in the good slot in time",
             Promise::TryGivenBack => "an orderly shutdown costs a trial no try",
             Promise::SameEnd => "a command twice is one; a killed one blocks nothing",
+            Promise::FloorHolds => "the firmware's floor never falls, nothing is below it",
+            Promise::WayBack => "a floor that rises shuts out no good slot",
+            Promise::LeadsOn => "the third reset in a row leads on, no sooner",
         }
     }
 }
@@ -95,6 +108,8 @@ pub(super) struct After<'a> {
     pub(super) unreadable: Option<usize>,
     /// Whether the newest record died with the one sector that held it.
     pub(super) lost: bool,
+    /// What the firmware kept before this start.
+    pub(super) variable: Variable,
     pub(super) ended: &'a Ended,
 }
 
@@ -120,6 +135,10 @@ impl After<'_> {
             }
         }
         hold(Promise::Verified, self.verified(before));
+        if self.variable != Variable::Nowhere {
+            hold(Promise::FloorHolds, self.floor_holds());
+            hold(Promise::WayBack, self.way_back());
+        }
         match &self.ended.started {
             Some(started) => {
                 hold(Promise::Signed, self.signed(started));
@@ -181,7 +200,9 @@ impl After<'_> {
                 was.sequence, now.sequence, after.sequence
             ));
         }
-        if now.floor < was.floor || after.floor < now.floor {
+        // The hint is one only where the firmware keeps nothing.
+        let hint = self.variable.is_hint() && self.ended.variable.is_hint();
+        if hint && (now.floor < was.floor || after.floor < now.floor) {
             return Err(format!(
                 "floor {}, then {}, then {}",
                 was.floor, now.floor, after.floor
@@ -218,13 +239,78 @@ impl After<'_> {
         let Some(image) = self.verdicts[slot].whole else {
             return false;
         };
-        let version = self.judge.images[image].security_version;
         let may = |record: &Record| {
             let id = SlotId::new(slot).unwrap();
             let state = record.slot(id).state;
-            !matches!(state, State::Empty | State::Writing) && version >= record.floor
+            !matches!(state, State::Empty | State::Writing)
+                && self.reaches(image, self.variable, record)
         };
         self.unreadable != Some(slot) && self.ended.found.as_ref().is_none_or(may)
+    }
+
+    /// Whether an image is not below the floor that counts.
+    fn reaches(&self, image: usize, variable: Variable, record: &Record) -> bool {
+        let image = &self.judge.images[image];
+        let floor = variable.floor(record.floor);
+        image.security_version >= floor.security_version && image.key_epoch >= floor.key_epoch
+    }
+
+    /// What the firmware keeps rises or stays, and rises for a good slot alone;
+    /// what starts is not below it.
+    fn floor_holds(&self) -> Result<(), String> {
+        let (was, now) = (self.variable, self.ended.variable);
+        let rose = match (was, now) {
+            (Variable::Holds(was), Variable::Holds(now)) => {
+                now.security_version >= was.security_version && now.key_epoch >= was.key_epoch
+            }
+            (Variable::Holds(_), _) => false,
+            _ => true,
+        };
+        if !rose {
+            return Err(format!("the firmware kept {was:?}, and keeps {now:?}"));
+        }
+        let Some(started) = &self.ended.started else {
+            return Ok(());
+        };
+        if matches!(started.kind, Kind::Trial | Kind::Once) && was != now {
+            return Err(format!("{now:?} after {was:?}, for a {}", started.kind));
+        }
+        let image = self.verdicts[started.slot.index()].boots;
+        if image.is_some_and(|image| !self.reaches(image, now, &started.record)) {
+            return Err(format!("slot {} starts below {now:?}", started.slot));
+        }
+        Ok(())
+    }
+
+    /// A good slot that could start before the floor rose still can.
+    fn way_back(&self) -> Result<(), String> {
+        let Some(record) = &self.ended.record else {
+            return Ok(());
+        };
+        for slot in record.good() {
+            let image = self.verdicts[slot.index()].whole;
+            let reaches =
+                |variable| image.is_some_and(|image| self.reaches(image, variable, record));
+            if self.holds(slot, record) && reaches(self.variable) && !reaches(self.ended.variable) {
+                return Err(format!(
+                    "good slot {slot} is below {:?}, and was not below {:?}",
+                    self.ended.variable, self.variable
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The good slots that could start, and are not known to fail by themselves.
+    pub(super) fn startable(&self, record: &Record) -> usize {
+        let reaches = |slot: &SlotId| {
+            let image = self.verdicts[slot.index()].whole;
+            let reason = record.slot(*slot).reason;
+            matches!(reason, Reason::None | Reason::Watchdog)
+                && self.holds(*slot, record)
+                && image.is_some_and(|image| self.reaches(image, self.ended.variable, record))
+        };
+        record.good().iter().filter(|slot| reaches(slot)).count()
     }
 
     fn signed(&self, started: &Started) -> Result<(), String> {
@@ -236,10 +322,11 @@ impl After<'_> {
             .iter()
             .find(|image| image.digest == digest);
         let image = image.ok_or_else(|| format!("slot {slot} starts an image nobody signed"))?;
-        if image.security_version < record.floor {
+        let floor = self.variable.floor(record.floor).security_version;
+        if image.security_version < floor {
             return Err(format!(
-                "slot {slot} starts with security version {}, the floor is {}",
-                image.security_version, record.floor
+                "slot {slot} starts with security version {}, the floor is {floor}",
+                image.security_version
             ));
         }
         Ok(())

@@ -1,6 +1,8 @@
 //! One start of bootshim on a simulated disk.
 
 use super::block::{BYTES, Block};
+use super::explorer::Crash;
+use super::firmware::{Raise, Variable};
 use super::image::Verdict;
 use super::promise::{Broken, Promise};
 use super::recorder::Epoch;
@@ -11,6 +13,7 @@ use bootshim::floor::{Floor, Kept};
 use bootshim::guid::Guid;
 use bootshim::medium::{Access, Cause, Fault, Medium};
 use bootshim::record::{Arming, Record, SlotId, State};
+use bootshim::reset::Cause as Reset;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -121,6 +124,10 @@ pub(super) struct Ended {
     pub(super) found: Option<Record>,
     /// The record afterwards.
     pub(super) record: Option<Record>,
+    /// The firmware's variable afterwards.
+    pub(super) variable: Variable,
+    /// When it was written.
+    pub(super) raises: Vec<Raise>,
     pub(super) broken: Vec<Broken>,
 }
 
@@ -133,23 +140,45 @@ pub(super) struct Machine<'a> {
     pub(super) unreadable: Option<usize>,
     /// How many kernels its firmware refuses.
     pub(super) refuses: usize,
+    /// What its firmware keeps.
+    pub(super) variable: Variable,
+    /// What led to the start.
+    pub(super) reset: Reset,
 }
 
-impl Machine<'_> {
-    /// Starts it from these copies of the record.
-    pub(super) fn start(&self, copies: &Copies) -> Ended {
-        self.start_from(copies, &|| copies.durable(self.id))
+impl<'a> Machine<'a> {
+    /// With this disk, switched on.
+    pub(super) fn of(id: Guid, crash: &'a Crash) -> Machine<'a> {
+        Machine {
+            id,
+            verdicts: &crash.verdicts,
+            unreadable: None,
+            refuses: 0,
+            variable: crash.variable,
+            reset: Reset::Other,
+        }
     }
 
-    /// Starts it. `durable` is the record that a cut at that moment would leave.
+    /// Starts it from these copies of the record.
+    pub(super) fn start(&self, copies: &Copies) -> Ended {
+        let written = || copies.log.borrow().iter().map(Epoch::len).sum();
+        self.start_from(copies, &|| copies.durable(self.id), &written)
+    }
+
+    /// Starts it. `durable` is the record that a cut at that moment would leave,
+    /// `written` how much of the disk was written by then.
     pub(super) fn start_from<M: Medium>(
         &self,
         record: &M,
         durable: &dyn Fn() -> Option<Record>,
+        written: &dyn Fn() -> usize,
     ) -> Ended {
         let hands = Watching {
             machine: self,
             durable,
+            written,
+            variable: self.variable,
+            raises: Vec::new(),
             found: None,
             refuses: self.refuses,
             committed: true,
@@ -163,12 +192,14 @@ impl Machine<'_> {
             Outcome::Nothing => None,
         };
         let record = boot.record().cloned();
-        let broken = boot.into_hands().broken;
+        let hands = boot.into_hands();
         Ended {
             started,
             found,
             record,
-            broken,
+            variable: hands.variable,
+            raises: hands.raises,
+            broken: hands.broken,
         }
     }
 }
@@ -177,6 +208,9 @@ impl Machine<'_> {
 struct Watching<'a> {
     machine: &'a Machine<'a>,
     durable: &'a dyn Fn() -> Option<Record>,
+    written: &'a dyn Fn() -> usize,
+    variable: Variable,
+    raises: Vec<Raise>,
     found: Option<Record>,
     refuses: usize,
     /// Whether every commit so far went well.
@@ -252,11 +286,15 @@ impl Hands for Watching<'_> {
     }
 
     fn floor(&mut self) -> Kept {
-        Kept::Nowhere("the disk alone".into())
+        self.variable.kept()
     }
 
-    fn raise_floor(&mut self, _: Floor) -> Result<(), String> {
-        unreachable!("none is kept")
+    fn raise_floor(&mut self, to: Floor) -> Result<(), String> {
+        assert_ne!(self.variable, Variable::Nowhere, "none is kept");
+        self.variable = Variable::Holds(to);
+        let at = (self.written)();
+        self.raises.push(Raise { at, to });
+        Ok(())
     }
 
     fn start(
@@ -289,5 +327,9 @@ impl Hands for Watching<'_> {
 
     fn turn(&self) -> u64 {
         0
+    }
+
+    fn last_reset(&self) -> Reset {
+        self.machine.reset
     }
 }

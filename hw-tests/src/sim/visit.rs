@@ -4,6 +4,7 @@ use super::block::Content;
 use super::cuts::{self, Cut, Fault, Grain, HALF, Tail, tear};
 use super::disk::Place;
 use super::explorer::{Crash, Explorer, Ground, Node, Successor, apply, behaviour};
+use super::firmware::{Raise, Variable};
 use super::image::Verdict;
 use super::operation::{Operation, Ran};
 use super::promise::{After, Before, Broken, Promise, try_given_back};
@@ -14,6 +15,7 @@ use bootshim::choice::Kind;
 use bootshim::copies::COPIES;
 use bootshim::handover::Handover;
 use bootshim::record::{Record, SlotId, State};
+use bootshim::reset::{Cause, IN_A_ROW};
 use bootshim::state;
 use slotctl::error::Exit;
 use std::collections::{HashMap, HashSet};
@@ -65,7 +67,7 @@ impl<'a> Visit<'a> {
         let ran = self
             .explorer
             .bench()
-            .run(&node.content, node.running, operation);
+            .run(&node.content, node.running, node.variable, operation);
         self.report.operations += 1;
         for broken in self.of_operation(operation, &ran) {
             let stand = Stand {
@@ -78,8 +80,9 @@ impl<'a> Visit<'a> {
         if ran.epochs.is_empty() && ran.error.is_some() {
             return;
         }
-        self.lead(&ran.content, ran.running, operation.to_string());
-        if !ran.epochs.is_empty() {
+        let (running, variable) = (ran.running, ran.variable);
+        self.lead(&ran.content, running, variable, operation.to_string());
+        if !(ran.epochs.is_empty() && ran.raises.is_empty()) {
             self.cut(number, operation, &ran);
         }
     }
@@ -115,12 +118,22 @@ impl<'a> Visit<'a> {
         if let Some(words) = self.unexpected(operation, ran) {
             fail(Promise::SameEnd, words);
         }
-        if operation.is_command() && ran.error.is_none() {
+        if let Operation::Install { image, .. } = operation
+            && ran.error.is_none()
+            && self.explorer.judge.images[image].key_epoch < self.epoch()
+        {
+            let words = format!("{operation}, whose key set is below the floor");
+            fail(Promise::FloorHolds, words);
+        }
+        // Where there are three good slots, a second one goes back further.
+        let good = record.map_or(0, |record| record.good().len());
+        let further = operation == Operation::Rollback && good > 2;
+        if operation.is_command() && ran.error.is_none() && !further {
             self.report.promise(Promise::SameEnd);
-            let again = self
-                .explorer
-                .bench()
-                .run(&ran.content, ran.running, operation);
+            let again =
+                self.explorer
+                    .bench()
+                    .run(&ran.content, ran.running, ran.variable, operation);
             if let Some(words) = self.differs(ran, &again) {
                 fail(Promise::SameEnd, words);
             }
@@ -137,6 +150,19 @@ impl<'a> Visit<'a> {
             }
         }
         broken
+    }
+
+    /// The lowest epoch that may be installed: that of the newest good slot, and
+    /// of the floor that the system that runs was told of.
+    fn epoch(&self) -> u64 {
+        let node = &self.nodes[self.id];
+        let told = node.running.map_or(0, |_| node.variable.floor(0).key_epoch);
+        let images = &self.explorer.judge.images;
+        let good = self.before.record.iter().flat_map(|record| record.slots());
+        let good = good.filter(|(_, slot)| slot.state == State::Good);
+        let of = |digest| images.iter().find(|image| image.digest == digest);
+        let epochs = good.filter_map(|(_, slot)| of(slot.manifest).map(|image| image.key_epoch));
+        epochs.max().unwrap_or(0).max(told)
     }
 
     /// A command is done or refused; and an install that could be done is.
@@ -177,6 +203,7 @@ impl<'a> Visit<'a> {
         };
         let may = state::write_target(record, in_use, None).is_ok()
             && image.security_version >= record.floor
+            && image.key_epoch >= self.epoch()
             && !record.slots().any(failed);
         may.then(|| format!("{operation} is blocked: {error}"))
     }
@@ -195,14 +222,23 @@ impl<'a> Visit<'a> {
     }
 
     /// A state that can be reached.
-    pub(super) fn lead(&mut self, content: &Content, running: Option<Handover>, step: String) {
+    pub(super) fn lead(
+        &mut self,
+        content: &Content,
+        running: Option<Handover>,
+        variable: Variable,
+        step: String,
+    ) {
         let ground = self.explorer.ground(content.clone());
-        let key = self.explorer.key(&ground.copies, &ground.verdicts, running);
+        let key = self
+            .explorer
+            .key(&ground.copies, &ground.verdicts, running, variable);
         if self.is_new(key) {
             self.successors.push(Successor {
                 key,
                 content: ground.content,
                 running,
+                variable,
                 step,
             });
         }
@@ -224,9 +260,12 @@ impl<'a> Visit<'a> {
         let grain = self.grain;
         let mut crashes = 0;
         let mut marks: HashMap<u64, bool> = HashMap::new();
-        let mut visit = |cut: &Cut<'_>| {
+        let before = self.nodes[self.id].variable;
+        let mut visit = |cut: &Cut<'_>, variable: Variable| {
             crashes += 1;
-            let crash = explorer.crash(&grounds[cut.flushes], cut.changed);
+            let mut crash = explorer.crash(&grounds[cut.flushes], cut.changed);
+            crash.variable = variable;
+            crash.mark ^= variable.mark();
             // The same bytes once, and once more where they lead further.
             let led = marks.insert(crash.mark, cut.leads);
             let fresh = led.is_none_or(|led| cut.leads && !led);
@@ -243,18 +282,41 @@ impl<'a> Visit<'a> {
             self.judge(&stand, cut, &crash, fresh);
             if cut.leads {
                 let ground = &grounds[cut.flushes];
-                let key = explorer.key(&crash.copies, &crash.verdicts, None);
+                let key = explorer.key(&crash.copies, &crash.verdicts, None, variable);
                 if self.is_new(key) {
                     self.successors.push(Successor {
                         key,
                         content: apply(&ground.content, cut.changed),
                         running: None,
+                        variable,
                         step: format!("{operation}, {}", cut.how),
                     });
                 }
             }
         };
-        cuts::enumerate(&contents, &ran.epochs, grain, &is_record, &mut visit);
+        cuts::enumerate(&contents, &ran.epochs, grain, &is_record, &mut |cut| {
+            let begun = |raise: &&Raise| raise.at <= cut.flushes && !cut.changed.is_empty();
+            let there = ran.raises.iter().rfind(begun);
+            visit(cut, there.map_or(before, |raise| Variable::Holds(raise.to)));
+            // What a flush that lied lost was lost before or after it rose.
+            if cut.fault == Fault::Lied && !ran.raises.is_empty() {
+                visit(cut, ran.variable);
+            }
+        });
+        // The variable is written between two flushes: cut right behind it.
+        for raise in &ran.raises {
+            let behind = Cut {
+                fault: Fault::Cut,
+                how: cuts::How::Cut {
+                    flushes: raise.at,
+                    writes: 0,
+                },
+                flushes: raise.at,
+                changed: &[],
+                leads: true,
+            };
+            visit(&behind, Variable::Holds(raise.to));
+        }
         for mark in marks.into_keys() {
             self.report.mark(mark);
         }
@@ -279,9 +341,10 @@ impl<'a> Visit<'a> {
         if !cut.leads {
             return;
         }
-        self.second_cuts(stand, cut, crash, &copies);
+        self.second_cuts(stand, cut, crash, &copies, &ended);
         let newest = ended.found.as_ref().map_or(0, |record| record.sequence);
         self.dying(stand, cut, crash, newest);
+        self.leads_on(stand, cut, crash);
         if let Some(record) = ended.found.filter(|record| record.known_good().is_some()) {
             self.comes_back(stand, cut, crash, &record);
         }
@@ -294,12 +357,15 @@ impl<'a> Visit<'a> {
             fault,
             unreadable,
             newest,
+            variable,
         } = *disk;
         let machine = Machine {
             id: self.explorer.id,
             verdicts,
             unreadable,
             refuses: 0,
+            variable,
+            reset: Cause::Other,
         };
         let ended = machine.start(copies);
         let sequence = ended.found.as_ref().map_or(0, |record| record.sequence);
@@ -309,6 +375,7 @@ impl<'a> Visit<'a> {
             verdicts,
             unreadable,
             lost: sequence < newest,
+            variable,
             ended: &ended,
         };
         let report = &mut self.report;
@@ -330,17 +397,36 @@ impl<'a> Visit<'a> {
 
     /// Whatever bootshim wrote is cut as well: each write is not there, there,
     /// or torn.
-    fn second_cuts(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash, first: &Copies) {
+    fn second_cuts(
+        &mut self,
+        stand: &Stand,
+        cut: &Cut<'_>,
+        crash: &Crash,
+        first: &Copies,
+        ended: &Ended,
+    ) {
         let mut blocks = crash.copies.clone();
-        for (copy, block) in first.log().into_iter().flatten() {
+        let there = |written: usize| {
+            let raise = ended.raises.iter().rfind(|raise| raise.at <= written);
+            raise.map_or(crash.variable, |raise| Variable::Holds(raise.to))
+        };
+        for (written, (copy, block)) in first.log().into_iter().flatten().enumerate() {
             let old = blocks[copy].clone();
             let torn = tear(&old, &block, HALF, Tail::Random, 2);
             for held in [old, torn, block.clone()] {
                 blocks[copy] = held;
                 let copies = Copies::new(blocks.clone(), None);
-                self.start(stand, cut, &Disk::of(crash, &copies, Fault::Second));
+                let disk = Disk::of(crash, &copies, Fault::Second);
+                let variable = there(written);
+                self.start(stand, cut, &Disk { variable, ..disk });
             }
             blocks[copy] = block;
+        }
+        if ended.variable != crash.variable {
+            let copies = Copies::new(blocks, None);
+            let disk = Disk::of(crash, &copies, Fault::Second);
+            let variable = ended.variable;
+            self.start(stand, cut, &Disk { variable, ..disk });
         }
     }
 
@@ -358,7 +444,8 @@ impl<'a> Visit<'a> {
                 let ended = self.start(stand, cut, &disk);
                 let found = ended.found.map_or(0, |record| record.sequence);
                 let newest = if found < newest { u64::MAX } else { 0 };
-                self.comes_back_to_life(stand, cut, crash, &copies, newest);
+                let variable = ended.variable;
+                self.comes_back_to_life(stand, cut, crash, &copies, newest, variable);
             }
         }
         for slot in 0..crash.verdicts.len() {
@@ -388,6 +475,7 @@ impl<'a> Visit<'a> {
         crash: &Crash,
         dead: &Copies,
         newest: u64,
+        variable: Variable,
     ) {
         let mut blocks = dead.blocks();
         if let Some(dead) = dead.dead() {
@@ -396,6 +484,7 @@ impl<'a> Visit<'a> {
         let copies = Copies::new(blocks, None);
         let disk = Disk {
             newest,
+            variable,
             ..Disk::of(crash, &copies, Fault::Dying)
         };
         self.start(stand, cut, &disk);
@@ -403,24 +492,26 @@ impl<'a> Visit<'a> {
 
     /// The machine is started again and again, and never says that it is well.
     fn comes_back(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash, record: &Record) {
-        let key = self.explorer.key(&crash.copies, &crash.verdicts, None);
+        let variable = crash.variable;
+        let key = self
+            .explorer
+            .key(&crash.copies, &crash.verdicts, None, variable);
         if self.explorer.walked.read().unwrap().contains(&key) {
             return;
         }
         self.report.promise(Promise::ComesBack);
         let tries = record.trial().map_or(0, |trial| record.slot(trial).tries);
         let limit = 3 * usize::from(tries) + crash.verdicts.len();
-        let machine = Machine {
-            id: self.explorer.id,
-            verdicts: &crash.verdicts,
-            unreadable: None,
-            refuses: 0,
-        };
+        let mut machine = Machine::of(self.explorer.id, crash);
         let mut blocks = crash.copies.clone();
         for _ in 0..limit {
             let copies = Copies::new(blocks, None);
-            let started = machine.start(&copies).started;
-            if started.is_some_and(|started| started.kind == Kind::Good) {
+            let ended = machine.start(&copies);
+            machine.variable = ended.variable;
+            if ended
+                .started
+                .is_some_and(|started| started.kind == Kind::Good)
+            {
                 self.explorer.walked.write().unwrap().insert(key);
                 return;
             }
@@ -429,6 +520,63 @@ impl<'a> Visit<'a> {
         let words = format!("not back in a good slot after {limit} starts");
         let promise = Promise::ComesBack;
         self.violation(stand, cut.how.to_string(), Broken { promise, words });
+    }
+
+    /// Whatever was cut: a good slot that the watchdog ends again and again is
+    /// left at the third reset, and not before, where another good one is.
+    fn leads_on(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash) {
+        if !self.explorer.world.firmware {
+            return;
+        }
+        let key = self
+            .explorer
+            .key(&crash.copies, &crash.verdicts, None, crash.variable);
+        if !self.explorer.left.write().unwrap().insert(key) {
+            return;
+        }
+        let mut machine = Machine::of(self.explorer.id, crash);
+        let copies = Copies::new(crash.copies.clone(), None);
+        let first = machine.start(&copies);
+        let (Some(started), Some(record)) = (&first.started, &first.record) else {
+            return;
+        };
+        let after = After {
+            judge: &self.explorer.judge,
+            fault: Fault::Cut,
+            verdicts: &crash.verdicts,
+            unreadable: None,
+            lost: false,
+            variable: crash.variable,
+            ended: &first,
+        };
+        // The good slot that boots, with no trial or one-shot around it that the
+        // watchdog could have ended as well.
+        let certain = record.known_good() == Some(started.slot)
+            && record.armed.is_none()
+            && record.trial().is_none()
+            && record.once.is_none();
+        if !certain || after.startable(record) < 2 || started.kind != Kind::Good {
+            return;
+        }
+        let slot = started.slot;
+        self.report.promise(Promise::LeadsOn);
+        machine.reset = Cause::Watchdog;
+        machine.variable = first.variable;
+        let mut blocks = copies.blocks();
+        for reset in 1..=IN_A_ROW {
+            let copies = Copies::new(blocks, None);
+            let ended = machine.start(&copies);
+            machine.variable = ended.variable;
+            let now = ended.started.map(|started| started.slot);
+            if (now == Some(slot)) == (reset == IN_A_ROW) || now.is_none() {
+                let now = now.map_or("none".into(), |now| now.to_string());
+                let words = format!("slot {slot} ran, slot {now} after reset {reset} in a row");
+                let promise = Promise::LeadsOn;
+                self.violation(stand, cut.how.to_string(), Broken { promise, words });
+                return;
+            }
+            blocks = copies.blocks();
+        }
     }
 
     fn way(&self, stand: &Stand) -> Vec<String> {
@@ -446,6 +594,7 @@ impl<'a> Visit<'a> {
         let case = Case {
             full: self.explorer.world.full,
             slots: self.explorer.world.slots,
+            firmware: self.explorer.world.firmware,
             node: self.id,
             operation: stand.number,
             crash: stand.crash,
@@ -469,6 +618,8 @@ struct Disk<'a> {
     unreadable: Option<usize>,
     /// The sequence number that counted before a sector died.
     newest: u64,
+    /// What the firmware keeps.
+    variable: Variable,
 }
 
 impl<'a> Disk<'a> {
@@ -479,6 +630,7 @@ impl<'a> Disk<'a> {
             fault,
             unreadable: None,
             newest: 0,
+            variable: crash.variable,
         }
     }
 }

@@ -17,6 +17,9 @@ pub enum Depth {
 #[derive(Clone, Copy, Debug)]
 pub struct World {
     pub(super) slots: usize,
+    /// Whether the firmware keeps the floor and says what led to a start; images
+    /// are then signed under key sets.
+    pub(super) firmware: bool,
     pub(super) images: u8,
     pub(super) tries: u8,
     /// How many states are cut, those with the shortest ways first.
@@ -36,17 +39,31 @@ pub struct World {
 pub struct Case {
     pub(super) full: bool,
     pub(super) slots: usize,
+    pub(super) firmware: bool,
     pub(super) node: usize,
     pub(super) operation: usize,
     pub(super) crash: usize,
 }
 
 impl World {
-    /// A disk with this many slots.
+    /// Every plant that is explored.
     #[must_use]
-    pub fn new(slots: usize, depth: Depth) -> World {
+    pub fn all(depth: Depth) -> Vec<World> {
+        let worlds = [(2, true), (3, true), (2, false), (3, false)];
+        worlds
+            .map(|(slots, firmware)| World::new(slots, firmware, depth))
+            .to_vec()
+    }
+
+    /// A disk with this many slots, under a firmware that keeps the floor, or not.
+    #[must_use]
+    pub fn new(slots: usize, firmware: bool, depth: Depth) -> World {
         let full = depth == Depth::Full;
         let (states, finely, byte) = match (slots, full) {
+            (2, false) if firmware => (220, 24, 16),
+            (_, false) if firmware => (90, 24, 16),
+            (2, true) if firmware => (700, 60, 16),
+            (_, true) if firmware => (250, 40, 16),
             (2, false) => (600, 150, 16),
             (_, false) => (200, 40, 16),
             (2, true) => (3_000, 300, 1),
@@ -60,7 +77,8 @@ impl World {
         };
         World {
             slots,
-            images: 2,
+            firmware,
+            images: if firmware { 3 } else { 2 },
             tries: 1,
             states,
             finely,
@@ -100,7 +118,7 @@ impl World {
         let depth = if case.full { Depth::Full } else { Depth::Quick };
         World {
             only: Some(case),
-            ..World::new(case.slots, depth)
+            ..World::new(case.slots, case.firmware, depth)
         }
     }
 }
@@ -109,14 +127,20 @@ impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let World {
             slots,
+            firmware,
             images,
             tries,
             fine,
             ..
         } = self;
+        let firmware = if *firmware {
+            ", floor kept by firmware"
+        } else {
+            ""
+        };
         write!(
             f,
-            "{slots} slots, {images} images, {tries} tries, seed {:#x}",
+            "{slots} slots{firmware}, {images} images, {tries} tries, seed {:#x}",
             fine.seed
         )
     }
@@ -125,6 +149,7 @@ impl fmt::Display for World {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let depth = if self.full { "full" } else { "quick" };
+        let firmware = if self.firmware { "f" } else { "" };
         let Case {
             slots,
             node,
@@ -132,7 +157,7 @@ impl fmt::Display for Case {
             crash,
             ..
         } = self;
-        write!(f, "{depth}:{slots}:{node}:{operation}:{crash}")
+        write!(f, "{depth}:{slots}{firmware}:{node}:{operation}:{crash}")
     }
 }
 
@@ -142,6 +167,12 @@ impl FromStr for Case {
     fn from_str(text: &str) -> Result<Case, String> {
         let wrong = || format!("{text:?} is no case; expected one such as quick:2:15:3:1042");
         let (depth, numbers) = text.split_once(':').ok_or_else(wrong)?;
+        let (slots, rest) = numbers.split_once(':').ok_or_else(wrong)?;
+        let (slots, firmware) = match slots.strip_suffix('f') {
+            Some(slots) => (slots, true),
+            None => (slots, false),
+        };
+        let numbers = format!("{slots}:{rest}");
         let numbers: Result<Vec<usize>, _> = numbers.split(':').map(str::parse).collect();
         let full = match depth {
             "quick" => false,
@@ -152,6 +183,7 @@ impl FromStr for Case {
             Ok([slots @ 2..=8, node, operation, crash]) => Ok(Case {
                 full,
                 slots: *slots,
+                firmware,
                 node: *node,
                 operation: *operation,
                 crash: *crash,
