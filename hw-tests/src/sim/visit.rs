@@ -1,25 +1,22 @@
-//! One state: every operation from it, and every cut of each operation.
+//! One state: every operation from it, and every cut of each operation. What a
+//! cut left is held against the promises in [`recovery`].
+
+mod recovery;
 
 use super::block::Content;
-use super::cuts::{self, Cut, Fault, Grain, HALF, Tail, tear};
+use super::cuts::{self, Cut, Fault, Grain};
 use super::disk::Place;
-use super::explorer::{Crash, Explorer, Ground, Node, Successor, apply, behaviour};
+use super::explorer::{Explorer, Ground, Node, Successor, apply, behaviour};
 use super::firmware::{Raise, Variable};
-use super::image::Verdict;
 use super::operation::{Operation, Ran};
-use super::promise::{After, Before, Broken, Promise, try_given_back};
+use super::promise::{Before, Broken, Promise, try_given_back};
 use super::report::{Report, Violation};
-use super::start::{Copies, Dead, Ended, Machine};
 use super::world::Case;
-use bootshim::choice::Kind;
-use bootshim::copies::COPIES;
 use bootshim::handover::Handover;
 use bootshim::record::{Record, SlotId, State};
-use bootshim::reset::{Cause, IN_A_ROW};
 use bootshim::state;
 use slotctl::error::Exit;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 /// One state, from which every operation is run and cut.
 pub(super) struct Visit<'a> {
@@ -322,263 +319,6 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Starts bootshim on it, and holds what happens against the promises.
-    fn judge(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash, fresh: bool) {
-        if let Some(only) = self.explorer.world.only {
-            if !stand.is(only, self.id) {
-                return;
-            }
-            println!("{}", self.way(stand).join("\n"));
-            println!("{}: {}", cut.fault.words(), cut.how);
-        }
-        if !fresh {
-            // Judged before.
-            self.report.crash(stand.operation.name(), cut.fault, false);
-            return;
-        }
-        let copies = Copies::new(crash.copies.clone(), None);
-        let ended = self.start(stand, cut, &Disk::of(crash, &copies, cut.fault));
-        if !cut.leads {
-            return;
-        }
-        self.second_cuts(stand, cut, crash, &copies, &ended);
-        let newest = ended.found.as_ref().map_or(0, |record| record.sequence);
-        self.dying(stand, cut, crash, newest);
-        self.leads_on(stand, cut, crash);
-        if let Some(record) = ended.found.filter(|record| record.known_good().is_some()) {
-            self.comes_back(stand, cut, crash, &record);
-        }
-    }
-
-    fn start(&mut self, stand: &Stand, cut: &Cut<'_>, disk: &Disk<'_>) -> Ended {
-        let Disk {
-            copies,
-            verdicts,
-            fault,
-            unreadable,
-            newest,
-            variable,
-        } = *disk;
-        let machine = Machine {
-            id: self.explorer.id,
-            verdicts,
-            unreadable,
-            refuses: 0,
-            variable,
-            reset: Cause::Other,
-        };
-        let ended = machine.start(copies);
-        let sequence = ended.found.as_ref().map_or(0, |record| record.sequence);
-        let after = After {
-            judge: &self.explorer.judge,
-            fault,
-            verdicts,
-            unreadable,
-            lost: sequence < newest,
-            variable,
-            ended: &ended,
-        };
-        let report = &mut self.report;
-        let broken = after.broken(&self.durable, &mut |promise| report.promise(promise));
-        report.crash(stand.operation.name(), fault, !broken.is_empty());
-        if self.explorer.world.only.is_some() {
-            println!("{}: found {:#?}", fault.words(), ended.found);
-            println!("started {:#?}", ended.started);
-        }
-        for broken in broken {
-            let cut = match fault == cut.fault {
-                true => format!("{}: {}", fault.words(), cut.how),
-                false => format!("{}, then {}", cut.how, fault.words()),
-            };
-            self.violation(stand, cut, broken);
-        }
-        ended
-    }
-
-    /// Whatever bootshim wrote is cut as well: each write is not there, there,
-    /// or torn.
-    fn second_cuts(
-        &mut self,
-        stand: &Stand,
-        cut: &Cut<'_>,
-        crash: &Crash,
-        first: &Copies,
-        ended: &Ended,
-    ) {
-        let mut blocks = crash.copies.clone();
-        let there = |written: usize| {
-            let raise = ended.raises.iter().rfind(|raise| raise.at <= written);
-            raise.map_or(crash.variable, |raise| Variable::Holds(raise.to))
-        };
-        for (written, (copy, block)) in first.log().into_iter().flatten().enumerate() {
-            let old = blocks[copy].clone();
-            let torn = tear(&old, &block, HALF, Tail::Random, 2);
-            for held in [old, torn, block.clone()] {
-                blocks[copy] = held;
-                let copies = Copies::new(blocks.clone(), None);
-                let disk = Disk::of(crash, &copies, Fault::Second);
-                let variable = there(written);
-                self.start(stand, cut, &Disk { variable, ..disk });
-            }
-            blocks[copy] = block;
-        }
-        if ended.variable != crash.variable {
-            let copies = Copies::new(blocks, None);
-            let disk = Disk::of(crash, &copies, Fault::Second);
-            let variable = ended.variable;
-            self.start(stand, cut, &Disk { variable, ..disk });
-        }
-    }
-
-    /// One sector can never be read again: of each copy of the record, and of
-    /// each slot.
-    fn dying(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash, newest: u64) {
-        for copy in 0..COPIES {
-            for swallows in [false, true] {
-                let dead = Some(Dead { copy, swallows });
-                let copies = Copies::new(crash.copies.clone(), dead);
-                let disk = Disk {
-                    newest,
-                    ..Disk::of(crash, &copies, Fault::Dying)
-                };
-                let ended = self.start(stand, cut, &disk);
-                let found = ended.found.map_or(0, |record| record.sequence);
-                let newest = if found < newest { u64::MAX } else { 0 };
-                let variable = ended.variable;
-                self.comes_back_to_life(stand, cut, crash, &copies, newest, variable);
-            }
-        }
-        for slot in 0..crash.verdicts.len() {
-            let copies = Copies::new(crash.copies.clone(), None);
-            let disk = Disk {
-                unreadable: Some(slot),
-                ..Disk::of(crash, &copies, Fault::Dying)
-            };
-            let ended = self.start(stand, cut, &disk);
-            let of = |record: &Option<Record>| {
-                let id = SlotId::new(slot)?;
-                record.as_ref().map(|record| record.slot(id).state)
-            };
-            if of(&ended.found) == Some(State::Good) && of(&ended.record) != Some(State::Good) {
-                let words = "a good slot that cannot be read is not good any more".into();
-                let promise = Promise::OneGood;
-                self.violation(stand, cut.how.to_string(), Broken { promise, words });
-            }
-        }
-    }
-
-    /// The sector can be read again, and holds what it held before.
-    fn comes_back_to_life(
-        &mut self,
-        stand: &Stand,
-        cut: &Cut<'_>,
-        crash: &Crash,
-        dead: &Copies,
-        newest: u64,
-        variable: Variable,
-    ) {
-        let mut blocks = dead.blocks();
-        if let Some(dead) = dead.dead() {
-            blocks[dead.copy] = crash.copies[dead.copy].clone();
-        }
-        let copies = Copies::new(blocks, None);
-        let disk = Disk {
-            newest,
-            variable,
-            ..Disk::of(crash, &copies, Fault::Dying)
-        };
-        self.start(stand, cut, &disk);
-    }
-
-    /// The machine is started again and again, and never says that it is well.
-    fn comes_back(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash, record: &Record) {
-        let variable = crash.variable;
-        let key = self
-            .explorer
-            .key(&crash.copies, &crash.verdicts, None, variable);
-        if self.explorer.walked.read().unwrap().contains(&key) {
-            return;
-        }
-        self.report.promise(Promise::ComesBack);
-        let tries = record.trial().map_or(0, |trial| record.slot(trial).tries);
-        let limit = 3 * usize::from(tries) + crash.verdicts.len();
-        let mut machine = Machine::of(self.explorer.id, crash);
-        let mut blocks = crash.copies.clone();
-        for _ in 0..limit {
-            let copies = Copies::new(blocks, None);
-            let ended = machine.start(&copies);
-            machine.variable = ended.variable;
-            if ended
-                .started
-                .is_some_and(|started| started.kind == Kind::Good)
-            {
-                self.explorer.walked.write().unwrap().insert(key);
-                return;
-            }
-            blocks = copies.blocks();
-        }
-        let words = format!("not back in a good slot after {limit} starts");
-        let promise = Promise::ComesBack;
-        self.violation(stand, cut.how.to_string(), Broken { promise, words });
-    }
-
-    /// Whatever was cut: a good slot that the watchdog ends again and again is
-    /// left at the third reset, and not before, where another good one is.
-    fn leads_on(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash) {
-        if !self.explorer.world.firmware {
-            return;
-        }
-        let key = self
-            .explorer
-            .key(&crash.copies, &crash.verdicts, None, crash.variable);
-        if !self.explorer.left.write().unwrap().insert(key) {
-            return;
-        }
-        let mut machine = Machine::of(self.explorer.id, crash);
-        let copies = Copies::new(crash.copies.clone(), None);
-        let first = machine.start(&copies);
-        let (Some(started), Some(record)) = (&first.started, &first.record) else {
-            return;
-        };
-        let after = After {
-            judge: &self.explorer.judge,
-            fault: Fault::Cut,
-            verdicts: &crash.verdicts,
-            unreadable: None,
-            lost: false,
-            variable: crash.variable,
-            ended: &first,
-        };
-        // The good slot that boots, with no trial or one-shot around it that the
-        // watchdog could have ended as well.
-        let certain = record.known_good() == Some(started.slot)
-            && record.armed.is_none()
-            && record.trial().is_none()
-            && record.once.is_none();
-        if !certain || after.startable(record) < 2 || started.kind != Kind::Good {
-            return;
-        }
-        let slot = started.slot;
-        self.report.promise(Promise::LeadsOn);
-        machine.reset = Cause::Watchdog;
-        machine.variable = first.variable;
-        let mut blocks = copies.blocks();
-        for reset in 1..=IN_A_ROW {
-            let copies = Copies::new(blocks, None);
-            let ended = machine.start(&copies);
-            machine.variable = ended.variable;
-            let now = ended.started.map(|started| started.slot);
-            if (now == Some(slot)) == (reset == IN_A_ROW) || now.is_none() {
-                let now = now.map_or("none".into(), |now| now.to_string());
-                let words = format!("slot {slot} ran, slot {now} after reset {reset} in a row");
-                let promise = Promise::LeadsOn;
-                self.violation(stand, cut.how.to_string(), Broken { promise, words });
-                return;
-            }
-            blocks = copies.blocks();
-        }
-    }
-
     fn way(&self, stand: &Stand) -> Vec<String> {
         let mut way = vec![stand.operation.to_string()];
         let mut node = &self.nodes[self.id];
@@ -606,32 +346,6 @@ impl<'a> Visit<'a> {
             cut,
             case: case.to_string(),
         });
-    }
-}
-
-/// A disk that is started from.
-struct Disk<'a> {
-    copies: &'a Copies,
-    verdicts: &'a [Arc<Verdict>],
-    fault: Fault,
-    /// A slot that cannot be read.
-    unreadable: Option<usize>,
-    /// The sequence number that counted before a sector died.
-    newest: u64,
-    /// What the firmware keeps.
-    variable: Variable,
-}
-
-impl<'a> Disk<'a> {
-    fn of(crash: &'a Crash, copies: &'a Copies, fault: Fault) -> Disk<'a> {
-        Disk {
-            copies,
-            verdicts: &crash.verdicts,
-            fault,
-            unreadable: None,
-            newest: 0,
-            variable: crash.variable,
-        }
     }
 }
 

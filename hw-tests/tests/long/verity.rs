@@ -19,6 +19,19 @@ fn overwrite(machine: &mut Machine, node: &str) {
     assert_eq!(machine.run(&words).unwrap().status, 0);
 }
 
+/// After a reset by the watchdog all of the root is read, the damage is found, and
+/// the same slot runs on.
+fn hangs_and_runs_on(machine: &mut Machine) {
+    machine.run("killall -KILL slotctl").unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
+    machine
+        .expect("the block at 2048000 is not the one that was signed", START)
+        .unwrap();
+    machine
+        .expect("a damaged block is a read error", START)
+        .unwrap();
+}
+
 const READ: &str =
     "dd if=/dev/mapper/slotctl-root of=/dev/null bs=4096 skip=500 count=1 iflag=direct";
 
@@ -60,14 +73,7 @@ fn a_good_slot_whose_root_is_damaged_runs_on_where_the_other_good_one_does_not_s
         .expect("slot b passed over: damaged: kernel", START)
         .unwrap();
     overwrite(&mut machine, "/dev/vda3");
-    machine.run("killall -KILL slotctl").unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
-    machine
-        .expect("the block at 2048000 is not the one that was signed", START)
-        .unwrap();
-    machine
-        .expect("a damaged block is a read error", START)
-        .unwrap();
+    hangs_and_runs_on(&mut machine);
     assert_eq!(status(&mut machine)["running"], "a");
 }
 
@@ -114,15 +120,8 @@ fn the_only_good_slot_runs_on_with_read_errors_where_it_is_damaged() {
         "{}",
         read.stderr
     );
-    // After a reset by the watchdog all of it is read, and there is nowhere to go.
-    machine.run("killall -KILL slotctl").unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
-    machine
-        .expect("the block at 2048000 is not the one that was signed", START)
-        .unwrap();
-    machine
-        .expect("a damaged block is a read error", START)
-        .unwrap();
+    // There is nowhere to go.
+    hangs_and_runs_on(&mut machine);
     let status = status(&mut machine);
     assert_eq!(status["running"], "a");
     assert_eq!(status["slots"][0]["state"], "good");
