@@ -32,39 +32,43 @@ guard() {
 
 [ $# -gt 0 ] || set -- $(ls "$patches" | sed 's/\.patch$//')
 caught=0 missed=0 sound= unsound=
+# One that several guard against is tried against each of them.
 for name; do
 	patch=$PWD/$patches/$name.patch
 	what=$(sed -n 's/^What: \(.*\)\.$/\1/p' "$patch")
-	by=$(sed -n 's/^Caught by: //p' "$patch")
 	log=$PWD/target/sabotage/$name.log
-	began=$(date +%s)
-	status=0
-	case "$sound$unsound" in
-	*"|$by|"*) : >"$log" ;;
-	*)
-		(cd "$tree" && guard "$by") >"$log" 2>&1 || status=$?
-		case $status in
-		1) sound="$sound|$by|" ;;
-		*) unsound="$unsound|$by|" ;;
-		esac
+	while read -r by; do
+		began=$(date +%s)
 		status=0
-		;;
-	esac
-	case $unsound in
-	*"|$by|"*) status=3 ;;
-	*)
-		patch -s -p1 -d "$tree" <"$patch" >>"$log"
-		(cd "$tree" && guard "$by") >>"$log" 2>&1 || status=$?
-		patch -s -R -p1 -d "$tree" <"$patch" >>"$log"
-		;;
-	esac
-	case $status in
-	0) caught=$((caught + 1)) word=caught ;;
-	2) missed=$((missed + 1)) word="DOES NOT BUILD" ;;
-	3) missed=$((missed + 1)) word="FAILS UNBROKEN" ;;
-	*) missed=$((missed + 1)) word=MISSED ;;
-	esac
-	printf '%-8s %-22s %s (%s, %s s)\n' "$word" "$name" "$what" "$by" $(($(date +%s) - began))
+		case "$sound$unsound" in
+		*"|$by|"*) : >"$log" ;;
+		*)
+			(cd "$tree" && guard "$by" </dev/null) >"$log" 2>&1 || status=$?
+			case $status in
+			1) sound="$sound|$by|" ;;
+			*) unsound="$unsound|$by|" ;;
+			esac
+			status=0
+			;;
+		esac
+		case $unsound in
+		*"|$by|"*) status=3 ;;
+		*)
+			patch -s -p1 -d "$tree" <"$patch" >>"$log"
+			(cd "$tree" && guard "$by" </dev/null) >>"$log" 2>&1 || status=$?
+			patch -s -R -p1 -d "$tree" <"$patch" >>"$log"
+			;;
+		esac
+		case $status in
+		0) caught=$((caught + 1)) word=caught ;;
+		2) missed=$((missed + 1)) word="DOES NOT BUILD" ;;
+		3) missed=$((missed + 1)) word="FAILS UNBROKEN" ;;
+		*) missed=$((missed + 1)) word=MISSED ;;
+		esac
+		printf '%-8s %-22s %s (%s, %s s)\n' "$word" "$name" "$what" "$by" $(($(date +%s) - began))
+	done <<-END
+		$(sed -n 's/^Caught by: //p' "$patch")
+	END
 done
 echo "sabotage: $caught caught, $missed missed"
 [ "$missed" = 0 ]
