@@ -30,7 +30,7 @@ test: setup bootshim demo-os demo-arm64
 		"--release -p hw-tests --features simulator --test simulator"
 
 .PHONY: test-long
-test-long: setup bootshim demo-os target/demo-os-arm64/root-v4.erofs
+test-long: setup bootshim demo-os target/demo-os-arm64/root-v4.erofs target/bootctl.tar
 	@hw-tests/test.sh "-p hw-tests --features long --test long" \
 		"-p slotctl --features long --test files killed"
 
@@ -105,6 +105,10 @@ target/demo-arm64/slotctl: FORCE
 
 target/demo-os-arm64/root-v4.erofs: target/demo-arm64/slotctl $(shell find images/demo -type f)
 	images/demo/build.sh $< target/demo-os-arm64 arm64
+
+# For the scenario that asks it what booted.
+target/bootctl.tar: hw-tests/bootctl.sh
+	@$< $@
 
 # The program before the kernel, for x86_64 and aarch64.
 .PHONY: bootshim

@@ -55,11 +55,9 @@ impl Handover {
         // Writing into a string does not fail.
         let _ = write!(
             line,
-            "slotctl.slot={slot} slotctl.disk={disk} slotctl.boot={boot} slotctl.manifest="
+            "slotctl.slot={slot} slotctl.disk={disk} slotctl.boot={boot} slotctl.manifest={}",
+            images::hex(manifest)
         );
-        for byte in manifest {
-            let _ = write!(line, "{byte:02x}");
-        }
         line
     }
 

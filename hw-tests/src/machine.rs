@@ -18,8 +18,10 @@
 
 mod board;
 mod builder;
+mod counted;
 mod directory;
 mod error;
+mod nbdkit;
 mod process;
 mod qemu;
 mod qmp;
@@ -40,6 +42,7 @@ use serde_json::{Value, json};
 
 pub use board::Board;
 pub use builder::Builder;
+pub use counted::CountedDisk;
 pub use directory::target;
 pub use error::Error;
 pub use qemu::Bus;

@@ -4,9 +4,6 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Ten times what bootshim may take of its own.
-pub const OWN_LIMIT: Duration = Duration::from_millis(500);
-
 /// Where the time of one start went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready {

@@ -24,7 +24,7 @@ pub struct KeyId(pub [u8; 16]);
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&crate::hex(&self.0))
     }
 }
 
@@ -36,7 +36,9 @@ impl fmt::Debug for KeyId {
 
 /// 32 bytes that are no key with which anything may be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a usable Ed25519 public key: the 32 bytes are no point of the curve, or a weak one")]
+#[error(
+    "not a usable Ed25519 public key: the 32 bytes are no point of the curve, a weak one, or not its one encoding"
+)]
 pub struct BadKey;
 
 /// A public key that may be trusted.
@@ -47,11 +49,14 @@ impl PublicKey {
     /// The key of 32 raw bytes.
     ///
     /// # Errors
-    /// [`BadKey`] if they are no point of the curve, or one of small order:
-    /// such a key would accept signatures that nobody made.
+    /// [`BadKey`] if they are no point of the curve, or one of small order: such a
+    /// key would accept signatures that nobody made. Also where they are not the one
+    /// encoding of their point (RFC 8032, section 5.1.3): one key would have two
+    /// names, and count twice for a quorum.
     pub fn from_bytes(raw: &[u8; 32]) -> Result<Self, BadKey> {
         let key = VerifyingKey::from_bytes(raw).map_err(|_| BadKey)?;
-        if key.is_weak() {
+        let encoding = key.to_edwards().compress();
+        if key.is_weak() || encoding.as_bytes() != raw {
             return Err(BadKey);
         }
         Ok(Self(key))

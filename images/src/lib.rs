@@ -34,6 +34,7 @@ pub mod delta;
 pub mod group;
 pub mod head;
 pub mod header;
+mod hex;
 pub mod index;
 pub mod kernel;
 pub mod key;
@@ -60,6 +61,7 @@ pub mod verify;
 pub mod verity;
 pub mod version;
 
+pub use hex::hex;
 pub use refused::{Malformed, Part, Refused, Unproven};
 
 /// A BLAKE3 hash. The one of a manifest's bytes is the digest of the image.

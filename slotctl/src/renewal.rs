@@ -24,6 +24,7 @@ use bootshim::handover::{BOOTSHIM_VARIABLE, Handover};
 use bootshim::record::{Digest, MAJOR, Record, State};
 use images::manifest::Kind;
 use images::slot_area::Installed;
+use images::trust::Trust;
 
 /// What is said when it is done.
 pub const RENEWED: &str = "the bootshim of this image is the one that firmware starts now";
@@ -60,11 +61,7 @@ pub fn prepare<'a>(
     let Ok(trusted) = trust::keys(disk) else {
         return Ok(None);
     };
-    // What runs is what the record says, or nothing is known of it.
-    let Ok(installed) = disk.manifest(handover.slot, &trusted) else {
-        return Ok(None);
-    };
-    let Some(digest) = brought(&installed).filter(|_| installed.digest == handover.manifest) else {
+    let Some((installed, digest)) = brought(disk, handover, &trusted) else {
         return Ok(None);
     };
     let active = esp::read_program(disk.whole()?, disk.layout())?;
@@ -126,10 +123,24 @@ fn put_in_spare(esp: &Slice, program: &Program, here: bool) -> Result<()> {
     esp::write_spare(esp, program, Date::from_environment()?)
 }
 
-/// Which bootshim an image brings.
-fn brought(installed: &Installed) -> Option<Digest> {
-    let payload = installed.manifest.payload(Kind::Bootshim);
-    payload.map(|payload| payload.hash)
+/// Whether the image that runs brings a bootshim which is not the one that firmware
+/// starts.
+#[must_use]
+pub fn is_missing(disk: &Disk, handover: &Handover, trusted: &Trust) -> bool {
+    brought(disk, handover, trusted).is_some_and(|(_, digest)| {
+        let active = disk
+            .whole()
+            .and_then(|whole| esp::read_program(whole, disk.layout()));
+        active.is_ok_and(|active| images::digest(active.bytes()) != digest)
+    })
+}
+
+/// The image that runs, and the bootshim that it brings. What runs is what was
+/// started, or nothing is known of it.
+fn brought(disk: &Disk, handover: &Handover, trusted: &Trust) -> Option<(Installed, Digest)> {
+    let installed = disk.manifest(handover.slot, trusted).ok()?;
+    let digest = installed.manifest.payload(Kind::Bootshim)?.hash;
+    (installed.digest == handover.manifest).then_some((installed, digest))
 }
 
 impl Ready<'_> {

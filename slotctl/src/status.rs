@@ -4,6 +4,7 @@
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::floor;
+use crate::renewal;
 use crate::variable;
 use bootshim::choice::{self, Kind, Situation, Slots, Step};
 use bootshim::copies::{Copy, Note};
@@ -31,6 +32,8 @@ pub struct Status {
     /// What bootshim told of the hardware's watchdog, where this controller runs
     /// from this disk and it told anything.
     pub watchdog: Option<Told>,
+    /// The image that runs brings a bootshim which firmware does not start yet.
+    pub bootshim_missing: bool,
     /// What boots next, if everything verifies.
     pub next: Option<(SlotId, Kind)>,
 }
@@ -57,6 +60,9 @@ impl Status {
             floor: floor::counts(disk, &record),
             running: disk.running(&record),
             watchdog: disk.handover().and_then(|_| watchdog()),
+            bootshim_missing: disk
+                .handover()
+                .is_some_and(|handover| renewal::is_missing(disk, handover, trusted)),
             next: next(&record, store.unknown_major().is_none()),
             copies: *store.copies(),
             note,

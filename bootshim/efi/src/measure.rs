@@ -9,7 +9,7 @@ use crate::console::{Console, open_shared, say};
 use alloc::format;
 use alloc::string::String;
 use bootshim::handover::Handover;
-use core::fmt::Write;
+use images::hex;
 use uefi::boot;
 use uefi::proto::tcg::v2::{HashLogExtendEventFlags, PcrEventInputs, Tcg};
 use uefi::proto::tcg::{EventType, PcrIndex};
@@ -56,12 +56,4 @@ fn tpm() -> Option<boot::ScopedProtocol<Tcg>> {
 fn extend(tpm: &mut Tcg, text: &[u8]) -> uefi::Result {
     let event = PcrEventInputs::new_in_box(PCR, EventType::IPL, text)?;
     tpm.hash_log_extend_event(HashLogExtendEventFlags::empty(), text, &event)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing into a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

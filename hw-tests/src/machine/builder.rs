@@ -18,7 +18,8 @@ use super::qmp::{Qmp, forwarded_port};
 use super::shell::Shell;
 use super::timeline::{Position, Source, Timeline};
 use super::{
-    Board, Bus, COMMAND, Error, Machine, PRODUCTION_PORT, Tpm, VolatileDisk, Watchdog, qemu, reader,
+    Board, Bus, COMMAND, CountedDisk, Error, Machine, PRODUCTION_PORT, Tpm, VolatileDisk, Watchdog,
+    qemu, reader,
 };
 
 /// How long a machine may live, unless it is told otherwise.
@@ -31,6 +32,7 @@ pub struct Builder {
     board: Board,
     watchdog: Watchdog,
     disk: Option<Disk>,
+    twin: Option<PathBuf>,
     bus: Bus,
     sector_size: u32,
     settings: Option<PathBuf>,
@@ -45,6 +47,7 @@ impl Builder {
             board: Board::Pc,
             watchdog: Watchdog::I6300esb,
             disk: None,
+            twin: None,
             bus: Bus::Virtio,
             sector_size: 512,
             settings: None,
@@ -72,7 +75,22 @@ impl Builder {
     /// A disk that forgets what was not flushed when its power is cut.
     #[must_use]
     pub fn volatile_disk(mut self, disk: &VolatileDisk) -> Self {
-        self.disk = Some(Disk::Volatile(disk.line()));
+        self.disk = Some(Disk::Served(disk.line()));
+        self
+    }
+
+    /// A disk that counts what is read from it.
+    #[must_use]
+    pub fn counted_disk(mut self, disk: &CountedDisk) -> Self {
+        self.disk = Some(Disk::Served(disk.line()));
+        self
+    }
+
+    /// A second disk, on a virtio slot before that of the first; it does not start
+    /// from it.
+    #[must_use]
+    pub fn twin(mut self, image: impl AsRef<Path>) -> Self {
+        self.twin = Some(image.as_ref().to_path_buf());
         self
     }
 
@@ -163,7 +181,7 @@ impl Builder {
         let variables = directory.firmware_variables(self.board, self.settings.as_deref())?;
         let arguments = qemu::arguments(
             self.board,
-            self.disk.as_ref(),
+            (self.disk.as_ref(), self.twin.as_deref()),
             self.bus,
             self.sector_size,
             variables.as_deref(),
@@ -179,7 +197,7 @@ impl Builder {
             File::create(log).map_err(Error::host(log.display().to_string()))?;
         }
         let mut numbers = vec![qemu::CONSOLE_FD, qemu::SHELL_FD, qemu::QMP_FD];
-        if let Some(Disk::Volatile(line)) = &self.disk {
+        if let Some(Disk::Served(line)) = &self.disk {
             let line = line.try_clone();
             lines.push(line.map_err(Error::host("the line to the disk"))?);
             numbers.push(qemu::DISK_FD);

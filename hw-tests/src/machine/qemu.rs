@@ -11,7 +11,8 @@ use super::Board;
 pub(super) const CONSOLE_FD: i32 = 10;
 pub(super) const SHELL_FD: i32 = 11;
 pub(super) const QMP_FD: i32 = 12;
-/// The descriptor of its line to a [`super::VolatileDisk`].
+/// The descriptor of its line to a [`super::VolatileDisk`] or a
+/// [`super::CountedDisk`].
 pub(super) const DISK_FD: i32 = 13;
 /// The descriptor of its line to a [`super::Tpm`].
 pub(super) const TPM_FD: i32 = 14;
@@ -24,7 +25,7 @@ pub(super) enum Disk {
     /// A disk image, and a file with a log of all writes to it.
     Logged { image: PathBuf, log: PathBuf },
     /// The server at the other end of [`DISK_FD`].
-    Volatile(Arc<OwnedFd>),
+    Served(Arc<OwnedFd>),
 }
 
 /// How the disk is attached.
@@ -50,11 +51,12 @@ pub(super) fn tpm() -> [String; 6] {
     ]
 }
 
-/// The arguments for a machine with the disk `disk`, whose firmware keeps
-/// its settings in `variables` (if it keeps any), and whose port `production` is forwarded.
+/// The arguments for a machine with the disk `disk`, and before it `twin`, from which
+/// it does not start; whose firmware keeps its settings in `variables` (if it keeps
+/// any), and whose port `production` is forwarded.
 pub(super) fn arguments(
     board: Board,
-    disk: Option<&Disk>,
+    (disk, twin): (Option<&Disk>, Option<&Path>),
     bus: Bus,
     sector_size: u32,
     variables: Option<&Path>,
@@ -83,6 +85,9 @@ pub(super) fn arguments(
         &format!("user,id=net,hostfwd=tcp:127.0.0.1:0-10.0.2.15:{production}"),
     ]);
     add(&["-device", "virtio-net-pci,netdev=net,romfile="]);
+    if twin.is_some() {
+        add(&["-device", "virtio-blk-pci,drive=twin"]);
+    }
     if disk.is_some() {
         let device = match bus {
             Bus::Virtio => "virtio-blk-pci",
@@ -98,6 +103,10 @@ pub(super) fn arguments(
     if let Some(variables) = variables {
         arguments.push("-drive".into());
         arguments.push(drive("if=pflash,format=raw,file=", variables));
+    }
+    if let Some(twin) = twin {
+        arguments.push("-drive".into());
+        arguments.push(drive("if=none,id=twin,format=raw,cache=unsafe,file=", twin));
     }
     arguments.extend(disk.map(disk_arguments).unwrap_or_default());
     arguments
@@ -121,7 +130,7 @@ fn disk_arguments(disk: &Disk) -> Vec<OsString> {
             "-blockdev".into(),
             "driver=blklogwrites,node-name=disk,file=image,log=log,log-sector-size=512".into(),
         ],
-        Disk::Volatile(_) => vec![
+        Disk::Served(_) => vec![
             "-blockdev".into(),
             format!("driver=nbd,node-name=disk,server.type=fd,server.str={DISK_FD}").into(),
         ],

@@ -2,23 +2,16 @@
 //! before a disk image. Its power is cut at an exact moment of what the machine
 //! asks of it.
 
-use super::process::{Process, mortal};
-use super::{Error, target};
+use super::Error;
+use super::nbdkit::{self, Action};
 use bootshim::medium::Extent;
-use command_fds::{CommandFdExt, FdMapping};
-use std::fs::File;
 use std::io::{BufRead, BufReader, PipeReader};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
-
-/// The descriptor at which nbdkit finds the pipe for its log.
-const LOG_FD: i32 = 10;
 
 /// When the power is cut: at a point of the write with which a number of bytes
 /// written to a range is reached.
@@ -43,6 +36,14 @@ pub enum Point {
     Flushed,
 }
 
+/// The log is the client's side of the cache. Blocks of 4 KiB, so that no flush of
+/// one block takes a neighbour along.
+const CACHE: &[&str] = &[
+    "--filter=cache",
+    "cache=writeback",
+    "cache-min-block-size=4K",
+];
+
 /// The disk; dropping it ends it.
 #[derive(Debug)]
 pub struct VolatileDisk {
@@ -56,10 +57,8 @@ impl VolatileDisk {
     /// # Errors
     /// When nbdkit cannot be started.
     pub fn new(image: &Path, moment: Moment) -> Result<VolatileDisk, Error> {
-        let failed = || Error::host("lines to nbdkit");
-        let (line, served) = UnixStream::pair().map_err(failed())?;
-        let (log, log_end) = std::io::pipe().map_err(failed())?;
-        let process = serve(image, served, log_end.into())?;
+        let (log, log_end) = std::io::pipe().map_err(Error::host("lines to nbdkit"))?;
+        let (line, process) = nbdkit::serve(image, CACHE, log_end.into())?;
         let (tell, cut) = channel();
         thread::Builder::new()
             .name("volatile disk".into())
@@ -71,7 +70,7 @@ impl VolatileDisk {
                 }
             })
             .map_err(Error::host("a thread to watch nbdkit"))?;
-        let line = Arc::new(line.into());
+        let line = Arc::new(line);
         Ok(VolatileDisk { line, cut })
     }
 
@@ -85,35 +84,6 @@ impl VolatileDisk {
     pub fn wait_for_cut(&self, limit: Duration) -> Option<u64> {
         self.cut.recv_timeout(limit).ok()
     }
-}
-
-fn serve(image: &Path, line: UnixStream, log: OwnedFd) -> Result<Process, Error> {
-    let failed = || Error::host("lines to nbdkit");
-    let input = line.try_clone().map_err(failed())?;
-    let machines = target().join("machines");
-    std::fs::create_dir_all(&machines).map_err(failed())?;
-    let complaints = File::options()
-        .create(true)
-        .append(true)
-        .open(machines.join("nbdkit.log"));
-    let mut command = mortal("nbdkit");
-    // The log is the client's side of the cache. Blocks of 4 KiB, so that no
-    // flush of one block takes a neighbour along.
-    command
-        .args(["--single", "--filter=log", "--filter=cache", "file"])
-        .arg(image)
-        .args(["cache=writeback", "cache-min-block-size=4K"])
-        .arg(format!("logfile=/dev/fd/{LOG_FD}"))
-        .env("TMPDIR", target())
-        .stdin(Stdio::from(OwnedFd::from(input)))
-        .stdout(Stdio::from(OwnedFd::from(line)))
-        .stderr(complaints.map_err(Error::host("the log of nbdkit"))?)
-        .fd_mappings(vec![FdMapping {
-            parent_fd: log,
-            child_fd: LOG_FD,
-        }])
-        .map_err(|error| failed()(std::io::Error::other(error)))?;
-    Process::start(command).map_err(Error::host("setpriv (package util-linux)"))
 }
 
 /// Reads the log until the moment has come; nothing when it ends before.
@@ -144,48 +114,34 @@ struct Watch {
 
 impl Watch {
     fn see(&mut self, line: &str) -> bool {
-        let mut words = line
-            .split(' ')
-            .skip_while(|word| !word.starts_with("connection="));
-        let action = words.nth(1).unwrap_or_default();
-        let words: Vec<&str> = words.collect();
         let before = self.written < self.moment.bytes;
-        match action {
-            "Write" => {
-                let bytes = self.bytes_inside(&words);
+        match Action::parse(line) {
+            Some(Action::Write(written)) => {
+                let bytes = self.bytes_inside(written);
                 self.written = self.written.saturating_add(bytes);
                 let now = before && self.written >= self.moment.bytes;
                 now && self.moment.point == Point::Write
             }
-            "Flush" if !before && self.flushing.is_none() => {
-                self.flushing = field(&words, "id=").map(str::to_owned);
+            Some(Action::Flush(id)) if !before && self.flushing.is_none() => {
+                self.flushing = Some(id.to_owned());
                 self.moment.point == Point::Flush
             }
-            "...Flush" => {
-                self.flushing.is_some() && field(&words, "id=") == self.flushing.as_deref()
-            }
+            Some(Action::Flushed(id)) => self.flushing.as_deref() == Some(id),
             _ => false,
         }
     }
 
     /// How many bytes of a write lie in the range, where it begins in it.
-    fn bytes_inside(&mut self, words: &[&str]) -> u64 {
-        let number = |name| {
-            let digits = field(words, name)?.strip_prefix("0x")?;
-            u64::from_str_radix(digits, 16).ok()
-        };
-        let (offset, count) = (number("offset="), number("count="));
+    fn bytes_inside(&mut self, written: Extent) -> u64 {
         let end = self.moment.range.end().unwrap_or(u64::MAX);
-        let inside = offset.filter(|offset| (self.moment.range.start..end).contains(offset));
-        if self.written < self.moment.bytes {
-            self.last = inside.unwrap_or(self.last);
+        if !(self.moment.range.start..end).contains(&written.start) {
+            return 0;
         }
-        inside.and(count).unwrap_or(0)
+        if self.written < self.moment.bytes {
+            self.last = written.start;
+        }
+        written.len
     }
-}
-
-fn field<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
-    words.iter().find_map(|word| word.strip_prefix(name))
 }
 
 #[cfg(test)]

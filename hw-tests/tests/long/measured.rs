@@ -1,7 +1,7 @@
 //! What starts is proven by a TPM, and known to `bootctl`.
 
 use super::PLANT;
-use hw_tests::machine::{Machine, START, Tpm};
+use hw_tests::machine::{Machine, START, Tpm, WebServer, target};
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
@@ -68,4 +68,26 @@ fn manifest_slot_and_command_line_are_in_pcr_12_and_the_log_replays_it() {
     // tpm2_eventlog replays the log: its PCR is the one that the TPM has.
     let replayed = format!("12 : 0x{}", pcr.trim().to_lowercase());
     assert!(shown.contains(&replayed), "{replayed} is not in\n{shown}");
+}
+
+/// bootctl (Debian's, from systemd) reads the variables of the Boot Loader Interface.
+#[test]
+fn bootctl_shows_what_booted() {
+    let disk = PLANT.disk("bootctl.img", 512).unwrap();
+    let server = WebServer::new(&target()).unwrap();
+    let archive = server.url_for_machine("bootctl.tar");
+    let mut machine = Machine::new("bootctl").disk(&disk).start().unwrap();
+    let fetched = machine
+        .run(&format!("wget -q -O - {archive} | tar x -C /tmp"))
+        .unwrap();
+    assert_eq!(fetched.status, 0, "{}", fetched.stderr);
+    let program =
+        "/tmp/bootctl/ld-linux-x86-64.so.2 --library-path /tmp/bootctl /tmp/bootctl/bootctl";
+    let status = machine
+        .run(&format!("{program} --no-pager status"))
+        .unwrap();
+    println!("{}{}", status.stdout, status.stderr);
+    let stub = concat!("Product: bootshim ", env!("CARGO_PKG_VERSION"));
+    assert!(status.stdout.contains(stub), "{}", status.stdout);
+    assert!(status.stdout.contains("slot-a"), "{}", status.stdout);
 }

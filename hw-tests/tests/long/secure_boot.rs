@@ -1,5 +1,6 @@
 //! Secure Boot, where `make test` has no time for it.
 
+use super::initramfs_with;
 use hw_tests::machine::{Machine, START, target};
 use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
 use slotctl::disk::Disk;
@@ -14,14 +15,22 @@ fn demo_os(part: &str) -> String {
     target().join("demo-os").join(part).display().to_string()
 }
 
-/// Puts a file onto the ESP, as somebody does who has the disk in hand.
+/// Puts a file into bootshim's place on the ESP, as somebody does who has the disk
+/// in hand.
 pub fn put(plant: &Plant, disk: &Path, file: &str, name: &str) {
+    let place = format!("::EFI/BOOT/{name}");
+    on_esp(plant, disk, &["mcopy", "-D", "o"], &[file, &place]);
+}
+
+/// One of mtools' commands on the ESP.
+fn on_esp(plant: &Plant, disk: &Path, command: &[&str], arguments: &[&str]) {
     let esp = Disk::open(disk).unwrap().layout().esp.clone().unwrap();
     let volume = format!("{}@@{}", disk.display(), esp.extent.start);
-    let ran = Command::new("mcopy")
+    let ran = Command::new(command[0])
         .current_dir(plant.directory())
-        .args(["-D", "o", "-i", &volume, file])
-        .arg(format!("::EFI/BOOT/{name}"))
+        .args(&command[1..])
+        .args(["-i", &volume])
+        .args(arguments)
         .status()
         .unwrap();
     assert!(ran.success());
@@ -152,4 +161,53 @@ fn the_bootshim_that_an_image_brings_is_checked_by_the_firmware_too() {
     machine
         .expect("starting slot b, version 2.0, as good", START)
         .unwrap();
+}
+
+/// systemd's stub takes credentials and extensions from the ESP that it was loaded
+/// from, signed or not, into the initrd. bootshim loads it from memory: there is no
+/// such ESP.
+#[test]
+fn what_lies_on_the_esp_does_not_come_into_the_initrd_of_a_uki() {
+    let init = "#!/bin/sh\n\
+        /bin/busybox mount -t devtmpfs dev /dev\n\
+        echo extra: $(ls /.extra/credentials /.extra/global_credentials 2>&1) >/dev/ttyS0\n\
+        while :; do sleep 3600; done\n";
+    let initrd = initramfs_with(&PLANT, init, "extra").display().to_string();
+    let owner = PLANT.owner().unwrap();
+    owner
+        .unify(&demo_os("vmlinuz"), &initrd, "extra.efi")
+        .unwrap();
+    owner.sign("db", "extra.efi", "extra.signed.efi").unwrap();
+    let uki = ["--uki", "extra.signed.efi"];
+    PLANT
+        .build(1, &uki, "release.key", "extra.slotimg")
+        .unwrap();
+    let program = ["--bootshim", SIGNED_BOOTSHIM];
+    let disk = PLANT
+        .disk_of("extra-uki.img", 512, &program, "extra.slotimg")
+        .unwrap();
+    std::fs::write(PLANT.directory().join("outside.cred"), "from outside").unwrap();
+    let folders = [
+        "::loader",
+        "::loader/credentials",
+        "::EFI/BOOT/BOOTX64.EFI.extra.d",
+    ];
+    on_esp(&PLANT, &disk, &["mmd"], &folders);
+    for folder in &folders[1..] {
+        on_esp(&PLANT, &disk, &["mcopy"], &["outside.cred", folder]);
+    }
+
+    let mut machine = PLANT.machine("extra-uki").disk(&disk).start().unwrap();
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    let said = machine.expect("extra: ", START).unwrap().text;
+    assert!(!said.contains("outside"), "{said}");
+    drop(machine);
+
+    // Started by the firmware itself, it takes them.
+    put(&PLANT, &disk, "extra.signed.efi", "BOOTX64.EFI");
+    let mut machine = PLANT.machine("extra-alone").disk(&disk).start().unwrap();
+    let said = machine.expect("extra: ", START).unwrap().text;
+    assert!(said.contains("outside.cred"), "{said}");
 }

@@ -1,32 +1,33 @@
 //! The hardware's watchdog, armed before the kernel: whichever the machine has.
 
-use super::PLANT;
-use hw_tests::machine::{Cause, Machine, START, Watchdog, target};
+use super::{PLANT, initramfs_with};
+use hw_tests::machine::{Cause, Machine, START, Watchdog};
 use serde_json::Value;
 use std::time::Duration;
 
 /// The chipset's timer runs down twice: two minutes for a period of one.
 const FIRES: Duration = Duration::from_secs(300);
-const HANGS: &str = "hangs.slotimg";
+const COMMAND_LINE: &str =
+    "root=/dev/mapper/slotctl-root ro console=ttyS0 panic=0 mitigations=off cryptomgr.notests";
 
-/// A machine with this watchdog, and on trial in slot b the demo OS' own kernel
-/// without an initrd: it has no driver of any watchdog, finds no root, panics and
-/// stands still.
-fn hanging(name: &str, watchdog: Watchdog) -> Machine {
-    let kernel = target().join("demo-os/vmlinuz").display().to_string();
-    let root = target().join("demo-os/root-v2.erofs").display().to_string();
+/// A machine with this watchdog, and on trial in slot b the demo OS' own kernel with
+/// this command line and initrd.
+fn machine(name: &str, watchdog: Watchdog, command_line: &str, initrd: &[&str]) -> Machine {
+    let (kernel, root) = (PLANT.part("vmlinuz"), PLANT.part("root-v2.erofs"));
+    let image = format!("{name}.slotimg");
     #[rustfmt::skip]
-    PLANT.slotctl(&[
+    let words = [
         "image", "build", "--rootfs", &root, "--kernel", &kernel,
-        "--cmdline", "root=/dev/mapper/slotctl-root ro console=ttyS0 panic=0 mitigations=off cryptomgr.notests",
+        "--cmdline", command_line,
         "--watchdog", "60s", "--compatible", "demo-plc", "--version", "5.0",
-        "--key", "release.key", "--out", &format!("{name}-{HANGS}"),
-    ]).unwrap();
+        "--key", "release.key", "--out", &image,
+    ];
+    PLANT.slotctl(&[&words, initrd].concat()).unwrap();
     let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
     let file = disk.display().to_string();
     #[rustfmt::skip]
     PLANT.slotctl(&[
-        "--disk", &file, "install", &format!("{name}-{HANGS}"), "--tries", "1",
+        "--disk", &file, "install", &image, "--tries", "1",
     ]).unwrap();
     Machine::new(name)
         .disk(&disk)
@@ -49,7 +50,9 @@ fn petted(machine: &mut Machine) -> String {
 /// The kernel that hangs is reset, the machine returns to the good slot, and there
 /// the same watchdog is petted: it resets the machine when nobody does.
 fn resets_what_hangs(name: &str, watchdog: Watchdog, chip: &str, armed: &str, linux: &str) {
-    let mut machine = hanging(name, watchdog);
+    // Without an initrd it has no driver of any watchdog, finds no root, panics and
+    // stands still.
+    let mut machine = machine(name, watchdog, COMMAND_LINE, &[]);
     machine
         .expect("starting slot b, version 5.0, as trial", START)
         .unwrap();
@@ -131,4 +134,30 @@ fn a_watchdog_that_the_firmware_switched_off_is_not_armed_behind_its_back() {
     let said = "watchdog: none armed before the kernel; a good slot that it resets again and \
                 again is not noticed here";
     assert!(words.contains(said), "{words}");
+}
+
+/// The driver takes over the timer that runs, and the kernel pets it: for so long as
+/// the command line says, and no longer.
+#[test]
+fn a_system_that_never_opens_the_watchdog_is_reset_where_the_command_line_bounds_that() {
+    let init = "#!/bin/sh\n\
+        /bin/busybox mount -t devtmpfs dev /dev\n\
+        mount -t sysfs sys /sys\n\
+        mount -t proc proc /proc\n\
+        modprobe lpc_ich\n\
+        modprobe iTCO_wdt\n\
+        echo driver: $(cat /sys/class/watchdog/watchdog0/state) >/dev/console\n\
+        while :; do sleep 3600; done\n";
+    let initrd = initramfs_with(&PLANT, init, "never-opened");
+    let initrd = ["--initrd", initrd.to_str().unwrap()];
+    let line = format!("{COMMAND_LINE} watchdog.open_timeout=60");
+    let mut machine = machine("never-opened", Watchdog::Tco, &line, &initrd);
+    machine
+        .expect("watchdog iTCO_wdt armed, 60 s", START)
+        .unwrap();
+    machine.expect("driver: active", START).unwrap();
+    assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
 }

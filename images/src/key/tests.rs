@@ -40,6 +40,26 @@ fn a_signature_with_a_point_of_small_order_is_none_even_by_the_owner_of_the_key(
 }
 
 #[test]
+fn a_second_encoding_of_a_key_is_none() {
+    // y and p + y, with p = 2^255 - 19, are the same number modulo p.
+    let mut second_encodings = 0;
+    for y in 0..19 {
+        let (mut canonical, mut second) = ([0; 32], [0xff; 32]);
+        canonical[0] = y;
+        second[0] = 0xed + y;
+        second[31] = 0x7f;
+        let usable = PublicKey::from_bytes(&canonical).is_ok();
+        second_encodings += u32::from(usable);
+        assert_eq!(
+            VerifyingKey::from_bytes(&second).is_ok_and(|key| !key.is_weak()),
+            usable
+        );
+        assert_eq!(PublicKey::from_bytes(&second), Err(BadKey), "{y}");
+    }
+    assert!(second_encodings > 0);
+}
+
+#[test]
 #[cfg(feature = "std")]
 fn empty_lines_around_a_pem_are_no_part_of_it() {
     let pem = "-----BEGIN PUBLIC KEY-----\n\

@@ -2,11 +2,12 @@
 
 use super::args::{Args, Build, Delta, Image, Sign};
 use super::bar::Bar;
-use super::output::{Answer, Voice, bytes, hex};
+use super::output::{Answer, Voice, bytes};
 use super::{key, key_set};
 use images::build::{self, Boot, BuildError, Inputs};
 use images::delta::{self, DeltaError};
 use images::head::Head;
+use images::hex;
 use images::key::{KeyId, PublicKey, SecretKey};
 use images::manifest::{Kind, Manifest};
 use images::read::ReadError;

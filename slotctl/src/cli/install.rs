@@ -3,7 +3,8 @@
 use super::args::{Args, Install};
 use super::bar::Bar;
 use super::history;
-use super::output::{Answer, Voice, bytes, hex};
+use super::output::{Answer, Voice, bytes};
+use images::hex;
 use serde_json::json;
 use slotctl::config;
 use slotctl::error::Result;

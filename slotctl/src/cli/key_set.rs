@@ -3,7 +3,8 @@
 use super::args::{CreateSet, KeySet as Command, Sign};
 use super::image::read_signature;
 use super::key;
-use super::output::{Answer, hex};
+use super::output::Answer;
+use images::hex;
 use images::key::{PublicKey, SecretKey};
 use images::key_set::{self, KeySetError, SignedKeySet, tbs};
 use images::sign::Signed;

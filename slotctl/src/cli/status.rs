@@ -1,10 +1,11 @@
 //! `slotctl status` and `slotctl next-boot`.
 
-use super::output::{Answer, Voice, hex, table};
+use super::output::{Answer, Voice, table};
 use bootshim::choice::Kind;
 use bootshim::record::{NO_DIGEST, Reason, Slot, SlotId, State};
 use bootshim::reset::Cause;
 use bootshim::watchdog::Told;
+use images::hex;
 use serde_json::{Value, json};
 use slotctl::disk::Disk;
 use slotctl::error::Result;
@@ -69,6 +70,7 @@ fn status_fields(disk: &Disk, status: &Status) -> Value {
             "seconds": told.armed.map(|(_, seconds)| seconds),
             "last_reset": told.last_reset.word(),
         })),
+        "bootshim_missing": status.bootshim_missing,
         "record": { "sequence": record.sequence, "copies_valid": status.copies_valid() },
     })
 }
@@ -99,6 +101,9 @@ fn status_in_words(status: &Status) -> String {
     );
     if status.running.is_some() {
         let _ = writeln!(text, "watchdog: {}", watchdog(status.watchdog));
+    }
+    if let Some(slot) = status.running.filter(|_| status.bootshim_missing) {
+        let _ = writeln!(text, "bootshim: {}", missing(record.slot(slot).state));
     }
     if let Some(failure) = record.last_failure {
         let _ = writeln!(
@@ -134,6 +139,15 @@ fn watchdog(told: Option<Told>) -> String {
         Cause::Unknown => "; a good slot that it resets again and again is not noticed here",
     };
     armed + reset
+}
+
+fn missing(state: State) -> &'static str {
+    match state {
+        State::Good => {
+            "the one that this image brings is not on the ESP; `slotctl confirm` says why"
+        }
+        _ => "the one that this image brings comes to the ESP when the slot is good",
+    }
 }
 
 fn row(status: &Status, id: SlotId, slot: &Slot) -> Vec<String> {

@@ -4,6 +4,7 @@
 use crate::error::{Error, Exit, Result};
 use crate::medium::{FileMedium, Mode};
 use bootshim::gpt;
+use bootshim::guid::Guid;
 use bootshim::handover::Handover;
 use bootshim::layout::Layout;
 use std::fs;
@@ -33,19 +34,23 @@ pub(super) fn disk() -> Result<PathBuf> {
         }
     }
     found.sort();
-    match found.as_slice() {
+    only(&found, handover.disk)
+}
+
+/// The disk with the boot record `id`, if it is the only one.
+fn only(found: &[PathBuf], id: Guid) -> Result<PathBuf> {
+    match found {
         [disk] => Ok(disk.clone()),
         [] => {
-            let found = format!("no disk here has the boot record {}", handover.disk);
+            let found = format!("no disk here has the boot record {id}");
             Err(Error::new(Exit::Io, "disk-lost", found)
                 .advice("the disk that this controller booted from is gone"))
         }
         [first, second, ..] => {
             let found = format!(
-                "{} and {} both have the boot record {}",
+                "{} and {} both have the boot record {id}",
                 first.display(),
                 second.display(),
-                handover.disk
             );
             Err(Error::new(Exit::Refused, "two-disks", found)
                 .advice("unplug one, or give the copy new GUIDs with `slotctl disk flash`"))
@@ -61,4 +66,21 @@ fn holds(node: &Path, handover: &Handover) -> bool {
         .ok()
         .and_then(|table| Layout::find(&table).ok())
         .is_some_and(|layout| layout.record.id == handover.disk)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_disks_with_the_same_record_none_is_taken_and_both_are_named() {
+        let id = Guid([3; 16]);
+        let disks = ["/dev/vda", "/dev/vdb"].map(PathBuf::from);
+        assert_eq!(only(&disks[..1], id), Ok(disks[0].clone()));
+        let error = only(&disks, id).unwrap_err();
+        assert_eq!((error.exit, error.code), (Exit::Refused, "two-disks"));
+        let found = format!("/dev/vda and /dev/vdb both have the boot record {id}");
+        assert_eq!(error.found, found);
+        assert_eq!(only(&[], id).unwrap_err().code, "disk-lost");
+    }
 }

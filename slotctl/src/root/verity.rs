@@ -3,10 +3,9 @@
 
 use crate::device_mapper::Table;
 use crate::error::{Error, Exit, Result};
-use images::ALIGN;
 use images::manifest::{Kind, Manifest};
 use images::verity::{Shape, fits};
-use std::fmt::Write as _;
+use images::{ALIGN, hex};
 use std::path::Path;
 
 /// Sectors of the device mapper in a block.
@@ -72,12 +71,5 @@ pub(super) fn table(node: &Path, manifest: &Manifest, on_damage: OnDamage) -> Re
         sectors: blocks.saturating_mul(SECTORS),
         target: "verity",
         parameters,
-    })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
     })
 }

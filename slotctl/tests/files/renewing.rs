@@ -7,6 +7,7 @@ use slotctl::error::{Error, Exit};
 use slotctl::esp;
 use slotctl::program::Machine;
 use slotctl::running::Running;
+use slotctl::status::Status;
 use std::fs;
 
 fn build(bench: &Bench, bootshim: &str, out: &str) -> crate::ran::Ran {
@@ -96,6 +97,21 @@ fn once_it_has_started_a_good_slot_it_is_the_one_that_starts_and_the_old_one_is_
     assert_eq!(confirm(&bench, &trial, &new), Ok(false));
     assert!(before == bench.read("disk.img"), "it changed the disk");
     bench.ask("verify a b");
+}
+
+#[test]
+fn until_it_is_the_one_that_starts_the_status_says_so() {
+    let (bench, trial) = on_trial("ours.pub spare.pub");
+    let new = fs::read(bench.file("new.efi")).unwrap();
+    let missing = || {
+        let disk = Disk::open(&bench.file("disk.img")).unwrap();
+        let trusted = slotctl::trust::keys(&disk).unwrap();
+        let disk = Disk::on(disk.whole().unwrap(), Some(trial)).unwrap();
+        Status::read(&disk, &trusted).unwrap().bootshim_missing
+    };
+    assert!(missing());
+    assert_eq!(confirm(&bench, &trial, &new), Ok(true));
+    assert!(!missing());
 }
 
 #[test]

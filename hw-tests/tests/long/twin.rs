@@ -1,0 +1,86 @@
+//! A second disk with the same GUIDs, plugged in before the first: a copy of the
+//! disk that somebody left in the machine, or put there.
+
+use super::{PLANT, damage, slot};
+use hw_tests::machine::{Cause, Machine, START};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+fn digest(disk: &Path) -> blake3::Hash {
+    blake3::hash(&fs::read(disk).unwrap())
+}
+
+#[test]
+fn of_two_disks_with_the_same_guids_none_is_taken_for_the_other() {
+    let disk = PLANT.disk("own.img", 512).unwrap();
+    let twin = disk.with_file_name("twin.img");
+    fs::copy(&disk, &twin).unwrap();
+    // Whatever is taken from it shows: another version, and a trial.
+    let file = twin.display().to_string();
+    let words = ["--disk", &file, "install", "v2.slotimg"];
+    PLANT.slotctl(&words).unwrap();
+    let before = digest(&twin);
+
+    let mut machine = Machine::new("twin")
+        .disk(&disk)
+        .twin(&twin)
+        .start()
+        .unwrap();
+    // bootshim goes by where it was loaded from, not by GUIDs.
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    // Linux cannot know which is which, and mounts nothing of either.
+    let said = machine.expect("both have the boot record", START).unwrap();
+    for node in ["/dev/vda", "/dev/vdb"] {
+        assert!(said.text.contains(node), "{}", said.text);
+    }
+    machine.expect("unplug one", START).unwrap();
+    machine.expect("no root", START).unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    drop(machine);
+    assert_eq!(digest(&twin), before, "the twin was written to");
+
+    // Once it is unplugged, all is as before.
+    let mut machine = Machine::new("twin-gone").disk(&disk).start().unwrap();
+    machine
+        .expect("a damaged block is a read error", START)
+        .unwrap();
+    let (code, _) = machine.get("/").unwrap();
+    assert_eq!(code, 200, "production runs");
+    let status = machine.run("slotctl status --json").unwrap().stdout;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["running"], "a", "{status}");
+}
+
+/// A disk that is only there beside it, with GUIDs of its own, is no twin.
+#[test]
+fn a_disk_of_the_same_plant_with_guids_of_its_own_is_left_alone() {
+    let disk = PLANT.disk("beside.img", 512).unwrap();
+    let other = PLANT.disk("other.img", 512).unwrap();
+    let file = other.display().to_string();
+    let words = ["--disk", &file, "install", "v2.slotimg"];
+    PLANT.slotctl(&words).unwrap();
+    damage::confirm(&other, slot("b")).unwrap();
+    let before = digest(&other);
+    let mut machine = Machine::new("beside")
+        .disk(&disk)
+        .twin(&other)
+        .start()
+        .unwrap();
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    machine
+        .expect("a damaged block is a read error", START)
+        .unwrap();
+    let status = machine.run("slotctl status --json").unwrap().stdout;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["running"], "a", "{status}");
+    drop(machine);
+    assert_eq!(digest(&other), before, "the other disk was written to");
+}
