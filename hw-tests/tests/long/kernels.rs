@@ -25,7 +25,10 @@ fn falls_back(name: &str, disk: &Path, said: &str) {
     let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!(status["running"], "a", "{status}");
     assert_eq!(status["slots"][1]["state"], "bad", "{status}");
-    assert_eq!(status["slots"][1]["reason"], "did not start", "{status}");
+    assert_eq!(
+        status["slots"][1]["reason"], "kernel did not start",
+        "{status}"
+    );
 }
 
 #[test]

@@ -86,8 +86,6 @@ fn bootctl_shows_what_booted() {
     let status = machine
         .run(&format!("{program} --no-pager status"))
         .unwrap();
-    println!("{}{}", status.stdout, status.stderr);
     let stub = concat!("Product: bootshim ", env!("CARGO_PKG_VERSION"));
     assert!(status.stdout.contains(stub), "{}", status.stdout);
-    assert!(status.stdout.contains("slot-a"), "{}", status.stdout);
 }

@@ -1,7 +1,7 @@
 //! A second disk with the same GUIDs, plugged in before the first: a copy of the
 //! disk that somebody left in the machine, or put there.
 
-use super::{PLANT, damage, slot};
+use super::PLANT;
 use hw_tests::machine::{Cause, Machine, START};
 use serde_json::Value;
 use std::fs;
@@ -55,32 +55,4 @@ fn of_two_disks_with_the_same_guids_none_is_taken_for_the_other() {
     let status = machine.run("slotctl status --json").unwrap().stdout;
     let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!(status["running"], "a", "{status}");
-}
-
-/// A disk that is only there beside it, with GUIDs of its own, is no twin.
-#[test]
-fn a_disk_of_the_same_plant_with_guids_of_its_own_is_left_alone() {
-    let disk = PLANT.disk("beside.img", 512).unwrap();
-    let other = PLANT.disk("other.img", 512).unwrap();
-    let file = other.display().to_string();
-    let words = ["--disk", &file, "install", "v2.slotimg"];
-    PLANT.slotctl(&words).unwrap();
-    damage::confirm(&other, slot("b")).unwrap();
-    let before = digest(&other);
-    let mut machine = Machine::new("beside")
-        .disk(&disk)
-        .twin(&other)
-        .start()
-        .unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    machine
-        .expect("a damaged block is a read error", START)
-        .unwrap();
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    let status: Value = serde_json::from_str(&status).unwrap();
-    assert_eq!(status["running"], "a", "{status}");
-    drop(machine);
-    assert_eq!(digest(&other), before, "the other disk was written to");
 }

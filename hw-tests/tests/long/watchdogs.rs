@@ -1,6 +1,6 @@
 //! The hardware's watchdog, armed before the kernel: whichever the machine has.
 
-use super::{PLANT, initramfs_with};
+use super::PLANT;
 use hw_tests::machine::{Cause, Machine, START, Watchdog};
 use serde_json::Value;
 use std::time::Duration;
@@ -134,30 +134,4 @@ fn a_watchdog_that_the_firmware_switched_off_is_not_armed_behind_its_back() {
     let said = "watchdog: none armed before the kernel; a good slot that it resets again and \
                 again is not noticed here";
     assert!(words.contains(said), "{words}");
-}
-
-/// The driver takes over the timer that runs, and the kernel pets it: for so long as
-/// the command line says, and no longer.
-#[test]
-fn a_system_that_never_opens_the_watchdog_is_reset_where_the_command_line_bounds_that() {
-    let init = "#!/bin/sh\n\
-        /bin/busybox mount -t devtmpfs dev /dev\n\
-        mount -t sysfs sys /sys\n\
-        mount -t proc proc /proc\n\
-        modprobe lpc_ich\n\
-        modprobe iTCO_wdt\n\
-        echo driver: $(cat /sys/class/watchdog/watchdog0/state) >/dev/console\n\
-        while :; do sleep 3600; done\n";
-    let initrd = initramfs_with(&PLANT, init, "never-opened");
-    let initrd = ["--initrd", initrd.to_str().unwrap()];
-    let line = format!("{COMMAND_LINE} watchdog.open_timeout=60");
-    let mut machine = machine("never-opened", Watchdog::Tco, &line, &initrd);
-    machine
-        .expect("watchdog iTCO_wdt armed, 60 s", START)
-        .unwrap();
-    machine.expect("driver: active", START).unwrap();
-    assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
 }
