@@ -1,33 +1,32 @@
 //! The hardware's watchdog, armed before the kernel: whichever the machine has.
 
 use super::PLANT;
-use hw_tests::machine::{Cause, Machine, START, Watchdog};
+use hw_tests::machine::{Cause, Machine, START, Watchdog, target};
 use serde_json::Value;
 use std::time::Duration;
 
 /// The chipset's timer runs down twice: two minutes for a period of one.
 const FIRES: Duration = Duration::from_secs(300);
-const COMMAND_LINE: &str =
-    "root=/dev/mapper/slotctl-root ro console=ttyS0 panic=0 mitigations=off cryptomgr.notests";
+const HANGS: &str = "hangs.slotimg";
 
-/// A machine with this watchdog, and on trial in slot b the demo OS' own kernel with
-/// this command line and initrd.
-fn machine(name: &str, watchdog: Watchdog, command_line: &str, initrd: &[&str]) -> Machine {
-    let (kernel, root) = (PLANT.part("vmlinuz"), PLANT.part("root-v2.erofs"));
-    let image = format!("{name}.slotimg");
+/// A machine with this watchdog, and on trial in slot b the demo OS' own kernel
+/// without an initrd: it has no driver of any watchdog, finds no root, panics and
+/// stands still.
+fn hanging(name: &str, watchdog: Watchdog) -> Machine {
+    let kernel = target().join("demo-os/vmlinuz").display().to_string();
+    let root = target().join("demo-os/root-v2.erofs").display().to_string();
     #[rustfmt::skip]
-    let words = [
+    PLANT.slotctl(&[
         "image", "build", "--rootfs", &root, "--kernel", &kernel,
-        "--cmdline", command_line,
+        "--cmdline", "root=/dev/mapper/slotctl-root ro console=ttyS0 panic=0 mitigations=off cryptomgr.notests",
         "--watchdog", "60s", "--compatible", "demo-plc", "--version", "5.0",
-        "--key", "release.key", "--out", &image,
-    ];
-    PLANT.slotctl(&[&words, initrd].concat()).unwrap();
+        "--key", "release.key", "--out", &format!("{name}-{HANGS}"),
+    ]).unwrap();
     let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
     let file = disk.display().to_string();
     #[rustfmt::skip]
     PLANT.slotctl(&[
-        "--disk", &file, "install", &image, "--tries", "1",
+        "--disk", &file, "install", &format!("{name}-{HANGS}"), "--tries", "1",
     ]).unwrap();
     Machine::new(name)
         .disk(&disk)
@@ -50,9 +49,7 @@ fn petted(machine: &mut Machine) -> String {
 /// The kernel that hangs is reset, the machine returns to the good slot, and there
 /// the same watchdog is petted: it resets the machine when nobody does.
 fn resets_what_hangs(name: &str, watchdog: Watchdog, chip: &str, armed: &str, linux: &str) {
-    // Without an initrd it has no driver of any watchdog, finds no root, panics and
-    // stands still.
-    let mut machine = machine(name, watchdog, COMMAND_LINE, &[]);
+    let mut machine = hanging(name, watchdog);
     machine
         .expect("starting slot b, version 5.0, as trial", START)
         .unwrap();
