@@ -143,9 +143,7 @@ fn watchdog(told: Option<Told>) -> String {
 
 fn missing(state: State) -> &'static str {
     match state {
-        State::Good => {
-            "the one that this image brings is not on the ESP; `slotctl log` says why"
-        }
+        State::Good => "the one that this image brings is not on the ESP; `slotctl log` says why",
         _ => "the one that this image brings comes to the ESP when the slot is good",
     }
 }
