@@ -1,6 +1,7 @@
 //! The whole life of a 64-bit Arm machine, by the slotctl in it, under U-Boot and
 //! under EDK2.
 
+use super::status;
 use hw_tests::machine::{Board, Cause, START, WebServer};
 use hw_tests::plant::Plant;
 use hw_tests::replay::power::{self, During};
@@ -105,8 +106,7 @@ fn under_edk2_on_arm_a_kernel_that_hangs_without_a_driver_is_reset_and_the_good_
     machine
         .expect("starting slot a, version 1.0, as good", START)
         .unwrap();
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    let status: Value = serde_json::from_str(&status).unwrap();
+    let status = status(&mut machine);
     assert_eq!(status["running"], "a", "{status}");
     assert_eq!(status["slots"][1]["state"], "bad", "{status}");
     assert_eq!(status["watchdog"]["last_reset"], "watchdog", "{status}");

@@ -1,11 +1,10 @@
 //! The floor lies where the running system neither sees nor changes it.
 
-use super::PLANT;
+use super::{PLANT, status};
 use bootshim::floor::{Counts, Floor, Source};
 use bootshim::handover::{FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR};
 use hw_tests::machine::{Cause, Machine, START, target};
 use hw_tests::variables::{Store, Vendor};
-use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 const VARIABLES: &str = "/sys/firmware/efi/efivars";
@@ -53,11 +52,6 @@ fn file_of(variable: &str) -> String {
 fn written(content: &[u8]) -> String {
     let bytes = [7, 0, 0, 0].iter().chain(content);
     bytes.map(|byte| format!(r"\{byte:03o}")).collect()
-}
-
-fn status(machine: &mut Machine) -> Value {
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    serde_json::from_str(&status).unwrap()
 }
 
 /// A disk whose image has security version 3.

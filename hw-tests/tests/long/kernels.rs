@@ -1,11 +1,10 @@
 //! Kernels that do not start, in images that are signed rightly: the console says
 //! why, and the good slot starts.
 
-use super::{PLANT, slot};
+use super::{PLANT, slot, status};
 use hw_tests::damage;
 use hw_tests::machine::{Machine, START};
 use images::key::SecretKey;
-use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
@@ -21,8 +20,7 @@ fn falls_back(name: &str, disk: &Path, said: &str) {
     machine
         .expect("slot a, version 1.0, verified as it is read", START)
         .unwrap();
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    let status: Value = serde_json::from_str(&status).unwrap();
+    let status = status(&mut machine);
     assert_eq!(status["running"], "a", "{status}");
     assert_eq!(status["slots"][1]["state"], "bad", "{status}");
     assert_eq!(

@@ -1,11 +1,10 @@
 //! A machine whose bootshim holds root keys: each good slot whose key set they do
 //! not vouch for is passed over with its reason, and the one that is left starts.
 
-use super::{PLANT, secure_boot, slot};
+use super::{PLANT, secure_boot, slot, status};
 use hw_tests::damage;
 use hw_tests::machine::{Machine, START, target};
 use images::SLOT_AREA_LEN;
-use serde_json::Value;
 use slotctl::disk::Disk;
 use std::path::Path;
 
@@ -85,8 +84,7 @@ fn a_key_set_of_an_unknown_root_garbled_or_missing_starts_nothing_and_the_good_o
         .unwrap();
     let (code, _) = machine.get("/").unwrap();
     assert_eq!(code, 200, "production runs");
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    let status: Value = serde_json::from_str(&status).unwrap();
+    let status = status(&mut machine);
     assert_eq!(status["running"], "a", "{status}");
     for index in 1..=3 {
         assert_eq!(

@@ -27,9 +27,7 @@ use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine, START, WebServer};
 use hw_tests::plant::Plant;
 use serde_json::Value;
-use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::LazyLock;
 
 static PLANT: LazyLock<Plant> = LazyLock::new(|| Plant::new("long").unwrap());
@@ -49,10 +47,13 @@ fn on_trial(name: &str) -> Machine {
     machine
 }
 
+fn status(machine: &mut Machine) -> Value {
+    let said = machine.run("slotctl status --json").unwrap().stdout;
+    serde_json::from_str(&said).unwrap()
+}
+
 fn slot_b(machine: &mut Machine) -> Value {
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    let status: Value = serde_json::from_str(&status).unwrap();
-    status["slots"][1].clone()
+    status(machine)["slots"][1].clone()
 }
 
 fn slot(name: &str) -> SlotId {
@@ -68,25 +69,6 @@ fn two_good(name: &str) -> PathBuf {
         .unwrap();
     damage::confirm(&disk, slot("b")).unwrap();
     disk
-}
-
-/// The demo OS' initramfs with another process 1.
-fn initramfs_with(plant: &Plant, init: &str, name: &str) -> PathBuf {
-    let folder = plant.directory().join(name);
-    fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("init"), init).unwrap();
-    let packed = folder.with_extension("img");
-    let words = format!(
-        "chmod +x init && {{ cat {} && echo init | cpio -o -H newc --quiet; }} >{}",
-        plant.part("initrd.img"),
-        packed.display()
-    );
-    let packing = Command::new("sh")
-        .args(["-c", &words])
-        .current_dir(&folder)
-        .status();
-    assert!(packing.unwrap().success());
-    packed
 }
 
 #[test]

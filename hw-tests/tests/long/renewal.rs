@@ -1,11 +1,10 @@
 //! An image brings a bootshim: it starts that image's trial, and is the one that
 //! firmware starts once the image is good.
 
-use super::PLANT;
 use super::arm64::{AAVMF, UBOOT};
+use super::{PLANT, status};
 use hw_tests::machine::{Cause, START};
 use hw_tests::plant::Plant;
-use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -82,8 +81,7 @@ fn takes_its_place(plant: &Plant, name: &str, program: &str) {
     machine
         .expect("starting slot b, version 2.0, as good", START)
         .unwrap();
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    let status: Value = serde_json::from_str(&status).unwrap();
+    let status = status(&mut machine);
     assert_eq!(status["running"], "b", "{status}");
     drop(machine);
 
@@ -124,8 +122,7 @@ fn costs_the_trial_alone(plant: &Plant, program: &str) {
     machine
         .expect("starting slot a, version 1.0, as good", START)
         .unwrap();
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    let status: Value = serde_json::from_str(&status).unwrap();
+    let status = status(&mut machine);
     assert_eq!(status["running"], "a", "{status}");
     let note = status["last_failure"]["note"].as_str().unwrap();
     assert!(

@@ -1,8 +1,7 @@
 //! A good slot that dies again and again after its start.
 
-use super::two_good;
+use super::{status, two_good};
 use hw_tests::machine::{Cause, Machine, START};
-use serde_json::Value;
 
 #[test]
 fn a_good_slot_that_the_watchdog_resets_three_times_in_a_row_is_left_for_the_other_one() {
@@ -26,8 +25,7 @@ fn a_good_slot_that_the_watchdog_resets_three_times_in_a_row_is_left_for_the_oth
     machine
         .expect("starting slot a, version 1.0, as good", START)
         .unwrap();
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    let status: Value = serde_json::from_str(&status).unwrap();
+    let status = status(&mut machine);
     assert_eq!(status["running"], "a", "{status}");
     assert_eq!(status["slots"][1]["state"], "good", "{status}");
     assert_eq!(status["watchdog"]["armed"], "i6300esb", "{status}");

@@ -1,10 +1,9 @@
 //! Secure Boot, where `make test` has no time for it.
 
-use super::initramfs_with;
 use hw_tests::machine::{Machine, START, target};
 use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
 use slotctl::disk::Disk;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -163,6 +162,25 @@ fn the_bootshim_that_an_image_brings_is_checked_by_the_firmware_too() {
         .unwrap();
 }
 
+/// The demo OS' initramfs with another process 1.
+fn initramfs_with(plant: &Plant, init: &str, name: &str) -> PathBuf {
+    let folder = plant.directory().join(name);
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("init"), init).unwrap();
+    let packed = folder.with_extension("img");
+    let words = format!(
+        "chmod +x init && {{ cat {} && echo init | cpio -o -H newc --quiet; }} >{}",
+        plant.part("initrd.img"),
+        packed.display()
+    );
+    let packing = Command::new("sh")
+        .args(["-c", &words])
+        .current_dir(&folder)
+        .status();
+    assert!(packing.unwrap().success());
+    packed
+}
+
 /// systemd's stub takes credentials and extensions from the ESP that it was loaded
 /// from, signed or not, into the initrd. bootshim loads it from memory: there is no
 /// such ESP.
@@ -182,7 +200,8 @@ fn what_lies_on_the_esp_does_not_come_into_the_initrd_of_a_uki() {
     PLANT
         .build(1, &uki, "release.key", "extra.slotimg")
         .unwrap();
-    let program = ["--bootshim", SIGNED_BOOTSHIM];
+    // With room for the UKI beside bootshim.
+    let program = ["--bootshim", SIGNED_BOOTSHIM, "--esp-size", "64MiB"];
     let disk = PLANT
         .disk_of("extra-uki.img", 512, &program, "extra.slotimg")
         .unwrap();
@@ -203,4 +222,11 @@ fn what_lies_on_the_esp_does_not_come_into_the_initrd_of_a_uki() {
         .unwrap();
     let said = machine.expect("extra: ", START).unwrap().text;
     assert!(!said.contains("outside"), "{said}");
+    drop(machine);
+
+    // Started by the firmware itself, it takes them.
+    put(&PLANT, &disk, "extra.signed.efi", "BOOTX64.EFI");
+    let mut machine = PLANT.machine("extra-alone").disk(&disk).start().unwrap();
+    let said = machine.expect("extra: ", START).unwrap().text;
+    assert!(said.contains("outside.cred"), "{said}");
 }

@@ -2,10 +2,10 @@
 //! put back is refused by its generation.
 
 use super::secure_boot::put;
+use super::status;
 use hw_tests::machine::{Machine, START};
 use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
 use hw_tests::secure_boot::Owner;
-use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -54,8 +54,7 @@ fn shim_starts_bootshim_and_bootshim_a_slot() {
     machine
         .expect("starting slot a, version 1.0, as good", START)
         .unwrap();
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    let status: Value = serde_json::from_str(&status).unwrap();
+    let status = status(&mut machine);
     assert_eq!(status["running"], "a", "{status}");
 }
 

@@ -1,9 +1,8 @@
 //! A second disk with the same GUIDs, plugged in before the first: a copy of the
 //! disk that somebody left in the machine, or put there.
 
-use super::PLANT;
+use super::{PLANT, status};
 use hw_tests::machine::{Cause, Machine, START};
-use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
@@ -52,7 +51,6 @@ fn of_two_disks_with_the_same_guids_none_is_taken_for_the_other() {
         .unwrap();
     let (code, _) = machine.get("/").unwrap();
     assert_eq!(code, 200, "production runs");
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    let status: Value = serde_json::from_str(&status).unwrap();
+    let status = status(&mut machine);
     assert_eq!(status["running"], "a", "{status}");
 }

@@ -1,16 +1,10 @@
 //! Damage in the root of a good slot.
 
-use super::{PLANT, slot, two_good};
+use super::{PLANT, slot, status, two_good};
 use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine, START};
 use images::manifest::Kind;
-use serde_json::Value;
 use slotctl::disk::Disk;
-
-fn status(machine: &mut Machine) -> Value {
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    serde_json::from_str(&status).unwrap()
-}
 
 /// Overwrites block 500 of the root that runs, behind its back. It is in a library
 /// of programs that only a first start needs.

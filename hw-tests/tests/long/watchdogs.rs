@@ -1,6 +1,6 @@
 //! The hardware's watchdog, armed before the kernel: whichever the machine has.
 
-use super::PLANT;
+use super::{PLANT, status};
 use hw_tests::machine::{Cause, Machine, START, Watchdog, target};
 use serde_json::Value;
 use std::time::Duration;
@@ -33,11 +33,6 @@ fn hanging(name: &str, watchdog: Watchdog) -> Machine {
         .watchdog(watchdog)
         .start()
         .unwrap()
-}
-
-fn status(machine: &mut Machine) -> Value {
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    serde_json::from_str(&status).unwrap()
 }
 
 /// What Linux says of the watchdog that is petted.
