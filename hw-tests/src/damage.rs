@@ -1,7 +1,7 @@
 //! Damage to a slot on a disk image.
 
 use crate::machine::Error;
-use bootshim::record::{Arming, Record, SlotId};
+use bootshim::record::{Arming, Record, Slot, SlotId};
 use bootshim::slot::area_offset;
 use bootshim::state;
 use images::key::SecretKey;
@@ -91,9 +91,15 @@ pub fn change_kernel(
         .map_err(written())?;
     let name = |record: &Record, note| {
         let mut named = record.clone();
-        let mut changed = record.slot(slot).clone();
-        changed.manifest = digest;
-        named.set_slot(slot, changed);
+        let slot_now = *record.slot(slot);
+        let manifest = digest;
+        named.set_slot(
+            slot,
+            Slot {
+                manifest,
+                ..slot_now
+            },
+        );
         Ok((named, note))
     };
     disk.update(name)

@@ -7,7 +7,6 @@
 
 use crate::console::{Console, open_shared, say};
 use alloc::format;
-use alloc::string::String;
 use bootshim::handover::Handover;
 use images::hex;
 use uefi::boot;
