@@ -91,15 +91,12 @@ pub fn change_kernel(
         .map_err(written())?;
     let name = |record: &Record, note| {
         let mut named = record.clone();
-        let slot_now = *record.slot(slot);
         let manifest = digest;
-        named.set_slot(
-            slot,
-            Slot {
-                manifest,
-                ..slot_now
-            },
-        );
+        let changed = Slot {
+            manifest,
+            ..*record.slot(slot)
+        };
+        named.set_slot(slot, changed);
         Ok((named, note))
     };
     disk.update(name)
