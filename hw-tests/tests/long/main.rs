@@ -28,6 +28,7 @@ use hw_tests::machine::{Cause, Machine, START, WebServer};
 use hw_tests::plant::Plant;
 use serde_json::Value;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::LazyLock;
 
 static PLANT: LazyLock<Plant> = LazyLock::new(|| Plant::new("long").unwrap());
@@ -69,6 +70,25 @@ fn two_good(name: &str) -> PathBuf {
         .unwrap();
     damage::confirm(&disk, slot("b")).unwrap();
     disk
+}
+
+/// The demo OS' initramfs with another process 1.
+fn initramfs_with(plant: &Plant, init: &str, name: &str) -> PathBuf {
+    let folder = plant.directory().join(name);
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("init"), init).unwrap();
+    let packed = folder.with_extension("img");
+    let words = format!(
+        "chmod +x init && {{ cat {} && echo init | cpio -o -H newc --quiet; }} >{}",
+        plant.part("initrd.img"),
+        packed.display()
+    );
+    let packing = Command::new("sh")
+        .args(["-c", &words])
+        .current_dir(&folder)
+        .status();
+    assert!(packing.unwrap().success());
+    packed
 }
 
 #[test]

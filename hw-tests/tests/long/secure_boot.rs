@@ -1,9 +1,10 @@
 //! Secure Boot, where `make test` has no time for it.
 
+use super::initramfs_with;
 use hw_tests::machine::{Machine, START, target};
 use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
 use slotctl::disk::Disk;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -160,25 +161,6 @@ fn the_bootshim_that_an_image_brings_is_checked_by_the_firmware_too() {
     machine
         .expect("starting slot b, version 2.0, as good", START)
         .unwrap();
-}
-
-/// The demo OS' initramfs with another process 1.
-fn initramfs_with(plant: &Plant, init: &str, name: &str) -> PathBuf {
-    let folder = plant.directory().join(name);
-    std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("init"), init).unwrap();
-    let packed = folder.with_extension("img");
-    let words = format!(
-        "chmod +x init && {{ cat {} && echo init | cpio -o -H newc --quiet; }} >{}",
-        plant.part("initrd.img"),
-        packed.display()
-    );
-    let packing = Command::new("sh")
-        .args(["-c", &words])
-        .current_dir(&folder)
-        .status();
-    assert!(packing.unwrap().success());
-    packed
 }
 
 /// systemd's stub takes credentials and extensions from the ESP that it was loaded

@@ -1,33 +1,34 @@
 //! The hardware's watchdog, armed before the kernel: whichever the machine has.
 
-use super::{PLANT, status};
+use super::{PLANT, initramfs_with, status};
 use hw_tests::machine::{Cause, Machine, START, Watchdog, target};
 use serde_json::Value;
 use std::time::Duration;
 
 /// The chipset's timer runs down twice: two minutes for a period of one.
 const FIRES: Duration = Duration::from_secs(300);
-const HANGS: &str = "hangs.slotimg";
+/// What every command line here has. A kernel that panics stands still.
+const COMMAND_LINE: &str =
+    "root=/dev/mapper/slotctl-root ro console=ttyS0 panic=0 mitigations=off cryptomgr.notests";
 
-/// A machine with this watchdog, and on trial in slot b the demo OS' own kernel
-/// without an initrd: it has no driver of any watchdog, finds no root, panics and
-/// stands still.
-fn hanging(name: &str, watchdog: Watchdog) -> Machine {
+/// A machine with this watchdog, and on trial in slot b what is started so: none of
+/// it comes as far as to production.
+fn hanging(name: &str, watchdog: Watchdog, starts: &[&str]) -> Machine {
     let kernel = target().join("demo-os/vmlinuz").display().to_string();
     let root = target().join("demo-os/root-v2.erofs").display().to_string();
+    let image = format!("{name}.slotimg");
     #[rustfmt::skip]
-    PLANT.slotctl(&[
+    let words = [
         "image", "build", "--rootfs", &root, "--kernel", &kernel,
-        "--cmdline", "root=/dev/mapper/slotctl-root ro console=ttyS0 panic=0 mitigations=off cryptomgr.notests",
         "--watchdog", "60s", "--compatible", "demo-plc", "--version", "5.0",
-        "--key", "release.key", "--out", &format!("{name}-{HANGS}"),
-    ]).unwrap();
+        "--key", "release.key", "--out", &image,
+    ];
+    PLANT.slotctl(&[words.as_slice(), starts].concat()).unwrap();
     let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
     let file = disk.display().to_string();
-    #[rustfmt::skip]
-    PLANT.slotctl(&[
-        "--disk", &file, "install", &format!("{name}-{HANGS}"), "--tries", "1",
-    ]).unwrap();
+    PLANT
+        .slotctl(&["--disk", &file, "install", &image, "--tries", "1"])
+        .unwrap();
     Machine::new(name)
         .disk(&disk)
         .watchdog(watchdog)
@@ -41,10 +42,11 @@ fn petted(machine: &mut Machine) -> String {
     machine.run(words).unwrap().stdout.trim().to_owned()
 }
 
-/// The kernel that hangs is reset, the machine returns to the good slot, and there
+/// The demo OS' own kernel without an initrd has no driver of any watchdog, finds no
+/// root, panics and stands still: it is reset, the machine returns to the good slot, and there
 /// the same watchdog is petted: it resets the machine when nobody does.
 fn resets_what_hangs(name: &str, watchdog: Watchdog, chip: &str, armed: &str, linux: &str) {
-    let mut machine = hanging(name, watchdog);
+    let mut machine = hanging(name, watchdog, &["--cmdline", COMMAND_LINE]);
     machine
         .expect("starting slot b, version 5.0, as trial", START)
         .unwrap();
@@ -105,6 +107,37 @@ fn a_kernel_that_hangs_without_a_driver_is_reset_by_what_the_firmware_describes(
     let armed = "watchdog wdat_wdt armed, 60 s";
     let linux = "wdat_wdt active 30";
     resets_what_hangs("hangs-wdat", Watchdog::Wdat, "wdat_wdt", armed, linux);
+}
+
+/// The driver takes over a timer that runs and pets it until somebody opens the
+/// device: with this on the command line, no longer than that. The kernel's watchdog
+/// core is a module there, whose words on the command line modprobe takes from /proc.
+#[test]
+fn an_initramfs_that_never_opens_the_watchdog_is_reset_where_the_command_line_bounds_it() {
+    let init = "#!/bin/sh\n\
+        /bin/busybox mount -t devtmpfs dev /dev\n\
+        mount -t sysfs sys /sys\n\
+        mount -t proc proc /proc\n\
+        modprobe lpc_ich\n\
+        modprobe iTCO_wdt heartbeat=30\n\
+        echo driver: $(cat /sys/class/watchdog/watchdog0/state) >/dev/ttyS0\n\
+        while :; do sleep 3600; done\n";
+    let initrd = initramfs_with(&PLANT, init, "never-opens-initrd");
+    let command_line = format!("{COMMAND_LINE} watchdog.open_timeout=60");
+    let initrd = initrd.display().to_string();
+    let starts = ["--initrd", &initrd, "--cmdline", &command_line];
+    let mut machine = hanging("never-opens", Watchdog::Tco, &starts);
+    machine
+        .expect("watchdog iTCO_wdt armed, 60 s", START)
+        .unwrap();
+    machine.expect("driver: inactive", START).unwrap();
+    assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
+    machine
+        .expect("the watchdog reset the machine", START)
+        .unwrap();
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
 }
 
 #[test]
