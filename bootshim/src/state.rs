@@ -318,7 +318,7 @@ pub fn confirm(record: &Record, slot: SlotId, running: &Digest) -> Result<Record
     Ok(make_good(record, slot))
 }
 
-/// A good slot has run well for long enough: resets by the watchdog before that
+/// Somebody says that a good slot runs well: resets by the watchdog before that
 /// count no longer.
 #[must_use]
 pub fn settle(record: &Record, slot: SlotId) -> Record {

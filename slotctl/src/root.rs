@@ -13,13 +13,14 @@ use crate::error::{Error, Exit, Result};
 use crate::medium::{Aligned, FileMedium, Mode};
 use crate::running::Running;
 use bootshim::handover::Handover;
-use bootshim::medium::Medium;
-use bootshim::record::SlotId;
+use bootshim::medium::{Fault, Medium};
+use bootshim::record::{Reason, SlotId};
 use images::SLOT_AREA_LEN;
 use images::manifest::Manifest;
 use images::slot_area;
 use nix::sys::reboot::{RebootMode, reboot};
 use start::Start;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use verity::OnDamage;
@@ -57,9 +58,10 @@ pub struct Opened {
 pub enum Outcome {
     /// It can be mounted.
     Opened(Opened),
-    /// It is damaged; that is in the record, durable, and another slot starts next.
+    /// It is damaged, or cannot be read; that is in the record, durable, and another
+    /// slot starts next.
     Restart {
-        /// What is damaged.
+        /// What is wrong with it.
         why: String,
         /// What starts next.
         next: SlotId,
@@ -70,8 +72,9 @@ pub enum Outcome {
 ///
 /// # Errors
 /// When disk, manifest or tree are not there or not what they should be; when a
-/// trial is damaged and the record cannot say so. The machine must then not go on
-/// with another root.
+/// trial is damaged and the record cannot say so, or its device does not answer; when
+/// that of a good slot does not from the begin on, and nothing else starts. The machine
+/// must then not go on with another root.
 pub fn open() -> Result<Outcome> {
     let (disk, node) = wait_for_disk()?;
     let handover = disk.handover().ok_or_else(lost)?;
@@ -88,8 +91,8 @@ pub fn open() -> Result<Outcome> {
     };
     let start = Start::of(&disk, handover, &manifest);
     let node = PathBuf::from(format!("/dev/dm-{minor}"));
-    if let Some(why) = damage(&mapper, &node, start.reads_all())? {
-        return report(&disk, handover, &start, why, opened).and_then(|out| named(minor, out));
+    if let Some(flaw) = flaw(&mapper, &node, start.reads_all())? {
+        return report(&disk, handover, &start, flaw, opened).and_then(|out| named(minor, out));
     }
     // Only now, when nothing damaged was read and another slot would take over: until
     // here a panic would have kept the reason from the record.
@@ -170,12 +173,34 @@ fn named(minor: u64, outcome: Outcome) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Reads the first block, or the whole root: what is damaged, where something is.
-/// A wrong root hash shows at the first block.
+/// A block of the root that does not come as it was signed.
+struct Flaw {
+    /// Damaged or unreadable.
+    reason: Reason,
+    /// Its first byte.
+    at: u64,
+    fault: Fault,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason {
+            Reason::Damaged => write!(
+                f,
+                "the root is damaged: the block at {} is not the one that was signed",
+                self.at
+            ),
+            _ => write!(f, "the root cannot be read: {}", self.fault),
+        }
+    }
+}
+
+/// Reads the first block, or the whole root: the first block that is not as it should
+/// be. A wrong root hash shows at the first one.
 ///
 /// # Errors
-/// The device's own: one that does not answer is no judgement on the slot.
-fn damage(mapper: &DeviceMapper, node: &Path, all: bool) -> Result<Option<String>> {
+/// When nothing can be asked.
+fn flaw(mapper: &DeviceMapper, node: &Path, all: bool) -> Result<Option<Flaw>> {
     let root = FileMedium::open(node, Mode::Read)?;
     let mut buffer = Aligned::new(STRETCH);
     let end = if all { root.len() } else { BLOCK as u64 };
@@ -184,47 +209,66 @@ fn damage(mapper: &DeviceMapper, node: &Path, all: bool) -> Result<Option<String
         let length = usize::try_from(end - at).unwrap_or(STRETCH).min(STRETCH);
         if let Err(fault) = root.read_at(at, buffer.get(length)) {
             // The kernel gives one error for both; it says which one it was.
-            if mapper.status(NAME)?.starts_with('C') {
-                return Ok(Some(place(&root, at, length, &mut buffer)));
-            }
-            return Err(Error::fault("reading the root", fault));
+            let reason = match mapper.status(NAME)?.starts_with('C') {
+                true => Reason::Damaged,
+                false => Reason::Unreadable,
+            };
+            let bad = first_bad(&root, at, length, &mut buffer);
+            let (at, fault) = bad.unwrap_or((at, fault));
+            return Ok(Some(Flaw { reason, at, fault }));
         }
         at = at.saturating_add(length as u64);
     }
     Ok(None)
 }
 
-/// Which block of a stretch is damaged.
-fn place(root: &FileMedium, start: u64, length: usize, buffer: &mut Aligned) -> String {
+/// The first block of a stretch that does not come, and why.
+fn first_bad(
+    root: &FileMedium,
+    start: u64,
+    length: usize,
+    buffer: &mut Aligned,
+) -> Option<(u64, Fault)> {
     let mut blocks = (start..start.saturating_add(length as u64)).step_by(BLOCK);
-    let damaged = blocks.find(|at| root.read_at(*at, buffer.get(BLOCK)).is_err());
-    let at = damaged.unwrap_or(start);
-    format!("the root is damaged: the block at {at} is not the one that was signed")
+    blocks.find_map(|at| Some((at, root.read_at(at, buffer.get(BLOCK)).err()?)))
 }
 
 /// Writes into the record what was found, before anything else happens: after a
 /// power cut here the next start finds it again.
+///
+/// A device that does not answer is no judgement on a trial, which has its tries. A
+/// good slot has none: it would be started for ever, and is left where another would
+/// start.
 fn report(
     disk: &Disk,
     handover: &Handover,
     start: &Start,
-    why: String,
+    flaw: Flaw,
     mut opened: Opened,
 ) -> Result<Outcome> {
     let slot = handover.slot;
-    let next = match Running::new(disk, handover).damaged(&why) {
-        Ok(done) => start::instead(done.durable.record(), slot),
-        // A trial must not run, whatever the record says; a good slot may be all
-        // that there is.
-        Err(error) if !start.is_good() => return Err(error),
-        Err(error) => {
-            opened.remarks.push(error.to_string());
-            None
+    let unreadable = flaw.reason == Reason::Unreadable;
+    let failed = || Error::fault("reading the root", flaw.fault);
+    if unreadable && !start.is_good() {
+        return Err(failed());
+    }
+    let why = flaw.to_string();
+    let mut next = None;
+    if !unreadable || start.leaves() {
+        match Running::new(disk, handover).root_failed(flaw.reason, &why) {
+            Ok(done) => next = start::instead(done.durable.record(), slot),
+            // A trial must not run, whatever the record says; a good slot may be all
+            // that there is.
+            Err(error) if !start.is_good() => return Err(error),
+            Err(error) => opened.remarks.push(error.to_string()),
         }
-    };
-    opened.remarks.push(why.clone());
-    Ok(match next {
-        Some(next) => Outcome::Restart { why, next },
-        None => Outcome::Opened(opened),
-    })
+    }
+    match next.filter(|_| !start.is_good() || start.leaves()) {
+        Some(next) => Ok(Outcome::Restart { why, next }),
+        None if unreadable && flaw.at == 0 => Err(failed()),
+        None => {
+            opened.remarks.push(why);
+            Ok(Outcome::Opened(opened))
+        }
+    }
 }

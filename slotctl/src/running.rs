@@ -69,7 +69,8 @@ impl<'a> Running<'a> {
         self.disk.update(|record, note| {
             let known = record.slot(*slot);
             if known.state == State::Good && known.manifest == *manifest {
-                // It runs well: resets by the watchdog before this count no longer.
+                // A person says that it runs well: resets before this count no longer.
+                // `watch` does not: a slot that hangs each day is left for another, too.
                 return Ok((state::settle(record, *slot), note));
             }
             Ok((state::confirm(record, *slot, manifest)?, note))
@@ -122,22 +123,22 @@ impl<'a> Running<'a> {
             .update(|record, _| Ok((state::give_up_start(record, slot, Reason::Deadline)?, words)))
     }
 
-    /// Its root is not what was signed; `words` say where. A good slot goes behind
-    /// the other good ones, any other is bad.
+    /// Its root is not what was signed, or cannot be read; `words` say where. A good
+    /// slot goes behind the other good ones, any other is bad.
     ///
     /// # Errors
     /// Refused where the slot holds another image by now; the record's.
-    pub fn damaged(&self, words: &str) -> Result<Committed> {
+    pub fn root_failed(&self, reason: Reason, words: &str) -> Result<Committed> {
         let Handover { slot, manifest, .. } = self.handover;
         self.disk.update(|record, note| {
             let known = record.slot(*slot);
             if known.manifest != *manifest {
                 return Err(state::Refusal::OtherImage(*slot).into());
             }
-            if known.reason == Reason::Damaged && known.state != State::Trying {
+            if known.reason == reason && known.state != State::Trying {
                 return Ok((record.clone(), note));
             }
-            let failed = state::fail(record, *slot, Reason::Damaged, Stage::Started);
+            let failed = state::fail(record, *slot, reason, Stage::Started);
             Ok((failed, self.note(words)))
         })
     }

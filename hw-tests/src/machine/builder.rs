@@ -63,6 +63,14 @@ impl Builder {
         self
     }
 
+    /// As [`Self::disk`], whose sector at this byte cannot be read.
+    #[must_use]
+    pub fn disk_with_bad_sector(mut self, image: impl AsRef<Path>, at: u64) -> Self {
+        let image = image.as_ref().to_path_buf();
+        self.disk = Some(Disk::Failing { image, at });
+        self
+    }
+
     /// As [`Self::disk`], with a log of all writes and flushes in the file `log`,
     /// which is whole once the system has switched the machine off.
     #[must_use]

@@ -24,6 +24,8 @@ pub(super) enum Disk {
     Image(PathBuf),
     /// A disk image, and a file with a log of all writes to it.
     Logged { image: PathBuf, log: PathBuf },
+    /// A disk image, and a byte in the one sector that cannot be read.
+    Failing { image: PathBuf, at: u64 },
     /// The server at the other end of [`DISK_FD`].
     Served(Arc<OwnedFd>),
 }
@@ -129,6 +131,17 @@ fn disk_arguments(disk: &Disk) -> Vec<OsString> {
             file("node-name=log,filename=", log),
             "-blockdev".into(),
             "driver=blklogwrites,node-name=disk,file=image,log=log,log-sector-size=512".into(),
+        ],
+        Disk::Failing { image, at } => vec![
+            "-blockdev".into(),
+            file("node-name=image,filename=", image),
+            "-blockdev".into(),
+            format!(
+                "driver=blkdebug,node-name=disk,image=image,inject-error.0.event=none,\
+                 inject-error.0.iotype=read,inject-error.0.sector={}",
+                at / 512
+            )
+            .into(),
         ],
         Disk::Served(_) => vec![
             "-blockdev".into(),

@@ -10,7 +10,7 @@ use super::start::{Ended, Machine, Started};
 use bootshim::copies::{COPIES, Note, Store};
 use bootshim::handover::Handover;
 use bootshim::medium::Part;
-use bootshim::record::{Record, SlotId};
+use bootshim::record::{Reason, Record, SlotId};
 use bootshim::reset::Cause;
 use images::trust::Trust;
 use slotctl::activation::{self, How};
@@ -324,7 +324,7 @@ impl Bench<'_> {
             Operation::Confirm => trial().confirm().map(drop),
             Operation::Reject => trial().reject("no").map(drop),
             Operation::GiveUp => trial().give_up_start("late").map(drop),
-            Operation::Damaged => trial().damaged("a block").map(drop),
+            Operation::Damaged => trial().root_failed(Reason::Damaged, "a block").map(drop),
             Operation::ShutDown => trial().give_back().map(drop),
             Operation::Create
             | Operation::Boot { .. }

@@ -5,6 +5,7 @@ use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine, START};
 use images::manifest::Kind;
 use slotctl::disk::Disk;
+use std::path::Path;
 
 /// Overwrites block 500 of the root that runs, behind its back. It is in a library
 /// of programs that only a first start needs.
@@ -52,16 +53,20 @@ fn a_good_slot_whose_root_does_not_open_is_left_for_the_other_good_one() {
     assert_eq!(status["known_good"], "a");
 }
 
+/// Where the kernel begins in a slot.
+fn kernel_offset(disk: &Path, name: &str) -> u64 {
+    let opened = Disk::open(disk).unwrap();
+    let trust = slotctl::trust::keys(&opened).unwrap();
+    let manifest = opened.manifest(slot(name), &trust).unwrap().manifest;
+    manifest.payload(Kind::Kernel).unwrap().offset
+}
+
 /// bootshim passes over slot b at every start: to restart for it would be to
 /// restart for ever.
 #[test]
 fn a_good_slot_whose_root_is_damaged_runs_on_where_the_other_good_one_does_not_start() {
     let disk = two_good("both-damaged");
-    let opened = Disk::open(&disk).unwrap();
-    let trust = slotctl::trust::keys(&opened).unwrap();
-    let manifest = opened.manifest(slot("b"), &trust).unwrap().manifest;
-    let kernel = manifest.payload(Kind::Kernel).unwrap().offset;
-    damage::flip(&disk, slot("b"), kernel).unwrap();
+    damage::flip(&disk, slot("b"), kernel_offset(&disk, "b")).unwrap();
     let mut machine = Machine::new("both-damaged").disk(&disk).start().unwrap();
     machine
         .expect("slot b passed over: damaged: kernel", START)
@@ -69,6 +74,58 @@ fn a_good_slot_whose_root_is_damaged_runs_on_where_the_other_good_one_does_not_s
     overwrite(&mut machine, "/dev/vda3");
     hangs_and_runs_on(&mut machine);
     assert_eq!(status(&mut machine)["running"], "a");
+}
+
+/// Where this byte of a slot lies on the disk.
+fn place(disk: &Path, name: &str, offset: u64) -> u64 {
+    let opened = Disk::open(disk).unwrap();
+    opened.layout().slot(slot(name)).unwrap().extent.start + offset
+}
+
+#[test]
+fn a_good_slot_whose_root_cannot_be_read_is_left_for_the_other_good_one() {
+    let disk = two_good("root-unreadable");
+    let mut machine = Machine::new("root-unreadable")
+        .disk_with_bad_sector(&disk, place(&disk, "b", 0))
+        .start()
+        .unwrap();
+    machine
+        .expect("starting slot b, version 2.0, as good", START)
+        .unwrap();
+    machine.expect("the root cannot be read", START).unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    let status = status(&mut machine);
+    assert_eq!(status["running"], "a");
+    assert_eq!(status["slots"][1]["state"], "good");
+    assert_eq!(status["slots"][1]["reason"], "unreadable");
+}
+
+/// A slot that bootshim cannot read has no reason in the record: it is restarted for
+/// once.
+#[test]
+fn a_good_slot_whose_root_is_damaged_runs_on_where_the_other_good_one_cannot_be_read() {
+    let disk = two_good("damaged-unreadable");
+    let kernel = kernel_offset(&disk, "b");
+    let mut machine = Machine::new("damaged-unreadable")
+        .disk_with_bad_sector(&disk, place(&disk, "b", kernel))
+        .start()
+        .unwrap();
+    machine
+        .expect("slot b passed over: unreadable", START)
+        .unwrap();
+    overwrite(&mut machine, "/dev/vda3");
+    machine.run("killall -KILL slotctl").unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
+    machine
+        .expect("a damaged block is a read error", START)
+        .unwrap();
+    let status = status(&mut machine);
+    assert_eq!(status["running"], "a");
+    assert_eq!(status["slots"][0]["reason"], "damaged");
 }
 
 #[test]

@@ -53,6 +53,14 @@ impl Start {
         self.good
     }
 
+    /// Whether this start ends for another slot when something is wrong with the root.
+    /// A good slot is left once: where something is known against it already, bootshim
+    /// has passed over all that would go before it, would again, and the machine would
+    /// go round for ever.
+    pub(super) fn leaves(&self) -> bool {
+        self.replaceable && (self.spotless || !self.good)
+    }
+
     /// Whether the whole root is read before it is mounted: on a trial, where
     /// something is known against the slot, and where the start before may have died
     /// of a damaged block. A steady start reads the first block.
@@ -64,7 +72,7 @@ impl Start {
     /// resets the machine, the next start reads everything, and another slot takes
     /// over. Where none would, the block is a read error and the machine runs.
     pub(super) fn may_panic(&self) -> bool {
-        self.watched && self.replaceable
+        self.watched && self.leaves()
     }
 }
 
@@ -209,6 +217,28 @@ mod tests {
             }
             .may_panic()
         );
+    }
+
+    #[test]
+    fn a_good_slot_that_starts_with_something_against_it_is_left_for_no_other() {
+        let steady = Start {
+            good: true,
+            spotless: true,
+            replaceable: true,
+            watched: true,
+            fired: false,
+        };
+        assert!(steady.leaves());
+        let known = Start {
+            spotless: false,
+            ..steady
+        };
+        assert!(!known.leaves() && !known.may_panic());
+        let trial = Start {
+            good: false,
+            ..known
+        };
+        assert!(trial.leaves());
     }
 
     #[test]

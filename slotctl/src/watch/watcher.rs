@@ -91,7 +91,7 @@ impl<'a> Watcher<'a> {
                 journal.say("record-unreadable", text, Value::Null);
             }
         }
-        Watcher {
+        let mut watcher = Watcher {
             verdict: Verdict::new(&rules, &config.checks, on_trial),
             device,
             rules,
@@ -102,7 +102,12 @@ impl<'a> Watcher<'a> {
             trial,
             host,
             journal,
+        };
+        if answer == Ok(false) {
+            // What a cut between the confirm and this has left.
+            watcher.renew();
         }
+        watcher
     }
 
     /// How long the loop may wait for the next message.
@@ -180,7 +185,6 @@ impl<'a> Watcher<'a> {
         self.journal
             .say("watch-begun", text, json!({ "on_trial": on_trial }));
         if !on_trial {
-            // What a cut between the confirm and this has left.
             self.renew();
         }
     }

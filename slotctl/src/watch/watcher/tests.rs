@@ -15,6 +15,8 @@ struct FakeTrial {
     /// So many writes fail first.
     broken_reads: u32,
     broken_writes: u32,
+    /// So often it was asked whether a bootshim is due.
+    renewals: u32,
     done: Vec<String>,
 }
 
@@ -44,6 +46,7 @@ impl Trial for FakeTrial {
     }
 
     fn renew(&mut self) -> Result<bool> {
+        self.renewals += 1;
         Ok(false)
     }
 
@@ -235,6 +238,22 @@ fn a_sick_good_slot_is_petted_and_never_given_up() {
     assert_eq!(plc.host.restarts, 0);
     assert_eq!(plc.pettings(), ".".repeat(67));
     assert_eq!(log, ["watchdog-timeout", "watch-begun", "check-failed"]);
+}
+
+/// A power cut between the confirm and the swap leaves the old one.
+#[test]
+fn a_bootshim_that_is_due_is_asked_for_at_each_start_of_a_good_slot_and_at_a_confirm() {
+    let mut plc = controller(false);
+    plc.watched(|watcher| watcher.turn(s(0)));
+    assert_eq!(plc.trial.renewals, 1);
+    let mut plc = controller(true);
+    plc.watched(|watcher| run(watcher, 0..9, &Ok(())));
+    assert_eq!(plc.trial.renewals, 0);
+    plc.watched(|watcher| run(watcher, 0..300, &Ok(())));
+    assert_eq!(plc.trial.renewals, 1);
+    plc.trial.broken_reads = 1;
+    plc.watched(|watcher| watcher.turn(s(0)));
+    assert_eq!(plc.trial.renewals, 2, "as soon as it is known");
 }
 
 #[test]
