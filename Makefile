@@ -73,6 +73,7 @@ lint:
 	cargo fmt --all --check
 	cargo clippy -q --workspace --all-targets --all-features -- -D warnings
 	cargo clippy -q -p images --no-default-features -- -D warnings
+	for patch in hw-tests/sabotage/*.patch; do git apply --check $$patch || exit; done
 
 .PHONY: setup
 setup:
