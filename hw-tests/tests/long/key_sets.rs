@@ -2,30 +2,38 @@
 //! not vouch for is passed over with its reason, and the one that is left starts.
 
 use super::{PLANT, secure_boot, slot, status};
+use bootshim::floor::Floor;
+use bootshim::handover::FLOOR_KEPT_VARIABLE;
 use hw_tests::damage;
-use hw_tests::machine::{Machine, START, target};
+use hw_tests::machine::{Machine, START, WebServer, target};
+use hw_tests::variables::{Store, Vendor};
 use images::SLOT_AREA_LEN;
 use slotctl::disk::Disk;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where the release keys of a set lie in the last bytes of a slot.
 const RELEASE_KEYS: u64 = 4160 + 32;
 
-/// A set of the one release key, signed by this root key.
+/// A new root key, and a set of the one release key that it signed.
 fn set(root: &str) {
     PLANT.slotctl(&["key", "generate", "--out", root]).unwrap();
-    let (key, out) = (format!("{root}.key"), format!("{root}.keyset"));
+    set_of_epoch(root, "1", &format!("{root}.keyset"));
+}
+
+fn set_of_epoch(root: &str, epoch: &str, out: &str) {
+    let key = format!("{root}.key");
     #[rustfmt::skip]
     let words = [
-        "key", "set", "create", "--epoch", "1", "--threshold", "1",
-        "--release", "release.pub", "--root", &key, "--out", &out,
+        "key", "set", "create", "--epoch", epoch, "--threshold", "1",
+        "--release", "release.pub", "--root", &key, "--out", out,
     ];
     PLANT.slotctl(&words).unwrap();
 }
 
 /// Version `number`, signed by the release key, under this set or none.
 fn image(number: u32, set: Option<&str>) -> String {
-    let image = format!("set-{number}.slotimg");
+    let under = set.unwrap_or("none").replace('.', "-");
+    let image = format!("{under}-{number}.slotimg");
     let (kernel, initrd) = (PLANT.part("vmlinuz"), PLANT.part("initrd.img"));
     let mut words = vec!["--kernel", &kernel, "--initrd", &initrd];
     words.extend(set.iter().flat_map(|set| ["--key-set", set]));
@@ -48,26 +56,39 @@ fn garble_set(disk: &Path, name: &str) {
     damage::flip(disk, slot(name), area + RELEASE_KEYS).unwrap();
 }
 
+fn bootshim() -> String {
+    target().join("bootshim/BOOTX64.EFI").display().to_string()
+}
+
+/// Its bootshim trusts the release key itself and takes every image: until the one
+/// with a root key comes, and they are what somebody could have put there.
+fn trusting_the_release_key(name: &str, image: &str) -> PathBuf {
+    let bootshim = bootshim();
+    #[rustfmt::skip]
+    let program = ["--bootshim", &bootshim, "--trust", "release.pub", "--slots", "4"];
+    PLANT.disk_of(name, 512, &program, image).unwrap()
+}
+
+fn trust_roots(disk: &Path, root: &str) {
+    let (key, out) = (format!("{root}.pub"), format!("{root}.efi"));
+    let bootshim = bootshim();
+    let words = [
+        "bootshim", "trust", &bootshim, "--roots", &key, "--out", &out,
+    ];
+    PLANT.slotctl(&words).unwrap();
+    secure_boot::put(&PLANT, disk, &out, "BOOTX64.EFI");
+}
+
 #[test]
 fn a_key_set_of_an_unknown_root_garbled_or_missing_starts_nothing_and_the_good_one_starts() {
     set("root1");
     set("stranger");
-    // A bootshim that trusts the release key itself takes them all; then the one
-    // with the root key comes, and they are what somebody could have put there.
-    let bootshim = target().join("bootshim/BOOTX64.EFI").display().to_string();
-    #[rustfmt::skip]
-    let program = ["--bootshim", &bootshim, "--trust", "release.pub", "--slots", "4"];
-    let disk = PLANT
-        .disk_of("sets.img", 512, &program, &image(1, Some("root1.keyset")))
-        .unwrap();
+    let disk = trusting_the_release_key("sets.img", &image(1, Some("root1.keyset")));
     install_good(&disk, "b", &image(2, Some("stranger.keyset")));
     install_good(&disk, "c", &image(3, Some("root1.keyset")));
     install_good(&disk, "d", &image(4, None));
     garble_set(&disk, "c");
-    #[rustfmt::skip]
-    let words = ["bootshim", "trust", &bootshim, "--roots", "root1.pub", "--out", "roots.efi"];
-    PLANT.slotctl(&words).unwrap();
-    secure_boot::put(&PLANT, &disk, "roots.efi", "BOOTX64.EFI");
+    trust_roots(&disk, "root1");
 
     let mut machine = Machine::new("key-sets").disk(&disk).start().unwrap();
     for said in [
@@ -92,4 +113,53 @@ fn a_key_set_of_an_unknown_root_garbled_or_missing_starts_nothing_and_the_good_o
             "{status}"
         );
     }
+}
+
+#[test]
+fn a_key_set_below_the_epoch_that_the_firmware_keeps_starts_nothing_and_installs_nothing() {
+    PLANT
+        .slotctl(&["key", "generate", "--out", "elder"])
+        .unwrap();
+    set_of_epoch("elder", "1", "elder-1.keyset");
+    set_of_epoch("elder", "2", "elder-2.keyset");
+    let disk = trusting_the_release_key("epochs.img", &image(2, Some("elder-2.keyset")));
+    // What somebody has written there, and called good.
+    let old = image(1, Some("elder-1.keyset"));
+    install_good(&disk, "b", &old);
+    trust_roots(&disk, "elder");
+    let floor = Floor {
+        security_version: 0,
+        key_epoch: 2,
+    };
+    let mut store = Store::factory().unwrap();
+    store
+        .set_for_boot(FLOOR_KEPT_VARIABLE, Vendor::BOOTSHIM, &floor.to_bytes())
+        .unwrap();
+    let settings = PLANT.directory().join("epochs.fd");
+    store.write(&settings).unwrap();
+
+    let mut machine = Machine::new("epochs")
+        .disk(&disk)
+        .firmware_settings(settings)
+        .start()
+        .unwrap();
+    for said in [
+        "floor: security version 0, key sets of epoch 2, kept by the firmware",
+        "slot b passed over: below the floor: key set of epoch 1, the floor is 2",
+        "starting slot a, version 2.0, as good",
+    ] {
+        machine.expect(said, START).unwrap();
+    }
+    machine
+        .expect("slotctl watch: this slot is not on trial", START)
+        .unwrap();
+    let server = WebServer::new(PLANT.directory()).unwrap();
+    let words = format!("slotctl install --json {}", server.url_for_machine(&old));
+    let ran = machine.run(&words).unwrap();
+    assert!(ran.status == 3, "{} {}", ran.status, ran.stdout);
+    assert!(
+        ran.stdout.contains(r#""code":"below-floor""#),
+        "{}",
+        ran.stdout
+    );
 }

@@ -53,7 +53,7 @@ fn only(found: &[PathBuf], id: Guid) -> Result<PathBuf> {
                 second.display(),
             );
             Err(Error::new(Exit::Refused, "two-disks", found)
-                .advice("unplug one, or give the copy new GUIDs with `slotctl disk flash`"))
+                .advice("unplug one, or give the copy new GUIDs with `sgdisk -G`"))
         }
     }
 }

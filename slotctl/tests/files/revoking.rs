@@ -72,6 +72,21 @@ fn an_image_that_is_not_good_revokes_nothing() {
 }
 
 #[test]
+fn on_a_disk_that_no_controller_runs_from_the_hint_of_the_record_counts_and_is_said() {
+    let bench = confirmed();
+    let next = bench.ask("next-boot");
+    assert_eq!(
+        (&next["floor"], &next["floor_source"]),
+        (&1.into(), &"record".into())
+    );
+    let said = "floor: security version 1, by the boot record alone";
+    let shown = bench.run("next-boot").ok().stdout;
+    assert!(shown.contains(said), "{shown}");
+    let shown = bench.run("status").ok().stdout;
+    assert!(shown.contains(said), "{shown}");
+}
+
+#[test]
 fn while_it_is_on_trial_what_it_revokes_is_still_installed() {
     let (bench, _) = on_trial();
     let done = bench.ask("install v3.slotimg --no-activate");
