@@ -112,7 +112,7 @@ fn under_edk2_on_arm_the_bootshim_of_an_image_starts_its_trial_and_then_the_mach
 /// `program` is its name on the ESP.
 fn costs_the_trial_alone(plant: &Plant, program: &str) {
     // It trusts another key, so that it does not start the image that it is in.
-    bootshim_trusting(plant, "stranger", &["stranger"], "strange.efi");
+    bootshim_trusting(plant, "strange", &["strange"], "strange.efi");
     let disk = disk_with(plant, "strange", "strange.efi");
     let place = format!("EFI/BOOT/{program}");
     let before = on_esp(&disk, &place);
