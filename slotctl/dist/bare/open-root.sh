@@ -1,10 +1,11 @@
-# An initramfs of your own: these lines, sourced by its /init when the drivers of
-# the disk are loaded, and /dev, /proc and /sys are mounted.
+# An initramfs of your own: these lines, in its /init, when the drivers of the disk
+# and of the root's file system are loaded, and /dev, /proc and /sys are mounted. They
+# leave the root at /newroot.
 
 modprobe dm_verity
-if ! slotctl open-root; then
+if ! { slotctl open-root && mount -o ro /dev/mapper/slotctl-root /newroot; } >/dev/console 2>&1
+then
 	echo "slotctl: no root; restarting in 5 seconds" >/dev/console
 	sleep 5
 	reboot -f
 fi
-mount -o ro /dev/mapper/slotctl-root "$1" || reboot -f

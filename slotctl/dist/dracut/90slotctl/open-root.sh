@@ -6,7 +6,8 @@ open_slotctl_root() {
 	[ "$(getarg root=)" = /dev/mapper/slotctl-root ] || return 0
 	[ ! -e /dev/mapper/slotctl-root ] || return 0
 	modprobe dm_verity
-	slotctl open-root && return 0
+	# Not to systemd's journal, which has no time to show it before a restart.
+	slotctl open-root >/dev/console 2>&1 && return 0
 	# Nobody is there for a shell.
 	echo "slotctl: no root; restarting in 5 seconds" >/dev/console
 	sleep 5
