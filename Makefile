@@ -30,7 +30,8 @@ test: setup bootshim demo-os demo-arm64
 		"--release -p hw-tests --features simulator --test simulator"
 
 .PHONY: test-long
-test-long: setup bootshim demo-os target/demo-os-arm64/root-v4.erofs target/bootctl.tar
+test-long: setup bootshim demo-os target/demo-os-arm64/root-v4.erofs target/bootctl.tar \
+		target/initrds/dracut.img
 	@hw-tests/test.sh "-p hw-tests --features long --test long" \
 		"-p slotctl --features long --test files killed"
 
@@ -110,6 +111,10 @@ target/demo-os-arm64/root-v4.erofs: target/demo-arm64/slotctl $(shell find image
 # For the scenario that asks it what booted.
 target/bootctl.tar: hw-tests/bootctl.sh
 	@$< $@
+
+# With the hooks of slotctl, for the scenarios that run them.
+target/initrds/dracut.img: hw-tests/initrds.sh target/demo/slotctl $(shell find slotctl/dist -type f)
+	$< target/demo/slotctl $(@D)
 
 # The program before the kernel, for x86_64 and aarch64.
 .PHONY: bootshim
