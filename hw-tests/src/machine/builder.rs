@@ -35,6 +35,7 @@ pub struct Builder {
     twin: Option<PathBuf>,
     bus: Bus,
     sector_size: u32,
+    memory: Option<u32>,
     settings: Option<PathBuf>,
     tpm: Option<Arc<OwnedFd>>,
     life: Duration,
@@ -50,6 +51,7 @@ impl Builder {
             twin: None,
             bus: Bus::Virtio,
             sector_size: 512,
+            memory: None,
             settings: None,
             tpm: None,
             life: LIFE,
@@ -127,6 +129,13 @@ impl Builder {
     #[must_use]
     pub fn sector_size(mut self, bytes: u32) -> Self {
         self.sector_size = bytes;
+        self
+    }
+
+    /// Its MiB of memory; 256 in a PC unless said.
+    #[must_use]
+    pub fn memory(mut self, mebibytes: u32) -> Self {
+        self.memory = Some(mebibytes);
         self
     }
 
@@ -226,6 +235,12 @@ impl Builder {
         command
             .args(arguments)
             .args(watchdog)
+            // The last one counts.
+            .args(
+                self.memory
+                    .iter()
+                    .flat_map(|m| ["-m".into(), m.to_string()]),
+            )
             .args(self.tpm.iter().flat_map(|_| qemu::tpm()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

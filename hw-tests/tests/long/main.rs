@@ -9,6 +9,7 @@
 
 mod arm64;
 mod floor;
+mod hooks;
 mod kernels;
 mod key_sets;
 mod measured;

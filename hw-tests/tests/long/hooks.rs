@@ -1,0 +1,115 @@
+//! The hooks for an initramfs that slotctl ships, in initrds that Debian's own tools
+//! made of them.
+
+use super::{PLANT, initramfs_with, slot, status};
+use hw_tests::damage;
+use hw_tests::machine::{Cause, Machine, Position, START, target};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// As the manual has it; without a watchdog: none of these initrds loads its driver.
+const COMMAND_LINE: &str = "root=/dev/mapper/slotctl-root rootfstype=erofs ro \
+    console=ttyS0 panic=0 mitigations=off cryptomgr.notests";
+
+/// A disk with version 1 good in slot a, and on trial in slot b version 6, which is
+/// the root of version 2 with this kernel and initrd.
+fn disk(name: &str, kernel: &str, initrd: &Path) -> PathBuf {
+    let (image, disk) = (format!("{name}.slotimg"), format!("{name}.img"));
+    let initrd = initrd.display().to_string();
+    let bootshim = target().join("bootshim/BOOTX64.EFI").display().to_string();
+    #[rustfmt::skip]
+    let commands = [
+        &["image", "build", "--rootfs", &PLANT.part("root-v2.erofs"), "--kernel", kernel,
+          "--initrd", &initrd, "--cmdline", COMMAND_LINE, "--compatible", "demo-plc",
+          "--version", "6.0", "--key", "release.key", "--out", &image] as &[&str],
+        &["disk", "create", &disk, "--size", "1GiB", "--bootshim", &bootshim,
+          "--trust", "release.pub", "--image", "v1.slotimg"],
+        &["--disk", &disk, "install", &image],
+    ];
+    for words in commands {
+        PLANT.slotctl(words).unwrap();
+    }
+    PLANT.directory().join(disk)
+}
+
+/// The same with an initrd that this tool made (`make target/initrds/dracut.img`).
+fn disk_of(tool: &str, name: &str) -> PathBuf {
+    let made = target().join("initrds");
+    let kernel = made.join("vmlinuz").display().to_string();
+    disk(name, &kernel, &made.join(format!("{tool}.img")))
+}
+
+/// A machine that starts slot b of `disk` on trial. Debian's initrds have 140 MB.
+fn started(name: &str, disk: &Path) -> Machine {
+    let mut machine = Machine::new(name).disk(disk).memory(512).start().unwrap();
+    machine
+        .expect("starting slot b, version 6.0, as trial", START)
+        .unwrap();
+    machine
+}
+
+/// The trial comes as far as to production's watch, on a root that is read through
+/// dm-verity, and no watchdog was armed that nobody would have petted.
+fn opens_the_root(name: &str, disk: &Path) {
+    let mut machine = started(name, disk);
+    let verified = "slot b, version 6.0, verified as it is read";
+    machine.expect(verified, START).unwrap();
+    machine.expect("slotctl watch: on trial", START).unwrap();
+    let said = machine.lines_since(Position::default());
+    let armed = said.iter().find(|line| line.text.contains("armed"));
+    assert!(armed.is_none(), "{armed:?}");
+    let device = "$(awk '$5 == \"/\" { print $3 }' /proc/self/mountinfo)";
+    let root = machine.run(&format!("cat /sys/dev/block/{device}/dm/name"));
+    assert_eq!(root.unwrap().stdout, "slotctl-root\n");
+    let seen = status(&mut machine);
+    assert_eq!(seen["running"], "b", "{seen}");
+}
+
+#[test]
+fn the_hook_for_initramfs_tools_opens_the_root() {
+    let disk = disk_of("initramfs-tools", "initramfs-tools");
+    opens_the_root("initramfs-tools", &disk);
+}
+
+#[test]
+fn the_hook_for_dracut_opens_the_root() {
+    let disk = disk_of("dracut", "dracut");
+    opens_the_root("dracut", &disk);
+}
+
+#[test]
+fn the_lines_for_an_initramfs_of_your_own_open_the_root() {
+    let init = "#!/bin/sh\n\
+        /bin/busybox mount -t devtmpfs dev /dev\n\
+        mount -t proc proc /proc\n\
+        mount -t sysfs sys /sys\n\
+        for driver in virtio_pci virtio_blk crc32c_generic erofs; do modprobe $driver; done\n";
+    let hook = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../slotctl/dist/bare/open-root.sh"
+    );
+    let hook = fs::read_to_string(hook).unwrap();
+    let on = "for mount in dev proc sys; do mount -o move /$mount /newroot/$mount; done\n\
+        exec switch_root /newroot /sbin/init\n";
+    let initrd = initramfs_with(&PLANT, &format!("{init}{hook}{on}"), "bare-initrd");
+    let disk = disk("bare", &PLANT.part("vmlinuz"), &initrd);
+    opens_the_root("bare", &disk);
+}
+
+#[test]
+fn a_trial_whose_root_is_damaged_is_left_by_the_hook_for_initramfs_tools() {
+    let disk = disk_of("initramfs-tools", "damaged-trial");
+    damage::flip(&disk, slot("b"), 2_048_000).unwrap();
+    let mut machine = started("damaged-trial", &disk);
+    machine
+        .expect("the block at 2048000 is not the one that was signed", START)
+        .unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    let seen = status(&mut machine);
+    assert_eq!(seen["running"], "a", "{seen}");
+    assert_eq!(seen["slots"][1]["state"], "bad", "{seen}");
+    assert_eq!(seen["slots"][1]["reason"], "damaged", "{seen}");
+}
