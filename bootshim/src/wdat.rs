@@ -112,6 +112,9 @@ pub struct Table {
     count_milliseconds: u32,
     lowest: u32,
     highest: u32,
+    /// The count of the period, which some chips want with each petting. Before one
+    /// was set here another program may have armed it: then the longest.
+    count: u32,
     instructions: Vec<Instruction>,
 }
 
@@ -195,6 +198,7 @@ impl Table {
             count_milliseconds: milliseconds,
             lowest,
             highest,
+            count: highest,
             instructions: instructions(entries)?,
         }
         .checked()
@@ -220,6 +224,7 @@ impl Table {
         if self.lowest > self.highest || longest < 1000 {
             return Err(Refused::Counts);
         }
+        self.count = self.highest;
         Ok(self)
     }
 
@@ -241,20 +246,35 @@ impl Table {
         (count, u32::try_from(lasts).unwrap_or(u32::MAX))
     }
 
-    /// Does something, with this count where it has to do with one. Gives what was
-    /// read last; of a question with an answer, 1 is yes.
+    /// From now on the period is that of [`Self::count`]; gives its seconds.
+    pub fn set_period(&mut self, seconds: u32) -> u32 {
+        let (count, lasts) = self.count(seconds);
+        self.count = count;
+        lasts
+    }
+
+    /// Stops it. Whether it stands still now: one that nobody can stop may not run.
+    ///
+    /// # Errors
+    /// The machine's.
+    pub fn stop<R: Registers>(&self, registers: &mut R) -> Result<bool, R::Error> {
+        self.run(Action::SetStopped, registers)?;
+        Ok(self.has(Action::SetStopped) || self.run(Action::GetRunning, registers)? == Some(0))
+    }
+
+    /// Does something, with the count of the period where it has to do with one.
+    /// Gives what was read last; of a question with an answer, 1 is yes.
     ///
     /// # Errors
     /// The machine's.
     pub fn run<R: Registers>(
         &self,
         action: Action,
-        count: u32,
         registers: &mut R,
     ) -> Result<Option<u32>, R::Error> {
         let mut answer = None;
         for instruction in self.instructions.iter().filter(|i| i.action == action) {
-            answer = instruction.run(count, registers)?.or(answer);
+            answer = instruction.run(self.count, registers)?.or(answer);
         }
         Ok(answer)
     }

@@ -26,7 +26,7 @@ pub trait Watchdog {
     /// seconds, or for its longest period where that is less; says for how long.
     fn arm(&mut self, seconds: u32) -> uefi::Result<u32>;
 
-    /// Stops it, where something else than a reset can.
+    /// Stops it, where it runs and something else than a reset can.
     fn disarm(&mut self) -> uefi::Result;
 
     /// Starts the period anew.

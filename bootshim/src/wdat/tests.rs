@@ -105,19 +105,20 @@ impl Registers for Machine {
 
 #[test]
 fn what_the_table_says_is_done_and_nothing_else_is_touched() {
-    let table = tco().parse().unwrap();
+    let mut table = tco().parse().unwrap();
+    assert_eq!(table.set_period(60), 60);
     let mut machine = Machine::default();
     machine
         .0
         .extend([(PORT + 0x12, 0x8004), (PORT + 8, 0x1800), (MEMORY, 0xc60)]);
-    let mut run = |action, count| table.run(action, count, &mut machine).unwrap();
-    assert_eq!(run(Action::GetRunning, 0), Some(0));
-    assert_eq!(run(Action::SetCountdown, 100), None);
-    assert_eq!(run(Action::Reset, 100), None);
-    assert_eq!(run(Action::SetReboot, 100), None);
-    assert_eq!(run(Action::SetRunning, 100), None);
-    assert_eq!(run(Action::GetRunning, 0), Some(1));
-    assert_eq!(run(Action::GetStatus, 0), Some(0));
+    let mut run = |action| table.run(action, &mut machine).unwrap();
+    assert_eq!(run(Action::GetRunning), Some(0));
+    assert_eq!(run(Action::SetCountdown), None);
+    assert_eq!(run(Action::Reset), None);
+    assert_eq!(run(Action::SetReboot), None);
+    assert_eq!(run(Action::SetRunning), None);
+    assert_eq!(run(Action::GetRunning), Some(1));
+    assert_eq!(run(Action::GetStatus), Some(0));
     let left = [
         (PORT, 1),
         (PORT + 8, 0x1000),
@@ -129,11 +130,40 @@ fn what_the_table_says_is_done_and_nothing_else_is_touched() {
     machine.0.insert(PORT + 6, 6);
     // Asked twice, the mark is still there: Linux is asked later.
     for _ in 0..2 {
-        let fired = table.run(Action::GetStatus, 0, &mut machine).unwrap();
+        let fired = table.run(Action::GetStatus, &mut machine).unwrap();
         assert_eq!(fired, Some(1));
     }
-    table.run(Action::SetStopped, 0, &mut machine).unwrap();
+    assert_eq!(table.stop(&mut machine), Ok(true));
     assert_eq!(machine.0[&(PORT + 8)], 0x1800);
+}
+
+#[test]
+fn one_that_nobody_can_stop_stands_still_as_long_as_nobody_has_armed_it() {
+    let mut draft = tco();
+    draft.entries.remove(4);
+    let table = draft.parse().unwrap();
+    let mut machine = Machine::default();
+    machine.0.insert(PORT + 8, 0x800);
+    assert_eq!(table.stop(&mut machine), Ok(true));
+    table.run(Action::SetRunning, &mut machine).unwrap();
+    assert_eq!(table.stop(&mut machine), Ok(false));
+    // Nor is one that does not say whether it runs taken for one that does not.
+    draft.entries.remove(2);
+    assert_eq!(draft.parse().unwrap().stop(&mut machine), Ok(false));
+}
+
+#[test]
+fn one_that_another_program_has_armed_is_petted_with_the_longest_period() {
+    let mut draft = tco();
+    // Petted by writing the count.
+    draft.entries[0] = entry(1, 3, 1, 2, PORT, 0, 0x3ff);
+    let mut table = draft.parse().unwrap();
+    let mut machine = Machine::default();
+    table.run(Action::Reset, &mut machine).unwrap();
+    assert_eq!(machine.0[&PORT], 0x3ff);
+    table.set_period(60);
+    table.run(Action::Reset, &mut machine).unwrap();
+    assert_eq!(machine.0[&PORT], 100);
 }
 
 #[test]
@@ -141,17 +171,18 @@ fn a_count_is_written_where_it_belongs_in_its_register() {
     let mut draft = tco();
     draft.entries[1][6] = 4;
     draft.entries[1][1] = 3;
-    let table = draft.parse().unwrap();
+    let mut table = draft.parse().unwrap();
+    table.set_period(60);
     let mut machine = Machine::default();
     machine.0.insert(PORT + 0x12, 0xffff);
-    table.run(Action::SetCountdown, 0x64, &mut machine).unwrap();
+    table.run(Action::SetCountdown, &mut machine).unwrap();
     assert_eq!(machine.0[&(PORT + 0x12)], 0x640);
     // A count is read in the same way; the last of several answers is the one.
     draft
         .entries
         .push(entry(32, 1, 1, 2, PORT + 0x12, 0, 0xff0));
     let table = draft.parse().unwrap();
-    let read = table.run(Action::GetStatus, 0, &mut machine).unwrap();
+    let read = table.run(Action::GetStatus, &mut machine).unwrap();
     assert_eq!(read, Some(0x640));
 }
 
@@ -255,8 +286,8 @@ fn a_table_without_a_way_to_arm_and_pet_is_refused() {
     let table = draft.parse().unwrap();
     assert!(table.has(Action::SetRunning) && !table.has(Action::SetReboot));
     let mut machine = Machine::default();
-    assert_eq!(table.run(Action::GetStatus, 0, &mut machine), Ok(None));
-    assert_eq!(table.run(Action::SetReboot, 0, &mut machine), Ok(None));
+    assert_eq!(table.run(Action::GetStatus, &mut machine), Ok(None));
+    assert_eq!(table.run(Action::SetReboot, &mut machine), Ok(None));
     assert_eq!(machine.0, BTreeMap::new());
     // An action that nobody knows is left out, as Linux does it.
     let mut draft = tco();

@@ -18,7 +18,7 @@ pub fn wdat(data: &[u8]) {
         let sum = bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
         bytes[9] = sum.wrapping_neg();
     }
-    let Ok(table) = Table::parse(&bytes) else {
+    let Ok(mut table) = Table::parse(&bytes) else {
         return;
     };
     let (longest, _) = table.count(u32::MAX);
@@ -26,11 +26,12 @@ pub fn wdat(data: &[u8]) {
     assert!(count <= longest);
     // No sooner than asked for, unless it can do no more.
     assert!(lasts >= seconds || count == longest);
+    table.set_period(seconds);
     let mut board = Board(u32::from(seal));
     for action in [Action::SetCountdown, Action::SetRunning] {
-        let Ok(_) = table.run(action, count, &mut board);
+        let Ok(_) = table.run(action, &mut board);
     }
-    let Ok(answer) = table.run(Action::GetStatus, count, &mut board);
+    let Ok(answer) = table.run(Action::GetStatus, &mut board);
     assert_eq!(answer.is_some(), reads(&bytes, Action::GetStatus as u8));
 }
 

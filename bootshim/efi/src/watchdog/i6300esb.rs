@@ -26,7 +26,8 @@ const CONFIG: u8 = 0x60;
 const CONFIG_RESET_ONLY: u16 = 0x0003;
 /// 8 bits; other widths are ignored by the chip.
 const LOCK: u8 = 0x68;
-const LOCK_ENABLED_LOCKED: u8 = 0x03;
+const LOCK_LOCKED: u8 = 0x01;
+const LOCK_ENABLED: u8 = 0x02;
 
 const TIMER_1: u64 = 0x00;
 const TIMER_2: u64 = 0x04;
@@ -95,12 +96,18 @@ impl Watchdog for I6300esb {
         self.pet()?;
         self.bridge
             .pci()
-            .write_one(self.at.with_register(LOCK), LOCK_ENABLED_LOCKED)?;
+            .write_one(self.at.with_register(LOCK), LOCK_ENABLED | LOCK_LOCKED)?;
         Ok(seconds)
     }
 
+    /// One that was armed is locked.
     fn disarm(&mut self) -> uefi::Result {
-        Err(Status::UNSUPPORTED.into())
+        let lock = self.at.with_register(LOCK);
+        if self.bridge.pci().read_one::<u8>(lock)? & LOCK_ENABLED == 0 {
+            Ok(())
+        } else {
+            Err(Status::UNSUPPORTED.into())
+        }
     }
 
     /// The mark of an earlier reset stays.

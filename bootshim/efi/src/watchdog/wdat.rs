@@ -16,8 +16,6 @@ use uefi::{Status, system};
 pub struct Wdat {
     board: Board,
     table: Table,
-    /// What the period was set to: some chips want it with each petting.
-    count: u32,
 }
 
 /// Why it is not used, although there is a table.
@@ -50,15 +48,11 @@ impl Wdat {
         };
         let table = Table::parse(&bytes).map_err(Refused::Table)?;
         let board = Board::open().ok_or(Refused::NoRegisters)?;
-        Ok(Some(Wdat {
-            board,
-            table,
-            count: 0,
-        }))
+        Ok(Some(Wdat { board, table }))
     }
 
     fn run(&mut self, action: Action) -> uefi::Result<Option<u32>> {
-        self.table.run(action, self.count, &mut self.board)
+        self.table.run(action, &mut self.board)
     }
 }
 
@@ -68,8 +62,7 @@ impl Watchdog for Wdat {
     }
 
     fn arm(&mut self, seconds: u32) -> uefi::Result<u32> {
-        let (count, seconds) = self.table.count(seconds);
-        self.count = count;
+        let seconds = self.table.set_period(seconds);
         // One that runs already, with a shorter period, gets the new one first.
         for action in [
             Action::SetCountdown,
@@ -86,10 +79,10 @@ impl Watchdog for Wdat {
     }
 
     fn disarm(&mut self) -> uefi::Result {
-        if !self.table.has(Action::SetStopped) {
-            return Err(Status::UNSUPPORTED.into());
+        match self.table.stop(&mut self.board)? {
+            true => Ok(()),
+            false => Err(Status::UNSUPPORTED.into()),
         }
-        self.run(Action::SetStopped).map(drop)
     }
 
     fn pet(&mut self) -> uefi::Result {
