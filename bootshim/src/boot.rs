@@ -122,14 +122,15 @@ pub trait Hands {
     /// Starts a verified image.
     ///
     /// # Errors
-    /// The words of the firmware when the kernel was refused or came back.
+    /// Why it was refused or came back; what could not be read is no defect of the
+    /// slot.
     fn start(
         &mut self,
         permit: Permit,
         record: &Record,
         facts: &Facts,
         image: Self::Image,
-    ) -> Result<Self::Running, String>;
+    ) -> Result<Self::Running, Why>;
 
     /// Told of everything that is found and decided, as it happens.
     fn tell(&mut self, event: &Event);
@@ -252,7 +253,10 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     /// Starts the slot that another bootshim has armed and hands over, and no
     /// other. Nothing is written: the record is that one's, which goes on when this
     /// comes back. A cut at any moment costs the try that was spent before.
-    pub fn resume(&mut self, relay: &Relay) -> Outcome<H::Running> {
+    ///
+    /// # Errors
+    /// Why it did not start.
+    pub fn resume(&mut self, relay: &Relay) -> Result<H::Running, Why> {
         let (slot, kind) = (relay.slot, Kind::Trial);
         self.can_commit = false;
         self.kept = self.hands.floor();
@@ -261,14 +265,16 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             .record()
             .is_some_and(|record| relay.is_armed_in(record))
         {
-            self.hands.tell(&Event::PassedOver(slot, Why::NotArmed));
-            return Outcome::Nothing;
+            // Not one of the copies that can be read has it armed.
+            let unreadable = self.store.copies().iter().find_map(|copy| match copy {
+                Copy::Unreadable(fault) => Some(Defect::Unreadable(*fault).into()),
+                _ => None,
+            });
+            return Err(self.pass_over(slot, unreadable.unwrap_or(Why::NotArmed)));
         }
         // The record on the disk has it armed: that is what a permit stands for.
-        match self.verify_and_start(Permit { slot, kind }) {
-            Some(running) => Outcome::Running(running),
-            None => Outcome::Nothing,
-        }
+        self.verify_and_start(Permit { slot, kind })
+            .map_err(|why| self.pass_over(slot, why))
     }
 
     fn nothing(&mut self) -> Outcome<H::Running> {
@@ -340,24 +346,21 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         let permit = self.permit(slot, kind)?;
         self.passed.insert(slot);
         self.verify_and_start(permit)
+            .map_err(|why| self.pass_over(slot, why))
+            .ok()
     }
 
-    fn verify_and_start(&mut self, permit: Permit) -> Option<H::Running> {
+    fn verify_and_start(&mut self, permit: Permit) -> Result<H::Running, Why> {
         let (slot, kind) = (permit.slot, permit.kind);
-        let record = self.record()?.clone();
-        let (facts, image) = match self.hands.load(slot) {
-            Ok(loaded) => loaded,
-            Err(defect) => return self.defective(slot, defect),
-        };
+        let record = self.record().ok_or(Why::NotArmed)?.clone();
+        let (facts, image) = self.hands.load(slot)?;
         let counts = Counts::of(&self.kept, record.floor).floor;
         let demand = self.demand(&record, slot, &facts);
         let required = Floor {
             security_version: demand.required(counts.security_version),
             ..counts
         };
-        if let Err(defect) = check(&record, slot, &facts, required) {
-            return self.defective(slot, defect);
-        }
+        check(&record, slot, &facts, required)?;
         let due = match kind {
             Kind::Good => Floor {
                 security_version: demand.due(counts.security_version),
@@ -372,15 +375,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             tries_left: record.slot(slot).tries_left,
             version: facts.version.clone(),
         });
-        match self.hands.start(permit, &record, &facts, image) {
-            Ok(running) => Some(running),
-            Err(words) => {
-                self.note_failure(slot, Reason::NotStarted, Stage::Load, &words);
-                self.hands
-                    .tell(&Event::PassedOver(slot, Why::NotStarted(words)));
-                None
-            }
-        }
+        self.hands.start(permit, &record, &facts, image)
     }
 
     /// Leave to start, after the commit that it needs.
@@ -404,17 +399,20 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         }
     }
 
-    fn defective(&mut self, slot: SlotId, defect: Defect) -> Option<H::Running> {
-        match &defect {
-            // A device that fails now may not fail next time.
-            Defect::Unreadable(_) => {}
-            Defect::Bad(reason, detail) => {
+    /// Writes down what a slot itself is to blame for, and says it.
+    fn pass_over(&mut self, slot: SlotId, why: Why) -> Why {
+        match &why {
+            Why::Defect(Defect::Bad(reason, detail)) => {
                 self.note_failure(slot, *reason, Stage::Verify, detail);
             }
+            Why::NotStarted(words) => {
+                self.note_failure(slot, Reason::NotStarted, Stage::Load, words);
+            }
+            // A device that fails now may not fail next time.
+            _ => {}
         }
-        self.hands
-            .tell(&Event::PassedOver(slot, Why::Defect(defect)));
-        None
+        self.hands.tell(&Event::PassedOver(slot, why.clone()));
+        why
     }
 
     /// Writes down that a slot failed, unless that is known: a start that finds

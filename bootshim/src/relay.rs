@@ -2,9 +2,9 @@
 //! that an image on trial brings.
 //!
 //! The first decides, commits the try, and starts the second, which verifies and
-//! starts that one slot and writes nothing. When it comes back, or hangs until the
-//! watchdog, a try is gone and nothing else: the first is still the one that
-//! firmware starts.
+//! starts that one slot and writes nothing. When it comes back, the trial is over;
+//! when it could not read the slot, or hangs until the watchdog, a try is gone and
+//! nothing else. The first is still the one that firmware starts.
 //!
 //! 88 bytes in memory, numbers little-endian, given as a protocol with the GUID
 //! `5107c710-2e41-4d0b-9a5d-1f660d93b00a` while the second one runs. They are not load options: those are in

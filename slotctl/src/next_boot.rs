@@ -170,7 +170,7 @@ impl Hands for Onlooker<'_> {
         _: &Record,
         _: &Facts,
         _: BootImage,
-    ) -> Result<(SlotId, Kind), String> {
+    ) -> Result<(SlotId, Kind), Why> {
         Ok((permit.slot(), permit.kind()))
     }
 

@@ -12,7 +12,7 @@ use crate::watchdog::{self, Watchdog};
 use crate::{loader, measure};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
-use bootshim::boot::{Defect, Event, Facts, Hands, Permit};
+use bootshim::boot::{Defect, Event, Facts, Hands, Permit, Why};
 use bootshim::choice::Kind;
 use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::handover::Handover;
@@ -88,13 +88,13 @@ impl<'a> Machine<'a> {
         permit: &Permit,
         boot: u64,
         image: BootImage,
-    ) -> Result<BootImage, String> {
+    ) -> Result<BootImage, Why> {
         if permit.kind() != Kind::Trial || self.relay.is_some() {
             return Ok(image);
         }
         let slot = self.partition(permit.slot());
         let brought = slot.and_then(|slot| slot::bootshim(&slot, &image.installed));
-        let Some(program) = brought.map_err(|defect| defect.to_string())? else {
+        let Some(program) = brought? else {
             return Ok(image);
         };
         let relay = Relay {
@@ -109,14 +109,18 @@ impl<'a> Machine<'a> {
         self.console.hand_over();
         // One that hangs is ended by this.
         let _ = firmware::pet_watchdog();
-        let why = relay::hand_over(&program, &relay);
+        let status = relay::hand_over(&program, &relay);
         self.console.take_over();
         // It may have armed the watchdog before its kernel did not start.
         self.armed = self.watchdog.is_some();
-        Err(alloc::format!(
-            "{why}; it said last: {}",
+        let words = alloc::format!(
+            "the bootshim of this image came back with {status:?}; it said last: {}",
             self.console.last_line()
-        ))
+        );
+        Err(match status {
+            relay::UNREADABLE => Why::NotRead(words),
+            _ => Why::NotStarted(words),
+        })
     }
 
     /// Why a slot was passed over, where it was.
@@ -213,9 +217,10 @@ impl Hands for Machine<'_> {
         record: &Record,
         facts: &Facts,
         image: BootImage,
-    ) -> Result<Infallible, String> {
+    ) -> Result<Infallible, Why> {
         let image = self.hand_over(&permit, record.sequence, image)?;
-        let partition = self.layout.slot(permit.slot()).ok_or("no such partition")?;
+        let partition = self.layout.slot(permit.slot());
+        let partition = partition.ok_or_else(|| "no such partition".to_string())?;
         let handover = Handover {
             slot: permit.slot(),
             disk: self.layout.record.id,
@@ -249,7 +254,7 @@ impl Hands for Machine<'_> {
         variables::publish_watchdog(&told, self.console);
         say!(self.console, "{}", self.clock.show());
         self.console.hand_over();
-        Err(kernel.start())
+        Err(kernel.start().into())
     }
 
     fn tell(&mut self, event: &Event) {

@@ -78,6 +78,7 @@ fn program() -> Status {
 /// Started by another bootshim: starts the slot that it handed over, or goes back
 /// to it, which knows what comes next.
 fn resume(relay: &Relay, console: &Console, clock: Clock) -> Status {
+    let mut status = Status::LOAD_ERROR;
     match Disk::of_this_program() {
         Ok(disk) => {
             if let Some(layout) = find_slots(&disk, console) {
@@ -85,13 +86,17 @@ fn resume(relay: &Relay, console: &Console, clock: Clock) -> Status {
                 let trust = trust::keys(console);
                 let mut machine = Machine::new(&disk, &layout, trust, console, clock);
                 machine.go_on(*relay);
-                Boot::new(record, layout.record.id, layout.slots.len(), machine).resume(relay);
+                let mut boot = Boot::new(record, layout.record.id, layout.slots.len(), machine);
+                let Err(why) = boot.resume(relay);
+                if why.is_unreadable() {
+                    status = relay::UNREADABLE;
+                }
             }
         }
         Err(words) => say!(console, "no disk to start from: {words}"),
     }
     console.hand_over();
-    Status::LOAD_ERROR
+    status
 }
 
 fn find_slots(disk: &Disk, console: &Console) -> Option<Layout> {

@@ -3,7 +3,6 @@
 use crate::console::open_shared;
 use crate::kernel::load_image;
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use bootshim::relay::{RELAY_LEN, Relay};
 use core::ptr;
@@ -11,6 +10,10 @@ use uefi::proto::device_path::{DevicePath, build};
 use uefi::proto::loaded_image::LoadedImage;
 use uefi::proto::unsafe_protocol;
 use uefi::{Identify, Status, boot, cstr16};
+
+/// With this comes back who could not read the slot: no judgement on it. With every
+/// other status the trial is over.
+pub const UNREADABLE: Status = Status::DEVICE_ERROR;
 
 /// The protocol with which it is handed over.
 #[repr(C)]
@@ -25,10 +28,9 @@ pub fn received() -> Option<Relay> {
 }
 
 /// Starts this bootshim and hands the start over to it. Comes back only when it
-/// did not start the slot, with the words for that.
-pub fn hand_over(program: &[u8], relay: &Relay) -> String {
-    let status = run(program, relay).map_or_else(|status| status, |()| Status::SUCCESS);
-    alloc::format!("the bootshim of this image came back with {status:?}")
+/// did not start the slot.
+pub fn hand_over(program: &[u8], relay: &Relay) -> Status {
+    run(program, relay).map_or_else(|status| status, |()| Status::SUCCESS)
 }
 
 fn run(program: &[u8], relay: &Relay) -> Result<(), Status> {

@@ -66,10 +66,32 @@ pub enum Why {
     Defect(Defect),
     /// The firmware did not start it, in its words.
     NotStarted(String),
+    /// The bootshim that it brings could not read it, in the words of that one.
+    NotRead(String),
     /// The watchdog ended its last starts, as many as it is given.
     WatchdogResets,
     /// What another bootshim handed over is not what the record has armed.
     NotArmed,
+}
+
+impl Why {
+    /// Whether the device did not give its bytes: no judgement on the slot.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Why::Defect(Defect::Unreadable(_)) | Why::NotRead(_))
+    }
+}
+
+impl From<Defect> for Why {
+    fn from(defect: Defect) -> Why {
+        Why::Defect(defect)
+    }
+}
+
+impl From<String> for Why {
+    fn from(words: String) -> Why {
+        Why::NotStarted(words)
+    }
 }
 
 impl fmt::Display for Why {
@@ -80,6 +102,7 @@ impl fmt::Display for Why {
             Why::Defect(defect) => write!(f, "{defect}"),
             Why::NotArmed => f.write_str("handed over, and not armed in the boot record"),
             Why::NotStarted(words) => write!(f, "did not start: {words}"),
+            Why::NotRead(words) => write!(f, "unreadable: {words}"),
             Why::WatchdogResets => {
                 write!(f, "the watchdog ended its last {} starts", reset::IN_A_ROW)
             }

@@ -25,7 +25,8 @@ fn id(letter: &str) -> SlotId {
 /// was told to start.
 struct Rig {
     slots: Vec<Result<Facts, Defect>>,
-    starts: bool,
+    /// Why it starts nothing.
+    refuses: Option<Why>,
     kept: Kept,
     /// Whether the firmware has room for a higher floor.
     keeps: bool,
@@ -60,14 +61,13 @@ impl Hands for Rig {
         record: &Record,
         _: &Facts,
         (): (),
-    ) -> Result<(SlotId, Kind), String> {
+    ) -> Result<(SlotId, Kind), Why> {
         if permit.kind() != Kind::Good && record.armed.map(|a| a.slot) != Some(permit.slot()) {
             self.events.push("started without being armed".into());
         }
-        if self.starts {
-            Ok((permit.slot(), permit.kind()))
-        } else {
-            Err("Unsupported".into())
+        match self.refuses.clone() {
+            Some(why) => Err(why),
+            None => Ok((permit.slot(), permit.kind())),
         }
     }
     fn tell(&mut self, event: &Event) {
@@ -100,7 +100,7 @@ fn damaged() -> Result<Facts, Defect> {
 fn rig(slots: Vec<Result<Facts, Defect>>) -> Rig {
     Rig {
         slots,
-        starts: true,
+        refuses: None,
         kept: Kept::Absent,
         keeps: true,
         events: Vec::new(),
@@ -222,6 +222,24 @@ fn an_unreadable_device_is_no_verdict_on_the_slot() {
 }
 
 #[test]
+fn what_the_bootshim_of_an_image_cannot_read_costs_a_try_and_nothing_else() {
+    let medium = committed([Good, Trying, Empty]);
+    let mut handing_over = three();
+    handing_over.refuses = Some(Why::NotRead("it said last: reading 1 bytes at 0".into()));
+    let (_, rig, record) = start(&medium, handing_over);
+    assert!(
+        rig.events
+            .contains(&"slot b passed over: unreadable: it said last: reading 1 bytes at 0".into()),
+        "{:?}",
+        rig.events
+    );
+    let record = record.unwrap();
+    let slot = record.slot(id("b"));
+    assert_eq!((slot.state, slot.tries_left), (Trying, 2));
+    assert_eq!(record.last_failure, None);
+}
+
+#[test]
 fn a_damaged_good_slot_is_passed_over_and_noted_once() {
     let medium = committed([Good, Good, Empty]);
     let slots = || rig(vec![facts(1, "1"), damaged(), damaged()]);
@@ -267,7 +285,7 @@ fn a_trial_that_fails_is_bad_even_where_its_reason_was_noted_before() {
 fn a_kernel_that_the_firmware_refuses_makes_way_for_the_next_slot() {
     let medium = committed([Good, Trying, Empty]);
     let mut refusing = three();
-    refusing.starts = false;
+    refusing.refuses = Some(Why::NotStarted("Unsupported".into()));
     let (outcome, _, record) = start(&medium, refusing);
     assert_eq!(outcome, Outcome::Nothing);
     let record = record.unwrap();

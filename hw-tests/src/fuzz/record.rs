@@ -1,7 +1,7 @@
 //! The four copies of the boot record: whatever lies there.
 
 use super::input::Input;
-use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit};
+use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit, Why};
 use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, CommitError, Copy, Note, SPACING, Store};
 use bootshim::floor::{Floor, Kept};
@@ -289,10 +289,10 @@ impl Hands for Fakes<'_> {
         _: &Record,
         _: &Facts,
         (): (),
-    ) -> Result<(SlotId, Kind), String> {
+    ) -> Result<(SlotId, Kind), Why> {
         let (slot, kind) = (permit.slot(), permit.kind());
         match self.case.starts & 1 << slot.index() {
-            0 => Err("refused".into()),
+            0 => Err(Why::NotStarted("refused".into())),
             _ => Ok((slot, kind)),
         }
     }

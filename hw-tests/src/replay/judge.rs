@@ -2,7 +2,7 @@
 //! bootshim and of slotctl.
 
 use super::rebuilt::Rebuilt;
-use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit};
+use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit, Why};
 use bootshim::choice::Kind;
 use bootshim::copies::Store;
 use bootshim::floor::{Floor, Kept};
@@ -152,13 +152,7 @@ impl Hands for Witness<'_> {
         unreachable!("none is kept")
     }
 
-    fn start(
-        &mut self,
-        permit: Permit,
-        _: &Record,
-        facts: &Facts,
-        (): (),
-    ) -> Result<Started, String> {
+    fn start(&mut self, permit: Permit, _: &Record, facts: &Facts, (): ()) -> Result<Started, Why> {
         Ok(Started {
             slot: permit.slot(),
             kind: permit.kind(),

@@ -6,7 +6,7 @@ use super::firmware::{Raise, Variable};
 use super::image::Verdict;
 use super::promise::{Broken, Promise};
 use super::recorder::Epoch;
-use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit};
+use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit, Why};
 use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, SPACING, Store};
 use bootshim::floor::{Floor, Kept};
@@ -303,7 +303,7 @@ impl Hands for Watching<'_> {
         record: &Record,
         facts: &Facts,
         (): (),
-    ) -> Result<Started, String> {
+    ) -> Result<Started, Why> {
         let (slot, kind) = (permit.slot(), permit.kind());
         if facts.manifest != record.slot(slot).manifest {
             let words = format!("slot {slot} started with another image than the record says");
@@ -315,7 +315,7 @@ impl Hands for Watching<'_> {
         self.watch(slot, kind, record);
         if self.refuses > 0 {
             self.refuses -= 1;
-            return Err("the firmware does not take it".into());
+            return Err(Why::NotStarted("the firmware does not take it".into()));
         }
         let record = record.clone();
         Ok(Started { slot, kind, record })

@@ -41,7 +41,7 @@ impl Hands for Witness<'_> {
         record: &Record,
         facts: &Facts,
         (): (),
-    ) -> Result<(SlotId, Kind), String> {
+    ) -> Result<(SlotId, Kind), Why> {
         self.look();
         self.rig.start(permit, record, facts, ())
     }

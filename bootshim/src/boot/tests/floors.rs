@@ -123,7 +123,7 @@ fn what_a_good_slot_revokes_does_not_start_even_where_that_slot_does_not() {
     assert_eq!(outcome, Outcome::Running((id("b"), Kind::Good)));
     assert_eq!(rig.kept, here(9));
     let refusing = Rig {
-        starts: false,
+        refuses: Some(Why::NotStarted("Unsupported".into())),
         ..keeping(here(1), slots())
     };
     let (outcome, _, record) = start(&disk, refusing);

@@ -21,7 +21,7 @@ fn relay(record: &Record, letter: &str) -> Relay {
 }
 
 /// How it ends; the record's partition must be as it was.
-fn resume(medium: &Memory, relay: &Relay, rig: Rig) -> Outcome<(SlotId, Kind)> {
+fn resume(medium: &Memory, relay: &Relay, rig: Rig) -> Result<(SlotId, Kind), Why> {
     let before = medium.0.borrow().clone();
     let outcome = Boot::new(medium, PARTITION, 3, rig).resume(relay);
     assert!(before == *medium.0.borrow(), "the record was written");
@@ -31,22 +31,37 @@ fn resume(medium: &Memory, relay: &Relay, rig: Rig) -> Outcome<(SlotId, Kind)> {
 #[test]
 fn what_is_handed_over_starts_and_costs_no_second_try() {
     let (medium, relay) = armed();
-    let trial = Outcome::Running((id("b"), Kind::Trial));
-    assert_eq!(resume(&medium, &relay, three()), trial);
+    let trial = (id("b"), Kind::Trial);
+    assert_eq!(resume(&medium, &relay, three()), Ok(trial));
 }
 
 #[test]
 fn what_does_not_start_is_written_down_by_the_one_that_handed_it_over() {
     let (medium, relay) = armed();
     let refusing = Rig {
-        starts: false,
+        refuses: Some(Why::NotStarted("Unsupported".into())),
         ..three()
     };
-    assert_eq!(resume(&medium, &relay, refusing), Outcome::Nothing);
-    for defect in [damaged(), unreadable(), facts(7, "7")] {
-        let slots = rig(vec![facts(1, "1"), defect, damaged()]);
-        assert_eq!(resume(&medium, &relay, slots), Outcome::Nothing);
+    let why = resume(&medium, &relay, refusing).unwrap_err();
+    assert!(!why.is_unreadable());
+    for (loaded, unreadable) in [
+        (damaged(), false),
+        (unreadable(), true),
+        (facts(7, "7"), false),
+    ] {
+        let slots = rig(vec![facts(1, "1"), loaded, damaged()]);
+        let why = resume(&medium, &relay, slots).unwrap_err();
+        assert_eq!(why.is_unreadable(), unreadable, "{why}");
     }
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_not_taken_for_one_that_has_nothing_armed() {
+    let (medium, relay) = armed();
+    let refused = [0, 1, 2, 3].map(|copy| Op::Read(copy * crate::copies::SPACING));
+    let failing = Recording::over(&medium, &refused);
+    let why = Boot::new(failing, PARTITION, 3, three()).resume(&relay);
+    assert!(why.unwrap_err().is_unreadable());
 }
 
 #[test]
@@ -72,7 +87,7 @@ fn a_slot_an_image_or_a_record_that_is_not_the_armed_one_does_not_start() {
         },
     ];
     for relay in other {
-        assert_eq!(resume(&medium, &relay, three()), Outcome::Nothing);
+        assert_eq!(resume(&medium, &relay, three()), Err(Why::NotArmed));
     }
 }
 
@@ -88,6 +103,6 @@ fn a_trial_that_is_not_armed_as_one_does_not_start() {
         });
         store.commit(record, Note::default()).unwrap();
         let relay = relay(store.record().unwrap(), "c");
-        assert_eq!(resume(&medium, &relay, three()), Outcome::Nothing);
+        assert_eq!(resume(&medium, &relay, three()), Err(Why::NotArmed));
     }
 }
