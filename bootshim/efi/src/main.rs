@@ -50,12 +50,22 @@ fn program() -> Status {
     let clock = Clock::start();
     let relay = relay::received();
     let console = match relay {
-        Some(_) => Console::go_on(),
-        None => Console::open(),
+        Ok(None) => Console::open(),
+        _ => Console::go_on(),
     };
     say!(console, "bootshim {}", env!("CARGO_PKG_VERSION"));
-    if let Some(relay) = relay {
-        return resume(&relay, &console, clock);
+    match relay {
+        Ok(None) => {}
+        Ok(Some(relay)) => return resume(&relay, &console, clock),
+        // As if it were the first, it would choose anew and hand over again.
+        Err(status) => {
+            say!(
+                console,
+                "what another bootshim hands over cannot be read: {status:?}"
+            );
+            console.hand_over();
+            return Status::LOAD_ERROR;
+        }
     }
     secure_boot::say(&console);
     if let Err(status) = firmware::pet_watchdog() {

@@ -20,11 +20,19 @@ pub const UNREADABLE: Status = Status::DEVICE_ERROR;
 #[unsafe_protocol("5107c710-2e41-4d0b-9a5d-1f660d93b00a")]
 struct Interface([u8; RELAY_LEN]);
 
-/// What another bootshim, which waits for this one, has handed over.
-pub fn received() -> Option<Relay> {
-    let handles = boot::find_handles::<Interface>().ok()?;
-    let interface = open_shared::<Interface>(*handles.first()?).ok()?;
-    Relay::parse(&interface.0)
+/// What another bootshim, which waits for this one, has handed over; `None` where
+/// there is none.
+///
+/// # Errors
+/// It is there, and of another version.
+pub fn received() -> Result<Option<Relay>, Status> {
+    let handles = boot::find_handles::<Interface>().unwrap_or_default();
+    let Some(handle) = handles.first() else {
+        return Ok(None);
+    };
+    let interface = open_shared::<Interface>(*handle)?;
+    let relay = Relay::parse(&interface.0);
+    relay.map(Some).ok_or(Status::INCOMPATIBLE_VERSION)
 }
 
 /// Starts this bootshim and hands the start over to it. Comes back only when it

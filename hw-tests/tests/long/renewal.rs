@@ -3,7 +3,7 @@
 
 use super::arm64::{AAVMF, UBOOT};
 use super::{PLANT, status};
-use hw_tests::machine::{Cause, START};
+use hw_tests::machine::{Cause, START, target};
 use hw_tests::plant::Plant;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -140,4 +140,38 @@ fn a_bootshim_that_does_not_start_costs_the_trial_and_nothing_else() {
 #[test]
 fn under_uboot_a_bootshim_that_does_not_start_costs_the_trial_and_nothing_else() {
     costs_the_trial_alone(&UBOOT, "BOOTAA64.EFI");
+}
+
+/// The bootshim on the ESP hands over as one of a later release may.
+#[test]
+fn a_bootshim_that_cannot_read_what_is_handed_over_does_not_begin_anew() {
+    let mut later = fs::read(target().join("bootshim/BOOTX64.EFI")).unwrap();
+    let magic = b"SLOTREL1";
+    let at = |bytes: &[u8]| bytes.windows(magic.len()).position(|found| found == magic);
+    while let Some(at) = at(&later) {
+        later[at..][..magic.len()].copy_from_slice(b"SLOTREL2");
+    }
+    let plant = &*PLANT;
+    fs::write(plant.directory().join("later.efi"), later).unwrap();
+    plant
+        .bootshim_trusting(&["release"], "brought.efi")
+        .unwrap();
+    let (image, kernel) = ("later.slotimg", plant.part("vmlinuz"));
+    plant.build_bringing("brought.efi", &kernel, image).unwrap();
+    let program = ["--bootshim", "later.efi", "--trust", "release.pub"];
+    let first = Plant::image(1);
+    let disk = plant.disk_of("later.img", 512, &program, &first).unwrap();
+    let file = disk.display().to_string();
+    plant.slotctl(&["--disk", &file, "install", image]).unwrap();
+
+    let mut machine = plant.machine("later").disk(&disk).start().unwrap();
+    machine.expect(HANDED_OVER, START).unwrap();
+    machine
+        .expect("what another bootshim hands over cannot be read", START)
+        .unwrap();
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    let status = status(&mut machine);
+    assert_eq!(status["running"], "a", "{status}");
 }
