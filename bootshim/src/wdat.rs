@@ -32,8 +32,7 @@ const CLOCK_PORTS: core::ops::RangeInclusive<u64> = 0x70..=0x73;
 const PORTS: u64 = 0x1_0000;
 const PRESERVE: u8 = 0x80;
 
-/// What a watchdog can be told to do, as far as it is done here. (The mark of a
-/// reset is cleared by Linux, by another action.)
+/// What a watchdog can be told to do, as far as it is done here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Start the period anew.
@@ -50,9 +49,11 @@ pub enum Action {
     SetReboot = 17,
     /// Say whether it has reset the machine.
     GetStatus = 32,
+    /// Forget it.
+    SetStatus = 33,
 }
 
-const ACTIONS: [Action; 7] = [
+const ACTIONS: [Action; 8] = [
     Action::Reset,
     Action::SetCountdown,
     Action::GetRunning,
@@ -60,6 +61,7 @@ const ACTIONS: [Action; 7] = [
     Action::SetStopped,
     Action::SetReboot,
     Action::GetStatus,
+    Action::SetStatus,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

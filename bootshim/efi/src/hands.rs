@@ -137,6 +137,24 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Forgets that the watchdog led to this start, where no driver is certain to: a
+    /// restart that follows is not another of its resets.
+    pub fn clear_mark(&mut self) {
+        let Some(watchdog) = self.watchdog.as_mut() else {
+            return;
+        };
+        if self.last_reset == Cause::Watchdog
+            && let Err(error) = watchdog.clear_mark()
+        {
+            say!(
+                self.console,
+                "watchdog {}: the mark of its reset stays: {:?}",
+                watchdog.chip().word(),
+                error.status()
+            );
+        }
+    }
+
     fn partition(&self, slot: SlotId) -> Result<Part<&'a Disk>, Defect> {
         let partition = self
             .layout
@@ -240,6 +258,9 @@ impl Hands for Machine<'_> {
         measure::measure(&handover, &command_line, self.console);
         loader::tell(self.layout, permit.slot(), &self.clock, self.console);
         self.arm(manifest.watchdog_seconds);
+        if manifest.watchdog_seconds == 0 {
+            self.clear_mark();
+        }
         // The kernel gets the whole period until it takes over.
         let _ = firmware::pet_watchdog();
         let of_image = self.relay.as_ref().map(|relay| &relay.bootshim);

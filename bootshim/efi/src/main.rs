@@ -135,7 +135,10 @@ fn start_a_slot(disk: &Disk, layout: &Layout, console: &Console, clock: Clock) -
             Some(slot) => {
                 boot.by_hand(slot);
             }
-            None => firmware::restart(),
+            None => {
+                boot.hands().clear_mark();
+                firmware::restart()
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The hardware's watchdog: armed before the kernel starts, so that one which
 //! hangs before its own driver loads is reset all the same.
 //!
-//! Nothing here clears the mark that a reset leaves: it is asked for again by a
-//! bootshim that is started from this one, and by Linux.
+//! The mark that a reset leaves stays for a bootshim that is started from this one,
+//! and for Linux, whose driver clears it. Only where none may come, it is cleared
+//! here: else each restart after it would be taken for one by the watchdog.
 
 mod i6300esb;
 mod registers;
@@ -34,6 +35,9 @@ pub trait Watchdog {
 
     /// Whether it led to this start.
     fn last_reset(&mut self) -> Cause;
+
+    /// Forgets that it did.
+    fn clear_mark(&mut self) -> uefi::Result;
 }
 
 /// The watchdog of this machine, in the order of [`Chip::ALL`]. One that is there

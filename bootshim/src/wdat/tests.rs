@@ -133,6 +133,9 @@ fn what_the_table_says_is_done_and_nothing_else_is_touched() {
         let fired = table.run(Action::GetStatus, &mut machine).unwrap();
         assert_eq!(fired, Some(1));
     }
+    // A one clears it, and what is beside it stays.
+    table.run(Action::SetStatus, &mut machine).unwrap();
+    assert_eq!(machine.0[&(PORT + 6)], 2);
     assert_eq!(table.stop(&mut machine), Ok(true));
     assert_eq!(machine.0[&(PORT + 8)], 0x1800);
 }

@@ -1,39 +1,78 @@
 //! The hardware's watchdog, armed before the kernel: whichever the machine has.
 
-use super::{PLANT, initramfs_with, status};
-use hw_tests::machine::{Cause, Machine, START, Watchdog, target};
+use super::{PLANT, initramfs_with, slot, status};
+use bootshim::slot::area_offset;
+use hw_tests::damage;
+use hw_tests::machine::{Cause, Machine, Position, START, Watchdog};
 use serde_json::Value;
+use slotctl::disk::Disk;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What bootshim says at the start that follows one.
+const RESET: &str = "the watchdog reset the machine";
 /// The chipset's timer runs down twice: two minutes for a period of one.
 const FIRES: Duration = Duration::from_secs(300);
 /// What every command line here has. A kernel that panics stands still.
 const COMMAND_LINE: &str =
     "root=/dev/mapper/slotctl-root ro console=ttyS0 panic=0 mitigations=off cryptomgr.notests";
 
-/// A machine with this watchdog, and on trial in slot b what is started so: none of
-/// it comes as far as to production.
-fn hanging(name: &str, watchdog: Watchdog, starts: &[&str]) -> Machine {
-    let kernel = target().join("demo-os/vmlinuz").display().to_string();
-    let root = target().join("demo-os/root-v2.erofs").display().to_string();
-    let image = format!("{name}.slotimg");
+/// Builds an image of what is started so: none of it comes as far as to production.
+fn build(image: &str, version: &str, starts: &[&str]) {
     #[rustfmt::skip]
     let words = [
-        "image", "build", "--rootfs", &root, "--kernel", &kernel,
-        "--watchdog", "60s", "--compatible", "demo-plc", "--version", "5.0",
-        "--key", "release.key", "--out", &image,
+        "image", "build", "--rootfs", &PLANT.part("root-v2.erofs"),
+        "--kernel", &PLANT.part("vmlinuz"), "--compatible", "demo-plc",
+        "--version", version, "--key", "release.key", "--out", image,
     ];
     PLANT.slotctl(&[words.as_slice(), starts].concat()).unwrap();
-    let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
+}
+
+fn install(disk: &Path, image: &str) {
     let file = disk.display().to_string();
     PLANT
-        .slotctl(&["--disk", &file, "install", &image, "--tries", "1"])
+        .slotctl(&["--disk", &file, "install", image, "--tries", "1"])
         .unwrap();
+}
+
+/// A machine with this watchdog, and on trial in slot b what is started so.
+fn hanging(name: &str, watchdog: Watchdog, starts: &[&str]) -> Machine {
+    let image = format!("{name}.slotimg");
+    build(&image, "5.0", &[&["--watchdog", "60s"], starts].concat());
+    let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
+    install(&disk, &image);
     Machine::new(name)
         .disk(&disk)
         .watchdog(watchdog)
         .start()
         .unwrap()
+}
+
+/// A disk whose good slot has this image.
+fn disk_of(name: &str, image: &str) -> PathBuf {
+    let bootshim = format!("{name}.efi");
+    PLANT.bootshim_trusting(&["release"], &bootshim).unwrap();
+    let program = ["--bootshim", &bootshim];
+    PLANT
+        .disk_of(&format!("{name}.img"), 512, &program, image)
+        .unwrap()
+}
+
+/// A disk whose good slot does not pet the watchdog, and loads no driver of one: it
+/// restarts the machine in order, again and again.
+fn restarting(name: &str) -> PathBuf {
+    let init = "#!/bin/sh\nexec /bin/busybox reboot -f\n";
+    let initrd = initramfs_with(&PLANT, init, &format!("{name}-initrd"));
+    let initrd = initrd.display().to_string();
+    let image = format!("{name}-restarts.slotimg");
+    let starts = ["--initrd", &initrd, "--cmdline", COMMAND_LINE];
+    build(&image, "4.0", &starts);
+    disk_of(name, &image)
+}
+
+fn says(machine: &Machine, since: Position, words: &str) -> bool {
+    let lines = machine.lines_since(since);
+    lines.iter().any(|line| line.text.contains(words))
 }
 
 /// What Linux says of the watchdog that is petted.
@@ -159,4 +198,63 @@ fn a_watchdog_that_the_firmware_switched_off_is_not_armed_behind_its_back() {
     let said = "watchdog: none armed before the kernel; a good slot that it resets again and \
                 again is not noticed here";
     assert!(words.contains(said), "{words}");
+}
+
+/// The watchdog has ended a trial; what follows it clears no mark.
+fn takes_no_restart_for_a_reset(name: &str, watchdog: Watchdog) {
+    let disk = restarting(name);
+    let image = format!("{name}.slotimg");
+    let starts = ["--watchdog", "30s", "--cmdline", COMMAND_LINE];
+    build(&image, "5.0", &starts);
+    install(&disk, &image);
+    let machine = Machine::new(name).disk(&disk).watchdog(watchdog);
+    let mut machine = machine.start().unwrap();
+    machine
+        .expect("starting slot b, version 5.0, as trial", START)
+        .unwrap();
+    assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
+    machine.expect(RESET, START).unwrap();
+    let good = "starting slot a, version 4.0, as good";
+    machine.expect(good, START).unwrap();
+    let since = machine.position();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
+    machine.expect(good, START).unwrap();
+    assert!(!says(&machine, since, RESET));
+}
+
+#[test]
+fn a_restart_in_order_is_no_reset_by_the_i6300esb_where_no_driver_was() {
+    takes_no_restart_for_a_reset("restarts-esb", Watchdog::I6300esb);
+}
+
+#[test]
+fn a_restart_in_order_is_no_reset_by_what_the_firmware_describes_where_no_driver_was() {
+    takes_no_restart_for_a_reset("restarts-wdat", Watchdog::Wdat);
+}
+
+/// The only slot hangs, is reset, and cannot be started again: the manifest is damaged
+/// meanwhile. Nothing but bootshim runs after that.
+#[test]
+fn when_bootshim_restarts_from_its_menu_that_is_no_reset_by_the_chipset() {
+    let (name, image) = ("menu-tco", "menu-tco.slotimg");
+    let starts = ["--watchdog", "30s", "--cmdline", COMMAND_LINE];
+    build(image, "5.0", &starts);
+    let disk = disk_of(name, image);
+    let layout = Disk::open(&disk).unwrap().layout().clone();
+    let machine = Machine::new(name).disk(&disk).watchdog(Watchdog::Tco);
+    let mut machine = machine.start().unwrap();
+    machine
+        .expect("starting slot a, version 5.0, as good", START)
+        .unwrap();
+    machine.expect("Kernel panic - not syncing", START).unwrap();
+    let manifest = area_offset(layout.slot(slot("a")).unwrap().extent.len);
+    damage::flip(&disk, slot("a"), manifest.unwrap() + 100).unwrap();
+    assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
+    let counted = format!("{RESET}: good slot a, 1 in a row");
+    machine.expect(&counted, START).unwrap();
+    machine.expect("no slot starts", START).unwrap();
+    let since = machine.position();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
+    machine.expect("no slot starts", START).unwrap();
+    assert!(!says(&machine, since, RESET));
 }

@@ -124,6 +124,11 @@ impl Watchdog for I6300esb {
             Err(_) => Cause::Unknown,
         }
     }
+
+    fn clear_mark(&mut self) -> uefi::Result {
+        self.unlock()?;
+        self.reload(RELOAD_TIMED_OUT)
+    }
 }
 
 fn places() -> impl Iterator<Item = PciIoAddress> {

@@ -34,6 +34,8 @@ const TCO_TMR: u64 = 0x12;
 const TIMEOUT: u32 = 1 << 3;
 /// It has reset the machine; outlives the reset.
 const SECOND_TO_STS: u32 = 1 << 1;
+/// It has, before the processor did anything; to be cleared after the other.
+const BOOT_STS: u32 = 1 << 2;
 const TMR_HLT: u32 = 1 << 11;
 /// Writing it back as it is read would turn it round.
 const NMI_NOW: u32 = 1 << 8;
@@ -163,6 +165,12 @@ impl Watchdog for Tco {
             Ok(_) => Cause::Other,
             Err(_) => Cause::Unknown,
         }
+    }
+
+    /// As Linux does it. A one clears.
+    fn clear_mark(&mut self) -> uefi::Result {
+        self.write(TCO2_STS, SECOND_TO_STS)?;
+        self.write(TCO2_STS, BOOT_STS)
     }
 }
 

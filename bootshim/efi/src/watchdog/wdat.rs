@@ -96,6 +96,13 @@ impl Watchdog for Wdat {
             Ok(None) | Err(_) => Cause::Unknown,
         }
     }
+
+    fn clear_mark(&mut self) -> uefi::Result {
+        if !self.table.has(Action::SetStatus) {
+            return Err(Status::UNSUPPORTED.into());
+        }
+        self.run(Action::SetStatus).map(drop)
+    }
 }
 
 /// The bytes of the first table with this signature: from the firmware's
