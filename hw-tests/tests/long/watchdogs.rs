@@ -258,3 +258,27 @@ fn when_bootshim_restarts_from_its_menu_that_is_no_reset_by_the_chipset() {
     machine.expect("no slot starts", START).unwrap();
     assert!(!says(&machine, since, RESET));
 }
+
+/// It trusts another key, so that it comes back before it would arm anything.
+#[test]
+fn what_does_not_pet_the_watchdog_is_not_watched_after_a_bootshim_that_armed_nothing() {
+    let disk = restarting("unarmed");
+    PLANT
+        .slotctl(&["key", "generate", "--out", "other"])
+        .unwrap();
+    PLANT.bootshim_trusting(&["other"], "other.efi").unwrap();
+    let image = "unarmed.slotimg";
+    let kernel = PLANT.part("vmlinuz");
+    PLANT.build_bringing("other.efi", &kernel, image).unwrap();
+    install(&disk, image);
+    let mut machine = Machine::new("unarmed").disk(&disk).start().unwrap();
+    let since = machine.position();
+    machine
+        .expect("handing over to the bootshim of this image", START)
+        .unwrap();
+    machine
+        .expect("starting slot a, version 4.0, as good", START)
+        .unwrap();
+    machine.ready(START).unwrap();
+    assert!(!says(&machine, since, "watchdog i6300esb"));
+}
