@@ -8,6 +8,7 @@
 use crate::reset::Cause;
 use alloc::string::String;
 use core::fmt;
+use images::manifest::WATCHDOG_MIN;
 
 /// A chip that bootshim can arm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,16 @@ pub enum Chip {
     Wdat,
     /// The TCO timer in the chipsets from ICH6 on.
     Tco,
+}
+
+/// The period to arm for an image that asks for this one, in seconds. For one that
+/// asks for none, where an armed one cannot be stopped: the longest.
+#[must_use]
+pub fn period(asked: u32) -> u32 {
+    match asked {
+        0 => u32::MAX,
+        _ => asked.max(WATCHDOG_MIN),
+    }
 }
 
 impl Chip {
@@ -45,12 +56,12 @@ impl Chip {
             Chip::I6300esb => "armed and locked",
             Chip::Wdat | Chip::Tco => "armed",
         };
-        if period < asked {
-            return alloc::format!(
-                "watchdog {word} {how}, {period} s, its longest; the image asks for {asked} s"
-            );
-        }
-        alloc::format!("watchdog {word} {how}, {period} s")
+        let why = match asked {
+            1..WATCHDOG_MIN => "the shortest",
+            _ if period < asked => "its longest",
+            _ => return alloc::format!("watchdog {word} {how}, {period} s"),
+        };
+        alloc::format!("watchdog {word} {how}, {period} s, {why}; the image asks for {asked} s")
     }
 }
 
@@ -117,6 +128,11 @@ mod tests {
                 Chip::Tco.armed(613, 900),
                 "watchdog iTCO_wdt armed, 613 s, its longest; the image asks for 900 s",
             ),
+            (
+                Chip::Tco.armed(30, 1),
+                "watchdog iTCO_wdt armed, 30 s, the shortest; the image asks for 1 s",
+            ),
+            (Chip::Tco.armed(30, 30), "watchdog iTCO_wdt armed, 30 s"),
             // Locked for an image that did not start, and does not ask.
             (
                 Chip::I6300esb.armed(2046, 0),
@@ -126,6 +142,14 @@ mod tests {
         for (said, words) in said {
             assert_eq!(said, words);
         }
+    }
+
+    #[test]
+    fn no_period_is_shorter_than_a_start_takes() {
+        let periods = [1, 29, 30, 31, u32::MAX].map(period);
+        assert_eq!(periods, [30, 30, 30, 31, u32::MAX]);
+        // For one that does not ask.
+        assert_eq!(period(0), u32::MAX);
     }
 
     #[test]

@@ -18,6 +18,9 @@ use crate::{Digest, Malformed, SLOT_AREA_LEN};
 
 /// The most bytes that a manifest may have.
 pub const MANIFEST_MAX: u32 = 32 * 1024;
+/// The shortest period of a watchdog that is armed before the kernel, in seconds: it
+/// has to last until the image pets it.
+pub const WATCHDOG_MIN: u32 = 30;
 
 /// What a manifest says. [`Manifest::parse`] and [`Manifest::encode`] accept
 /// exactly the same values; there is one encoding of each.
@@ -38,7 +41,8 @@ pub struct Manifest {
     /// Minor number of that format.
     pub record_minor: u16,
     /// The image pets the hardware watchdog from its first act on, with this
-    /// period in seconds; 0 if it does not.
+    /// period in seconds; 0 if it does not. Less than [`WATCHDOG_MIN`] counts as
+    /// that.
     pub watchdog_seconds: u32,
     /// The kernel command line; `{slot}` stands for the slot's PARTUUID.
     pub cmdline: String,

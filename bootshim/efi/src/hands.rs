@@ -22,7 +22,7 @@ use bootshim::record::{MAX_SLOTS, Reason, Record, SlotId};
 use bootshim::relay::Relay;
 use bootshim::reset::Cause;
 use bootshim::slot::{self, BootImage};
-use bootshim::watchdog::{Chip, Told};
+use bootshim::watchdog::{Chip, Told, period};
 use core::convert::Infallible;
 use images::trust::Trust;
 
@@ -184,8 +184,7 @@ impl<'a> Machine<'a> {
         }
         // A part of it may have been done where arming fails.
         self.armed = true;
-        let wanted = if seconds == 0 { u32::MAX } else { seconds };
-        match watchdog.arm(wanted) {
+        match watchdog.arm(period(seconds)) {
             Ok(period) => {
                 self.watching = Some((chip, period));
                 say!(self.console, "{}", chip.armed(period, seconds));

@@ -10,9 +10,13 @@ use object::read::pe::PeFile;
 use object::{Object, ObjectSection};
 
 use super::{Boot, BuildError, Warning};
+use crate::manifest::WATCHDOG_MIN;
 
-/// With a petted watchdog a panic must end in the watchdog.
+/// With a petted watchdog a panic must end in the watchdog, and a start must not.
 pub(super) fn check_watchdog(cmdline: &str, watchdog_seconds: u32) -> Result<(), BuildError> {
+    if (1..WATCHDOG_MIN).contains(&watchdog_seconds) {
+        return Err(BuildError::ShortWatchdog(watchdog_seconds));
+    }
     let restarts = |word: &&str| word.starts_with("panic=") && *word != "panic=0";
     match cmdline.split_whitespace().find(restarts) {
         Some(word) if watchdog_seconds > 0 => Err(BuildError::PanicWithWatchdog(word.into())),

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::string::String;
 
+use crate::manifest::WATCHDOG_MIN;
 use crate::signature::NotAdded;
 use crate::{Malformed, Refused};
 
@@ -44,6 +45,13 @@ pub enum BuildError {
     /// The manifest may not say this.
     #[error("{}", .0.what)]
     Manifest(#[from] Malformed),
+    /// The watchdog would end every start.
+    #[error(
+        "a watchdog period of {0} s; at least {min} s are needed, since it runs from before the \
+         kernel until the image pets it: give a longer --watchdog",
+        min = WATCHDOG_MIN
+    )]
+    ShortWatchdog(u32),
     /// A panic would restart the machine before the watchdog does.
     #[error(
         "command line has {0:?}, and the image pets the watchdog: a panic must end in the \

@@ -157,6 +157,21 @@ fn a_petted_watchdog_and_a_restart_on_panic_do_not_go_together() {
 }
 
 #[test]
+fn a_watchdog_that_would_end_every_start_is_refused() {
+    let sample = Sample::small();
+    let mut inputs = sample.inputs.clone();
+    for seconds in [1, 29] {
+        inputs.watchdog_seconds = seconds;
+        let error = refusal(&inputs, &sample);
+        assert!(matches!(error, BuildError::ShortWatchdog(found) if found == seconds));
+        let words = format!("a watchdog period of {seconds} s; at least 30 s are needed");
+        assert!(error.to_string().starts_with(&words), "{error}");
+    }
+    inputs.watchdog_seconds = 30;
+    build(&inputs, &sample.path("out.slotimg"), &|_, _| {}).unwrap();
+}
+
+#[test]
 fn the_same_key_twice_is_refused() {
     let sample = Sample::small();
     let mut inputs = sample.inputs.clone();
