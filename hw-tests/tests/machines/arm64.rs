@@ -8,7 +8,7 @@ use hw_tests::machine::{Board, Cause, Line, Machine, START, target};
 use serde_json::Value;
 use std::path::PathBuf;
 
-/// Restarts by itself on a panic: there is no watchdog on this board.
+/// Restarts by itself on a panic: this image does not pet the watchdog.
 const HEALTHY: &str = "console=ttyAMA0 quiet panic=1";
 /// The kernel finds no first process, and no root either.
 const NO_INIT: &str = "console=ttyAMA0 quiet panic=1 rdinit=/nothing";
@@ -94,6 +94,8 @@ fn comes_back(board: Board, name: &str) -> Vec<Line> {
         "{status}"
     );
     assert_eq!(status["next"], "a");
+    // The board has one, and none of these images pets it.
+    assert!(!has(&said, "watchdog i6300esb"), "{said:?}");
     said
 }
 
