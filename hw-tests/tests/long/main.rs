@@ -13,6 +13,7 @@ mod hooks;
 mod kernels;
 mod key_sets;
 mod measured;
+mod outside;
 mod reads;
 mod renewal;
 mod replay;
