@@ -1,6 +1,6 @@
 //! Secure Boot, where `make test` has no time for it.
 
-use super::initramfs_with;
+use super::{initramfs_with, status};
 use hw_tests::machine::{Machine, START, target};
 use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
 use slotctl::disk::Disk;
@@ -161,6 +161,65 @@ fn the_bootshim_that_an_image_brings_is_checked_by_the_firmware_too() {
     machine
         .expect("starting slot b, version 2.0, as good", START)
         .unwrap();
+}
+
+/// Somebody with the key of the images, and without that of the firmware: on trial in
+/// slot b is what these words say. The firmware does not start it, and the good slot
+/// starts.
+fn is_not_trusted(name: &str, starts: &[&str]) {
+    let (image, disk) = (format!("{name}.slotimg"), format!("{name}.img"));
+    PLANT.build(2, starts, "release.key", &image).unwrap();
+    let disk = PLANT.disk(&disk, 512).unwrap();
+    let file = disk.display().to_string();
+    PLANT
+        .slotctl(&["--disk", &file, "install", &image])
+        .unwrap();
+    let mut machine = PLANT.machine(name).disk(&disk).start().unwrap();
+    let refused = "LoadImage refused: ACCESS_DENIED; the firmware's Secure Boot does not trust \
+                   this kernel: sign it with a key in db";
+    machine.expect(refused, START).unwrap();
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    machine
+        .expect("slot a, version 1.0, verified as it is read", START)
+        .unwrap();
+    let status = status(&mut machine);
+    assert_eq!(status["slots"][1]["state"], "bad", "{status}");
+    assert_eq!(
+        status["slots"][1]["reason"], "kernel did not start",
+        "{status}"
+    );
+}
+
+/// Changes a signed program where it makes no difference to what it does.
+fn alter(signed: &str, altered: &str) {
+    let folder = PLANT.directory();
+    let mut program = std::fs::read(folder.join(signed)).unwrap();
+    program[IN_NO_USE] ^= 1;
+    std::fs::write(folder.join(altered), program).unwrap();
+}
+
+/// In the header of a DOS program, with which every PE begins.
+const IN_NO_USE: usize = 0x20;
+
+#[test]
+fn a_kernel_that_was_altered_after_it_was_signed_does_not_start() {
+    alter("vmlinuz.signed", "vmlinuz.altered");
+    let initrd = demo_os("initrd.img");
+    let starts = ["--kernel", "vmlinuz.altered", "--initrd", &initrd];
+    is_not_trusted("altered-kernel", &starts);
+}
+
+#[test]
+fn a_uki_that_is_unsigned_or_was_altered_does_not_start() {
+    let (kernel, initrd) = (demo_os("vmlinuz"), demo_os("initrd.img"));
+    let owner = PLANT.owner().unwrap();
+    owner.unify(&kernel, &initrd, "uki.efi").unwrap();
+    is_not_trusted("unsigned-uki", &["--uki", "uki.efi"]);
+    owner.sign("db", "uki.efi", "uki.signed.efi").unwrap();
+    alter("uki.signed.efi", "uki.altered.efi");
+    is_not_trusted("altered-uki", &["--uki", "uki.altered.efi"]);
 }
 
 /// systemd's stub takes credentials and extensions from the ESP that it was loaded
