@@ -19,14 +19,12 @@ fn wide(text: &str) -> Vec<u8> {
 /// these options.
 fn boot_entry(program: &str, options: &str) -> Vec<u8> {
     let name = wide(program);
-    let len = |bytes: &[u8]| u16::try_from(4 + bytes.len()).unwrap().to_le_bytes();
-    let file = [&[4, 4], len(&name).as_slice(), &name].concat();
-    let end = [0x7f, 0xff, 4, 0];
-    let active = 1_u32.to_le_bytes();
-    let (path, words) = ([file.as_slice(), &end].concat(), wide("outside"));
+    let name_len = u16::try_from(4 + name.len()).unwrap().to_le_bytes();
+    // A file, and the end of its path.
+    let path = [&[4, 4], &name_len[..], &name, &[0x7f, 0xff, 4, 0]].concat();
     let path_len = u16::try_from(path.len()).unwrap().to_le_bytes();
-    let options = wide(options);
-    [&active[..], &path_len, &words, &path, &options].concat()
+    let (active, words) = (1_u32.to_le_bytes(), wide("outside"));
+    [&active[..], &path_len, &words, &path, &wide(options)].concat()
 }
 
 #[test]
