@@ -3,7 +3,7 @@
 use super::{PLANT, status};
 use bootshim::floor::{Counts, Floor, Source};
 use bootshim::handover::{FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR};
-use hw_tests::machine::{Cause, Machine, START, target};
+use hw_tests::machine::{Cause, Machine, START, WebServer, target};
 use hw_tests::variables::{Store, Vendor};
 use std::path::{Path, PathBuf};
 
@@ -23,16 +23,36 @@ fn the_running_system_neither_sees_nor_changes_the_floor() {
     let seen = machine.run(&format!("ls {VARIABLES}")).unwrap().stdout;
     assert!(seen.contains(FLOOR_VARIABLE), "{seen}");
     assert!(!seen.contains(FLOOR_KEPT_VARIABLE), "{seen}");
-    let floor = written(&Floor::default().to_bytes());
-    for variable in [FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE] {
-        let file = file_of(variable);
-        let wrote = machine.run(&format!("printf '{floor}' > {file}")).unwrap();
-        assert_ne!(wrote.status, 0, "{file} was written");
+    // Linux itself protects it against mistakes; that is taken off, by this computer's
+    // chattr, whose libraries the demo OS has.
+    let told = file_of(FLOOR_VARIABLE);
+    let server = WebServer::new(Path::new("/usr/bin")).unwrap();
+    let chattr = server.url_for_machine("chattr");
+    let free = format!("wget -q -O /tmp/x {chattr} && chmod +x /tmp/x && /tmp/x -i {told}");
+    let freed = machine.run(&free).unwrap();
+    assert_eq!(freed.status, 0, "{}", freed.stderr);
+    let before = machine.run(&format!("base64 {told}")).unwrap().stdout;
+    let kept = file_of(FLOOR_KEPT_VARIABLE);
+    for (attributes, file) in [(7, &kept), (7, &told), (6, &told)] {
+        let floor = written(attributes, &Floor::default().to_bytes());
+        let write = format!("printf '{floor}' > /tmp/floor && dd bs=99 if=/tmp/floor of={file}");
+        refused_by_firmware(&mut machine, &write);
     }
+    refused_by_firmware(&mut machine, &format!("rm {told}"));
+    let after = machine.run(&format!("base64 {told}")).unwrap().stdout;
+    assert_eq!(after, before);
     machine.press_reset().unwrap();
     assert_eq!(machine.next_start(START).unwrap().cause, Cause::ResetButton);
     let line = machine.expect("floor: security version", START).unwrap();
     assert!(line.text.contains("kept by the firmware"), "{}", line.text);
+}
+
+fn refused_by_firmware(machine: &mut Machine, command: &str) {
+    let ran = machine.run(command).unwrap();
+    hw_tests::say(&format!("{command}: {}", ran.stderr.trim())).unwrap();
+    assert_ne!(ran.status, 0, "{command}");
+    // That would be Linux.
+    assert!(!ran.stderr.contains("not permitted"), "{}", ran.stderr);
 }
 
 /// A machine whose firmware begins with these settings.
@@ -47,10 +67,11 @@ fn file_of(variable: &str) -> String {
     format!("{VARIABLES}/{variable}-{VARIABLE_VENDOR}")
 }
 
-/// What the shell of the machine writes into that file to make a variable that
-/// outlives the power.
-fn written(content: &[u8]) -> String {
-    let bytes = [7, 0, 0, 0].iter().chain(content);
+/// What the shell of the machine writes into that file to make a variable with these
+/// attributes; with 7 it outlives the power.
+fn written(attributes: u8, content: &[u8]) -> String {
+    let content = content.iter().copied();
+    let bytes = [attributes, 0, 0, 0].into_iter().chain(content);
     bytes.map(|byte| format!(r"\{byte:03o}")).collect()
 }
 
@@ -144,7 +165,7 @@ fn a_system_on_trial_on_a_new_machine_cannot_forge_the_floor() {
         .expect("starting slot b, version 2.0, as trial", START)
         .unwrap();
     let kept = file_of(FLOOR_KEPT_VARIABLE);
-    let forged = written(&FORGED.to_bytes());
+    let forged = written(7, &FORGED.to_bytes());
     let write = format!("printf '{forged}' > /tmp/forged && dd bs=99 if=/tmp/forged of={kept}");
     let wrote = machine.run(&write).unwrap();
     assert_ne!(wrote.status, 0, "a floor was forged");
