@@ -148,27 +148,29 @@ fn a_kernel_that_hangs_without_a_driver_is_reset_by_what_the_firmware_describes(
     resets_what_hangs("hangs-wdat", Watchdog::Wdat, "wdat_wdt", armed, linux);
 }
 
-/// The driver takes over a timer that runs and pets it until somebody opens the
-/// device: with this on the command line, no longer than that. The kernel's watchdog
-/// core is a module there, whose words on the command line modprobe takes from /proc.
-#[test]
-fn an_initramfs_that_never_opens_the_watchdog_is_reset_where_the_command_line_bounds_it() {
-    let init = "#!/bin/sh\n\
+/// An initramfs loads the watchdog's driver, and nobody ever opens the device: the
+/// machine is reset all the same.
+fn resets_what_never_opens(
+    name: &str,
+    watchdog: Watchdog,
+    armed: &str,
+    drivers: &str,
+    command_line: &str,
+) {
+    let init = format!(
+        "#!/bin/sh\n\
         /bin/busybox mount -t devtmpfs dev /dev\n\
         mount -t sysfs sys /sys\n\
         mount -t proc proc /proc\n\
-        modprobe lpc_ich\n\
-        modprobe iTCO_wdt heartbeat=30\n\
+        {drivers}\n\
         echo driver: $(cat /sys/class/watchdog/watchdog0/state) >/dev/ttyS0\n\
-        while :; do sleep 3600; done\n";
-    let initrd = initramfs_with(&PLANT, init, "never-opens-initrd");
-    let command_line = format!("{COMMAND_LINE} watchdog.open_timeout=60");
+        while :; do sleep 3600; done\n"
+    );
+    let initrd = initramfs_with(&PLANT, &init, &format!("{name}-initrd"));
     let initrd = initrd.display().to_string();
-    let starts = ["--initrd", &initrd, "--cmdline", &command_line];
-    let mut machine = hanging("never-opens", Watchdog::Tco, &starts);
-    machine
-        .expect("watchdog iTCO_wdt armed, 60 s", START)
-        .unwrap();
+    let starts = ["--initrd", &initrd, "--cmdline", command_line];
+    let mut machine = hanging(name, watchdog, &starts);
+    machine.expect(armed, START).unwrap();
     machine.expect("driver: inactive", START).unwrap();
     assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
     machine
@@ -177,6 +179,42 @@ fn an_initramfs_that_never_opens_the_watchdog_is_reset_where_the_command_line_bo
     machine
         .expect("starting slot a, version 1.0, as good", START)
         .unwrap();
+}
+
+/// Loading the driver stops a timer that can be stopped: bootshim has locked it.
+#[test]
+fn an_initramfs_that_never_opens_the_i6300esb_is_reset_because_bootshim_locked_it() {
+    let armed = "watchdog i6300esb armed and locked, 60 s";
+    let drivers = "modprobe i6300esb heartbeat=30";
+    let watchdog = Watchdog::I6300esb;
+    resets_what_never_opens("never-opens-esb", watchdog, armed, drivers, COMMAND_LINE);
+}
+
+/// The driver takes over a timer that runs and pets it until somebody opens the
+/// device: with this on the command line, no longer than that. The kernel's watchdog
+/// core is a module there, whose words on the command line modprobe takes from /proc.
+fn bounded() -> String {
+    format!("{COMMAND_LINE} watchdog.open_timeout=60")
+}
+
+#[test]
+fn an_initramfs_that_never_opens_the_watchdog_is_reset_where_the_command_line_bounds_it() {
+    let armed = "watchdog iTCO_wdt armed, 60 s";
+    let drivers = "modprobe lpc_ich\nmodprobe iTCO_wdt heartbeat=30";
+    resets_what_never_opens("never-opens", Watchdog::Tco, armed, drivers, &bounded());
+}
+
+#[test]
+fn an_initramfs_that_never_opens_what_the_firmware_describes_is_reset_where_it_is_bounded() {
+    let armed = "watchdog wdat_wdt armed, 60 s";
+    let drivers = "modprobe wdat_wdt timeout=30";
+    resets_what_never_opens(
+        "never-opens-wdat",
+        Watchdog::Wdat,
+        armed,
+        drivers,
+        &bounded(),
+    );
 }
 
 #[test]
