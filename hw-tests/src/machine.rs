@@ -223,6 +223,19 @@ impl Machine {
         self.qemu("system_powerdown", &json!({}), COMMAND).map(drop)
     }
 
+    /// The disk that stands still ([`Builder::stalling_disk`]) answers from now on.
+    ///
+    /// # Errors
+    /// As [`Self::expect`], when QEMU does not answer.
+    pub fn disk_goes_on(&mut self) -> Result<(), Error> {
+        let unbounded = json!({
+            "device": "disk",
+            "bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0,
+        });
+        self.qemu("block_set_io_throttle", &unbounded, COMMAND)
+            .map(drop)
+    }
+
     /// The error of a scenario that has seen something else than it should.
     #[must_use]
     pub fn not_as_expected(&self, expected: &str, found: &str) -> Error {

@@ -73,6 +73,15 @@ impl Builder {
         self
     }
 
+    /// As [`Self::disk`], and it stands still after so many bytes were read, as one
+    /// does that is about to die; until [`Machine::disk_goes_on`].
+    #[must_use]
+    pub fn stalling_disk(mut self, image: impl AsRef<Path>, after: u64) -> Self {
+        let image = image.as_ref().to_path_buf();
+        self.disk = Some(Disk::Stalling { image, after });
+        self
+    }
+
     /// As [`Self::disk`], with a log of all writes and flushes in the file `log`,
     /// which is whole once the system has switched the machine off.
     #[must_use]

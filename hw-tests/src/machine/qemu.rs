@@ -22,6 +22,8 @@ pub(super) const TPM_FD: i32 = 14;
 pub(super) enum Disk {
     /// A disk image.
     Image(PathBuf),
+    /// A disk image that stands still after so many bytes were read.
+    Stalling { image: PathBuf, after: u64 },
     /// A disk image, and a file with a log of all writes to it.
     Logged { image: PathBuf, log: PathBuf },
     /// A disk image, and a byte in the one sector that cannot be read.
@@ -119,11 +121,17 @@ fn disk_arguments(disk: &Disk) -> Vec<OsString> {
     // would only cost time.
     let file =
         |options: &str, path| drive(&format!("driver=file,cache.no-flush=on,{options}"), path);
+    let image_with = |options: &str, path| {
+        let options = format!("if=none,id=disk,format=raw,cache=unsafe,{options}file=");
+        vec!["-drive".into(), drive(&options, path)]
+    };
     match disk {
-        Disk::Image(image) => vec![
-            "-drive".into(),
-            drive("if=none,id=disk,format=raw,cache=unsafe,file=", image),
-        ],
+        Disk::Image(image) => image_with("", image),
+        // So many bytes at once, and then one each second.
+        Disk::Stalling { image, after } => {
+            let slow = format!("throttling.bps-read=1,throttling.bps-read-max={after},");
+            image_with(&slow, image)
+        }
         Disk::Logged { image, log } => vec![
             "-blockdev".into(),
             file("node-name=image,filename=", image),

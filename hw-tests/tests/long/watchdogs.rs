@@ -1,9 +1,10 @@
-//! The hardware's watchdog, armed before the kernel: whichever the machine has.
+//! The hardware's watchdog, armed before the kernel: whichever the machine has; and
+//! the firmware's own, until then.
 
 use super::{PLANT, initramfs_with, slot, status};
 use bootshim::slot::area_offset;
 use hw_tests::damage;
-use hw_tests::machine::{Cause, Machine, Position, START, Watchdog};
+use hw_tests::machine::{Cause, Line, Machine, Position, START, Watchdog, target};
 use serde_json::Value;
 use slotctl::disk::Disk;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,10 @@ use std::time::Duration;
 const RESET: &str = "the watchdog reset the machine";
 /// The chipset's timer runs down twice: two minutes for a period of one.
 const FIRES: Duration = Duration::from_secs(300);
+/// Twice the firmware's five minutes.
+const FIRMWARE_FIRES: Duration = Duration::from_secs(600);
+/// So much is read until bootshim runs, and less than a kernel has: 8 MiB.
+const MORE_THAN_BOOTSHIM: u64 = 4 << 20;
 /// What every command line here has. A kernel that panics stands still.
 const COMMAND_LINE: &str =
     "root=/dev/mapper/slotctl-root ro console=ttyS0 panic=0 mitigations=off cryptomgr.notests";
@@ -215,6 +220,32 @@ fn an_initramfs_that_never_opens_what_the_firmware_describes_is_reset_where_it_i
         drivers,
         &bounded(),
     );
+}
+
+/// bootshim hangs in a read: nothing of the hardware's is armed yet, and the timer of
+/// the firmware, five minutes, resets the machine.
+#[test]
+fn a_bootshim_that_hangs_in_a_read_is_reset_by_the_firmware() {
+    let disk = PLANT.disk("read-hangs.img", 512).unwrap();
+    let mut machine = Machine::new("read-hangs")
+        .stalling_disk(&disk, MORE_THAN_BOOTSHIM)
+        .start()
+        .unwrap();
+    machine.expect("disk: 256 MiB", START).unwrap();
+    let hangs = machine.position();
+    let next = machine.next_start(FIRMWARE_FIRES).unwrap();
+    assert_eq!(next.cause, Cause::Reboot, "not by the hardware's");
+    let said = machine.lines_since(hangs);
+    let starting = |line: &Line| line.text.contains("starting slot");
+    assert!(!said.iter().any(starting), "{said:?}");
+
+    machine.disk_goes_on().unwrap();
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    machine
+        .expect("slotctl watch: this slot is not on trial", START)
+        .unwrap();
 }
 
 #[test]
