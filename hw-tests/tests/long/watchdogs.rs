@@ -4,7 +4,7 @@
 use super::{PLANT, initramfs_with, slot, status};
 use bootshim::slot::area_offset;
 use hw_tests::damage;
-use hw_tests::machine::{Cause, Line, Machine, Position, START, Watchdog, target};
+use hw_tests::machine::{Cause, Line, Machine, Position, START, Watchdog};
 use serde_json::Value;
 use slotctl::disk::Disk;
 use std::path::{Path, PathBuf};
