@@ -200,6 +200,18 @@ impl Plant {
         self.slotctl(&words).map(drop)
     }
 
+    /// Builds version 2, `NAME.slotimg`, which brings another bootshim than the
+    /// factory's, `NAME.efi`: it trusts one key more.
+    ///
+    /// # Errors
+    /// What `slotctl` said.
+    pub fn build_renewing(&self, name: &str) -> Result<(), Error> {
+        self.slotctl(&["key", "generate", "--out", name])?;
+        let (program, image) = (format!("{name}.efi"), format!("{name}.slotimg"));
+        self.bootshim_trusting(&["release", name], &program)?;
+        self.build_bringing(&program, &self.part("vmlinuz"), &image)
+    }
+
     /// Builds version 2 with this kernel, bringing this bootshim.
     ///
     /// # Errors

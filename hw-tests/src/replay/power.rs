@@ -24,11 +24,8 @@ pub enum During {
     Flip,
     /// The trial becomes good.
     Confirm,
-}
-
-impl During {
-    /// All of them.
-    pub const ALL: [During; 4] = [During::Boot, During::Install, During::Flip, During::Confirm];
+    /// The bootshim that the trial brought takes the place of the one before.
+    Renewal,
 }
 
 /// One cut that was made.
@@ -63,13 +60,13 @@ pub fn cut(plant: &Plant, during: During, seed: u64) -> Result<Cut, Error> {
     prepare(plant, &disk, during)?;
     let opened = Disk::open(&disk).map_err(Error::Disk)?;
     let (before, _) = opened.read_record().map_err(Error::Disk)?;
-    let moment = choose(&opened, during, &mut Rng::with_seed(seed));
+    let moment = choose(&opened, during, seed);
     let words = format!("power cut during {during:?}, seed {seed}, {moment:?}");
     let volatile = VolatileDisk::new(&disk, moment)?;
     let server = WebServer::new(plant.directory())?;
     let mut machine = plant.machine(&name).volatile_disk(&volatile).start()?;
     match during {
-        During::Boot | During::Confirm => {}
+        During::Boot | During::Confirm | During::Renewal => {}
         During::Install => {
             let image = server.url_for_machine(&Plant::image(2));
             machine.tell(&format!("slotctl install {image}"))?;
@@ -103,9 +100,15 @@ pub fn cut(plant: &Plant, during: During, seed: u64) -> Result<Cut, Error> {
 /// What was done before the machine is switched on.
 fn prepare(plant: &Plant, disk: &Path, during: During) -> Result<(), Error> {
     let file = disk.display().to_string();
-    let image = Plant::image(2);
+    let image = if during == During::Renewal {
+        let name = disk.with_extension("").display().to_string();
+        plant.build_renewing(&name)?;
+        format!("{name}.slotimg")
+    } else {
+        Plant::image(2)
+    };
     let words: &[&str] = match during {
-        During::Boot | During::Confirm => &["--disk", &file, "install", &image],
+        During::Boot | During::Confirm | During::Renewal => &["--disk", &file, "install", &image],
         During::Flip => &["--disk", &file, "install", "--no-activate", &image],
         During::Install => return Ok(()),
     };
@@ -114,16 +117,27 @@ fn prepare(plant: &Plant, disk: &Path, during: During) -> Result<(), Error> {
 }
 
 /// A moment by chance. A commit writes two blocks of the record; bootshim's is
-/// the first in a start on trial.
-fn choose(disk: &Disk, during: During, rng: &mut Rng) -> Moment {
+/// the first in a start on trial. A renewal is cut from its end backwards, which is
+/// where it changes what firmware starts.
+fn choose(disk: &Disk, during: During, seed: u64) -> Moment {
+    let mut rng = Rng::with_seed(seed);
     let points = [Point::Write, Point::Flush, Point::Flushed];
     let point = rng.choice(points).unwrap_or(Point::Write);
     let record = disk.layout().record.extent;
-    let nth_block = |nth: u64| (record, nth.saturating_mul(BLOCK));
-    let (range, bytes) = match during {
-        During::Boot | During::Flip => nth_block(rng.u64(1..=2)),
-        During::Confirm => nth_block(rng.u64(3..=4)),
-        During::Install => (slot_b(disk), rng.u64(1..CONTENT)),
+    let nth_block = |range, nth: u64| (range, nth.saturating_mul(BLOCK));
+    let (point, (range, bytes)) = match during {
+        During::Boot | During::Flip => (point, nth_block(record, rng.u64(1..=2))),
+        During::Confirm => (point, nth_block(record, rng.u64(3..=4))),
+        During::Install => (point, (slot_b(disk), rng.u64(1..CONTENT))),
+        During::Renewal => {
+            let nth = seed.saturating_sub(1);
+            let point = match nth % 3 {
+                0 => Point::Flushed,
+                1 => Point::Flush,
+                _ => Point::Write,
+            };
+            (point, nth_block(esp(disk), RENEWAL.saturating_sub(nth / 3)))
+        }
     };
     Moment {
         range,
@@ -134,6 +148,15 @@ fn choose(disk: &Disk, during: During, rng: &mut Rng) -> Moment {
 
 /// Less than what an image of the demo OS has.
 const CONTENT: u64 = 32 << 20;
+
+/// How many blocks of the ESP are written, the last of them to swap the two places. Of
+/// the programs only one block differs.
+const RENEWAL: u64 = 5;
+
+fn esp(disk: &Disk) -> Extent {
+    let esp = disk.layout().esp.as_ref();
+    esp.map_or(Extent { start: 0, len: 0 }, |esp| esp.extent)
+}
 
 fn slot_b(disk: &Disk) -> Extent {
     let slot = SlotId::new(1).and_then(|slot| disk.layout().slot(slot));

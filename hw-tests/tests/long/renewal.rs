@@ -11,12 +11,6 @@ use std::path::{Path, PathBuf};
 /// What bootshim says when it hands a trial over.
 const HANDED_OVER: &str = "handing over to the bootshim of this image";
 
-/// A bootshim that trusts these keys, of which one is new.
-fn bootshim_trusting(plant: &Plant, new: &str, keys: &[&str], out: &str) {
-    plant.slotctl(&["key", "generate", "--out", new]).unwrap();
-    plant.bootshim_trusting(keys, out).unwrap();
-}
-
 /// A file on the ESP of a disk image, through mtools, which is nothing of ours.
 fn on_esp(disk: &Path, name: &str) -> Vec<u8> {
     let layout = slotctl::disk::Disk::open(disk).unwrap().layout().clone();
@@ -30,11 +24,9 @@ fn on_esp(disk: &Path, name: &str) -> Vec<u8> {
     output.stdout
 }
 
-/// A disk with version 2 on trial, which brings this bootshim.
-fn disk_with(plant: &Plant, name: &str, bootshim: &str) -> PathBuf {
+/// A disk with `NAME.slotimg` on trial.
+fn disk_with(plant: &Plant, name: &str) -> PathBuf {
     let (disk, image) = (format!("{name}.img"), format!("{name}.slotimg"));
-    let kernel = plant.part("vmlinuz");
-    plant.build_bringing(bootshim, &kernel, &image).unwrap();
     let disk = plant.disk(&disk, 512).unwrap();
     let file = disk.display().to_string();
     plant
@@ -45,10 +37,9 @@ fn disk_with(plant: &Plant, name: &str, bootshim: &str) -> PathBuf {
 
 /// `program` is its name on the ESP.
 fn takes_its_place(plant: &Plant, name: &str, program: &str) {
-    // One key more, so that its bytes differ.
-    bootshim_trusting(plant, "spare", &["release", "spare"], "renewed.efi");
-    let disk = disk_with(plant, name, "renewed.efi");
-    let new = fs::read(plant.directory().join("renewed.efi")).unwrap();
+    plant.build_renewing(name).unwrap();
+    let disk = disk_with(plant, name);
+    let new = fs::read(plant.directory().join(format!("{name}.efi"))).unwrap();
     let (place, spare) = (
         format!("EFI/BOOT/{program}"),
         format!("EFI/SPARE/{program}"),
@@ -112,8 +103,17 @@ fn under_edk2_on_arm_the_bootshim_of_an_image_starts_its_trial_and_then_the_mach
 /// `program` is its name on the ESP.
 fn costs_the_trial_alone(plant: &Plant, program: &str) {
     // It trusts another key, so that it does not start the image that it is in.
-    bootshim_trusting(plant, "strange", &["strange"], "strange.efi");
-    let disk = disk_with(plant, "strange", "strange.efi");
+    plant
+        .slotctl(&["key", "generate", "--out", "strange"])
+        .unwrap();
+    plant
+        .bootshim_trusting(&["strange"], "strange.efi")
+        .unwrap();
+    let kernel = plant.part("vmlinuz");
+    plant
+        .build_bringing("strange.efi", &kernel, "strange.slotimg")
+        .unwrap();
+    let disk = disk_with(plant, "strange");
     let place = format!("EFI/BOOT/{program}");
     let before = on_esp(&disk, &place);
 

@@ -75,3 +75,9 @@ fn a_disk_that_loses_power_during_the_flip_comes_up() {
 fn a_disk_that_loses_power_during_the_confirm_comes_up() {
     cuts(During::Confirm);
 }
+
+/// What starts then is started by the bootshim from before or by the new one.
+#[test]
+fn a_disk_that_loses_power_while_a_bootshim_takes_the_place_of_another_comes_up() {
+    cuts(During::Renewal);
+}
