@@ -5,9 +5,9 @@
 set -eu
 
 packages="binutils busybox-static cpio cryptsetup-bin curl dosfstools e2fsprogs erofs-utils
-	gcc-aarch64-linux-gnu gdisk kmod libc6-dev-arm64-cross mmdebstrap mtools nbdkit
-	nginx-light openssl ovmf qemu-efi-aarch64 qemu-system-arm qemu-system-x86 sbsigntool shim-unsigned
-	swtpm systemd-boot-efi time
+	gcc-aarch64-linux-gnu gdisk gnutls-bin kmod libc6-dev-arm64-cross mmdebstrap
+	mtools nbdkit nginx-light opensc openssl ovmf qemu-efi-aarch64 qemu-system-arm
+	qemu-system-x86 sbsigntool shim-unsigned softhsm2 swtpm systemd-boot-efi time
 	tinyproxy-bin tpm2-tools u-boot-qemu util-linux"
 case ${1:-} in
 bench) packages="$packages casync dbus fonts-dejavu-core librsvg2-bin

@@ -20,6 +20,7 @@ mod replay;
 mod resets;
 mod secure_boot;
 mod shim;
+mod token;
 mod twin;
 mod verity;
 mod watchdogs;
