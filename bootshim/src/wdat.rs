@@ -17,6 +17,7 @@
 //! | 68 | 24 each | action, instruction, 2 unused, register (12), value (4), mask (4) |
 
 use crate::acpi::{self, Register, Registers, Space, Width};
+use crate::reset::Cause;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -262,6 +263,22 @@ impl Table {
     pub fn stop<R: Registers>(&self, registers: &mut R) -> Result<bool, R::Error> {
         self.run(Action::SetStopped, registers)?;
         Ok(self.has(Action::SetStopped) || self.run(Action::GetRunning, registers)? == Some(0))
+    }
+
+    /// Whether it led to this start. Where nobody can clear the mark it says nothing:
+    /// every start from the first reset on would be taken for another.
+    ///
+    /// # Errors
+    /// The machine's.
+    pub fn last_reset<R: Registers>(&self, registers: &mut R) -> Result<Cause, R::Error> {
+        if !self.has(Action::SetStatus) {
+            return Ok(Cause::Unknown);
+        }
+        Ok(match self.run(Action::GetStatus, registers)? {
+            Some(0) => Cause::Other,
+            Some(_) => Cause::Watchdog,
+            None => Cause::Unknown,
+        })
     }
 
     /// Does something, with the count of the period where it has to do with one.

@@ -130,14 +130,30 @@ fn what_the_table_says_is_done_and_nothing_else_is_touched() {
     machine.0.insert(PORT + 6, 6);
     // Asked twice, the mark is still there: Linux is asked later.
     for _ in 0..2 {
-        let fired = table.run(Action::GetStatus, &mut machine).unwrap();
-        assert_eq!(fired, Some(1));
+        assert_eq!(table.last_reset(&mut machine), Ok(Cause::Watchdog));
     }
     // A one clears it, and what is beside it stays.
     table.run(Action::SetStatus, &mut machine).unwrap();
     assert_eq!(machine.0[&(PORT + 6)], 2);
     assert_eq!(table.stop(&mut machine), Ok(true));
     assert_eq!(machine.0[&(PORT + 8)], 0x1800);
+}
+
+#[test]
+fn a_mark_that_nobody_can_clear_is_none() {
+    let mut machine = Machine::default();
+    let mut draft = tco();
+    let cause = |draft: &Draft, machine: &mut Machine| {
+        let table = draft.parse().unwrap();
+        table.last_reset(machine).unwrap()
+    };
+    assert_eq!(cause(&draft, &mut machine), Cause::Other);
+    machine.0.insert(PORT + 6, 2);
+    assert_eq!(cause(&draft, &mut machine), Cause::Watchdog);
+    draft.entries.remove(7);
+    assert_eq!(cause(&draft, &mut machine), Cause::Unknown);
+    draft.entries.remove(6);
+    assert_eq!(cause(&draft, &mut machine), Cause::Unknown);
 }
 
 #[test]

@@ -90,17 +90,11 @@ impl Watchdog for Wdat {
     }
 
     fn last_reset(&mut self) -> Cause {
-        match self.run(Action::GetStatus) {
-            Ok(Some(0)) => Cause::Other,
-            Ok(Some(_)) => Cause::Watchdog,
-            Ok(None) | Err(_) => Cause::Unknown,
-        }
+        let cause = self.table.last_reset(&mut self.board);
+        cause.unwrap_or(Cause::Unknown)
     }
 
     fn clear_mark(&mut self) -> uefi::Result {
-        if !self.table.has(Action::SetStatus) {
-            return Err(Status::UNSUPPORTED.into());
-        }
         self.run(Action::SetStatus).map(drop)
     }
 }
