@@ -103,9 +103,22 @@ impl Machine {
     /// [`Error::NotSeen`] after `limit`, [`Error::Ended`] when QEMU ends; both
     /// with the end of the log.
     pub fn expect(&mut self, text: &str, limit: Duration) -> Result<Line, Error> {
+        self.expect_on(&[Source::Console], text, limit)
+    }
+
+    /// As [`Self::expect`], for what firmware draws: on one serial port or the other.
+    /// It drops the rest of a line where the port is not ready for a moment.
+    ///
+    /// # Errors
+    /// As [`Self::expect`].
+    pub fn expect_drawn(&mut self, text: &str, limit: Duration) -> Result<Line, Error> {
+        self.expect_on(&[Source::Console, Source::Shell], text, limit)
+    }
+
+    fn expect_on(&mut self, ports: &[Source], text: &str, limit: Duration) -> Result<Line, Error> {
         let expected = format!("{text:?} on the console");
         let (after, line) = self.wait(self.heard, limit, &expected, |line| {
-            let said = line.source == Source::Console && line.text.contains(text);
+            let said = ports.contains(&line.source) && line.text.contains(text);
             said.then(|| line.clone())
         })?;
         self.heard = after;

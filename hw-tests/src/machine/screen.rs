@@ -73,6 +73,21 @@ mod tests {
         assert_eq!(screen.draw(b"0mb\n"), ["ab"]);
     }
 
+    /// A frame as firmware draws it, in bytes that are no UTF-8.
+    #[test]
+    fn a_line_cut_anywhere_is_still_one() {
+        let frame = b"\xda\xc4\xc4\xbf\x1b[02;01H\xb3  Verification failed  \xb3\x1b[03;01H";
+        let whole = Screen::default().draw(frame);
+        for at in 0..frame.len() {
+            for next in at..frame.len() {
+                let mut screen = Screen::default();
+                let pieces = [&frame[..at], &frame[at..next], &frame[next..]];
+                let lines = pieces.map(|piece| screen.draw(piece)).concat();
+                assert_eq!(lines, whole, "cut at {at} and {next}");
+            }
+        }
+    }
+
     #[test]
     fn moving_the_cursor_ends_a_line_that_has_begun() {
         let mut screen = Screen::default();

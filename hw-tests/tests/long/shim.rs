@@ -63,7 +63,7 @@ fn a_bootshim_below_the_level_of_the_machine_does_not_start() {
     let disk = disk("below-level.img", SIGNED_BOOTSHIM);
     let mut machine = machine("below-level", &disk);
     let begun = machine.position();
-    machine.expect("Verification failed", START).unwrap();
+    machine.expect_drawn("Verification failed", START).unwrap();
     let lines = machine.lines_since(begun);
     assert!(!lines.iter().any(|line| line.text.contains("bootshim 0")));
 }
