@@ -80,9 +80,9 @@ fn on_a_disk_that_no_controller_runs_from_the_hint_of_the_record_counts_and_is_s
         (&1.into(), &"record".into())
     );
     let said = "floor: security version 1, by the boot record alone";
-    let shown = bench.run("next-boot").ok().stdout;
+    let shown = bench.run("--disk disk.img next-boot").ok().stdout;
     assert!(shown.contains(said), "{shown}");
-    let shown = bench.run("status").ok().stdout;
+    let shown = bench.run("--disk disk.img status").ok().stdout;
     assert!(shown.contains(said), "{shown}");
 }
 
