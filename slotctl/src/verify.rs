@@ -7,7 +7,7 @@ use crate::medium::Mode;
 use crate::progress::{Phase, Progress};
 use bootshim::boot::Defect;
 use bootshim::medium::Medium;
-use bootshim::record::{NO_DIGEST, Record, SlotId};
+use bootshim::record::{NO_DIGEST, Reason, Record, SlotId};
 use images::index::Index;
 use images::manifest::Manifest;
 use images::trust::Trust;
@@ -90,6 +90,10 @@ fn read_index<M: Medium>(medium: &M, manifest: &Manifest) -> Result<Index> {
 fn defect(defect: Defect) -> Error {
     match defect {
         Defect::Unreadable(fault) => Error::fault("reading the manifest", fault),
+        // Whole, and too old: so `install` says of the same image.
+        old @ Defect::Bad(Reason::BelowFloor, _) => {
+            Error::new(Exit::Refused, "below-floor", old.to_string())
+        }
         bad @ Defect::Bad(..) => Error::new(Exit::NotAuthentic, "not-intact", bad.to_string()),
     }
 }
@@ -99,6 +103,14 @@ mod tests {
     use super::*;
     use bootshim::guid::Guid;
     use bootshim::record::{Slot, State};
+
+    #[test]
+    fn what_is_too_old_is_refused_and_what_is_wrong_is_not_authentic() {
+        let error = |reason| defect(Defect::Bad(reason, String::new()));
+        let old = error(Reason::BelowFloor);
+        assert_eq!((old.exit, old.code), (Exit::Refused, "below-floor"));
+        assert_eq!(error(Reason::Damaged).exit, Exit::NotAuthentic);
+    }
 
     #[test]
     fn a_slot_that_another_command_changed_meanwhile_is_not_acted_on() {
