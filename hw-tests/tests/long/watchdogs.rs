@@ -87,8 +87,8 @@ fn petted(machine: &mut Machine) -> String {
 }
 
 /// The demo OS' own kernel without an initrd has no driver of any watchdog, finds no
-/// root, panics and stands still: it is reset, the machine returns to the good slot, and there
-/// the same watchdog is petted: it resets the machine when nobody does.
+/// root, panics and stands still: it is reset, the machine returns to the good slot,
+/// and there the same watchdog is petted: it resets the machine when nobody does.
 fn resets_what_hangs(name: &str, watchdog: Watchdog, chip: &str, armed: &str, linux: &str) {
     let mut machine = hanging(name, watchdog, &["--cmdline", COMMAND_LINE]);
     machine
@@ -97,9 +97,7 @@ fn resets_what_hangs(name: &str, watchdog: Watchdog, chip: &str, armed: &str, li
     machine.expect(armed, START).unwrap();
     machine.expect("Kernel panic - not syncing", START).unwrap();
     assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
-    machine
-        .expect("the watchdog reset the machine", START)
-        .unwrap();
+    machine.expect(RESET, START).unwrap();
     machine
         .expect("starting slot a, version 1.0, as good", START)
         .unwrap();
@@ -116,10 +114,7 @@ fn resets_what_hangs(name: &str, watchdog: Watchdog, chip: &str, armed: &str, li
     machine.run("killall -STOP slotctl").unwrap();
     assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
     machine
-        .expect(
-            "the watchdog reset the machine: good slot a, 1 in a row",
-            START,
-        )
+        .expect(&format!("{RESET}: good slot a, 1 in a row"), START)
         .unwrap();
     machine
         .expect("slotctl watch: this slot is not on trial", START)
@@ -178,9 +173,7 @@ fn resets_what_never_opens(
     machine.expect(armed, START).unwrap();
     machine.expect("driver: inactive", START).unwrap();
     assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
-    machine
-        .expect("the watchdog reset the machine", START)
-        .unwrap();
+    machine.expect(RESET, START).unwrap();
     machine
         .expect("starting slot a, version 1.0, as good", START)
         .unwrap();

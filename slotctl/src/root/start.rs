@@ -120,6 +120,15 @@ mod tests {
     use bootshim::guid::Guid;
     use bootshim::record::Slot;
 
+    /// A good slot as it starts day by day, with another one beside it.
+    const STEADY: Start = Start {
+        good: true,
+        spotless: true,
+        replaceable: true,
+        watched: true,
+        fired: false,
+    };
+
     fn slot(name: &str) -> SlotId {
         name.parse().unwrap()
     }
@@ -179,26 +188,19 @@ mod tests {
 
     #[test]
     fn a_steady_start_reads_the_first_block_and_any_other_all_of_them() {
-        let steady = Start {
-            good: true,
-            spotless: true,
-            replaceable: true,
-            watched: true,
-            fired: false,
-        };
-        assert!(!steady.reads_all() && steady.may_panic());
+        assert!(!STEADY.reads_all() && STEADY.may_panic());
         let all = [
             Start {
                 good: false,
-                ..steady
+                ..STEADY
             },
             Start {
                 spotless: false,
-                ..steady
+                ..STEADY
             },
             Start {
                 fired: true,
-                ..steady
+                ..STEADY
             },
         ];
         assert!(all.iter().all(Start::reads_all));
@@ -206,14 +208,14 @@ mod tests {
         assert!(
             !Start {
                 watched: false,
-                ..steady
+                ..STEADY
             }
             .may_panic()
         );
         assert!(
             !Start {
                 replaceable: false,
-                ..steady
+                ..STEADY
             }
             .may_panic()
         );
@@ -221,17 +223,10 @@ mod tests {
 
     #[test]
     fn a_good_slot_that_starts_with_something_against_it_is_left_for_no_other() {
-        let steady = Start {
-            good: true,
-            spotless: true,
-            replaceable: true,
-            watched: true,
-            fired: false,
-        };
-        assert!(steady.leaves());
+        assert!(STEADY.leaves());
         let known = Start {
             spotless: false,
-            ..steady
+            ..STEADY
         };
         assert!(!known.leaves() && !known.may_panic());
         let trial = Start {
