@@ -81,6 +81,14 @@ impl Permit {
         self.kind
     }
 
+    /// For the same start once more, where nothing of it ran.
+    fn again(&self) -> Permit {
+        Permit {
+            slot: self.slot,
+            kind: self.kind,
+        }
+    }
+
     fn armed(proof: &Durable, slot: SlotId, kind: Kind) -> Option<Permit> {
         let armed = proof.record().armed?;
         (armed.slot == slot && Some(armed.as_what) == kind.arming())
@@ -143,6 +151,10 @@ pub trait Hands {
         reset::Cause::Unknown
     }
 }
+
+/// A start that fails for want of memory is tried so often before the next slot has
+/// its turn.
+const FOR_MEMORY: usize = 3;
 
 /// How a start ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -273,7 +285,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             return Err(self.pass_over(slot, unreadable.unwrap_or(Why::NotArmed)));
         }
         // The record on the disk has it armed: that is what a permit stands for.
-        self.verify_and_start(Permit { slot, kind })
+        self.start(Permit { slot, kind })
             .map_err(|why| self.pass_over(slot, why))
     }
 
@@ -345,9 +357,24 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     fn attempt(&mut self, slot: SlotId, kind: Kind) -> Option<H::Running> {
         let permit = self.permit(slot, kind)?;
         self.passed.insert(slot);
-        self.verify_and_start(permit)
+        self.start(permit)
             .map_err(|why| self.pass_over(slot, why))
             .ok()
+    }
+
+    /// Verifies and starts. Want of memory is no verdict on a slot, and may be
+    /// chance: a kernel chooses its own place. So the same start, which is paid for
+    /// once, is tried again, by hands that hold less from then on.
+    fn start(&mut self, permit: Permit) -> Result<H::Running, Why> {
+        for _ in 1..FOR_MEMORY {
+            match self.verify_and_start(permit.again()) {
+                Err(why) if why.is_for_memory() => {
+                    self.hands.tell(&Event::Again(permit.slot, why));
+                }
+                ended => return ended,
+            }
+        }
+        self.verify_and_start(permit)
     }
 
     fn verify_and_start(&mut self, permit: Permit) -> Result<H::Running, Why> {
@@ -390,12 +417,25 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         let record = self.record()?.clone();
         let note = self.store.note();
         let armed = self.following(state::arm(&record, slot, arming));
-        match self.store.commit(armed, note) {
+        match self.store.commit(armed.clone(), note) {
             Ok(durable) => Permit::armed(&durable, slot, kind),
             Err(error) => {
+                // It may lie there all the same, with a try spent on nothing.
+                self.give_back(slot, &armed);
                 self.commit_failed(error);
                 None
             }
+        }
+    }
+
+    /// The slot did not start, and is not to blame: that costs it no try. The start
+    /// stays counted, so that this has an end. Cut before this is durable, the try is
+    /// gone; cut after it, nothing runs that it was spent on.
+    fn give_back(&mut self, slot: SlotId, armed: &Record) {
+        if let Ok(next) = state::give_back(armed, slot) {
+            let next = self.following(next);
+            // What cannot be written now was said, or is with the next commit.
+            let _ = self.store.commit(next, self.store.note());
         }
     }
 
@@ -407,6 +447,11 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             }
             Why::NotStarted(words) => {
                 self.note_failure(slot, Reason::NotStarted, Stage::Load, words);
+            }
+            why if why.is_for_memory() && self.can_commit => {
+                if let Some(armed) = self.store.record().cloned() {
+                    self.give_back(slot, &armed);
+                }
             }
             // A device that fails now may not fail next time.
             _ => {}

@@ -86,6 +86,8 @@ pub enum Cause {
     Device(i32),
     /// What was read back is not what had been written.
     Differs,
+    /// There is no memory to read it into: nothing was asked of the device.
+    NoMemory,
 }
 
 /// An access to a medium that failed: what, where, how much, why.
@@ -113,6 +115,7 @@ impl fmt::Display for Fault {
             Cause::Unaligned => f.write_str(" is not in whole blocks of 4 KiB"),
             Cause::Device(code) => write!(f, " failed with error {code}"),
             Cause::Differs => f.write_str(" was accepted, but other bytes came back"),
+            Cause::NoMemory => f.write_str(" finds no memory for them"),
         }
     }
 }

@@ -148,20 +148,18 @@ struct Read {
 
 impl Read {
     fn of<M: Medium + ?Sized>(slot: &M, payload: &Payload) -> Result<Read, Defect> {
-        let unreadable = || {
-            let (offset, length) = (payload.offset, payload.length);
-            let cause = Cause::OutOfRange;
+        let no_memory = || {
             Defect::Unreadable(Fault {
                 access: Access::Read,
-                offset,
-                length,
-                cause,
+                offset: payload.offset,
+                length: payload.length,
+                cause: Cause::NoMemory,
             })
         };
         // The length was signed, and the manifest keeps it within the slot.
-        let length = usize::try_from(payload.length).map_err(|_| unreadable())?;
+        let length = usize::try_from(payload.length).map_err(|_| no_memory())?;
         let mut bytes = Vec::new();
-        bytes.try_reserve_exact(length).map_err(|_| unreadable())?;
+        bytes.try_reserve_exact(length).map_err(|_| no_memory())?;
         bytes.resize(length, 0);
         slot.read_at(payload.offset, &mut bytes)
             .map_err(Defect::Unreadable)?;

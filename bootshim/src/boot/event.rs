@@ -4,6 +4,7 @@ use super::{Defect, Facts};
 use crate::choice::Kind;
 use crate::copies::{CommitError, Copy};
 use crate::floor::{Counts, Kept, Source};
+use crate::medium::Cause;
 use crate::record::{Reason, SlotId, State};
 use crate::reset::{self, Meaning};
 use alloc::string::String;
@@ -47,6 +48,8 @@ pub enum Event {
         /// Its version.
         version: String,
     },
+    /// A start failed for want of memory, and is tried again.
+    Again(SlotId, Why),
     /// A slot was passed over.
     PassedOver(SlotId, Why),
     /// A commit failed: no trial and no one-shot at this start.
@@ -68,6 +71,9 @@ pub enum Why {
     NotStarted(String),
     /// The bootshim that it brings could not read it, in the words of that one.
     NotRead(String),
+    /// The machine had not the memory for it at this moment, in words: no judgement
+    /// on the slot.
+    NoMemory(String),
     /// The watchdog ended its last starts, as many as it is given.
     WatchdogResets,
     /// What another bootshim handed over is not what the record has armed.
@@ -79,6 +85,16 @@ impl Why {
     #[must_use]
     pub fn is_unreadable(&self) -> bool {
         matches!(self, Why::Defect(Defect::Unreadable(_)) | Why::NotRead(_))
+    }
+
+    /// Whether the machine had not the memory for it: no judgement on the slot.
+    #[must_use]
+    pub fn is_for_memory(&self) -> bool {
+        match self {
+            Why::NoMemory(_) => true,
+            Why::Defect(Defect::Unreadable(fault)) => fault.cause == Cause::NoMemory,
+            _ => false,
+        }
     }
 }
 
@@ -103,6 +119,7 @@ impl fmt::Display for Why {
             Why::NotArmed => f.write_str("handed over, and not armed in the boot record"),
             Why::NotStarted(words) => write!(f, "did not start: {words}"),
             Why::NotRead(words) => write!(f, "unreadable: {words}"),
+            Why::NoMemory(words) => write!(f, "not enough memory: {words}"),
             Why::WatchdogResets => {
                 write!(f, "the watchdog ended its last {} starts", reset::IN_A_ROW)
             }
@@ -155,6 +172,7 @@ impl fmt::Display for Event {
                     _ => Ok(()),
                 }
             }
+            Event::Again(slot, why) => write!(f, "slot {slot} is tried again: {why}"),
             Event::PassedOver(slot, why) => write!(f, "slot {slot} passed over: {why}"),
             Event::CommitFailed(error) => write!(f, "{error}; no trial and no one-shot now"),
             Event::Nothing => f.write_str("no slot starts"),

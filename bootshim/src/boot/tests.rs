@@ -11,6 +11,7 @@ use core::cell::Cell;
 
 mod arming;
 mod floors;
+mod memory;
 mod rebuilding;
 mod relayed;
 mod said;
@@ -27,6 +28,8 @@ struct Rig {
     slots: Vec<Result<Facts, Defect>>,
     /// Why it starts nothing.
     refuses: Option<Why>,
+    /// So many starts end because there is no memory for them.
+    without_memory: usize,
     kept: Kept,
     /// Whether the firmware has room for a higher floor.
     keeps: bool,
@@ -65,6 +68,10 @@ impl Hands for Rig {
         if permit.kind() != Kind::Good && record.armed.map(|a| a.slot) != Some(permit.slot()) {
             self.events.push("started without being armed".into());
         }
+        if self.without_memory > 0 {
+            self.without_memory -= 1;
+            return Err(Why::NoMemory("the kernel came back".into()));
+        }
         match self.refuses.clone() {
             Some(why) => Err(why),
             None => Ok((permit.slot(), permit.kind())),
@@ -101,6 +108,7 @@ fn rig(slots: Vec<Result<Facts, Defect>>) -> Rig {
     Rig {
         slots,
         refuses: None,
+        without_memory: 0,
         kept: Kept::Absent,
         keeps: true,
         events: Vec::new(),
