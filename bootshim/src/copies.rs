@@ -16,7 +16,7 @@
 //! A cut at any step leaves g or g+1 as the highest valid number, never less.
 
 use crate::guid::Guid;
-use crate::medium::{Access, BLOCK, Cause, Fault, Medium};
+use crate::medium::{Access, BLOCK, Cause, Fault, Medium, read_again};
 use crate::record::{Invalid, RECORD_BYTES, Record, SEQUENCE_END};
 use core::fmt;
 
@@ -30,8 +30,6 @@ pub const COPIES: usize = 4;
 pub const SPACING: u64 = 256 * 1024;
 
 const BLOCK_BYTES: usize = 4096;
-/// A read is tried this often before a copy counts as lost.
-const READS: usize = 3;
 /// A copy that cannot be read now may hold a higher number than those that can,
 /// and may be readable again next time: new numbers keep this far away from it,
 /// so that none is ever used twice.
@@ -194,7 +192,7 @@ impl<M: Medium> Store<M> {
         for (number, ((block, copy), record)) in
             (0..).zip(blocks.iter_mut().zip(&mut copies).zip(&mut records))
         {
-            *copy = match read_copy(&medium, number, block) {
+            *copy = match read_again(&medium, place(number), block) {
                 Err(fault) => Copy::Unreadable(fault),
                 Ok(()) => match decode(block, partition) {
                     Err(why) => Copy::Invalid(why),
@@ -423,17 +421,6 @@ fn differs(copy: usize) -> Fault {
         length: BLOCK,
         cause: Cause::Differs,
     }
-}
-
-fn read_copy<M: Medium>(medium: &M, copy: usize, block: &mut Block) -> Result<(), Fault> {
-    let mut answer = Ok(());
-    for _ in 0..READS {
-        answer = medium.read_at(place(copy), block);
-        if answer.is_ok() {
-            break;
-        }
-    }
-    answer
 }
 
 fn decode(block: &Block, partition: Guid) -> Result<Record, Invalid> {

@@ -185,6 +185,30 @@ impl<M: Medium> Medium for Part<M> {
     }
 }
 
+/// A read is tried this often before it counts as failed.
+const READS: usize = 3;
+
+/// Reads, and tries again where the device fails: it may not fail the next time.
+///
+/// # Errors
+/// The [`Fault`] of the last time.
+pub fn read_again<M: Medium + ?Sized>(
+    medium: &M,
+    offset: u64,
+    buf: &mut [u8],
+) -> Result<(), Fault> {
+    let mut answer = medium.read_at(offset, buf);
+    for _ in 1..READS {
+        match answer {
+            Err(fault) if matches!(fault.cause, Cause::Device(_)) => {
+                answer = medium.read_at(offset, buf);
+            }
+            _ => break,
+        }
+    }
+    answer
+}
+
 /// Whether a range lies inside a medium of `len` bytes, and a write in whole
 /// blocks.
 ///

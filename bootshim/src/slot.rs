@@ -1,7 +1,7 @@
 //! A slot on disk: its manifest and its boot payloads, verified.
 
 use crate::boot::{Defect, Facts};
-use crate::medium::{Access, Cause, Fault, Medium};
+use crate::medium::{Access, Cause, Fault, Medium, read_again};
 use crate::record::Reason;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -58,7 +58,7 @@ pub fn area_offset(slot_len: u64) -> Option<u64> {
 pub fn manifest<M: Medium + ?Sized>(slot: &M, trusted: &Trust) -> Result<Installed, Defect> {
     let at = area_offset(slot.len()).ok_or_else(|| too_small(slot.len()))?;
     let mut area = alloc::vec![0; SLOT_AREA_LEN];
-    slot.read_at(at, &mut area).map_err(Defect::Unreadable)?;
+    read_again(slot, at, &mut area).map_err(Defect::Unreadable)?;
     let installed = slot_area::open(&area, trusted).map_err(not_authentic)?;
     let needed = installed.manifest.slot_bytes_needed();
     if needed.is_none_or(|needed| needed > slot.len()) {
@@ -161,8 +161,7 @@ impl Read {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(length).map_err(|_| no_memory())?;
         bytes.resize(length, 0);
-        slot.read_at(payload.offset, &mut bytes)
-            .map_err(Defect::Unreadable)?;
+        read_again(slot, payload.offset, &mut bytes).map_err(Defect::Unreadable)?;
         let payload = *payload;
         Ok(Read { payload, bytes })
     }

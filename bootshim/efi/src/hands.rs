@@ -119,6 +119,7 @@ impl<'a> Machine<'a> {
         );
         Err(match status {
             relay::UNREADABLE => Why::NotRead(words),
+            relay::NO_MEMORY => Why::NoMemory(words),
             _ => Why::NotStarted(words),
         })
     }
@@ -252,7 +253,9 @@ impl Hands for Machine<'_> {
         let initrd = image.initrd.map(Initrd::offer).transpose();
         let _initrd = initrd.map_err(|status| {
             kernel.unload();
-            alloc::format!("the initrd could not be offered: {status:?}")
+            Why::NotStarted(alloc::format!(
+                "the initrd could not be offered: {status:?}"
+            ))
         })?;
         measure::measure(&handover, &command_line, self.console);
         loader::tell(self.layout, permit.slot(), &self.clock, self.console);
@@ -274,7 +277,7 @@ impl Hands for Machine<'_> {
         variables::publish_watchdog(&told, self.console);
         say!(self.console, "{}", self.clock.show());
         self.console.hand_over();
-        Err(kernel.start().into())
+        Err(kernel.start())
     }
 
     fn tell(&mut self, event: &Event) {

@@ -4,6 +4,7 @@ use crate::secure_boot;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use bootshim::boot::Why;
 use core::ptr;
 use uefi::mem::memory_map::MemoryType;
 use uefi::proto::device_path::{DevicePath, build};
@@ -20,7 +21,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// Has the firmware load `bytes`, with `command_line` as load options.
-    pub fn load(bytes: &[u8], command_line: &str) -> Result<Kernel, String> {
+    pub fn load(bytes: &[u8], command_line: &str) -> Result<Kernel, Why> {
         let handle = path(bytes)
             .ok_or(Status::OUT_OF_RESOURCES)
             .and_then(|path| load_image(bytes, &path))
@@ -44,16 +45,18 @@ impl Kernel {
         Ok(())
     }
 
-    /// Starts it. Comes back only when it did not take over, with the words for
-    /// that.
-    pub fn start(self) -> String {
+    /// Starts it. Comes back only when it did not take over, with why.
+    pub fn start(self) -> Why {
         let status = boot::start_image(self.handle)
             .map_or_else(|error| error.status(), |()| Status::SUCCESS);
         if status == Status::SECURITY_VIOLATION {
             self.unload();
             return refused("StartImage", status);
         }
-        alloc::format!("the kernel came back with {status:?}")
+        why(
+            status,
+            alloc::format!("the kernel came back with {status:?}"),
+        )
     }
 
     /// Gives the firmware its memory back.
@@ -66,8 +69,8 @@ impl Kernel {
 /// Why, and what a person can do. The firmware says one of two words when its
 /// policy forbids a program (UEFI specification, 7.4.1), and which policy that
 /// is only by them.
-fn refused(who: &str, status: Status) -> String {
-    let why = match status {
+fn refused(who: &str, status: Status) -> Why {
+    let advice = match status {
         Status::SECURITY_VIOLATION | Status::ACCESS_DENIED if secure_boot::is_on() => {
             "; the firmware's Secure Boot does not trust this kernel: sign it with a key in db"
         }
@@ -76,7 +79,15 @@ fn refused(who: &str, status: Status) -> String {
         }
         _ => "",
     };
-    alloc::format!("{who} refused: {status:?}{why}")
+    why(status, alloc::format!("{who} refused: {status:?}{advice}"))
+}
+
+/// What a status means for the slot, in words.
+fn why(status: Status, words: String) -> Why {
+    match status {
+        Status::OUT_OF_RESOURCES => Why::NoMemory(words),
+        _ => Why::NotStarted(words),
+    }
 }
 
 /// `LoadImage` from memory, as a program from `path`. By hand, because one that

@@ -98,7 +98,9 @@ fn resume(relay: &Relay, console: &Console, clock: Clock) -> Status {
                 machine.go_on(*relay);
                 let mut boot = Boot::new(record, layout.record.id, layout.slots.len(), machine);
                 let Err(why) = boot.resume(relay);
-                if why.is_unreadable() {
+                if why.is_for_memory() {
+                    status = relay::NO_MEMORY;
+                } else if why.is_unreadable() {
                     status = relay::UNREADABLE;
                 }
             }

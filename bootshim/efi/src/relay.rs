@@ -5,15 +5,16 @@ use crate::kernel::load_image;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bootshim::relay::{RELAY_LEN, Relay};
-use core::ptr;
 use uefi::proto::device_path::{DevicePath, build};
 use uefi::proto::loaded_image::LoadedImage;
 use uefi::proto::unsafe_protocol;
 use uefi::{Identify, Status, boot, cstr16};
 
 /// With this comes back who could not read the slot: no judgement on it. With every
-/// other status the trial is over.
+/// other status but the next the trial is over.
 pub const UNREADABLE: Status = Status::DEVICE_ERROR;
+/// With this, who had not the memory; so it is where not even that one was loaded.
+pub const NO_MEMORY: Status = Status::OUT_OF_RESOURCES;
 
 /// The protocol with which it is handed over.
 #[repr(C)]
@@ -45,21 +46,27 @@ fn run(program: &[u8], relay: &Relay) -> Result<(), Status> {
     // As if it came from where this one did: there it looks for its disk.
     let path = own_path().ok_or(Status::NOT_FOUND)?;
     let handle = load_image(program, &path)?;
-    let offer = Box::new(Interface(relay.to_bytes()));
-    let interface = ptr::from_ref(&*offer).cast();
+    let offer = Box::into_raw(Box::new(Interface(relay.to_bytes())));
     // SAFETY: the offer outlives the program, after which it is taken back.
-    unsafe {
-        boot::install_protocol_interface(Some(boot::image_handle()), &Interface::GUID, interface)
+    let offered = unsafe {
+        boot::install_protocol_interface(Some(boot::image_handle()), &Interface::GUID, offer.cast())
+    };
+    if let Err(error) = offered {
+        // What cannot be unloaded stays until the next reset.
+        let _ = boot::unload_image(handle);
+        // SAFETY: from `into_raw`, and nobody was given it.
+        drop(unsafe { Box::from_raw(offer) });
+        return Err(error.status());
     }
-    .map_err(|error| error.status())?;
     let ended = boot::start_image(handle).map_err(|error| error.status());
     // SAFETY: the only one who looked at it has ended.
     let taken_back = unsafe {
-        boot::uninstall_protocol_interface(boot::image_handle(), &Interface::GUID, interface)
+        boot::uninstall_protocol_interface(boot::image_handle(), &Interface::GUID, offer.cast())
     };
-    if taken_back.is_err() {
-        // Whoever still holds it finds it there.
-        Box::leak(offer);
+    // Else whoever still holds it finds it there.
+    if taken_back.is_ok() {
+        // SAFETY: from `into_raw`, and nobody holds it any more.
+        drop(unsafe { Box::from_raw(offer) });
     }
     if ended == Err(Status::SECURITY_VIOLATION) {
         // Loaded and never started; what cannot be unloaded stays.

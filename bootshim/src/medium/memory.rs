@@ -1,7 +1,7 @@
 //! A medium in memory, for the tests of this crate.
 use super::*;
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 pub(crate) struct Memory(pub RefCell<Vec<u8>>);
 
@@ -46,6 +46,8 @@ pub(crate) struct Recording<'a> {
     inner: &'a Memory,
     log: RefCell<Vec<Op>>,
     refused: RefCell<Vec<Op>>,
+    /// Refused so often, and then no more.
+    times: Cell<usize>,
 }
 
 impl<'a> Recording<'a> {
@@ -54,6 +56,15 @@ impl<'a> Recording<'a> {
             inner,
             log: RefCell::default(),
             refused: RefCell::new(refused.to_vec()),
+            times: Cell::new(usize::MAX),
+        }
+    }
+
+    /// The same, that thinks better of it after so many times.
+    pub(crate) fn moody(inner: &'a Memory, refused: &[Op], times: usize) -> Recording<'a> {
+        Recording {
+            times: Cell::new(times),
+            ..Recording::over(inner, refused)
         }
     }
 
@@ -69,9 +80,10 @@ impl<'a> Recording<'a> {
 
     fn ask(&self, op: Op, access: Access, length: usize) -> Result<(), Fault> {
         self.log.borrow_mut().push(op);
-        if !self.refused.borrow().contains(&op) {
+        if !self.refused.borrow().contains(&op) || self.times.get() == 0 {
             return Ok(());
         }
+        self.times.update(|left| left.saturating_sub(1));
         let offset = match op {
             Op::Read(offset) | Op::Write(offset) => offset,
             Op::Flush => 0,

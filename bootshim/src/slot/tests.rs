@@ -126,6 +126,16 @@ fn what_cannot_be_read_is_no_verdict() {
 }
 
 #[test]
+fn a_device_that_fails_twice_and_then_gives_the_bytes_keeps_no_slot_from_starting() {
+    let memory = slot(20480);
+    for at in [area_offset(SLOT_LEN).unwrap(), KERNEL, INITRD] {
+        let trusted = Trust::direct([key().public()]);
+        let twice = Recording::moody(&memory, &[Op::Read(at)], 2);
+        assert!(load(&twice, &trusted).is_ok(), "{at}");
+    }
+}
+
+#[test]
 fn a_kernel_that_never_asks_for_its_initrd_does_not_start_with_one() {
     let trusted = Trust::direct([key().public()]);
     let mut kernel = [0; 256];

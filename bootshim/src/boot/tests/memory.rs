@@ -41,11 +41,7 @@ fn a_good_slot_for_which_there_is_no_memory_makes_way_and_nothing_is_held_agains
     let (outcome, rig, _) = start(&medium, short(FOR_MEMORY));
     assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
     let passed = "slot b passed over: not enough memory: the kernel came back";
-    assert!(
-        rig.events.contains(&passed.to_string()),
-        "{:?}",
-        rig.events
-    );
+    assert!(rig.events.contains(&passed.to_string()), "{:?}", rig.events);
     assert!(before == *medium.0.borrow(), "something is held against it");
 }
 
