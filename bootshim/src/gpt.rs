@@ -6,6 +6,7 @@
 
 use crate::guid::Guid;
 use crate::medium::{BLOCK, Extent, Fault, Medium};
+use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -18,6 +19,8 @@ const ENTRY_LEN: u32 = 128;
 /// More entries than any disk of ours has; it bounds what is allocated.
 const MAX_ENTRIES: u32 = 1024;
 const NAME_UNITS: usize = 36;
+/// Where the header at the start of a disk lies.
+const PRIMARY_LBA: u64 = 1;
 
 /// Sector sizes that are looked for, in this order, where nobody says which.
 pub const SECTOR_SIZES: [u32; 2] = [512, 4096];
@@ -55,8 +58,41 @@ pub struct Table {
     pub sector: u32,
     /// Which of the two tables this is.
     pub source: Source,
+    /// Where the device ends before the disk that the table was made for does.
+    pub cut: Option<Cut>,
     /// The used entries in the order of the table.
     pub partitions: Vec<Partition>,
+}
+
+/// A device that is shorter than its own table says: firmware hides the end of
+/// it (a host protected area), or it is a copy on a smaller one. Nothing moves by
+/// that: what lies whole on the device is where it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Bytes that the device has.
+    pub has: u64,
+    /// Bytes of the disk that the table was made for.
+    pub made_for: u64,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Cut { has, made_for } = self;
+        write!(
+            f,
+            "the disk has {has} bytes, its partition table was made for {made_for}"
+        )
+    }
+}
+
+impl Table {
+    /// Whether all of a partition lies on the device.
+    #[must_use]
+    pub fn holds(&self, partition: &Partition) -> bool {
+        let end = partition.extent.end();
+        self.cut
+            .is_none_or(|cut| end.is_some_and(|end| end <= cut.has))
+    }
 }
 
 /// Why one copy of the table does not count.
@@ -76,6 +112,8 @@ pub enum Invalid {
     EntrySize,
     /// The checksum of the entries is wrong.
     EntryChecksum,
+    /// A backup that describes other partitions than the primary.
+    Differs,
 }
 
 impl fmt::Display for Invalid {
@@ -88,6 +126,7 @@ impl fmt::Display for Invalid {
             Invalid::HeaderRange => f.write_str("header fields that do not fit the disk"),
             Invalid::EntrySize => f.write_str("entries of an unusual size or number"),
             Invalid::EntryChecksum => f.write_str("wrong checksum of the entries"),
+            Invalid::Differs => f.write_str("other partitions than the primary"),
         }
     }
 }
@@ -104,12 +143,6 @@ pub enum GptError {
     },
     /// An entry leaves the usable range or is upside down.
     Range(u32),
-    /// Two entries share a byte.
-    Overlap(u32, u32),
-    /// Two entries have the same unique GUID.
-    SameGuid(u32, u32),
-    /// Two entries have the same name.
-    SameName(u32, u32),
 }
 
 impl fmt::Display for GptError {
@@ -120,9 +153,19 @@ impl fmt::Display for GptError {
                 "no valid GPT: {primary} at the start, {backup} at the end of the disk"
             ),
             GptError::Range(n) => write!(f, "GPT entry {n} leaves the usable range of the disk"),
-            GptError::Overlap(a, b) => write!(f, "GPT entries {a} and {b} overlap"),
-            GptError::SameGuid(a, b) => write!(f, "GPT entries {a} and {b} have the same GUID"),
-            GptError::SameName(a, b) => write!(f, "GPT entries {a} and {b} have the same name"),
+        }
+    }
+}
+
+impl GptError {
+    /// What mends the disk.
+    #[must_use]
+    pub fn mend(&self) -> String {
+        match self {
+            GptError::NoTable { .. } => {
+                "put the factory image on it, or rebuild its table (`gdisk`, menu r)".into()
+            }
+            GptError::Range(n) => format!("delete the entry (`sgdisk -d {n}`) and make it anew"),
         }
     }
 }
@@ -136,7 +179,7 @@ impl core::error::Error for GptError {}
 /// partitions that cannot be.
 pub fn read<M: Medium + ?Sized>(disk: &M, sector: u32) -> Result<Table, GptError> {
     let backup_lba = (disk.len() / u64::from(sector.max(1))).saturating_sub(1);
-    let (header, source) = match Header::read(disk, sector, 1) {
+    let (header, source) = match Header::read(disk, sector, PRIMARY_LBA) {
         Ok(found) => (found, Source::Primary),
         Err(primary) => match Header::read(disk, sector, backup_lba) {
             Ok(found) => (found, Source::Backup(primary)),
@@ -144,13 +187,45 @@ pub fn read<M: Medium + ?Sized>(disk: &M, sector: u32) -> Result<Table, GptError
         },
     };
     let partitions = header.partitions(sector)?;
-    check_pairs(&partitions)?;
     Ok(Table {
         disk: header.disk,
         sector,
         source,
+        cut: header.cut,
         partitions,
     })
+}
+
+/// Whether the backup at the end of the disk says the same as this table, so that
+/// it could take its place.
+///
+/// # Errors
+/// Why it could not.
+pub fn check_backup<M: Medium + ?Sized>(disk: &M, table: &Table) -> Result<(), Invalid> {
+    let sector = u64::from(table.sector.max(1));
+    let backup_lba = (disk.len() / sector).saturating_sub(1);
+    let header = Header::read(disk, table.sector, backup_lba)?;
+    let same = header.partitions(table.sector).ok().as_ref() == Some(&table.partitions);
+    match same && header.disk == table.disk {
+        true => Ok(()),
+        false => Err(Invalid::Differs),
+    }
+}
+
+/// Whether sector 0 has the protective MBR, without which firmware and other
+/// systems take the disk for one without a GPT (UEFI specification, table 5.4).
+///
+/// # Errors
+/// The device's.
+pub fn has_protective_mbr<M: Medium + ?Sized>(disk: &M) -> Result<bool, Fault> {
+    let mut raw = [0u8; 512];
+    disk.read_at(0, &mut raw)?;
+    let entries = raw.get(446..510).unwrap_or_default().chunks_exact(16);
+    let protects = |entry: &[u8]| {
+        let (flag, kind) = (entry.first(), entry.get(4));
+        flag == Some(&0) && kind == Some(&0xee) && u32_at(entry, 8) == 1
+    };
+    Ok(raw.ends_with(&[0x55, 0xaa]) && entries.into_iter().any(protects))
 }
 
 /// Reads the table of a disk image, whose sector size is read off the place
@@ -179,6 +254,7 @@ struct Header {
     disk: Guid,
     first_usable: u64,
     last_usable: u64,
+    cut: Option<Cut>,
     entries: Vec<u8>,
 }
 
@@ -199,7 +275,20 @@ impl Header {
         }
         let sectors = disk.len() / sector;
         let (first_usable, last_usable) = (u64_at(&raw, 40), u64_at(&raw, 48));
-        if u64_at(&raw, 24) != lba || first_usable > last_usable || last_usable >= sectors {
+        let other = u64_at(&raw, 32);
+        // Only of the table at the start of a disk can the end be missing; it says
+        // itself where its backup was.
+        let cut = match lba == PRIMARY_LBA && other >= sectors {
+            true => Some(Cut {
+                has: disk.len(),
+                made_for: (other.checked_add(1))
+                    .and_then(|sectors| sectors.checked_mul(sector))
+                    .ok_or(Invalid::HeaderRange)?,
+            }),
+            false => None,
+        };
+        let end = if cut.is_some() { other } else { sectors };
+        if u64_at(&raw, 24) != lba || first_usable > last_usable || last_usable >= end {
             return Err(Invalid::HeaderRange);
         }
         let (count, size) = (u32_at(&raw, 80), u32_at(&raw, 84));
@@ -223,6 +312,7 @@ impl Header {
             disk,
             first_usable,
             last_usable,
+            cut,
             entries,
         })
     }
@@ -239,7 +329,8 @@ impl Header {
             if first < self.first_usable || last > self.last_usable || first > last {
                 return Err(GptError::Range(number));
             }
-            // `last` lies on the disk, so no product can overflow; checked all the same.
+            // `last` lies on the disk that the header was made for, so no product can
+            // overflow; checked all the same.
             let extent = (|| {
                 let len = last
                     .checked_sub(first)?
@@ -290,25 +381,6 @@ fn read_entries<M: Medium + ?Sized>(
     disk.read_at(at, &mut entries)
         .map_err(Invalid::Unreadable)?;
     Ok(entries)
-}
-
-fn check_pairs(partitions: &[Partition]) -> Result<(), GptError> {
-    for (i, a) in partitions.iter().enumerate() {
-        for b in partitions.iter().skip(i.saturating_add(1)) {
-            let apart = a.extent.end().is_some_and(|end| end <= b.extent.start)
-                || b.extent.end().is_some_and(|end| end <= a.extent.start);
-            if !apart {
-                return Err(GptError::Overlap(a.number, b.number));
-            }
-            if a.id == b.id {
-                return Err(GptError::SameGuid(a.number, b.number));
-            }
-            if !a.name.is_empty() && a.name == b.name {
-                return Err(GptError::SameName(a.number, b.number));
-            }
-        }
-    }
-    Ok(())
 }
 
 impl Partition {

@@ -1,8 +1,9 @@
 //! Which partitions are ours: the boot record, the slots, the ESP, the data.
 
-use crate::gpt::{Partition, Table};
+use crate::gpt::{Cut, Partition, Table};
 use crate::guid::Guid;
 use crate::record::{MAX_SLOTS, MIN_SLOTS, SlotId};
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -43,19 +44,28 @@ pub struct Layout {
     pub data: Option<Partition>,
 }
 
-/// Why a partition table is not that of a controller.
+/// Why a partition table is not that of a controller. Numbers are those of the
+/// entries, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LayoutError {
     /// No boot record partition, or more than one.
     Records(usize),
     /// No slot partitions, only one, or more than eight.
     Slots(usize),
+    /// Two slots have the same name.
+    SameName(u32, u32, String),
     /// A partition of the slots' type with a name that is not its turn.
-    SlotName(String),
+    SlotName(u32, String),
     /// Begin or end is no multiple of 4 KiB.
-    Unaligned(String),
+    Unaligned(u32, String),
     /// The record partition is smaller than 1 MiB.
     RecordTooSmall(u64),
+    /// One of ours shares a byte with another partition.
+    Overlap(u32, u32),
+    /// One of ours has the same unique GUID as another partition.
+    SameGuid(u32, u32),
+    /// The device ends before the record partition does.
+    RecordCut(Cut),
 }
 
 impl fmt::Display for LayoutError {
@@ -65,23 +75,25 @@ impl fmt::Display for LayoutError {
             LayoutError::Records(n) => write!(f, "{n} boot record partitions instead of one"),
             LayoutError::Slots(0) => f.write_str("no slot partitions"),
             LayoutError::Slots(n) => write!(f, "{n} slot partitions instead of 2 to 8"),
-            LayoutError::SlotName(name) => {
-                write!(
-                    f,
-                    "a slot partition is named {name:?}; slots are slot-a, slot-b and so on without a gap"
-                )
+            LayoutError::SameName(a, b, name) => {
+                write!(f, "slot partitions {a} and {b} are both named {name:?}")
             }
-            LayoutError::Unaligned(name) => {
-                write!(
-                    f,
-                    "partition {name} does not begin and end at multiples of 4 KiB"
-                )
-            }
-            LayoutError::RecordTooSmall(len) => {
-                write!(
-                    f,
-                    "the boot record partition has {len} bytes, it needs 1 MiB"
-                )
+            LayoutError::SlotName(n, name) => write!(
+                f,
+                "slot partition {n} is named {name:?}; slots are slot-a, slot-b and so on without a gap"
+            ),
+            LayoutError::Unaligned(n, name) => write!(
+                f,
+                "partition {n}, {name}, does not begin and end at multiples of 4 KiB"
+            ),
+            LayoutError::RecordTooSmall(len) => write!(
+                f,
+                "the boot record partition has {len} bytes, it needs 1 MiB"
+            ),
+            LayoutError::Overlap(a, b) => write!(f, "GPT entries {a} and {b} overlap"),
+            LayoutError::SameGuid(a, b) => write!(f, "GPT entries {a} and {b} have the same GUID"),
+            LayoutError::RecordCut(cut) => {
+                write!(f, "the boot record lies beyond the end: {cut}")
             }
         }
     }
@@ -89,11 +101,46 @@ impl fmt::Display for LayoutError {
 
 impl core::error::Error for LayoutError {}
 
+impl LayoutError {
+    /// What mends the disk.
+    #[must_use]
+    pub fn mend(&self) -> String {
+        match self {
+            LayoutError::Records(0) => {
+                format!("put the factory image on it; `sgdisk -t N:{RECORD_TYPE}` gives a partition that only lost its type that type back")
+            }
+            LayoutError::Slots(0 | 1) => {
+                format!("put the factory image on it; `sgdisk -t N:{SLOT_TYPE}` gives a partition that only lost its type that type back")
+            }
+            LayoutError::Records(_) | LayoutError::Slots(_) => {
+                "give what is none of ours another type (`sgdisk -t N:8300`)".into()
+            }
+            LayoutError::SameName(_, n, _) | LayoutError::SlotName(n, _) => format!(
+                "give it the name of its turn (`sgdisk -c {n}:slot-…`), or, if it is no slot, another type (`sgdisk -t {n}:8300`)"
+            ),
+            LayoutError::Unaligned(n, _) => format!(
+                "delete it (`sgdisk -d {n}`) and make it anew at multiples of 4 KiB; it is empty then"
+            ),
+            LayoutError::RecordTooSmall(_) => "put the factory image on it".into(),
+            LayoutError::Overlap(a, b) => {
+                format!("delete the one that was added (`sgdisk -d {a}` or `sgdisk -d {b}`)")
+            }
+            LayoutError::SameGuid(a, b) => format!(
+                "give the one that was added a new GUID (`sgdisk -u {a}:R` or `sgdisk -u {b}:R`)"
+            ),
+            LayoutError::RecordCut(_) => {
+                "have the firmware show the whole disk, or put an image of its size on it".into()
+            }
+        }
+    }
+}
+
 impl Layout {
-    /// Finds our partitions in a table.
+    /// Finds our partitions in a table. What others call theirs, and how they lie
+    /// among each other, is their own matter.
     ///
     /// # Errors
-    /// [`LayoutError`] when they are not exactly as a controller has them.
+    /// [`LayoutError`] when ours are not exactly as a controller has them.
     pub fn find(table: &Table) -> Result<Layout, LayoutError> {
         let of = |kind: Guid| table.partitions.iter().filter(move |p| p.kind == kind);
         let record = match (of(RECORD_TYPE).next(), of(RECORD_TYPE).count()) {
@@ -105,25 +152,31 @@ impl Layout {
             return Err(LayoutError::Slots(slots.len()));
         }
         slots.sort_by(|a, b| a.name.cmp(&b.name));
-        for (slot, id) in slots.iter().zip(SlotId::all()) {
-            if slot.name != id.partition_name() {
-                return Err(LayoutError::SlotName(slot.name.clone()));
-            }
-        }
+        check_names(&slots)?;
         if let Some(crooked) = slots.iter().chain([&record]).find(|p| !p.is_aligned()) {
-            return Err(LayoutError::Unaligned(crooked.name.clone()));
+            let name = crooked.name.clone();
+            return Err(LayoutError::Unaligned(crooked.number, name));
         }
         if record.extent.len < RECORD_LEN {
             return Err(LayoutError::RecordTooSmall(record.extent.len));
         }
-        let esp = of(ESP_TYPE).next().cloned();
-        let data = of(DATA_TYPE).find(|p| p.name == DATA_NAME).cloned();
-        Ok(Layout {
+        if let Some(cut) = table.cut.filter(|_| !table.holds(&record)) {
+            return Err(LayoutError::RecordCut(cut));
+        }
+        let layout = Layout {
             record,
             slots,
-            esp,
-            data,
-        })
+            esp: of(ESP_TYPE).next().cloned(),
+            data: of(DATA_TYPE).find(|p| p.name == DATA_NAME).cloned(),
+        };
+        layout.ours().try_for_each(|ours| alone(ours, table))?;
+        Ok(layout)
+    }
+
+    /// All of ours.
+    fn ours(&self) -> impl Iterator<Item = &Partition> {
+        let single = [Some(&self.record), self.esp.as_ref(), self.data.as_ref()];
+        self.slots.iter().chain(single.into_iter().flatten())
     }
 
     /// The partition of a slot, where the disk has that slot.
@@ -131,6 +184,40 @@ impl Layout {
     pub fn slot(&self, slot: SlotId) -> Option<&Partition> {
         self.slots.get(slot.index())
     }
+}
+
+/// Slots, sorted by name, are `slot-a`, `slot-b` and so on.
+fn check_names(slots: &[Partition]) -> Result<(), LayoutError> {
+    for pair in slots.windows(2) {
+        if let [a, b] = pair
+            && a.name == b.name
+        {
+            return Err(LayoutError::SameName(a.number, b.number, a.name.clone()));
+        }
+    }
+    for (slot, id) in slots.iter().zip(SlotId::all()) {
+        if slot.name != id.partition_name() {
+            return Err(LayoutError::SlotName(slot.number, slot.name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Nobody else has a byte or the GUID of one of ours.
+fn alone(ours: &Partition, table: &Table) -> Result<(), LayoutError> {
+    for other in &table.partitions {
+        if other.number == ours.number {
+            continue;
+        }
+        let (a, b) = (ours.number.min(other.number), ours.number.max(other.number));
+        if !ours.extent.is_apart(other.extent) {
+            return Err(LayoutError::Overlap(a, b));
+        }
+        if ours.id == other.id {
+            return Err(LayoutError::SameGuid(a, b));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -144,7 +231,7 @@ mod tests {
     fn partition(kind: Guid, name: &str, start: u64, len: u64) -> Partition {
         let extent = Extent { start, len };
         Partition {
-            number: 1,
+            number: 0,
             kind,
             id: Guid::ZERO,
             name: name.to_string(),
@@ -152,11 +239,20 @@ mod tests {
         }
     }
 
-    fn table(partitions: Vec<Partition>) -> Table {
+    /// A table in which they lie one after the other, and have GUIDs of their own.
+    fn table(mut partitions: Vec<Partition>) -> Table {
+        let mut start = 1 << 20;
+        for (number, partition) in (1u8..).zip(&mut partitions) {
+            partition.number = number.into();
+            partition.id = Guid([number; 16]);
+            partition.extent.start = start;
+            start += partition.extent.len.next_multiple_of(1 << 20);
+        }
         Table {
             disk: Guid::ZERO,
             sector: 512,
             source: Source::Primary,
+            cut: None,
             partitions,
         }
     }
@@ -181,15 +277,79 @@ mod tests {
         let ours = [record(), slot("slot-a"), slot("slot-b")];
         let bare = Layout::find(&table(ours.to_vec())).unwrap();
         assert_eq!((bare.esp, bare.data), (None, None));
-        let esp = partition(ESP_TYPE, "boot", 8 << 20, 1);
-        let other = partition(DATA_TYPE, "home", 9 << 20, 1);
-        let data = partition(DATA_TYPE, DATA_NAME, 10 << 20, 1);
-        let more = [other, data.clone(), esp.clone()];
-        let found = Layout::find(&table(ours.into_iter().chain(more).collect())).unwrap();
+        let more = [
+            partition(DATA_TYPE, "home", 0, 1),
+            partition(DATA_TYPE, DATA_NAME, 0, 1),
+            partition(ESP_TYPE, "boot", 0, 1),
+        ];
+        let all = table(ours.into_iter().chain(more).collect());
+        let found = Layout::find(&all).unwrap();
         let names = SlotId::all().map(|id| Some(found.slot(id)?.name.clone()));
         let names: Vec<_> = names.flatten().collect();
         assert_eq!(names, ["slot-a", "slot-b"]);
-        assert_eq!((found.esp, found.data), (Some(esp), Some(data)));
+        assert_eq!(found.data.as_ref(), all.partitions.get(4));
+        assert_eq!(found.esp.as_ref(), all.partitions.get(5));
+    }
+
+    /// Ours, and what others have added.
+    fn shared(others: Vec<Partition>) -> Table {
+        let ours = [record(), slot("slot-a"), slot("slot-b")];
+        table(ours.into_iter().chain(others).collect())
+    }
+
+    #[test]
+    fn what_others_call_their_partitions_is_theirs() {
+        for name in ["Linux filesystem", "primary", "", "slot-a", RECORD_NAME, DATA_NAME] {
+            let other = partition(DATA_TYPE, name, 0, 512);
+            let found = Layout::find(&shared(vec![other.clone(), other]));
+            assert_eq!(found.unwrap().slots.len(), 2, "{name}");
+        }
+    }
+
+    #[test]
+    fn how_the_partitions_of_others_lie_among_each_other_is_theirs() {
+        let other = partition(DATA_TYPE, "other", 0, 4096);
+        let mut twins = shared(vec![other.clone(), other]);
+        twins.partitions[4].id = twins.partitions[3].id;
+        twins.partitions[4].extent = twins.partitions[3].extent;
+        assert!(Layout::find(&twins).is_ok());
+    }
+
+    #[test]
+    fn one_of_ours_shares_neither_byte_nor_guid_with_any_other() {
+        let more = [
+            partition(ESP_TYPE, "esp", 0, 4096),
+            partition(DATA_TYPE, DATA_NAME, 0, 4096),
+            partition(DATA_TYPE, "other", 0, 4096),
+        ];
+        let whole = shared(more.to_vec());
+        assert!(Layout::find(&whole).is_ok());
+        for ours in 0..5 {
+            let (number, other) = (u32::try_from(ours).unwrap() + 1, 6);
+            let mut same = whole.clone();
+            same.partitions[5].id = same.partitions[ours].id;
+            let error = Layout::find(&same).unwrap_err();
+            assert_eq!(error, LayoutError::SameGuid(number, other));
+            let mut over = whole.clone();
+            let last = over.partitions[ours].extent.end().unwrap() - 1;
+            over.partitions[5].extent = Extent { start: last, len: 1 };
+            let error = Layout::find(&over).unwrap_err();
+            assert_eq!(error, LayoutError::Overlap(number, other));
+        }
+    }
+
+    #[test]
+    fn of_a_disk_that_is_cut_the_record_is_needed_and_a_slot_is_not() {
+        let mut cut = shared(vec![]);
+        let end = |n: usize| cut.partitions[n].extent.end().unwrap();
+        let (record, slot_b) = (end(0), end(2));
+        for (has, fits) in [(slot_b - 1, true), (record, true), (record - 1, false)] {
+            let made_for = slot_b + (1 << 20);
+            cut.cut = Some(Cut { has, made_for });
+            let found = Layout::find(&cut);
+            assert_eq!(found.is_ok(), fits, "{has}");
+            assert!(!cut.holds(&cut.partitions[2]));
+        }
     }
 
     #[test]
@@ -203,12 +363,28 @@ mod tests {
             (LayoutError::Slots(0), "no slot partitions"),
             (LayoutError::Slots(9), "9 slot partitions instead of 2 to 8"),
             (
-                LayoutError::SlotName("x".into()),
-                "a slot partition is named \"x\"; slots are slot-a, slot-b and so on without a gap",
+                LayoutError::SameName(3, 4, "slot-a".into()),
+                "slot partitions 3 and 4 are both named \"slot-a\"",
             ),
             (
-                LayoutError::Unaligned("slot-b".into()),
-                "partition slot-b does not begin and end at multiples of 4 KiB",
+                LayoutError::SlotName(4, "x".into()),
+                "slot partition 4 is named \"x\"; slots are slot-a, slot-b and so on without a gap",
+            ),
+            (
+                LayoutError::Unaligned(4, "slot-b".into()),
+                "partition 4, slot-b, does not begin and end at multiples of 4 KiB",
+            ),
+            (LayoutError::Overlap(1, 2), "GPT entries 1 and 2 overlap"),
+            (
+                LayoutError::SameGuid(1, 2),
+                "GPT entries 1 and 2 have the same GUID",
+            ),
+            (
+                LayoutError::RecordCut(Cut {
+                    has: 512,
+                    made_for: 1024,
+                }),
+                "the boot record lies beyond the end: the disk has 512 bytes, its partition table was made for 1024",
             ),
             (
                 LayoutError::RecordTooSmall(4096),
@@ -217,6 +393,7 @@ mod tests {
         ];
         for (error, words) in cases {
             assert_eq!(error.to_string(), words);
+            assert_ne!(error.mend(), "");
         }
     }
 
@@ -235,11 +412,15 @@ mod tests {
             (table(vec![record(), slot("slot-a")]), LayoutError::Slots(1)),
             (
                 table(vec![record(), slot("slot-a"), slot("slot-c")]),
-                LayoutError::SlotName("slot-c".to_string()),
+                LayoutError::SlotName(3, "slot-c".to_string()),
+            ),
+            (
+                table(vec![record(), slot("slot-a"), slot("slot-a")]),
+                LayoutError::SameName(2, 3, "slot-a".to_string()),
             ),
             (
                 table(vec![record(), slot("slot-a"), crooked]),
-                LayoutError::Unaligned("slot-b".to_string()),
+                LayoutError::Unaligned(3, "slot-b".to_string()),
             ),
             (with(vec![small]), LayoutError::RecordTooSmall(4096)),
         ];

@@ -137,6 +137,13 @@ impl Extent {
     pub fn end(&self) -> Option<u64> {
         self.start.checked_add(self.len)
     }
+
+    /// Whether no byte is in both.
+    #[must_use]
+    pub fn is_apart(&self, other: Extent) -> bool {
+        let before = |a: &Extent, b: &Extent| a.end().is_some_and(|end| end <= b.start);
+        before(self, &other) || before(&other, self)
+    }
 }
 
 /// A part of a medium, by itself a medium: no access leaves it, and faults say

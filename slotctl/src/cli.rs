@@ -41,7 +41,7 @@ fn dispatch(args: &Args, voice: Voice) -> Result<Answer> {
         Command::Image(command) => image::run(args, command, voice),
         Command::Bootshim(command) => bootshim::run(command),
         Command::Disk(args::Disk::Create(create)) => disk::create(create, voice),
-        Command::Disk(args::Disk::Show) => disk::show(&open(args, voice)?),
+        Command::Disk(args::Disk::Show) => disk::show(&open(args, voice)?, voice),
         Command::Install(install) => install::run(args, install, voice),
         Command::Status => status::status(&open(args, voice)?, voice),
         Command::NextBoot { arm } => status::next_boot(&open(args, voice)?, *arm, voice),
@@ -91,7 +91,7 @@ fn name(command: &Command) -> &'static str {
 /// The disk that a command is about, with a word about what is wrong with it.
 fn open(args: &Args, voice: Voice) -> Result<Disk> {
     let disk = Disk::open_or_booted(args.disk.as_deref())?;
-    if let Some(warning) = disk.warning() {
+    for warning in disk.warnings() {
         voice.warn(&warning);
     }
     Ok(disk)

@@ -10,9 +10,9 @@ use crate::lock::{Lock, What};
 use crate::medium::{FileMedium, Mode};
 use bootshim::boot::Defect;
 use bootshim::copies::{CommitError, Durable, Note, Store};
-use bootshim::gpt::{self, GptError, Invalid, Partition, Source, Table};
+use bootshim::gpt::{self, Cut, GptError, Invalid, Partition, Source, Table};
 use bootshim::handover::Handover;
-use bootshim::layout::Layout;
+use bootshim::layout::{Layout, LayoutError};
 use bootshim::medium::{Extent, Medium, Part};
 use bootshim::record::{Record, SlotId};
 use bootshim::state;
@@ -138,17 +138,51 @@ impl Disk {
         &self.layout
     }
 
-    /// Something that a person should know before trusting it: that its primary
-    /// partition table is damaged.
+    /// What a person should know before trusting it: that its primary partition
+    /// table is damaged, or that its end is missing.
     #[must_use]
-    pub fn warning(&self) -> Option<String> {
-        match &self.table.source {
+    pub fn warnings(&self) -> Vec<String> {
+        let path = self.path.display();
+        let damaged = match self.table.source {
             Source::Primary => None,
             Source::Backup(why) => Some(format!(
-                "the primary GPT of {} does not count ({why}); the backup at its end serves",
-                self.path.display()
+                "the primary GPT of {path} does not count ({why}); the backup at its end serves"
             )),
+        };
+        let cut = self.table.cut.map(|cut| {
+            let beyond = self.table.partitions.iter().filter(|p| !self.table.holds(p));
+            let names: Vec<String> = beyond.map(|p| format!("{:?}", p.name)).collect();
+            let beyond = match names.is_empty() {
+                true => "nothing but the backup of the table".into(),
+                false => names.join(", "),
+            };
+            format!("{path}: {cut}; beyond its end: {beyond}; what lies whole on it serves, the rest is not written (does the firmware hide the end of it?)")
+        });
+        damaged.into_iter().chain(cut).collect()
+    }
+
+    /// What is wrong with the disk and stops nothing yet: what a boot does without,
+    /// until something else breaks, or until another system looks at it.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn blemishes(&self) -> Result<Vec<String>> {
+        let (whole, path) = (self.whole()?, self.path.display());
+        let unread = |fault| Error::fault(format_args!("{path}: reading the GPT"), fault);
+        let mut found = Vec::new();
+        if !gpt::has_protective_mbr(&whole).map_err(unread)? {
+            found.push(format!(
+                "{path} has no protective MBR, without which firmware may not see the partitions; `sgdisk -e {path}` writes one"
+            ));
         }
+        if self.table.source == Source::Primary
+            && let Err(why) = gpt::check_backup(&whole, &self.table)
+        {
+            found.push(format!(
+                "the backup of the GPT at the end of {path} does not count: {why}; `sgdisk -e {path}` writes it anew"
+            ));
+        }
+        Ok(found)
     }
 
     /// What bootshim handed over, where this controller runs from this disk.
@@ -236,11 +270,39 @@ impl Disk {
     }
 
     fn partition(&self, partition: &Partition, mode: Mode) -> Result<Slice> {
+        if let Some(cut) = self.table.cut.filter(|_| !self.table.holds(partition)) {
+            // As bootshim reads it: the kernel has no node for it, or a shorter one.
+            return match mode {
+                Mode::Read => Ok(Part::new(self.whole()?, partition.extent)),
+                Mode::Write | Mode::WriteExclusive => Err(self.beyond(partition, cut)),
+            };
+        }
         match &self.access {
             Access::Medium(medium) => Ok(Part::new(Arc::clone(medium), partition.extent)),
             Access::File => self.partition_in_file(partition, mode),
             Access::Block => self.partition_node(partition, mode),
         }
+    }
+
+    /// Refuses what does not lie whole on the disk.
+    ///
+    /// # Errors
+    /// An unknown slot; one that ends beyond the disk.
+    pub fn check_whole(&self, slot: SlotId) -> Result<()> {
+        match (self.table.cut, self.layout.slot(slot)) {
+            (Some(cut), Some(partition)) if !self.table.holds(partition) => {
+                Err(self.beyond(partition, cut))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn beyond(&self, partition: &Partition, cut: Cut) -> Error {
+        let (path, name) = (self.path.display(), &partition.name);
+        let found = format!("{path}: {cut}, and {name} does not lie whole on it");
+        Error::new(Exit::Refused, "beyond-disk", found)
+            .advice("have the firmware show the whole disk, or name a slot that lies on it (`slotctl disk show`)")
+            .changed("nothing was written")
     }
 
     fn partition_in_file(&self, partition: &Partition, mode: Mode) -> Result<Slice> {
@@ -389,9 +451,8 @@ fn read_table<M: Medium>(path: &Path, whole: &M) -> Result<Table> {
                 primary: Invalid::Unreadable(fault),
                 backup: Invalid::Unreadable(_),
             } => Error::fault(format_args!("{}: reading the GPT", path.display()), fault),
-            GptError::NoTable { .. } => Error::new(Exit::NotAuthentic, "not-gpt", found)
-                .advice("name the whole disk of a controller, as `slotctl disk create` makes it"),
-            _ => Error::new(Exit::NotAuthentic, "bad-gpt", found),
+            GptError::NoTable { .. } => refused("not-gpt", found, &error.mend()),
+            GptError::Range(_) => refused("bad-gpt", found, &error.mend()),
         }
         .changed("nothing was written")
     })
@@ -399,12 +460,18 @@ fn read_table<M: Medium>(path: &Path, whole: &M) -> Result<Table> {
 
 fn find_layout(path: &Path, table: &Table) -> Result<Layout> {
     Layout::find(table).map_err(|error| {
-        Error::new(
-            Exit::NotAuthentic,
-            "not-a-controller",
-            format!("{}: {error}", path.display()),
-        )
-        .advice("name the disk of a controller, as `slotctl disk create` makes it")
-        .changed("nothing was written")
+        let code = match error {
+            LayoutError::Overlap(..) | LayoutError::SameGuid(..) => "bad-gpt",
+            _ => "not-a-controller",
+        };
+        let found = format!("{}: {error}", path.display());
+        refused(code, found, &error.mend()).changed("nothing was written")
     })
+}
+
+/// A disk that cannot be taken for that of a controller, and what mends it.
+fn refused(code: &'static str, found: String, mend: &str) -> Error {
+    Error::new(Exit::NotAuthentic, code, found).advice(format!(
+        "name the whole disk of a controller; to mend this one, {mend}"
+    ))
 }

@@ -113,7 +113,13 @@ fn resume(relay: &Relay, console: &Console, clock: Clock) -> Status {
 
 fn find_slots(disk: &Disk, console: &Console) -> Option<Layout> {
     let table = gpt::read(disk, disk.sector())
-        .inspect_err(|error| say!(console, "partition table refused: {error}"))
+        .inspect_err(|error| {
+            say!(
+                console,
+                "partition table refused: {error}; to mend it, {}",
+                error.mend()
+            );
+        })
         .ok()?;
     if let Source::Backup(why) = table.source {
         say!(
@@ -121,9 +127,19 @@ fn find_slots(disk: &Disk, console: &Console) -> Option<Layout> {
             "partition table at the start of the disk not used: {why}; the backup at its end serves"
         );
     }
-    Layout::find(&table)
-        .inspect_err(|error| say!(console, "not the disk of a controller: {error}"))
-        .ok()
+    let layout = Layout::find(&table)
+        .inspect_err(|error| {
+            say!(
+                console,
+                "not the disk of a controller: {error}; to mend it, {}",
+                error.mend()
+            );
+        })
+        .ok()?;
+    if let Some(cut) = table.cut {
+        say!(console, "{cut}; slots that lie whole on it may start");
+    }
+    Some(layout)
 }
 
 /// Comes back from no slot: either one runs, or the menu and a restart follow.

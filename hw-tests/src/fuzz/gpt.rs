@@ -12,8 +12,9 @@ const HEADER: usize = 92;
 /// Bytes of table that one disk has at most here.
 const ENTRIES_MAX: usize = 32 * 128;
 
-/// Any table gives an answer; the partitions of one that counts lie on the disk
-/// and apart from each other; and the crate that writes tables sees the same.
+/// Any table gives an answer; the partitions of one that counts lie on the disk that
+/// it was made for, ours on this one and apart from all others; and the crate that
+/// writes tables sees the same.
 pub fn gpt(data: &[u8]) {
     let disk = disk(&mut Input(data));
     for sector in gpt::SECTOR_SIZES {
@@ -28,6 +29,10 @@ pub fn gpt(data: &[u8]) {
             let ours = layout.slots.iter().chain([&layout.record]);
             assert!(ours.into_iter().all(Partition::is_aligned));
             assert!((2..=8).contains(&layout.slots.len()));
+            assert!(table.holds(&layout.record));
+            for one in layout.slots.iter().chain([&layout.record]) {
+                alone(one, &table);
+            }
         }
     }
 }
@@ -85,16 +90,23 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 fn check(table: &Table, disk: &Sparse) {
-    for (place, one) in table.partitions.iter().enumerate() {
+    let made_for = table.cut.map_or(disk.len, |cut| cut.made_for);
+    assert!(made_for >= disk.len);
+    for one in &table.partitions {
         let end = one.extent.end().unwrap();
-        assert!(one.extent.len > 0 && end <= disk.len);
+        assert!(one.extent.len > 0 && end <= made_for);
         assert!(one.extent.start >= 2 * u64::from(table.sector));
-        for other in &table.partitions[..place] {
-            let apart =
-                end <= other.extent.start || other.extent.end().unwrap() <= one.extent.start;
-            assert!(apart && one.id != other.id);
-            assert!(one.name.is_empty() || one.name != other.name);
-        }
+        assert_eq!(table.holds(one), end <= disk.len);
+    }
+}
+
+/// No other partition has a byte or the GUID of one of ours.
+fn alone(ours: &Partition, table: &Table) {
+    let others = table.partitions.iter();
+    for other in others.filter(|other| other.number != ours.number) {
+        let (end, other_end) = (ours.extent.end().unwrap(), other.extent.end().unwrap());
+        assert!(end <= other.extent.start || other_end <= ours.extent.start);
+        assert!(ours.id != other.id);
     }
 }
 

@@ -120,8 +120,13 @@ fn first_image(draft: &Draft, image: &Path, words: &Create, voice: Voice) -> Res
     Ok(done.manifest.version)
 }
 
-pub fn show(disk: &Disk) -> Result<Answer> {
+pub fn show(disk: &Disk, voice: Voice) -> Result<Answer> {
     let (layout, partitions) = (disk.layout(), &disk.table().partitions);
+    let blemishes = disk.blemishes()?;
+    for blemish in &blemishes {
+        voice.warn(blemish);
+    }
+    let warnings = [disk.warnings(), blemishes].concat();
     let store = disk.store()?;
     let copy = |copy: &Copy| match copy {
         Copy::Valid(sequence) => json!({ "valid": true, "sequence": sequence }),
@@ -131,6 +136,7 @@ pub fn show(disk: &Disk) -> Result<Answer> {
         json!({
             "number": p.number, "name": p.name, "type": p.kind.to_string(),
             "partuuid": p.id.to_string(), "start": p.extent.start, "length": p.extent.len,
+            "whole": disk.table().holds(p),
         })
     };
     let fields = json!({
@@ -145,6 +151,7 @@ pub fn show(disk: &Disk) -> Result<Answer> {
             "sequence": store.record().map(|record| record.sequence),
             "copies": store.copies().iter().map(copy).collect::<Vec<Value>>(),
         },
+        "warnings": warnings,
     });
     let mut rows = vec![
         ["", "name", "start", "size", "partuuid"]

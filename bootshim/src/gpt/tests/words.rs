@@ -26,6 +26,7 @@ fn what_is_wrong_with_a_table_is_said_in_words() {
         ),
         (Invalid::EntrySize, "entries of an unusual size or number"),
         (Invalid::EntryChecksum, "wrong checksum of the entries"),
+        (Invalid::Differs, "other partitions than the primary"),
     ];
     for (invalid, words) in cases {
         assert_eq!(invalid.to_string(), words);
@@ -47,17 +48,9 @@ fn what_is_wrong_with_a_disk_is_said_in_words() {
             GptError::Range(3),
             "GPT entry 3 leaves the usable range of the disk",
         ),
-        (GptError::Overlap(1, 2), "GPT entries 1 and 2 overlap"),
-        (
-            GptError::SameGuid(1, 2),
-            "GPT entries 1 and 2 have the same GUID",
-        ),
-        (
-            GptError::SameName(1, 2),
-            "GPT entries 1 and 2 have the same name",
-        ),
     ];
     for (error, words) in cases {
         assert_eq!(error.to_string(), words);
+        assert_ne!(error.mend(), "");
     }
 }
