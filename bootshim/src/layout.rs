@@ -78,13 +78,13 @@ impl fmt::Display for LayoutError {
             LayoutError::SameName(a, b, name) => {
                 write!(f, "slot partitions {a} and {b} are both named {name:?}")
             }
-            LayoutError::SlotName(n, name) => write!(
+            LayoutError::SlotName(_, name) => write!(
                 f,
-                "slot partition {n} is named {name:?}; slots are slot-a, slot-b and so on without a gap"
+                "a slot partition is named {name:?}; slots are slot-a, slot-b and so on without a gap"
             ),
-            LayoutError::Unaligned(n, name) => write!(
+            LayoutError::Unaligned(_, name) => write!(
                 f,
-                "partition {n}, {name}, does not begin and end at multiples of 4 KiB"
+                "partition {name} does not begin and end at multiples of 4 KiB"
             ),
             LayoutError::RecordTooSmall(len) => write!(
                 f,
@@ -107,16 +107,20 @@ impl LayoutError {
     pub fn mend(&self) -> String {
         match self {
             LayoutError::Records(0) => {
-                format!("put the factory image on it; `sgdisk -t N:{RECORD_TYPE}` gives a partition that only lost its type that type back")
+                format!(
+                    "put the factory image on it; `sgdisk -t N:{RECORD_TYPE}` gives a partition that only lost its type that type back"
+                )
             }
             LayoutError::Slots(0 | 1) => {
-                format!("put the factory image on it; `sgdisk -t N:{SLOT_TYPE}` gives a partition that only lost its type that type back")
+                format!(
+                    "put the factory image on it; `sgdisk -t N:{SLOT_TYPE}` gives a partition that only lost its type that type back"
+                )
             }
             LayoutError::Records(_) | LayoutError::Slots(_) => {
                 "give what is none of ours another type (`sgdisk -t N:8300`)".into()
             }
             LayoutError::SameName(_, n, _) | LayoutError::SlotName(n, _) => format!(
-                "give it the name of its turn (`sgdisk -c {n}:slot-…`), or, if it is no slot, another type (`sgdisk -t {n}:8300`)"
+                "give it the name of its turn (`sgdisk -c {n}:slot-a` and so on), or, if it is no slot, another type (`sgdisk -t {n}:8300`)"
             ),
             LayoutError::Unaligned(n, _) => format!(
                 "delete it (`sgdisk -d {n}`) and make it anew at multiples of 4 KiB; it is empty then"
@@ -299,7 +303,14 @@ mod tests {
 
     #[test]
     fn what_others_call_their_partitions_is_theirs() {
-        for name in ["Linux filesystem", "primary", "", "slot-a", RECORD_NAME, DATA_NAME] {
+        for name in [
+            "Linux filesystem",
+            "primary",
+            "",
+            "slot-a",
+            RECORD_NAME,
+            DATA_NAME,
+        ] {
             let other = partition(DATA_TYPE, name, 0, 512);
             let found = Layout::find(&shared(vec![other.clone(), other]));
             assert_eq!(found.unwrap().slots.len(), 2, "{name}");
@@ -332,7 +343,10 @@ mod tests {
             assert_eq!(error, LayoutError::SameGuid(number, other));
             let mut over = whole.clone();
             let last = over.partitions[ours].extent.end().unwrap() - 1;
-            over.partitions[5].extent = Extent { start: last, len: 1 };
+            over.partitions[5].extent = Extent {
+                start: last,
+                len: 1,
+            };
             let error = Layout::find(&over).unwrap_err();
             assert_eq!(error, LayoutError::Overlap(number, other));
         }
@@ -368,11 +382,11 @@ mod tests {
             ),
             (
                 LayoutError::SlotName(4, "x".into()),
-                "slot partition 4 is named \"x\"; slots are slot-a, slot-b and so on without a gap",
+                "a slot partition is named \"x\"; slots are slot-a, slot-b and so on without a gap",
             ),
             (
                 LayoutError::Unaligned(4, "slot-b".into()),
-                "partition 4, slot-b, does not begin and end at multiples of 4 KiB",
+                "partition slot-b does not begin and end at multiples of 4 KiB",
             ),
             (LayoutError::Overlap(1, 2), "GPT entries 1 and 2 overlap"),
             (

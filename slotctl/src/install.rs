@@ -122,8 +122,8 @@ pub fn install(
     let in_use = disk.handover().map(|handover| handover.slot);
     let slot = state::write_target(&record, in_use, request.slot)
         .map_err(|refusal| untouched(refusal.into()))?;
-    disk.check_whole(slot).map_err(untouched)?;
     check_room(&head.manifest, disk.layout(), slot).map_err(untouched)?;
+    disk.check_whole(slot).map_err(untouched)?;
     let outcome = |state, changed, moved| Outcome {
         slot,
         state,

@@ -223,12 +223,15 @@ pub fn range(partition: &bootshim::gpt::Partition) -> Range<usize> {
 
 /// Changes the partition table of the disk with `sgdisk`.
 pub fn sgdisk(bench: &Bench, words: &str) {
+    sgdisk_words(bench, &words.split_whitespace().collect::<Vec<_>>());
+}
+
+/// The same, where a name has a space in it.
+pub fn sgdisk_words(bench: &Bench, words: &[&str]) {
     let mut command = Command::new("sgdisk");
     command.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
-    command
-        .args(words.split_whitespace())
-        .arg(bench.file("disk.img"));
+    command.args(words).arg(bench.file("disk.img"));
     let output = command.output().expect("sgdisk of package gdisk");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "sgdisk {words}: {said}");
+    assert!(output.status.success(), "sgdisk {words:?}: {said}");
 }

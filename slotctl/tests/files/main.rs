@@ -35,6 +35,7 @@ mod revoking;
 mod sequences;
 mod signing;
 mod small_updates;
+mod tables;
 mod talking;
 mod together;
 mod walks;
