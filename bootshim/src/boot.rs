@@ -13,7 +13,7 @@ use crate::guid::Guid;
 use crate::medium::{Fault, Medium};
 use crate::record::{Digest, Reason, Record, SlotId, Stage, State};
 use crate::relay::Relay;
-use crate::reset::{self, Meaning};
+use crate::reset::{self, Cause, Meaning};
 use crate::state;
 use alloc::string::String;
 use core::fmt;
@@ -175,6 +175,7 @@ pub struct Boot<M, H: Hands> {
     passed: Slots,
     can_commit: bool,
     kept: Kept,
+    cause: Cause,
     /// The record for this start alone, where the one on the disk does not count
     /// and cannot be replaced.
     desperate: Option<Record>,
@@ -193,6 +194,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             passed,
             can_commit: true,
             kept: Kept::Absent,
+            cause: Cause::Unknown,
             desperate: None,
         }
     }
@@ -307,30 +309,48 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         }
     }
 
-    /// Counts what the watchdog ended, before anything is chosen. Cut before the
-    /// commit is durable, one reset fewer is counted; cut after it, it is not
+    /// What the end of the last start means, before anything is chosen. Cut before
+    /// the commit is durable, one reset fewer is counted; cut after it, it is not
     /// counted twice: the hardware's mark does not outlive the power.
     fn heed_reset(&mut self) {
+        self.cause = self.hands.last_reset();
         let Some(record) = self.record().filter(|_| self.can_commit).cloned() else {
             return;
         };
-        let (next, meaning) = reset::heed(&record, self.hands.last_reset());
-        if let Meaning::Counted(..) | Meaning::NotCounted = meaning {
-            self.hands.tell(&Event::WatchdogReset(meaning));
+        let (next, meaning) = reset::heed(&record, self.cause);
+        if !matches!(meaning, Meaning::Nothing | Meaning::Left(..)) {
+            self.hands.tell(&Event::Ended(meaning));
         }
         if next == record {
             return;
         }
         let note = match meaning {
-            Meaning::Left(slot) => Note::new(&alloc::format!("slot {slot}: {}", Reason::Watchdog)),
+            Meaning::Left(slot, reason) => Note::new(&alloc::format!("slot {slot}: {reason}")),
             _ => self.store.note(),
         };
         match (self.store.commit(next, note), meaning) {
-            (Ok(_), Meaning::Left(slot)) => self
-                .hands
-                .tell(&Event::PassedOver(slot, Why::WatchdogResets)),
+            (Ok(_), Meaning::Left(slot, reason)) => {
+                self.hands.tell(&Event::PassedOver(slot, Why::Left(reason)))
+            }
             (Ok(_), _) => {}
             (Err(error), _) => self.commit_failed(error),
+        }
+    }
+
+    /// Counts the start of a good slot that another one could take over from. It is
+    /// no leave to start: a good slot starts whether or not it could be written, and
+    /// a cut before the kernel costs a count that the next power-on takes back.
+    fn count_start(&mut self, record: &Record, slot: SlotId) {
+        if !self.can_commit || self.desperate.is_some() {
+            return;
+        }
+        let counted = reset::count(record, slot, self.cause);
+        if counted == *record {
+            return;
+        }
+        let (note, counted) = (self.store.note(), self.following(counted));
+        if let Err(error) = self.store.commit(counted, note) {
+            self.commit_failed(error);
         }
     }
 
@@ -396,6 +416,9 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             _ => counts,
         };
         self.keep_floor(counts, due);
+        if kind == Kind::Good {
+            self.count_start(&record, slot);
+        }
         self.hands.tell(&Event::Starting {
             slot,
             kind,

@@ -20,7 +20,9 @@
 //! | 47 | 1 | kept |
 //! | 48 | 8 | last failed: sequence number when it was found |
 //! | 56 | 8 | floor hint |
-//! | 64 | 32 | kept |
+//! | 64 | 1 + 1 | starts in a row that never came up: good slot, how many (minor 2) |
+//! | 66 | 6 | kept |
+//! | 72 | 8 × 3 | whose system says when it is up: begin of its manifest's BLAKE3 (minor 2) |
 //! | 96 | 8 × 48 | the slots |
 //! | 480 | 32 | BLAKE3 of all before |
 //!
@@ -51,12 +53,18 @@ pub const DEFAULT_TRIES: u8 = 3;
 /// The major number of the format this code reads and writes.
 pub const MAJOR: u16 = 1;
 /// The highest minor number that this code knows all fields of.
-pub const MINOR: u16 = 1;
+pub const MINOR: u16 = 2;
 /// Sequence numbers from here on are invalid, so that adding one never wraps.
 pub const SEQUENCE_END: u64 = 1 << 63;
 
 /// The first minor in which resets by the watchdog are counted.
 const MINOR_WATCHDOG_RESETS: u16 = 1;
+/// The first minor in which starts that never came up are counted.
+const MINOR_STARTS: u16 = 2;
+/// Where the marks of the systems that say when they are up begin among the kept
+/// bytes, and the length of each.
+const MARKS: usize = 11;
+const MARK: usize = 3;
 
 const MAGIC: [u8; 8] = *b"SLOTBOOT";
 const HASHED: usize = 480;
@@ -220,12 +228,75 @@ impl Record {
         (*slot_byte, *resets_byte) = (slot, resets);
     }
 
+    /// The good slot that was started last, and how many of its starts in a row
+    /// never came up, as far as is known: that one is among them until its system
+    /// says otherwise.
+    #[must_use]
+    pub fn starts(&self) -> Option<(SlotId, u8)> {
+        let [_, _, _, slot, starts, ..] = self.kept;
+        let slot = SlotId::decode(slot).filter(|slot| self.has(*slot))?;
+        (self.minor >= MINOR_STARTS && starts > 0).then_some((slot, starts))
+    }
+
+    /// Notes that so many starts of a good slot in a row never came up, or that the
+    /// row is broken.
+    pub fn set_starts(&mut self, row: Option<(SlotId, u8)>) {
+        if row.is_none() && self.starts().is_none() {
+            return;
+        }
+        self.minor = self.minor.max(MINOR_STARTS);
+        let (slot, starts) = row.map_or((0, 0), |(slot, starts)| (slot.0, starts));
+        let [_, _, _, slot_byte, starts_byte, ..] = &mut self.kept;
+        (*slot_byte, *starts_byte) = (slot, starts);
+    }
+
+    /// Whether the system in a slot has said before that it is up, so that it means
+    /// something when it does not. The mark names the image: what an older slotctl
+    /// installs over it has none.
+    #[must_use]
+    pub fn says_when_up(&self, slot: SlotId) -> bool {
+        let mark = mark_of(&self.slot(slot).manifest);
+        self.minor >= MINOR_STARTS
+            && mark.is_some()
+            && self.kept.get(mark_place(slot)) == mark.as_ref().map(<[u8; MARK]>::as_slice)
+    }
+
+    /// Notes that the system in a slot has said that it is up.
+    pub fn set_says_when_up(&mut self, slot: SlotId) {
+        let Some(mark) = mark_of(&self.slot(slot).manifest).filter(|_| self.has(slot)) else {
+            return;
+        };
+        if let Some(place) = self.kept.get_mut(mark_place(slot)) {
+            self.minor = self.minor.max(MINOR_STARTS);
+            place.copy_from_slice(&mark);
+        }
+    }
+
+    /// Another good slot than this one that could take over: nothing is known
+    /// against it, but that it was itself left for another.
+    #[must_use]
+    pub fn successor(&self, slot: SlotId) -> Option<SlotId> {
+        let may = |other: &SlotId| {
+            let reason = self.slot(*other).reason;
+            *other != slot && (reason == Reason::None || reason.is_left())
+        };
+        self.good().into_iter().find(may)
+    }
+
     /// The slot on trial, where there is one.
     #[must_use]
     pub fn trial(&self) -> Option<SlotId> {
         self.slots()
             .find(|(_, slot)| slot.state == State::Trying)
             .map(|(id, _)| id)
+    }
+
+    /// Whether a slot is on trial and was good before: it kept its place among the
+    /// good ones, which no other trial has.
+    #[must_use]
+    pub fn was_good(&self, slot: SlotId) -> bool {
+        let slot = self.slot(slot);
+        slot.state == State::Trying && slot.priority > 0
     }
 
     /// The good slots in the order in which they boot: those not known to fail
@@ -395,6 +466,16 @@ impl Record {
         seal(&mut raw);
         raw
     }
+}
+
+fn mark_of(manifest: &Digest) -> Option<[u8; MARK]> {
+    let mark = manifest.first_chunk::<MARK>()?;
+    (*mark != [0; MARK]).then_some(*mark)
+}
+
+fn mark_place(slot: SlotId) -> core::ops::Range<usize> {
+    let begin = MARKS.saturating_add(slot.index().saturating_mul(MARK));
+    begin..begin.saturating_add(MARK)
 }
 
 /// Writes the hash behind the hashed bytes.

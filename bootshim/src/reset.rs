@@ -1,20 +1,27 @@
-//! What a reset by the watchdog means for a good slot.
+//! What it means for a good slot that its last start has ended.
 //!
-//! A trial has its tries: when the watchdog ends it, a try is gone. A good slot
-//! starts without a write, so that a machine whose good slot hangs, panics or is
-//! damaged would start it for ever. Here its resets are counted, as long as they
-//! follow one another, and the third in a row leaves it for the next good slot.
+//! A trial has its tries: however its start ends, a try is gone. A good slot needs
+//! no write to start, so that a machine whose good slot hangs, panics, restarts or
+//! is damaged would start it for ever. Here two rows are kept, each broken by what
+//! it is not: the starts that the watchdog ended, whenever it did, and the starts of
+//! which the system never said that it is up, however they ended. A row that is long
+//! enough leaves the slot for the next good one.
 //!
 //! Whose start was ended is read off the record alone. Where that is not certain
-//! nothing is counted: a reset too few costs one more, a reset too many would
-//! take a slot from production that works.
+//! nothing is counted: a start too few costs one more, a start too many would take a
+//! slot from production that works.
 
-use crate::record::{Record, SlotId, State};
+use crate::record::{Reason, Record, SlotId, State};
 use crate::state;
+use core::fmt;
 
 /// So many starts in a row that the watchdog ended leave a good slot for the next
 /// one.
 pub const IN_A_ROW: u8 = 3;
+
+/// So many starts in a row that never came up leave it where the power may have
+/// been what ended them: the mains dips, a technician is impatient.
+pub const IN_A_ROW_UNKNOWN: u8 = 5;
 
 /// What led to a start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -26,9 +33,19 @@ pub enum Cause {
     Other,
     /// The watchdog was not petted.
     Watchdog,
+    /// The power came back.
+    PowerOn,
 }
 
 impl Cause {
+    /// Every cause.
+    pub const ALL: [Cause; 4] = [
+        Cause::Unknown,
+        Cause::Other,
+        Cause::Watchdog,
+        Cause::PowerOn,
+    ];
+
     /// The word for it, for programs.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -36,6 +53,15 @@ impl Cause {
             Cause::Unknown => "unknown",
             Cause::Other => "other",
             Cause::Watchdog => "watchdog",
+            Cause::PowerOn => "power-on",
+        }
+    }
+
+    /// How many starts that never came up leave a slot at a start with this cause.
+    fn limit(self) -> u8 {
+        match self {
+            Cause::Watchdog => IN_A_ROW,
+            Cause::Unknown | Cause::Other | Cause::PowerOn => IN_A_ROW_UNKNOWN,
         }
     }
 }
@@ -50,14 +76,81 @@ pub enum Meaning {
     NotCounted,
     /// It ended so many starts of this good slot in a row.
     Counted(SlotId, u8),
-    /// It ended the last of them: the slot is left for the next good one.
-    Left(SlotId),
+    /// So many starts of this good slot in a row never came up.
+    NeverUp(SlotId, u8),
+    /// One row is long enough: the slot is left for the next good one, for this
+    /// reason.
+    Left(SlotId, Reason),
 }
 
-/// The record after a start with this cause; the same one where there is nothing
-/// to be written down.
+impl fmt::Display for Meaning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Meaning::Nothing => f.write_str("nothing to be noted"),
+            Meaning::NotCounted => f.write_str("the watchdog reset the machine"),
+            Meaning::Counted(slot, resets) => write!(
+                f,
+                "the watchdog reset the machine: good slot {slot}, {resets} in a row"
+            ),
+            Meaning::NeverUp(slot, starts) => write!(
+                f,
+                "good slot {slot} never said that it is up: {starts} starts in a row"
+            ),
+            Meaning::Left(slot, reason) => write!(f, "good slot {slot} is left: {reason}"),
+        }
+    }
+}
+
+/// The record after a start with this cause, before anything is chosen; the same
+/// one where there is nothing to be written down.
 #[must_use]
 pub fn heed(record: &Record, cause: Cause) -> (Record, Meaning) {
+    let (next, meaning) = heed_watchdog(record, cause);
+    if let Meaning::Left(..) = meaning {
+        return (next, meaning);
+    }
+    match never_up(record, cause) {
+        Some((slot, starts)) if starts >= cause.limit() && record.successor(slot).is_some() => {
+            let reason = Reason::NeverUp;
+            let left = state::leave(record, slot, reason);
+            (left, Meaning::Left(slot, reason))
+        }
+        Some((slot, starts)) if meaning == Meaning::Nothing => {
+            (next, Meaning::NeverUp(slot, starts))
+        }
+        _ => (next, meaning),
+    }
+}
+
+/// The good slot that was started last, and how many of its starts in a row have
+/// ended without having come up. One that the power ended says nothing.
+fn never_up(record: &Record, cause: Cause) -> Option<(SlotId, u8)> {
+    let (slot, starts) = record.starts()?;
+    let ended = match cause {
+        Cause::PowerOn => starts.saturating_sub(1),
+        _ => starts,
+    };
+    (ended > 0 && record.known_good() == Some(slot)).then_some((slot, ended))
+}
+
+/// The record with this start of a good slot counted; the same one where nobody
+/// could take over, or where its system does not say when it is up.
+#[must_use]
+pub fn count(record: &Record, slot: SlotId, cause: Cause) -> Record {
+    let mut next = record.clone();
+    if !record.says_when_up(slot) || record.successor(slot).is_none() {
+        return next;
+    }
+    let before = match never_up(record, cause) {
+        Some((of, starts)) if of == slot => starts,
+        _ => 0,
+    };
+    let starts = before.saturating_add(1).min(IN_A_ROW_UNKNOWN);
+    next.set_starts(Some((slot, starts)));
+    next
+}
+
+fn heed_watchdog(record: &Record, cause: Cause) -> (Record, Meaning) {
     let mut next = record.clone();
     if cause != Cause::Watchdog {
         next.set_watchdog_resets(None);
@@ -77,9 +170,10 @@ pub fn heed(record: &Record, cause: Cause) -> (Record, Meaning) {
         _ => 0,
     };
     let resets = before.saturating_add(1).min(IN_A_ROW);
-    let others = record.good().into_iter().any(|good| good != slot);
-    if resets == IN_A_ROW && others {
-        return (state::leave(record, slot), Meaning::Left(slot));
+    if resets == IN_A_ROW && record.successor(slot).is_some() {
+        let reason = Reason::Watchdog;
+        let left = state::leave(record, slot, reason);
+        return (left, Meaning::Left(slot, reason));
     }
     next.set_watchdog_resets(Some((slot, resets)));
     (next, Meaning::Counted(slot, resets))

@@ -31,6 +31,8 @@ pub enum Refusal {
     OtherImage(SlotId),
     /// There is no other good slot to go back to.
     NoOtherGood,
+    /// A person rejected the slot: checks do not take that back.
+    Rejected(SlotId),
 }
 
 impl fmt::Display for Refusal {
@@ -51,6 +53,9 @@ impl fmt::Display for Refusal {
                 write!(f, "slot {slot} holds another image than the one that runs")
             }
             Refusal::NoOtherGood => f.write_str("there is no other good slot to go back to"),
+            Refusal::Rejected(slot) => {
+                write!(f, "slot {slot} was rejected: only a person confirms it")
+            }
         }
     }
 }
@@ -93,7 +98,8 @@ pub fn protection(record: &Record, slot: SlotId, running: Option<SlotId>) -> Opt
 }
 
 /// The slot that the next image goes into: `wanted`, or else in this order one
-/// that is writing, bad, empty, ready, or the oldest good one.
+/// that is writing, bad, empty, ready, or the oldest good one. Without a good slot
+/// what may start is all there is: then what cannot start goes first.
 ///
 /// # Errors
 /// [`Refusal::NoTarget`] with the reason for each slot, or
@@ -118,13 +124,33 @@ pub fn write_target(
         State::Good => (4, record.slot(slot).priority),
         State::Trying => (5, 0),
     };
+    let no_good = record.known_good().is_none();
+    // What was started last may be what runs, seen from a rescue system.
+    let needed =
+        |slot: SlotId| no_good && may_start(record.slot(slot)) && record.last_booted == Some(slot);
+    let starts = |slot: SlotId| no_good && may_start(record.slot(slot));
     let free = record
         .ids()
         .filter(|slot| protection(record, *slot, running).is_none());
-    free.min_by_key(|slot| preference(*slot)).ok_or_else(|| {
+    let order = |slot: &SlotId| (starts(*slot), needed(*slot), preference(*slot));
+    free.min_by_key(order).ok_or_else(|| {
         let why = |slot| protection(record, slot, running).map(|why| (slot, why));
         Refusal::NoTarget(record.ids().filter_map(why).collect())
     })
+}
+
+/// Whether bootshim may start the slot as a last resort: an image lies in it, and
+/// nothing that is known says that its bytes are wrong or too old.
+fn may_start(slot: &Slot) -> bool {
+    let proven = matches!(
+        slot.reason,
+        Reason::NotAuthentic | Reason::Damaged | Reason::WrongManifest | Reason::BelowFloor
+    );
+    match slot.state {
+        State::Empty | State::Writing => false,
+        State::Ready | State::Trying | State::Good => true,
+        State::Bad => slot.manifest != crate::record::NO_DIGEST && !proven,
+    }
 }
 
 /// `→ writing`, before anything in the slot changes. The digest goes, so that
@@ -185,8 +211,8 @@ pub fn provision(record: &Record, slot: SlotId) -> Result<Record, Refusal> {
 }
 
 /// `ready | good | bad → trying(n)`: the flip. The slot that was trying becomes
-/// ready. The known-good slot needs no trial: activating it ends the one there
-/// is. Of a bad slot the caller has verified every byte.
+/// what it was before. The slot that is known-good then needs no trial: activating
+/// it ends the one there is. Of a bad slot the caller has verified every byte.
 ///
 /// # Errors
 /// [`Refusal::WrongState`] for a slot without an image.
@@ -203,13 +229,17 @@ pub fn activate(record: &Record, slot: SlotId, tries: u8) -> Result<Record, Refu
         return Err(Refusal::WrongState(slot, record.slot(slot).state));
     }
     let next = end_trial(record);
-    if record.known_good() == Some(slot) {
+    if next.known_good() == Some(slot) {
         return Ok(next);
     }
     Ok(with(&next, slot, |s| {
+        // A good slot keeps its place among the good ones, to which it comes back.
+        s.priority = match s.state {
+            State::Good => s.priority.max(1),
+            _ => 0,
+        };
         s.state = State::Trying;
         s.reason = Reason::None;
-        s.priority = 0;
         s.tries = tries;
         s.tries_left = tries;
         s.attempts = 0;
@@ -238,10 +268,13 @@ pub fn rollback(
     running: Option<SlotId>,
     tries: u8,
 ) -> Result<(SlotId, Record), Refusal> {
+    let before = end_trial(record);
+    // Where nothing runs it is what started before the trial: a slot that was good
+    // already is on trial because somebody went back to it.
     let from = running
-        .or_else(|| record.trial())
-        .or_else(|| record.known_good());
-    let target = record.good().into_iter().find(|slot| Some(*slot) != from);
+        .or_else(|| record.trial().filter(|trial| !record.was_good(*trial)))
+        .or_else(|| before.known_good());
+    let target = before.good().into_iter().find(|slot| Some(*slot) != from);
     let target = target.ok_or(Refusal::NoOtherGood)?;
     let mut next = activate(record, target, tries)?;
     next.once = None;
@@ -263,6 +296,8 @@ pub fn arm(record: &Record, slot: SlotId, as_what: Arming) -> Record {
     }
     next.armed = Some(Armed { slot, as_what });
     next.last_booted = Some(slot);
+    // Other starts come between those of a good slot: they are no row.
+    next.set_starts(None);
     next
 }
 
@@ -318,30 +353,102 @@ pub fn confirm(record: &Record, slot: SlotId, running: &Digest) -> Result<Record
     Ok(make_good(record, slot))
 }
 
-/// Somebody says that a good slot runs well: resets by the watchdog before that
-/// count no longer.
+/// Who says that a slot is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// `slotctl watch`, by its checks.
+    Checks,
+    /// A person.
+    Person,
+}
+
+/// `bad → good` where the slot runs as last resort, and the caller has verified
+/// every byte of it and its security version: what runs well is better than nothing
+/// good. What a person rejected only a person takes back.
+///
+/// # Errors
+/// [`Refusal`] unless it is bad, armed as last resort, and `running` is its manifest.
+pub fn confirm_last_resort(
+    record: &Record,
+    slot: SlotId,
+    running: &Digest,
+    judge: Judge,
+) -> Result<Record, Refusal> {
+    let known = expect(record, slot, &[State::Bad])?;
+    if known.manifest != *running {
+        return Err(Refusal::OtherImage(slot));
+    }
+    match record.armed {
+        Some(armed) if armed.slot == slot && armed.as_what == Arming::LastResort => {}
+        _ => return Err(Refusal::NotArmed(slot)),
+    }
+    if known.reason == Reason::Rejected && judge == Judge::Checks {
+        return Err(Refusal::Rejected(slot));
+    }
+    Ok(make_good(record, slot))
+}
+
+/// Somebody says that a good slot runs well: what its starts before ended in counts
+/// no longer.
 #[must_use]
 pub fn settle(record: &Record, slot: SlotId) -> Record {
     let mut next = record.clone();
     if record.watchdog_resets().is_some_and(|(of, _)| of == slot) {
         next.set_watchdog_resets(None);
     }
+    if record.starts().is_some_and(|(of, _)| of == slot) {
+        next.set_starts(None);
+    }
     next
 }
 
-/// A good slot is left for the next one: the watchdog ended its starts again and
-/// again. Good slots that were left so before get their turn again, so that no
-/// machine stays with the one of highest priority.
+/// The system in a good slot says that it is up: its starts before that are no row
+/// any more. That it says so at all is noted with it, so that a start which does not
+/// counts from now on. Where no other good slot is, nobody could take over and
+/// nothing is noted.
+///
+/// # Errors
+/// [`Refusal`] unless it is good and `running` is its manifest.
+pub fn came_up(record: &Record, slot: SlotId, running: &Digest) -> Result<Record, Refusal> {
+    let known = expect(record, slot, &[State::Good])?;
+    if known.manifest != *running {
+        return Err(Refusal::OtherImage(slot));
+    }
+    let mut next = record.clone();
+    if record.starts().is_some_and(|(of, _)| of == slot) {
+        next.set_starts(None);
+    }
+    if record.good().len() > 1 && !record.says_when_up(slot) {
+        next.set_says_when_up(slot);
+    }
+    Ok(next)
+}
+
+/// The system in a good slot goes down in order before it said that it is up: that
+/// start counts for nothing.
 #[must_use]
-pub fn leave(record: &Record, slot: SlotId) -> Record {
-    let mut next = fail(record, slot, Reason::Watchdog, Stage::Started);
+pub fn went_down_in_order(record: &Record, slot: SlotId) -> Record {
+    let mut next = record.clone();
+    if let Some((of, starts)) = record.starts().filter(|(of, _)| *of == slot) {
+        next.set_starts(starts.checked_sub(1).map(|before| (of, before)));
+    }
+    next
+}
+
+/// A good slot is left for the next one: its starts ended too soon again and again.
+/// Good slots that were left so before get their turn again, so that no machine
+/// stays with the one of highest priority.
+#[must_use]
+pub fn leave(record: &Record, slot: SlotId, reason: Reason) -> Record {
+    let mut next = fail(record, slot, reason, Stage::Started);
     for other in record.ids().filter(|other| *other != slot) {
         let known = record.slot(other);
-        if known.state == State::Good && known.reason == Reason::Watchdog {
+        if known.state == State::Good && known.reason.is_left() {
             next = with(&next, other, |s| s.reason = Reason::None);
         }
     }
     next.set_watchdog_resets(None);
+    next.set_starts(None);
     next
 }
 
@@ -409,12 +516,14 @@ fn with(record: &Record, slot: SlotId, change: impl FnOnce(&mut Slot)) -> Record
     next
 }
 
+/// The record without its trial: the slot is what it was before.
 fn end_trial(record: &Record) -> Record {
     let Some(trial) = record.trial() else {
         return record.clone();
     };
+    let was_good = record.was_good(trial);
     let mut next = with(record, trial, |s| {
-        s.state = State::Ready;
+        s.state = if was_good { State::Good } else { State::Ready };
         s.tries_left = 0;
     });
     next.armed = record.armed.filter(|armed| armed.slot != trial);
@@ -433,18 +542,16 @@ fn noting_failure(mut record: Record, slot: SlotId, reason: Reason, stage: Stage
 }
 
 /// Good, above all other good slots; their priorities close up, so that they
-/// never run out. The floor follows to the lowest good slot: never past one
-/// that is needed to come back to.
+/// never run out. The floor follows to the lowest good slot, one that is on trial
+/// again among them: never past one that is needed to come back to.
 fn make_good(record: &Record, slot: SlotId) -> Record {
     let mut next = with(record, slot, |s| {
         s.state = State::Good;
         s.reason = Reason::None;
         s.tries_left = 0;
     });
-    let mut order: Vec<SlotId> = next
-        .ids()
-        .filter(|id| *id != slot && next.slot(*id).state == State::Good)
-        .collect();
+    let good = |id: &SlotId| next.slot(*id).state == State::Good || next.was_good(*id);
+    let mut order: Vec<SlotId> = next.ids().filter(|id| *id != slot && good(id)).collect();
     order.sort_by_key(|id| next.slot(*id).priority);
     order.push(slot);
     for (priority, id) in (1u8..).zip(&order) {
@@ -453,8 +560,9 @@ fn make_good(record: &Record, slot: SlotId) -> Record {
     let lowest = order.iter().map(|id| next.slot(*id).security_version).min();
     next.floor = next.floor.max(lowest.unwrap_or(0));
     next.armed = record.armed.filter(|armed| armed.slot != slot);
-    // The row was one of another good slot, or of another image.
+    // The rows were those of another good slot, or of another image.
     next.set_watchdog_resets(None);
+    next.set_starts(None);
     next
 }
 

@@ -88,8 +88,7 @@ impl Told {
                 Some((chip, seconds))
             }
         };
-        let causes = [Cause::Unknown, Cause::Other, Cause::Watchdog];
-        let last_reset = causes.into_iter().find(|known| known.word() == cause)?;
+        let last_reset = Cause::ALL.into_iter().find(|known| known.word() == cause)?;
         let told = Told { armed, last_reset };
         // One text for each: no leading zeros, nothing behind it.
         (alloc::format!("{told}").as_bytes() == bytes).then_some(told)
@@ -156,7 +155,7 @@ mod tests {
     fn what_is_told_is_read_back_and_nothing_else_is() {
         let chips = Chip::ALL.map(|chip| Some((chip, 60)));
         for armed in chips.into_iter().chain([None]) {
-            for last_reset in [Cause::Unknown, Cause::Other, Cause::Watchdog] {
+            for last_reset in Cause::ALL {
                 let told = Told { armed, last_reset };
                 assert_eq!(Told::parse(told.text().as_bytes()), Some(told));
             }

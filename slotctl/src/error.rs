@@ -169,6 +169,8 @@ impl From<bootshim::state::Refusal> for Error {
             Refusal::NotArmed(_) => Error::new(Exit::Refused, "not-on-trial", found),
             Refusal::OtherImage(_) => Error::new(Exit::Refused, "other-image", found),
             Refusal::NoOtherGood => Error::new(Exit::Refused, "no-other-good", found),
+            Refusal::Rejected(_) => Error::new(Exit::Refused, "rejected", found)
+                .advice("`slotctl confirm` by a person takes that back"),
         }
     }
 }

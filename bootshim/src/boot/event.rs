@@ -6,7 +6,7 @@ use crate::copies::{CommitError, Copy};
 use crate::floor::{Counts, Kept, Source};
 use crate::medium::Cause;
 use crate::record::{Reason, SlotId, State};
-use crate::reset::{self, Meaning};
+use crate::reset::Meaning;
 use alloc::string::String;
 use core::fmt;
 
@@ -35,8 +35,8 @@ pub enum Event {
     },
     /// The firmware did not take the floor that is to be kept, and why.
     FloorNotRaised(String),
-    /// The watchdog ended the last start; what that means.
-    WatchdogReset(Meaning),
+    /// What it means how the last start ended.
+    Ended(Meaning),
     /// A slot is started.
     Starting {
         /// Which one.
@@ -74,8 +74,8 @@ pub enum Why {
     /// The machine had not the memory for it at this moment, in words: no judgement
     /// on the slot.
     NoMemory(String),
-    /// The watchdog ended its last starts, as many as it is given.
-    WatchdogResets,
+    /// Its last starts ended too soon, as many as it is given.
+    Left(Reason),
     /// What another bootshim handed over is not what the record has armed.
     NotArmed,
 }
@@ -120,9 +120,7 @@ impl fmt::Display for Why {
             Why::NotStarted(words) => write!(f, "did not start: {words}"),
             Why::NotRead(words) => write!(f, "unreadable: {words}"),
             Why::NoMemory(words) => write!(f, "not enough memory: {words}"),
-            Why::WatchdogResets => {
-                write!(f, "the watchdog ended its last {} starts", reset::IN_A_ROW)
-            }
+            Why::Left(reason) => write!(f, "{reason}"),
         }
     }
 }
@@ -153,11 +151,7 @@ impl fmt::Display for Event {
                     "the firmware did not take the floor: {words}; this start goes on, the next one tries again"
                 )
             }
-            Event::WatchdogReset(Meaning::Counted(slot, resets)) => write!(
-                f,
-                "the watchdog reset the machine: good slot {slot}, {resets} in a row"
-            ),
-            Event::WatchdogReset(_) => f.write_str("the watchdog reset the machine"),
+            Event::Ended(meaning) => write!(f, "{meaning}"),
             Event::Starting {
                 slot,
                 kind,

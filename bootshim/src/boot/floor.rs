@@ -13,11 +13,13 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         self.hands.tell(&Event::Floor { counts, kept, hint });
     }
 
-    /// What the good slots ask of the floor: the one that is being started by
-    /// what was loaded, the others by their manifests.
+    /// What the good slots ask of the floor, and one that was good before its trial
+    /// and may be so again: the one that is being started by what was loaded, the
+    /// others by their manifests.
     pub(super) fn demand(&mut self, record: &Record, slot: SlotId, loaded: &Facts) -> Demand {
         let mut demand = Demand::default();
-        for good in record.good() {
+        let again = record.trial().filter(|trial| record.was_good(*trial));
+        for good in record.good().into_iter().chain(again) {
             let facts = if good == slot {
                 Some(loaded.clone())
             } else {

@@ -15,6 +15,7 @@ mod memory;
 mod rebuilding;
 mod relayed;
 mod said;
+mod starts;
 
 const RECORD_LEN: usize = 1024 * 1024;
 

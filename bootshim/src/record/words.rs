@@ -75,6 +75,17 @@ open_enum! {
         Unreadable = 10, "unreadable";
         /// The watchdog ended its starts, again and again.
         Watchdog = 11, "the watchdog reset it again and again";
+        /// It was started again and again, and its system never said that it is up.
+        NeverUp = 12, "it never came up, again and again";
+    }
+}
+
+impl Reason {
+    /// Whether a good slot was left for another one because its starts ended too
+    /// soon: nothing is wrong with its bytes.
+    #[must_use]
+    pub fn is_left(self) -> bool {
+        matches!(self, Reason::Watchdog | Reason::NeverUp)
     }
 }
 

@@ -34,7 +34,7 @@ fn after(record: &Record, causes: &[Cause]) -> Record {
         .fold(record.clone(), |record, cause| heed(&record, *cause).0)
 }
 
-use Cause::{Other, Unknown, Watchdog};
+use Cause::{Other, PowerOn, Unknown, Watchdog};
 
 #[test]
 fn the_third_reset_in_a_row_leaves_a_good_slot_for_the_next_one() {
@@ -43,7 +43,7 @@ fn the_third_reset_in_a_row_leaves_a_good_slot_for_the_next_one() {
     assert_eq!(twice.watchdog_resets(), Some((id("b"), 2)));
     assert_eq!(twice.known_good(), Some(id("b")));
     let (third, meaning) = heed(&twice, Watchdog);
-    assert_eq!(meaning, Meaning::Left(id("b")));
+    assert_eq!(meaning, Meaning::Left(id("b"), Reason::Watchdog));
     assert_eq!(third.known_good(), Some(id("a")));
     assert_eq!(third.slot(id("b")).state, State::Good);
     assert_eq!(third.slot(id("b")).reason, Reason::Watchdog);
@@ -123,8 +123,108 @@ fn a_record_of_minor_0_counts_nothing_until_something_is_counted() {
     assert_eq!(after(&start, &[Watchdog]).minor, 1);
 }
 
+/// Slot b good and known to say when it is up, slot a good too.
+fn saying() -> Record {
+    state::came_up(&two_good(), id("b"), &[3; 32]).unwrap()
+}
+
+/// The machine starts with this cause, and slot b never says that it is up.
+fn started(record: &Record, cause: Cause) -> (Record, Meaning) {
+    let (heeded, meaning) = heed(record, cause);
+    let slot = heeded.known_good().unwrap();
+    (count(&heeded, slot, cause), meaning)
+}
+
+fn starts(record: &Record, causes: &[Cause]) -> Record {
+    causes
+        .iter()
+        .fold(record.clone(), |record, cause| started(&record, *cause).0)
+}
+
+#[test]
+fn three_starts_that_never_came_up_lead_on_where_the_power_did_not_end_them() {
+    let third = starts(&saying(), &[Other, Watchdog, Other]);
+    assert_eq!(third.starts(), Some((id("b"), 3)));
+    let (led, meaning) = heed(&third, Watchdog);
+    assert_eq!(meaning, Meaning::Left(id("b"), Reason::NeverUp));
+    assert_eq!(led.known_good(), Some(id("a")));
+    assert_eq!(led.slot(id("b")).state, State::Good);
+    assert_eq!(led.last_failure.unwrap().reason, Reason::NeverUp);
+}
+
+#[test]
+fn where_the_cause_cannot_be_read_it_takes_five() {
+    for cause in [Unknown, Other] {
+        let fifth = starts(&saying(), &[cause; 5]);
+        assert_eq!(fifth.known_good(), Some(id("b")));
+        let (led, meaning) = heed(&fifth, cause);
+        assert_eq!(meaning, Meaning::Left(id("b"), Reason::NeverUp));
+        assert_eq!(led.known_good(), Some(id("a")));
+    }
+}
+
+#[test]
+fn however_often_the_mains_dip_no_slot_is_left() {
+    let dips = starts(&saying(), &[PowerOn; 20]);
+    assert_eq!(dips.starts(), Some((id("b"), 1)));
+    assert_eq!(heed(&dips, PowerOn).1, Meaning::Nothing);
+    let between = starts(&saying(), &[Other, PowerOn, Other, PowerOn, Other, PowerOn]);
+    assert_eq!(between.starts(), Some((id("b"), 3)));
+}
+
+#[test]
+fn a_start_that_came_up_ends_the_row() {
+    let twice = starts(&saying(), &[Other; 4]);
+    let up = state::came_up(&twice, id("b"), &[3; 32]).unwrap();
+    assert_eq!(starts(&up, &[Other]).starts(), Some((id("b"), 1)));
+}
+
+#[test]
+fn a_system_that_never_said_so_is_not_counted_nor_one_that_nobody_could_take_over_from() {
+    let silent = two_good();
+    assert_eq!(starts(&silent, &[Other; 9]), silent);
+    let mut alone = saying();
+    alone.set_slot(id("a"), Slot::EMPTY);
+    assert_eq!(count(&alone, id("b"), Other), alone);
+    let damaged = state::fail(
+        &saying(),
+        id("a"),
+        Reason::Damaged,
+        crate::record::Stage::Verify,
+    );
+    assert_eq!(count(&damaged, id("b"), Other), damaged);
+}
+
+#[test]
+fn good_slots_that_never_come_up_get_their_turn() {
+    let mut record = state::came_up(&saying(), id("a"), &[2; 32]).unwrap();
+    for expected in ["a", "b", "a"] {
+        record = starts(&record, &[Unknown; 6]);
+        assert_eq!(record.known_good(), Some(id(expected)));
+        assert_eq!(record.starts().map(|(slot, _)| slot), Some(id(expected)));
+    }
+}
+
+#[test]
+fn a_row_that_nobody_could_take_over_from_ends_its_count() {
+    let mut record = saying();
+    record.set_starts(Some((id("b"), IN_A_ROW_UNKNOWN)));
+    assert_eq!(count(&record, id("b"), Unknown), record, "no further write");
+}
+
+/// Starts of whatever good slot is first.
+fn starts_of_any(record: &Record, causes: &[Cause]) -> Record {
+    causes.iter().fold(record.clone(), |record, cause| {
+        let heeded = heed(&record, *cause).0;
+        match heeded.known_good() {
+            Some(slot) => count(&heeded, slot, *cause),
+            None => heeded,
+        }
+    })
+}
+
 fn any_cause() -> impl Strategy<Value = Cause> {
-    prop::sample::select([Unknown, Other, Watchdog].as_slice())
+    prop::sample::select(Cause::ALL.as_slice())
 }
 
 proptest! {
@@ -136,7 +236,7 @@ proptest! {
         let states = |record: &Record| -> alloc::vec::Vec<State> {
             record.slots().map(|(_, slot)| slot.state).collect()
         };
-        let end = after(&record, &causes);
+        let end = starts_of_any(&record, &causes);
         prop_assert_eq!(states(&end), states(&record));
         prop_assert_eq!((end.sequence, end.floor), (record.sequence, record.floor));
         prop_assert!(end.check().is_ok());

@@ -3,6 +3,9 @@ use crate::record::tests::{PARTITION, any_record};
 use proptest::prelude::*;
 
 mod details;
+mod last_resort;
+mod up;
+mod way_back;
 mod words;
 
 const A: usize = 0;

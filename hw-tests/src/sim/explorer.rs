@@ -426,7 +426,8 @@ pub(super) fn behaviour(record: &Record) -> Record {
     for slot in record.ids() {
         let mut known = *record.slot(slot);
         known.reason = match (known.state, known.reason) {
-            (State::Good, Reason::None | Reason::Watchdog) => known.reason,
+            (State::Good, Reason::None) => Reason::None,
+            (State::Good, reason) if reason.is_left() => Reason::Watchdog,
             // It goes behind the other good ones.
             (State::Good, _) => Reason::Damaged,
             _ => Reason::None,

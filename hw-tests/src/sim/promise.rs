@@ -306,7 +306,7 @@ impl After<'_> {
         let reaches = |slot: &SlotId| {
             let image = self.verdicts[slot.index()].whole;
             let reason = record.slot(*slot).reason;
-            matches!(reason, Reason::None | Reason::Watchdog)
+            (reason == Reason::None || reason.is_left())
                 && self.holds(*slot, record)
                 && image.is_some_and(|image| self.reaches(image, self.ended.variable, record))
         };

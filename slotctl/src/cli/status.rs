@@ -70,6 +70,10 @@ fn status_fields(disk: &Disk, status: &Status) -> Value {
             "seconds": told.armed.map(|(_, seconds)| seconds),
             "last_reset": told.last_reset.word(),
         })),
+        "never_up": record.starts().map(|(slot, starts)| json!({
+            "slot": slot.to_string(),
+            "starts": starts,
+        })),
         "bootshim_missing": status.bootshim_missing,
         "record": { "sequence": record.sequence, "copies_valid": status.copies_valid() },
     })
@@ -101,6 +105,13 @@ fn status_in_words(status: &Status) -> String {
     );
     if status.running.is_some() {
         let _ = writeln!(text, "watchdog: {}", watchdog(status.watchdog));
+    }
+    // The first start that has not said so yet is the one that runs.
+    if let Some((slot, starts)) = record.starts().filter(|(_, starts)| *starts > 1) {
+        let _ = writeln!(
+            text,
+            "slot {slot}: {starts} starts in a row that never came up"
+        );
     }
     if let Some(slot) = status.running.filter(|_| status.bootshim_missing) {
         let _ = writeln!(text, "bootshim: {}", missing(record.slot(slot).state));
@@ -135,8 +146,8 @@ fn watchdog(told: Option<Told>) -> String {
     };
     let reset = match told.last_reset {
         Cause::Watchdog => "; it led to this start",
-        Cause::Other => "",
-        Cause::Unknown => "; a good slot that it resets again and again is not noticed here",
+        Cause::Other | Cause::PowerOn => "",
+        Cause::Unknown => "; what led to a start cannot be read here",
     };
     armed + reset
 }

@@ -135,14 +135,18 @@ fn what_becomes_of_the_record_is_said_in_words() {
 
 #[test]
 fn a_reset_by_the_watchdog_is_said_with_the_slot_it_is_counted_for() {
-    let said = |meaning| Event::WatchdogReset(meaning).to_string();
+    let said = |meaning| Event::Ended(meaning).to_string();
     assert_eq!(
         said(Meaning::Counted(id("b"), 2)),
         "the watchdog reset the machine: good slot b, 2 in a row"
     );
     assert_eq!(said(Meaning::NotCounted), "the watchdog reset the machine");
     assert_eq!(
-        Event::PassedOver(id("b"), Why::WatchdogResets).to_string(),
-        "slot b passed over: the watchdog ended its last 3 starts"
+        said(Meaning::NeverUp(id("b"), 2)),
+        "good slot b never said that it is up: 2 starts in a row"
+    );
+    assert_eq!(
+        Event::PassedOver(id("b"), Why::Left(Reason::NeverUp)).to_string(),
+        "slot b passed over: it never came up, again and again"
     );
 }

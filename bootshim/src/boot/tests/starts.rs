@@ -1,0 +1,75 @@
+//! The starts of a good slot that never come up.
+
+use super::*;
+
+/// Slot b and a are good, and both say when they are up.
+fn saying() -> Memory {
+    let medium = committed([Good, Good, Empty]);
+    let mut store = Store::open(&medium, PARTITION);
+    let mut record = store.record().unwrap().clone();
+    for (slot, manifest) in [("a", [1; 32]), ("b", [2; 32])] {
+        record = state::came_up(&record, id(slot), &manifest).unwrap();
+    }
+    store.commit(record, Note::default()).unwrap();
+    medium
+}
+
+fn started(medium: &Memory, last_reset: reset::Cause) -> (SlotId, Option<(SlotId, u8)>) {
+    let rig = Rig {
+        last_reset,
+        ..three()
+    };
+    let (outcome, _, record) = start(medium, rig);
+    let Outcome::Running((slot, Kind::Good)) = outcome else {
+        panic!("{outcome:?}")
+    };
+    (slot, record.unwrap().starts())
+}
+
+#[test]
+fn a_start_is_counted_before_it_happens_and_the_fourth_in_a_row_is_another_slots() {
+    let medium = saying();
+    let b = id("b");
+    for count in 1..=3 {
+        let expected = (b, Some((b, count)));
+        assert_eq!(started(&medium, reset::Cause::Other), expected);
+    }
+    let (slot, row) = started(&medium, reset::Cause::Watchdog);
+    assert_eq!((slot, row), (id("a"), Some((id("a"), 1))));
+    let record = Store::open(&medium, PARTITION).record().unwrap().clone();
+    let failure = record.last_failure.unwrap();
+    assert_eq!((failure.slot, failure.reason), (b, Reason::NeverUp));
+}
+
+#[test]
+fn a_power_cut_in_every_start_writes_once_and_leads_nowhere() {
+    let medium = saying();
+    started(&medium, reset::Cause::PowerOn);
+    let before = medium.0.borrow().clone();
+    for _ in 0..20 {
+        let expected = (id("b"), Some((id("b"), 1)));
+        assert_eq!(started(&medium, reset::Cause::PowerOn), expected);
+    }
+    assert!(before == *medium.0.borrow());
+}
+
+#[test]
+fn a_count_that_cannot_be_written_keeps_no_good_slot_from_starting() {
+    let medium = saying();
+    let mut boot = Boot::new(read_only(&medium), PARTITION, 3, three());
+    assert_eq!(boot.run(), Outcome::Running((id("b"), Kind::Good)));
+    let said = boot.into_hands().events;
+    assert!(
+        said.iter().any(|line| line.contains("no trial")),
+        "it is said: {said:?}"
+    );
+}
+
+#[test]
+fn a_good_slot_that_does_not_verify_is_not_counted() {
+    let medium = saying();
+    let slots = rig(vec![facts(1, "1"), damaged(), damaged()]);
+    let (outcome, _, record) = start(&medium, slots);
+    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(record.unwrap().starts(), None, "nobody could take over");
+}

@@ -1,0 +1,64 @@
+//! A system that says that it is up, or goes down in order before.
+
+use super::*;
+
+fn counted(starts: u8) -> Record {
+    let mut record = came_up(&record([Good, Good, Empty]), id(B), &[2; 32]).unwrap();
+    record.set_starts(Some((id(B), starts)));
+    record
+}
+
+#[test]
+fn a_system_that_says_that_it_is_up_ends_its_row_and_is_known_to_say_so() {
+    let up = came_up(&counted(2), id(B), &[2; 32]).unwrap();
+    assert_eq!(up.starts(), None);
+    assert!(up.says_when_up(id(B)) && !up.says_when_up(id(A)));
+    assert_eq!(came_up(&up, id(B), &[2; 32]), Ok(up));
+}
+
+#[test]
+fn the_only_good_slot_writes_nothing_when_it_is_up() {
+    let alone = record([Good, Ready, Bad]);
+    assert_eq!(came_up(&alone, id(A), &[1; 32]), Ok(alone));
+}
+
+#[test]
+fn only_the_good_slot_with_the_running_image_says_so() {
+    let start = record([Good, Good, Ready]);
+    let other = came_up(&start, id(B), &[9; 32]);
+    assert_eq!(other, Err(Refusal::OtherImage(id(B))));
+    let ready = came_up(&start, id(C), &[3; 32]);
+    assert_eq!(ready, Err(Refusal::WrongState(id(C), Ready)));
+}
+
+#[test]
+fn what_an_older_slotctl_installs_over_it_has_not_said_so() {
+    let mut later = counted(1);
+    let known = *later.slot(id(B));
+    let manifest = [7; 32];
+    later.set_slot(id(B), Slot { manifest, ..known });
+    assert!(!later.says_when_up(id(B)));
+}
+
+#[test]
+fn a_restart_in_order_before_the_system_is_up_counts_for_nothing() {
+    let row = |record: &Record| record.starts();
+    assert_eq!(
+        row(&went_down_in_order(&counted(3), id(B))),
+        Some((id(B), 2))
+    );
+    assert_eq!(row(&went_down_in_order(&counted(1), id(B))), None);
+    assert_eq!(went_down_in_order(&counted(2), id(A)), counted(2));
+}
+
+#[test]
+fn a_trial_a_confirm_or_a_person_ends_the_row() {
+    let start = counted(2);
+    assert_eq!(settle(&start, id(B)).starts(), None);
+    assert_eq!(arm(&start, id(A), Arming::Once).starts(), None);
+    let left = leave(&start, id(B), Reason::NeverUp);
+    assert_eq!(
+        (left.starts(), left.good()),
+        (None, alloc::vec![id(A), id(B)])
+    );
+}
