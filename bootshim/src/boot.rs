@@ -176,6 +176,8 @@ pub struct Boot<M, H: Hands> {
     can_commit: bool,
     kept: Kept,
     cause: Cause,
+    /// Good slots whose start was counted: once, however often it is tried.
+    counted: Slots,
     /// The record for this start alone, where the one on the disk does not count
     /// and cannot be replaced.
     desperate: Option<Record>,
@@ -195,6 +197,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             can_commit: true,
             kept: Kept::Absent,
             cause: Cause::Unknown,
+            counted: Slots::default(),
             desperate: None,
         }
     }
@@ -341,9 +344,10 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     /// no leave to start: a good slot starts whether or not it could be written, and
     /// a cut before the kernel costs a count that the next power-on takes back.
     fn count_start(&mut self, record: &Record, slot: SlotId) {
-        if !self.can_commit || self.desperate.is_some() {
+        if !self.can_commit || self.desperate.is_some() || self.counted.contains(slot) {
             return;
         }
+        self.counted.insert(slot);
         let counted = reset::count(record, slot, self.cause);
         if counted == *record {
             return;

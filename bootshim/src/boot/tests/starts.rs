@@ -73,3 +73,15 @@ fn a_good_slot_that_does_not_verify_is_not_counted() {
     assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
     assert_eq!(record.unwrap().starts(), None, "nobody could take over");
 }
+
+#[test]
+fn a_start_that_is_tried_again_for_want_of_memory_is_counted_once() {
+    let medium = saying();
+    let short = Rig {
+        without_memory: 2,
+        ..three()
+    };
+    let (outcome, _, record) = start(&medium, short);
+    assert_eq!(outcome, Outcome::Running((id("b"), Kind::Good)));
+    assert_eq!(record.unwrap().starts(), Some((id("b"), 1)));
+}
