@@ -30,6 +30,8 @@ pub mod build;
 mod bytes;
 pub mod chunk;
 #[cfg(feature = "std")]
+pub mod content;
+#[cfg(feature = "std")]
 pub mod delta;
 pub mod group;
 pub mod head;
@@ -41,7 +43,6 @@ pub mod key;
 pub mod key_set;
 pub mod manifest;
 pub mod patch;
-pub mod payload_hashes;
 #[cfg(feature = "std")]
 pub mod pipeline;
 #[cfg(feature = "std")]
@@ -57,7 +58,6 @@ pub mod trust;
 pub mod unpack;
 #[cfg(feature = "std")]
 pub mod verify;
-#[cfg(feature = "std")]
 pub mod verity;
 pub mod version;
 

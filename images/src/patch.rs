@@ -8,7 +8,7 @@
 //! | offset | | |
 //! |---|---|---|
 //! | 0 | 3 × (u32, u32) | length and packed length of instructions, differences, literals |
-//! | 24 | | three zstd frames; none where both lengths are 0 |
+//! | 24 | | a zstd frame for each of the three that is not empty |
 //!
 //! An instruction is three numbers in LEB128: how far to go in the ground from
 //! the end of the run before (zigzag), how many bytes to copy, how many literals
@@ -38,7 +38,7 @@ const BRIDGED: u64 = 32 << 10;
 pub struct Stream<'a> {
     /// Its length when unpacked, in bytes.
     pub length: usize,
-    /// One zstd frame.
+    /// One zstd frame; nothing where the stream is empty.
     pub packed: &'a [u8],
 }
 
@@ -63,6 +63,9 @@ impl<'a> Patch<'a> {
             let (own, packed) = (field()?, field()?);
             let in_memory = |length| usize::try_from(length).ok();
             let own = in_memory(own).filter(|length| *length <= content_len);
+            if own == Some(0) && packed != 0 {
+                return Err(cursor.malformed("a stream of a patch is empty and has a frame"));
+            }
             *length = own.zip(in_memory(packed)).ok_or(wrong)?;
         }
         let [instructions, differences, literals] = lengths;
@@ -276,7 +279,7 @@ impl Arena {
 const BLOCK: usize = 4096;
 const _: () = assert!(BLOCK as u64 == ALIGN, "a block is a block");
 
-/// A number in LEB128, at most 64 bits.
+/// A number in LEB128, at most 64 bits, in as few bytes as it takes.
 fn number(cursor: &mut Cursor<'_>) -> Result<u64, Malformed> {
     let wrong = cursor.malformed("a number in a patch is too long");
     let mut value = 0_u64;
@@ -284,7 +287,7 @@ fn number(cursor: &mut Cursor<'_>) -> Result<u64, Malformed> {
         let byte = cursor.u8("number in a patch")?;
         let bits = u64::from(byte & 0x7f);
         let placed = bits << shift;
-        if placed >> shift != bits {
+        if placed >> shift != bits || (byte == 0 && shift > 0) {
             return Err(wrong);
         }
         value |= placed;

@@ -168,6 +168,14 @@ pub enum Refused {
     /// root through this tree: whoever built the image made a mistake.
     #[error("the verity tree is not that of the root filesystem; build the image again")]
     OtherTree,
+    /// The bytes are those that were signed, and lie where nothing does.
+    #[error(
+        "byte {at} of the content belongs to no payload and is not zero; build the image again"
+    )]
+    NotZero {
+        /// Where in the slot, in bytes.
+        at: u64,
+    },
     /// Something follows where the image ends.
     #[error("trailing bytes: the image ends at byte {end}, and more follows")]
     TrailingBytes {

@@ -30,7 +30,8 @@ pub enum Packing {
     Stored,
     /// One zstd frame.
     Zstd,
-    /// One zstd frame whose prefix is the content of the group before the chunk.
+    /// One zstd frame whose prefix is the content of the group before the chunk;
+    /// never the first of its group.
     Continued,
     /// A patch: see [`crate::patch`].
     Patch,
@@ -144,7 +145,10 @@ impl Table {
             let unknown = cursor.malformed("unknown packing");
             let packing = Packing::from_number(cursor.u8("packing")?).ok_or(unknown)?;
             let groundless = base.is_none() && (self_limit == 0 || entries.place() < self_limit);
-            if packing == Packing::Patch && groundless {
+            // Nothing lies before the first chunk of a group: it is written as a frame
+            // of its own.
+            let prefixless = packing == Packing::Continued && entries.begins_group();
+            if prefixless || packing == Packing::Patch && groundless {
                 return Err(unknown);
             }
             let count = cursor.u16("number of pieces")?;
@@ -235,6 +239,11 @@ impl<'a> Entries<'a> {
         self.next < self.pieces.len()
     }
 
+    /// Whether the next chunk is the first of its group.
+    fn begins_group(&self) -> bool {
+        self.next == self.group_end
+    }
+
     /// Where the next chunk goes in the slot.
     fn place(&self) -> u64 {
         self.pieces.get(self.next).map_or(0, |piece| piece.offset)
@@ -248,7 +257,7 @@ impl<'a> Entries<'a> {
         count: u16,
     ) -> Result<(), Malformed> {
         let crosses = cursor.malformed("a chunk is not of whole pieces of one group");
-        if self.next == self.group_end {
+        if self.begins_group() {
             self.group_end = group::end(self.pieces, self.next);
         }
         let end = self.next.saturating_add(usize::from(count));

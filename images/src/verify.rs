@@ -2,21 +2,18 @@
 
 use std::io::Read;
 use std::vec;
-use std::vec::Vec;
 
 use crate::Part;
+use crate::chunk::Unpacker;
+use crate::content::{Check, RootBlocks};
 use crate::head::Head;
-use crate::payload_hashes::PayloadHashes;
 use crate::read::{self, ReadError};
 use crate::trust::Trust;
 use crate::unpack::{Spool, unpack};
-use crate::verity;
 
 /// Reads an image to its end and checks every byte of it, on all cores, in at
-/// most 32 MiB of buffers, and 16 MiB more for each GiB of a root with a verity
-/// tree: its hashes and the tree, which is made again and compared. Of a delta the
-/// packed chunks are checked, since what comes out of them is made of a content
-/// that only a controller has. `progress` gets the bytes of content that were
+/// most 32 MiB of buffers. Of a delta that is checked of each chunk which can be known
+/// without the content that only a controller has. `progress` gets the bytes of content that were
 /// checked, and how many there are.
 ///
 /// # Errors
@@ -44,19 +41,16 @@ fn content(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<(), ReadError> {
     let total = head.manifest.content_len;
-    let mut hashes = PayloadHashes::new(&head.manifest);
+    let mut check = Check::new(&head.manifest, |_| true);
+    let blocks = RootBlocks::of(&head.manifest);
     let spool = Spool::for_patches(head)?;
-    let tree = verity::Check::of(&head.manifest);
-    let mut leaves = Vec::new();
-    let look = |at, content: &[u8]| tree.as_ref().map(|tree| tree.leaves(at, content));
+    let look = |at, content: &[u8]| blocks.hashes(at, content);
     unpack(reader, head, &spool, look, |unpacked| {
-        leaves.extend(unpacked.seen.unwrap_or_default());
-        hashes.update(&unpacked.content);
+        check.update(&unpacked.content, &unpacked.seen);
         progress(unpacked.group.offset() + unpacked.group.len() as u64, total);
         Ok::<_, ReadError>(())
     })?;
-    hashes.finish()?;
-    Ok(tree.map_or(Ok(()), |tree| tree.finish(&leaves))?)
+    Ok(check.finish()?)
 }
 
 fn packed_only(
@@ -64,11 +58,16 @@ fn packed_only(
     head: &Head,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<(), ReadError> {
+    let table = &head.table;
+    let base_len = table.base().map_or(0, |base| base.content_len);
+    let mut unpacker = Unpacker::new()?;
     let mut packed = vec![];
     for chunk in head.chunks() {
         packed.resize(usize::try_from(chunk.entry.length).unwrap_or(0), 0);
         read::whole(reader, &mut packed, Part::Chunk(chunk.number))?;
-        chunk.check_packed(&packed)?;
+        let own = Some(table.self_limit()).filter(|limit| chunk.offset() >= *limit);
+        let ground_len = base_len.saturating_add(own.unwrap_or(0));
+        unpacker.examine(&chunk, &packed, ground_len)?;
         let end = chunk.offset() + chunk.content_len();
         progress(end, head.manifest.content_len);
     }

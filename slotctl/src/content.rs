@@ -1,17 +1,17 @@
 //! The content of a slot against its index: every byte read from the device, on
 //! every core.
 
-mod boot_payloads;
+mod in_order;
 
 use crate::error::{Error, Exit, Result};
 use crate::medium::Aligned;
 use crate::progress::{Phase, Progress};
-use boot_payloads::BootPayloads;
 use bootshim::medium::Medium;
-use images::PIECE_MAX;
 use images::group;
 use images::index::{Index, Piece};
-use images::manifest::{Manifest, Payload};
+use images::manifest::Manifest;
+use images::{PIECE_MAX, Refused};
+use in_order::InOrder;
 use std::sync::Mutex;
 use std::thread::{Builder, Scope};
 
@@ -88,33 +88,33 @@ impl FirstError {
     }
 }
 
-/// Reads every piece from the device and compares it with the index, and what
-/// bootshim will read also with the manifest.
+/// Reads every piece from the device and compares it with the index. Where all of
+/// them are right, the answer is whether the content is what the manifest says: what
+/// bootshim will read, the tree through which Linux reads the root, and zeros between.
 ///
 /// # Errors
-/// The first piece that cannot be read or is not what the index says, or the
-/// first payload that is not what the manifest says.
+/// The first piece that cannot be read or is not what the index says.
 pub fn check<M: Medium + Sync>(
     slot: &M,
     index: &Index,
     manifest: &Manifest,
     phase: Phase,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Result<(), Refused>> {
     let failed = FirstError::default();
-    let boot = BootPayloads::of(manifest);
+    let in_order = InOrder::of(manifest);
     each_group(index, phase, progress, &failed, |first, pieces, buffer| {
         let read = read_group(slot, pieces, buffer);
         match read.and_then(|()| check_group(pieces, buffer)) {
-            Ok(content) => boot.add(first, pieces, content),
+            Ok(content) => in_order.add(first, pieces, content),
             Err(error) => {
                 failed.set(error);
-                boot.give_up();
+                in_order.give_up();
             }
         }
     });
     failed.take()?;
-    boot.check()
+    Ok(in_order.finish())
 }
 
 /// The content of a group, if all of its pieces are right.
@@ -231,14 +231,6 @@ fn differs(piece: &Piece) -> Error {
     let found = format!(
         "{} bytes at {} are not what the image says",
         piece.length, piece.offset
-    );
-    Error::new(Exit::NotAuthentic, "not-intact", found)
-}
-
-fn differs_from_manifest(payload: &Payload) -> Error {
-    let found = format!(
-        "the {} at {} is not what the manifest says",
-        payload.kind, payload.offset
     );
     Error::new(Exit::NotAuthentic, "not-intact", found)
 }

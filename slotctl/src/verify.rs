@@ -41,7 +41,9 @@ pub fn slot(
     }
     let index = read_index(&medium, &installed.manifest).map_err(failed)?;
     let manifest = installed.manifest;
-    content::check(&medium, &index, &manifest, Phase::Verifying, progress).map_err(failed)?;
+    content::check(&medium, &index, &manifest, Phase::Verifying, progress)
+        .and_then(|content| Ok(content?))
+        .map_err(failed)?;
     Ok(manifest)
 }
 

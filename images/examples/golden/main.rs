@@ -2,7 +2,13 @@
 //! `cargo run -p images --example golden -- images/tests/golden`.
 //! Only for a new format: vectors of a released one never change.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "it makes images that are odd on purpose, at places that are known"
+)]
+
 mod inputs;
+mod refused;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -36,6 +42,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             "secret.pem" => inputs::key().save_new(&path)?,
             _ => inputs::key().public().save_new(&path)?,
         }
+    }
+    let folder = directory.join("refused");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("../right.bin"), refused::right())?;
+    for (name, bytes) in refused::all() {
+        fs::write(folder.join(name).with_extension("bin"), bytes)?;
     }
     Ok(())
 }

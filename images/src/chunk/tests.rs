@@ -150,3 +150,90 @@ fn a_chunk_that_continues_needs_just_what_lies_before_it() {
         Err(UnpackError::Refused(Refused::DoesNotUnpack { .. }))
     ));
 }
+
+/// The ways to say the same content in other frames than one plain one.
+fn other_frames(content: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    use zstd::zstd_safe::{CCtx, CParameter};
+    let with = |parameter| {
+        let mut zstd = CCtx::create();
+        zstd.set_parameter(parameter).unwrap();
+        let mut packed = Vec::with_capacity(4096);
+        zstd.compress2(&mut packed, content).unwrap();
+        packed
+    };
+    let (first, second) = content.split_at(content.len() / 2);
+    let empty = zstd(&[]);
+    let skippable = [0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4];
+    let whole = zstd(content);
+    // A window of 16 MiB, in a frame that says one.
+    let mut wide = with(CParameter::WindowLog(10));
+    assert_eq!(wide[4] & 0x20, 0, "the frame says its window");
+    wide[5] = 14 << 3;
+    let mut reserved = whole.clone();
+    reserved[4] |= 0x10;
+    vec![
+        ("two frames", [zstd(first), zstd(second)].concat()),
+        ("empty behind", [&whole[..], &empty].concat()),
+        ("empty before", [&empty[..], &whole].concat()),
+        ("skippable behind", [&whole[..], &skippable].concat()),
+        ("skippable before", [&skippable[..], &whole].concat()),
+        ("checksum", with(CParameter::ChecksumFlag(true))),
+        ("no size", with(CParameter::ContentSizeFlag(false))),
+        ("wide window", wide),
+        ("unused bit", reserved),
+        ("bytes behind", [&whole[..], &[0]].concat()),
+    ]
+}
+
+#[test]
+fn a_chunk_is_exactly_one_plain_frame() {
+    let content = vec![5; 8192];
+    for (name, packed) in other_frames(&content) {
+        for packing in [Packing::Zstd, Packing::Continued] {
+            let refused = unpack(&chunk(&content, packing, &packed), &packed);
+            let expected = matches!(refused, Err(Refused::DoesNotUnpack { .. }));
+            assert!(expected, "{name}: {refused:?}");
+        }
+    }
+    // One that says its window is plain, where that is small.
+    let mut small = zstd::zstd_safe::CCtx::create();
+    small
+        .set_parameter(zstd::zstd_safe::CParameter::WindowLog(10))
+        .unwrap();
+    let mut packed = Vec::with_capacity(4096);
+    small.compress2(&mut packed, &content).unwrap();
+    let chunk = chunk(&content, Packing::Zstd, &packed);
+    assert_eq!(unpack(&chunk, &packed).unwrap(), content);
+}
+
+/// A patch of literals alone, and of three streams packed like this.
+fn literal_patch(length: usize, frames: [Vec<u8>; 3]) -> Vec<u8> {
+    // A run that copies nothing, and the literals in LEB128.
+    let instructions = instructions(length).len();
+    let mut patch = Vec::new();
+    for (length, frame) in [instructions, 0, length].into_iter().zip(&frames) {
+        patch.extend((length as u32).to_le_bytes());
+        patch.extend((frame.len() as u32).to_le_bytes());
+    }
+    patch.extend(frames.concat());
+    patch
+}
+
+fn instructions(literals: usize) -> Vec<u8> {
+    vec![0, 0, literals as u8 | 0x80, (literals >> 7) as u8]
+}
+
+#[test]
+fn a_stream_of_a_patch_is_exactly_one_plain_frame_and_an_empty_one_has_none() {
+    let content = vec![5; 8192];
+    let plain = zstd(&instructions(8192));
+    let right = literal_patch(8192, [plain.clone(), vec![], zstd(&content)]);
+    let patched = |packed: &[u8]| unpack(&chunk(&content, Packing::Patch, packed), packed);
+    assert_eq!(patched(&right).unwrap(), content);
+    for (name, frame) in other_frames(&content) {
+        let wrong = literal_patch(8192, [plain.clone(), vec![], frame]);
+        assert!(patched(&wrong).is_err(), "{name}");
+    }
+    let empty = literal_patch(8192, [plain, zstd(&[]), zstd(&content)]);
+    assert!(patched(&empty).is_err(), "a frame of an empty stream");
+}

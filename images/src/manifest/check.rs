@@ -3,6 +3,7 @@
 use super::{Kind, Manifest};
 use crate::bytes::round_up;
 use crate::index::ENTRY_LEN;
+use crate::verity::Shape;
 use crate::{ALIGN, PIECE_MAX, version};
 
 /// The most bytes of `compatible` and of `version`.
@@ -100,7 +101,21 @@ pub(super) fn payloads(manifest: &Manifest) -> Result<(), Wrong> {
             "kind of payload occurs twice",
         )?;
     }
-    kinds(manifest)
+    kinds(manifest)?;
+    root_and_tree(manifest)
+}
+
+/// The root is mounted from the first byte of the slot on, with a tree or without.
+fn root_and_tree(manifest: &Manifest) -> Result<(), Wrong> {
+    let Some(root) = manifest.payload(Kind::Rootfs) else {
+        return Ok(());
+    };
+    that(root.offset == 0, "root filesystem does not begin at 0")?;
+    let tree = manifest.payload(Kind::Verity);
+    that(
+        tree.is_none_or(|tree| tree.length == Shape::over(root.length).length()),
+        "verity tree is not as long as that of its root",
+    )
 }
 
 fn kinds(manifest: &Manifest) -> Result<(), Wrong> {

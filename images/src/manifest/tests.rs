@@ -50,7 +50,7 @@ fn every_field_reads_as_it_was_written() {
     manifest.payloads.push(Payload {
         kind: Kind::Verity,
         offset: 5 << 20,
-        length: 4096,
+        length: 10 * ALIGN,
         hash: [3; 32],
     });
     manifest.key_set = Some(KeySet {
@@ -138,6 +138,39 @@ fn payloads_that_overlap_or_are_in_disorder_are_refused() {
     refusal(|manifest| manifest.payloads.reverse());
     refusal(|manifest| manifest.payloads[1].offset += 1);
     refusal(|manifest| manifest.payloads[1].length = 0);
+}
+
+#[test]
+fn a_root_that_does_not_begin_the_slot_is_refused() {
+    let what = refusal(|manifest| {
+        manifest.payloads[0].offset = ALIGN;
+        manifest.payloads[0].length -= ALIGN;
+    });
+    assert_eq!(what, "root filesystem does not begin at 0");
+}
+
+#[test]
+fn a_tree_that_cannot_be_that_of_its_root_is_refused() {
+    // 1024 blocks have 8 blocks of hashes, one above, and the superblock.
+    let with_tree = |length| {
+        let mut manifest = manifest();
+        manifest.verity = Some(Verity {
+            root_hash: [1; 32],
+            salt: [2; 32],
+        });
+        manifest.payloads.push(Payload {
+            kind: Kind::Verity,
+            offset: 5 << 20,
+            length,
+            hash: [3; 32],
+        });
+        manifest.encode()
+    };
+    assert!(with_tree(10 * ALIGN).is_ok());
+    for length in [1, 9 * ALIGN, 10 * ALIGN - 1, 11 * ALIGN] {
+        let what = with_tree(length).unwrap_err().what;
+        assert_eq!(what, "verity tree is not as long as that of its root");
+    }
 }
 
 #[test]
@@ -313,7 +346,7 @@ fn payloads_are_a_root_and_what_starts_it() {
         (&[Rootfs, Kernel], None),
         (&[Rootfs, Kernel, Initrd], None),
         (&[Rootfs, Uki], None),
-        (&[Uki, Rootfs], None),
+        (&[Uki, Rootfs], Some("root filesystem does not begin at 0")),
         (&[], Some(root)),
         (&[Kernel], Some(root)),
         (&[Rootfs], Some(starts)),

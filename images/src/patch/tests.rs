@@ -101,6 +101,9 @@ fn instructions_that_leave_the_ground_or_the_content_are_refused() {
     }
     let long = [&[0x80; 9][..], &[2, 0, 0]].concat();
     assert!(plan(&long, 4096, ground).is_err(), "more than 64 bits");
+    // 4096 in two bytes, and in three of which the last says nothing.
+    assert!(plan(&[0, 0x80, 0x20, 0], 4096, ground).is_ok());
+    assert!(plan(&[0, 0x80, 0xa0, 0, 0], 4096, ground).is_err());
 }
 
 #[test]

@@ -67,6 +67,13 @@ fn a_chunk_covers_whole_pieces_of_one_group() {
 }
 
 #[test]
+fn the_first_chunk_of_a_group_continues_nothing() {
+    let (zstd, continued) = (Packing::Zstd, Packing::Continued);
+    assert!(parse_2(None, 0, &[(zstd, 1, 100), (continued, 1, 100)]).is_ok());
+    assert!(parse_2(None, 0, &[(continued, 1, 100), (zstd, 1, 100)]).is_err());
+}
+
+#[test]
 fn a_patch_needs_something_that_it_is_made_of() {
     let patch = [(Packing::Patch, 2, 100)];
     assert!(parse_2(None, 0, &patch).is_err());

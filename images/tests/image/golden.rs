@@ -26,6 +26,8 @@ const KEY_SET: &str = "0f7de131309d3ffb047c2cbc2003561a35609283ee779d82d459f3f82
 
 #[path = "../../examples/golden/inputs.rs"]
 mod inputs;
+#[path = "../../examples/golden/refused.rs"]
+mod refused;
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -148,4 +150,24 @@ fn the_golden_inputs_still_give_the_golden_payloads_and_today_a_tree_as_well() {
     let verity = built.manifest.verity.unwrap();
     assert_eq!(hex(&verity.salt), SALT);
     assert_eq!(hex(&verity.root_hash), ROOT_HASH);
+}
+
+#[test]
+fn what_must_be_refused_is_refused_and_what_it_was_made_of_is_not() {
+    let trusted = Trust::direct([PublicKey::load(&golden("public.pem")).unwrap()]);
+    let taken = |image: &[u8]| verify(image, &trusted, &|_, _| {}).map(drop);
+    taken(&fs::read(golden("right.bin")).unwrap()).unwrap();
+    let made = refused::all();
+    for (name, _) in &made {
+        let file = golden("refused").join(name).with_extension("bin");
+        let image = fs::read(file).unwrap();
+        match (*name, taken(&image)) {
+            // Its base is on a controller.
+            (refused::OTHER_BASE, taken) => taken.unwrap(),
+            (_, Err(read::ReadError::Refused(_))) => {}
+            (name, other) => panic!("{name} is not refused: {other:?}"),
+        }
+    }
+    let files = fs::read_dir(golden("refused")).unwrap().count();
+    assert_eq!(files, made.len());
 }

@@ -7,6 +7,7 @@ use crate::medium::Mode;
 use crate::verify;
 use bootshim::record::{Record, SlotId, State};
 use images::Digest;
+use images::manifest::Manifest;
 use images::table::Base;
 use images::trust::Trust;
 use std::collections::HashMap;
@@ -106,6 +107,10 @@ pub(super) fn base(
             Ok(installed) if installed.digest != base.manifest => {
                 format!("holds {}", installed.manifest.version)
             }
+            // Where the ground ends is signed in both.
+            Ok(installed) if installed.manifest.content_len != base.content_len => {
+                return Err(other_length(base, id, &installed.manifest));
+            }
             Ok(_) if id == target => "holds it, and is the one to be written".into(),
             Ok(_) => return Ok((id, disk.slot(id, Mode::Read)?)),
             Err(instead) => instead,
@@ -121,6 +126,19 @@ pub(super) fn base(
     Err(Error::new(Exit::Refused, "missing-base", found)
         .expected(format!("which no slot holds for it: {looked}"))
         .advice("install the full image"))
+}
+
+fn other_length(base: &Base, slot: SlotId, installed: &Manifest) -> Error {
+    let found = format!(
+        "the delta says that its base has {} bytes of content",
+        base.content_len
+    );
+    Error::new(Exit::NotAuthentic, "not-intact", found)
+        .expected(format!(
+            "{} in slot {slot} has {}",
+            installed.version, installed.content_len
+        ))
+        .advice("make the delta again")
 }
 
 fn short(digest: &Digest) -> String {

@@ -149,12 +149,13 @@ impl<M: Medium + Sync> Written<M> {
     /// with what was signed.
     ///
     /// # Errors
-    /// The device's; a byte that is not what was written.
+    /// The device's; a byte that is not what was written; an image whose content is
+    /// not what its own manifest says.
     pub fn prove(self, head: &Head, progress: &dyn Progress) -> Result<Proven<M>> {
         let medium = &self.target.medium;
         let wrong = |error| back_differs(self.target.slot, error);
         let (index, manifest) = (&head.index, &head.manifest);
-        content::check(medium, index, manifest, Phase::ReadingBack, progress).map_err(wrong)?;
+        content::check(medium, index, manifest, Phase::ReadingBack, progress).map_err(wrong)??;
         self.target
             .read_back(manifest.index_offset(), &self.index)?;
         Ok(Proven {

@@ -4,7 +4,7 @@
 use crate::device_mapper::Table;
 use crate::error::{Error, Exit, Result};
 use images::manifest::{Kind, Manifest};
-use images::verity::{Shape, fits};
+use images::verity::Shape;
 use images::{ALIGN, hex};
 use std::path::Path;
 
@@ -37,10 +37,11 @@ impl OnDamage {
     }
 }
 
-/// The table of the root in the slot at `node`.
+/// The table of the root in the slot at `node`. That the root begins the slot and the
+/// tree is as long as that of such a root is a rule of the manifest.
 ///
 /// # Errors
-/// Refused where the image has no tree; one that cannot be that of its root.
+/// Refused where the image has no tree.
 pub(super) fn table(node: &Path, manifest: &Manifest, on_damage: OnDamage) -> Result<Table> {
     let payload = |kind| manifest.payload(kind);
     let (Some(root), Some(tree), Some(verity)) = (
@@ -52,11 +53,6 @@ pub(super) fn table(node: &Path, manifest: &Manifest, on_damage: OnDamage) -> Re
         return Err(Error::new(Exit::Refused, "no-tree", found)
             .advice("build it with this slotctl, or mount its root by PARTUUID"));
     };
-    // The device mapper maps from the first byte of the partition on.
-    if root.offset != 0 || !fits(root.length, tree.length) {
-        let found = "the verity tree cannot be that of the root";
-        return Err(Error::new(Exit::NotAuthentic, "not-intact", found));
-    }
     let blocks = Shape::over(root.length).data_blocks;
     // Behind the superblock, in blocks from the start of the partition.
     let hashes = (tree.offset / ALIGN).saturating_add(1);

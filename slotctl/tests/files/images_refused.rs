@@ -258,3 +258,81 @@ fn a_source_that_is_not_there_or_a_folder_is_wrong_use() {
     std::fs::create_dir(bench.directory().join("folder")).unwrap();
     bench.refuses("install folder", 2, "not-a-file");
 }
+
+/// A vector of `images`.
+fn golden(name: &str) -> std::path::PathBuf {
+    let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/../images/tests/golden");
+    std::path::Path::new(vectors).join(name)
+}
+
+#[test]
+fn a_signed_image_that_is_not_as_the_format_says_never_becomes_a_slot_that_starts() {
+    let bench = Bench::new();
+    std::fs::copy(golden("public.pem"), bench.file("golden.pub")).unwrap();
+    let create = "disk create golden.img --size 64MiB --bootshim BOOTX64.EFI --trust golden.pub \
+                  --compatible golden";
+    bench.run(create).ok();
+    std::fs::rename(bench.file("golden.img"), bench.directory().join("disk.img")).unwrap();
+    std::fs::copy(golden("right.bin"), bench.file("right.bin")).unwrap();
+    bench.ask("install right.bin --slot b");
+    bench.ask("verify b");
+    for file in std::fs::read_dir(golden("refused")).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        std::fs::copy(file.path(), bench.file(&name)).unwrap();
+        let ran = bench.on_disk(&format!("install {name} --slot c"));
+        assert_eq!(ran.status, 4, "{name}: {}", ran.stdout);
+        // The device did as it was told.
+        let error = &ran.json()["error"];
+        assert_eq!(error["code"], "not-intact", "{name}: {error}");
+        let status = bench.ask("status");
+        let state = &status["slots"][2]["state"];
+        assert!(state == "empty" || state == "writing", "{name}: {state}");
+    }
+    bench.ask("install right.bin --slot b");
+}
+
+#[test]
+fn a_slot_with_the_tree_of_another_root_does_not_verify() {
+    // As a slotctl that did not look at the tree has installed it.
+    let bench = Bench::new();
+    bench.ask("install v2.slotimg");
+    let slot = bench.slot(1);
+    let before = bench.read("disk.img");
+    let key = images::key::SecretKey::load(&bench.file("ours.key")).unwrap();
+    let forged = forge(&before[slot.clone()], &key);
+    bench.change("disk.img", |disk| disk[slot].copy_from_slice(&forged.0));
+    bench.change_record(|record| {
+        let id = bootshim::record::SlotId::new(1).unwrap();
+        let mut slot = *record.slot(id);
+        slot.manifest = forged.1;
+        record.set_slot(id, slot);
+    });
+    let error = bench.fails("verify b", 4, "not-intact");
+    let found = error["found"].as_str().unwrap();
+    assert!(found.contains("verity tree"), "{found}");
+}
+
+/// The same slot with another root hash in its manifest, signed anew; and the digest of
+/// that.
+fn forge(slot: &[u8], key: &images::key::SecretKey) -> (Vec<u8>, images::Digest) {
+    use images::slot_area;
+    let mut slot = slot.to_vec();
+    let at = slot.len() - images::SLOT_AREA_LEN;
+    let trusted = images::trust::Trust::direct([key.public()]);
+    let installed = slot_area::open(&slot[at..], &trusted).unwrap();
+    let mut manifest = installed.manifest;
+    manifest.verity.as_mut().unwrap().root_hash[0] ^= 1;
+    let bytes = manifest.encode().unwrap();
+    let digest = images::digest(&bytes);
+    let mut signatures = images::signature::SignatureArea::default();
+    let message = images::signature::tbs(&digest, &installed.table_digest);
+    let signature = images::signature::Signature {
+        key: key.public().id(),
+        bytes: key.sign(&message),
+    };
+    signatures.insert(signature).unwrap();
+    let area = slot_area::build(&bytes, &signatures, &installed.table_digest, None).unwrap();
+    slot[at..].copy_from_slice(&area);
+    (slot, digest)
+}

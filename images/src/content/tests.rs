@@ -1,4 +1,4 @@
-//! Payload hashes, however the content is cut.
+//! Content that goes by, however it is cut.
 
 use proptest::prelude::*;
 
@@ -36,15 +36,19 @@ fn manifest(content: &[u8]) -> Manifest {
 }
 
 fn content() -> Vec<u8> {
-    (0..12288_u32).map(|place| (place % 251) as u8).collect()
+    let byte = |place: u32| match place {
+        0..5000 | 8192..8292 => (place % 251) as u8,
+        _ => 0,
+    };
+    (0..12288).map(byte).collect()
 }
 
 fn hashed(manifest: &Manifest, content: &[u8], cut: usize) -> Result<(), Refused> {
-    let mut hashes = PayloadHashes::new(manifest);
+    let mut check = Check::new(manifest, |_| true);
     for part in content.chunks(cut) {
-        hashes.update(part);
+        check.update(part, &[]);
     }
-    hashes.finish()
+    check.finish()
 }
 
 #[test]
@@ -58,6 +62,18 @@ fn a_payload_with_another_byte_or_cut_short_is_refused_by_its_kind() {
         assert_eq!(refused, Err(Refused::HashWrong { part }));
         let refused = hashed(&manifest, &content()[..byte], 4096);
         assert_eq!(refused, Err(Refused::HashWrong { part }));
+    }
+}
+
+#[test]
+fn a_byte_that_belongs_to_no_payload_is_refused_by_its_place() {
+    for at in [5000, 8191, 8292, 12287] {
+        for cut in [1000, 4096, 12288] {
+            let mut changed = content();
+            changed[at] = 1;
+            let refused = hashed(&manifest(&content()), &changed, cut);
+            assert_eq!(refused, Err(Refused::NotZero { at: at as u64 }));
+        }
     }
 }
 
