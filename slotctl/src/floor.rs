@@ -2,10 +2,13 @@
 //! hint in the record.
 
 use crate::disk::Disk;
+use crate::error::{Error, Exit, Result};
 use crate::variable;
 use bootshim::floor::{Counts, Kept, Source};
 use bootshim::handover::FLOOR_VARIABLE;
-use bootshim::record::Record;
+use bootshim::record::{Record, SlotId};
+use images::manifest::Manifest;
+use images::trust::Trust;
 
 /// The floor that counts.
 #[must_use]
@@ -34,4 +37,45 @@ pub fn kept(disk: &Disk) -> Kept {
         Ok(None) => Kept::Nowhere(format!("{FLOOR_VARIABLE} is not what bootshim writes")),
         Err(error) => Kept::Nowhere(format!("{FLOOR_VARIABLE}: {error}")),
     }
+}
+
+/// Whether bootshim would start this image: what is below the floor, or what a good
+/// slot has revoked, would be bad at once. `what` names it in the refusal.
+///
+/// # Errors
+/// Refused as `below-floor`.
+pub fn check(
+    disk: &Disk,
+    record: &Record,
+    trusted: &Trust,
+    image: &Manifest,
+    what: &str,
+) -> Result<()> {
+    let below = |why: String| {
+        let found = format!("{what} has security version {}", image.security_version);
+        Err(Error::new(Exit::Refused, "below-floor", found).expected(why))
+    };
+    let floor = counts(disk, record).floor.security_version;
+    if image.security_version < floor {
+        return below(format!("the floor of this controller is {floor}"));
+    }
+    match revoked(disk, record, trusted) {
+        Some((revoked, slot)) if image.security_version < revoked => below(format!(
+            "the good slot {slot} revokes what is below {revoked}"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The highest security version below which a good slot revokes everything, one that
+/// was good before its trial among them; no image revokes itself.
+fn revoked(disk: &Disk, record: &Record, trusted: &Trust) -> Option<(u64, SlotId)> {
+    let again = record.trial().filter(|trial| record.was_good(*trial));
+    let good = record.good().into_iter().chain(again);
+    let revoked = good.filter_map(|slot| {
+        let installed = disk.manifest(slot, trusted).ok()?.manifest;
+        let revoked = installed.revoke_below.min(installed.security_version);
+        Some((revoked, slot))
+    });
+    revoked.max_by_key(|(revoked, _)| *revoked)
 }

@@ -15,7 +15,6 @@ use crate::medium::Mode;
 use crate::progress::Progress;
 use crate::source::Source;
 use crate::verify;
-use bootshim::floor::Counts;
 use bootshim::layout::Layout;
 use bootshim::medium::Medium;
 use bootshim::record::{Record, SlotId, State};
@@ -111,9 +110,10 @@ pub fn install(
         .map_err(|refused| untouched(source.failed(refused.into())))?;
     drop(rest);
     let record = disk.record_to_change().map_err(gone)?;
-    check_image(&head, floor::counts(disk, &record), compatible).map_err(untouched)?;
+    check_compatible(&head.manifest, compatible).map_err(untouched)?;
     check_epoch(disk, &record, trusted, &head.manifest).map_err(untouched)?;
-    check_revoked(disk, &record, trusted, &head.manifest).map_err(untouched)?;
+    floor::check(disk, &record, trusted, &head.manifest, "image")
+        .map_err(|refused| untouched(refused.advice("install a newer image")))?;
     if let Some(known) =
         already_here(disk, trusted, &head, &record, request, progress).map_err(gone)?
     {
@@ -235,8 +235,7 @@ fn commit(disk: &Disk, head: &Head, done: &Complete, request: &Request) -> Resul
     })
 }
 
-fn check_image(head: &Head, floor: Counts, compatible: Option<&Compatible>) -> Result<()> {
-    let image = &head.manifest;
+fn check_compatible(image: &Manifest, compatible: Option<&Compatible>) -> Result<()> {
     if let Some(here) = compatible.filter(|here| here.name != image.compatible) {
         let found = format!("image is for \"{}\"", image.compatible);
         return Err(
@@ -245,15 +244,6 @@ fn check_image(head: &Head, floor: Counts, compatible: Option<&Compatible>) -> R
                 here.name, here.from
             )),
         );
-    }
-    if image.security_version < floor.floor.security_version {
-        let found = format!("image has security version {}", image.security_version);
-        return Err(Error::new(Exit::Refused, "below-floor", found)
-            .expected(format!(
-                "the floor of this controller is {}",
-                floor.floor.security_version
-            ))
-            .advice("install a newer image"));
     }
     Ok(())
 }
@@ -276,26 +266,6 @@ fn check_epoch(disk: &Disk, record: &Record, trusted: &Trust, image: &Manifest) 
             Err(Error::new(Exit::Refused, "old-key-set", found)
                 .expected(format!("the good slot {slot} has epoch {newest}"))
                 .advice("sign the image under the newer key set"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What a good slot has revoked would not start: its trial would be bad at once.
-fn check_revoked(disk: &Disk, record: &Record, trusted: &Trust, image: &Manifest) -> Result<()> {
-    let good = record.good().into_iter().filter_map(|slot| {
-        let installed = disk.manifest(slot, trusted).ok()?.manifest;
-        let revoked = installed.revoke_below.min(installed.security_version);
-        Some((revoked, slot))
-    });
-    match good.max_by_key(|(revoked, _)| *revoked) {
-        Some((revoked, slot)) if image.security_version < revoked => {
-            let found = format!("image has security version {}", image.security_version);
-            Err(Error::new(Exit::Refused, "below-floor", found)
-                .expected(format!(
-                    "the good slot {slot} revokes what is below {revoked}"
-                ))
-                .advice("install a newer image"))
         }
         _ => Ok(()),
     }

@@ -2,12 +2,16 @@
 
 use crate::disk::{Committed, Disk};
 use crate::error::Result;
+use crate::floor;
+use crate::progress::Progress;
 use crate::renewal;
+use crate::verify;
 use crate::watch;
 use bootshim::copies::Note;
 use bootshim::handover::Handover;
-use bootshim::record::{Arming, Digest, Reason, Record, Stage, State};
-use bootshim::state;
+use bootshim::record::{Armed, Arming, Digest, Reason, Record, SlotId, Stage, State};
+use bootshim::state::{self, Judge};
+use images::trust::Trust;
 use std::path::PathBuf;
 
 /// The running slot of the disk that this controller booted from.
@@ -77,6 +81,58 @@ impl<'a> Running<'a> {
         })
     }
 
+    /// Every byte of it is verified, and that it is not below the floor, where a
+    /// confirm needs that: a bad slot that runs as last resort. `None` where it does
+    /// not.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; the record's.
+    pub fn prove(
+        &self,
+        trusted: impl FnOnce() -> Result<Trust>,
+        progress: &dyn Progress,
+    ) -> Result<Option<Proven>> {
+        let (record, _) = self.disk.read_record()?;
+        let slot = self.handover.slot;
+        if !is_bad_last_resort(&record, slot) {
+            return Ok(None);
+        }
+        let trusted = trusted()?;
+        let image = verify::slot(self.disk, &record, slot, &trusted, progress)?;
+        floor::check(
+            self.disk,
+            &record,
+            &trusted,
+            &image,
+            &format!("slot {slot}"),
+        )?;
+        Ok(Some(Proven { record }))
+    }
+
+    /// It was bad, runs as last resort, and is good.
+    ///
+    /// # Errors
+    /// Refused unless it still is what was proven, and where a person rejected it and
+    /// checks are the judge; the record's.
+    pub fn confirm_last_resort(&self, proven: &Proven, judge: Judge) -> Result<Committed> {
+        let Handover { slot, manifest, .. } = self.handover;
+        self.disk.update(|record, note| {
+            verify::unchanged(&proven.record, record, *slot)?;
+            let good = state::confirm_last_resort(record, *slot, manifest, judge)?;
+            Ok((good, note))
+        })
+    }
+
+    /// Its system is up.
+    ///
+    /// # Errors
+    /// Refused unless it is a good slot; the record's.
+    pub fn came_up(&self) -> Result<Committed> {
+        let Handover { slot, manifest, .. } = self.handover;
+        self.disk
+            .update(|record, note| Ok((state::came_up(record, *slot, manifest)?, note)))
+    }
+
     /// The bootshim that the image of a good slot brings, and that has started it,
     /// is on the ESP from now on; whether one was due.
     ///
@@ -143,13 +199,17 @@ impl<'a> Running<'a> {
         })
     }
 
-    /// The system goes down in order: this start costs no try.
+    /// The system goes down in order: this start costs a trial no try, and counts for
+    /// nothing in a good slot that was not up yet.
     ///
     /// # Errors
-    /// Refused unless it is the armed trial; the record's.
+    /// Refused unless it is the armed trial or a good slot; the record's.
     pub fn give_back(&self) -> Result<Committed> {
         let slot = self.handover.slot;
         self.disk.update(|record, note| {
+            if record.slot(slot).state == State::Good {
+                return Ok((state::went_down_in_order(record, slot), note));
+            }
             let next = state::give_back(record, slot)?;
             let note = match next.slot(slot).state {
                 State::Bad => self.note("started three times its tries and never confirmed"),
@@ -165,6 +225,17 @@ impl<'a> Running<'a> {
             self.handover.slot, self.handover.boot
         ))
     }
+}
+
+/// A bad slot of which every byte was verified, and the record it was so in.
+#[derive(Debug)]
+pub struct Proven {
+    record: Record,
+}
+
+fn is_bad_last_resort(record: &Record, slot: SlotId) -> bool {
+    let as_last_resort = |armed: Armed| armed.slot == slot && armed.as_what == Arming::LastResort;
+    record.slot(slot).state == State::Bad && record.armed.is_some_and(as_last_resort)
 }
 
 /// What `watch` is concerned with: the running slot, as soon as its disk can be

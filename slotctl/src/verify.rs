@@ -36,8 +36,7 @@ pub fn slot(
     }
     let installed = bootshim::slot::manifest(&medium, trusted).map_err(|d| failed(defect(d)))?;
     if installed.digest != expected {
-        let found = format!("slot {slot} holds another image than the one installed there");
-        return Err(Error::new(Exit::NotAuthentic, "not-intact", found));
+        return Err(another(slot));
     }
     let index = read_index(&medium, &installed.manifest).map_err(failed)?;
     let manifest = installed.manifest;
@@ -45,6 +44,29 @@ pub fn slot(
         .and_then(|content| Ok(content?))
         .map_err(failed)?;
     Ok(manifest)
+}
+
+/// The manifest of a slot, if a trusted key signed it and it is the one that the
+/// record says was installed there; nothing else of the slot is read.
+///
+/// # Errors
+/// The first thing that is wrong; it names the slot.
+pub fn manifest(disk: &Disk, record: &Record, slot: SlotId, trusted: &Trust) -> Result<Manifest> {
+    let failed = |error: Error| Error {
+        found: format!("slot {slot}: {}", error.found),
+        ..error
+    };
+    let installed = disk.manifest(slot, trusted);
+    let installed = installed.map_err(|d| failed(defect(d)))?;
+    if installed.digest != record.slot(slot).manifest {
+        return Err(another(slot));
+    }
+    Ok(installed.manifest)
+}
+
+fn another(slot: SlotId) -> Error {
+    let found = format!("slot {slot} holds another image than the one installed there");
+    Error::new(Exit::NotAuthentic, "not-intact", found)
 }
 
 /// What was looked at, without the record's lock, must still be so when it is

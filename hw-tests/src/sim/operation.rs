@@ -320,7 +320,7 @@ impl Bench<'_> {
             }
             Operation::Activate(slot) => self.activate(&disk, &trusted, slot, How::Trial(None)),
             Operation::Once(slot) => self.activate(&disk, &trusted, slot, How::Once),
-            Operation::Rollback => activation::rollback(&disk).map(drop),
+            Operation::Rollback => activation::rollback(&disk, || Ok(trusted.clone())).map(drop),
             Operation::Confirm => trial().confirm().map(drop),
             Operation::Reject => trial().reject("no").map(drop),
             Operation::GiveUp => trial().give_up_start("late").map(drop),

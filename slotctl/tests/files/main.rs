@@ -26,6 +26,7 @@ mod installing;
 mod interrupted;
 mod key_sets;
 mod killed;
+mod last_resort;
 mod next_boot_table;
 mod plant;
 mod ran;

@@ -119,3 +119,34 @@ fn once_it_is_good_nothing_below_is_installed() {
     assert_eq!(error["found"], "image has security version 1");
     assert_eq!(error["expected"], "the good slot b revokes what is below 2");
 }
+
+#[test]
+fn a_slot_that_would_not_start_is_neither_activated_nor_rolled_back_to() {
+    let bench = confirmed();
+    for words in ["activate a", "activate a --once"] {
+        let error = bench.refuses(words, 3, "below-floor");
+        assert_eq!(error["found"], "slot a has security version 1");
+        assert_eq!(error["expected"], "the good slot b revokes what is below 2");
+    }
+    // Slot b runs, which a disk file does not say: it goes back from what is good.
+    bench.refuses("rollback", 3, "below-floor");
+    let next = bench.ask("next-boot");
+    assert_eq!(
+        (&next["slot"], &next["kind"]),
+        (&"b".into(), &"good".into())
+    );
+}
+
+#[test]
+fn below_the_floor_nothing_is_activated_nor_rolled_back_to() {
+    let bench = Bench::new();
+    let handover = bench.start_version_2();
+    let disk = Disk::open(&bench.file("disk.img")).unwrap();
+    Running::new(&disk, &handover).confirm().unwrap();
+    bench.ask("rollback");
+    bench.ask("activate b");
+    bench.change_record(|record| record.floor = 9);
+    let error = bench.refuses("rollback", 3, "below-floor");
+    assert_eq!(error["expected"], "the floor of this controller is 9");
+    bench.refuses("activate a", 3, "below-floor");
+}

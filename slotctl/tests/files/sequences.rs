@@ -172,3 +172,22 @@ fn a_damaged_trial_is_bad_at_its_first_start_and_says_why() {
     assert_eq!(slot["state"], "bad");
     assert!(slot["reason"].is_string());
 }
+
+#[test]
+fn a_roll_back_that_is_called_off_leaves_the_way_back() {
+    let bench = Bench::new();
+    let running = bench.start_version_2();
+    let disk = slotctl::disk::Disk::open(&bench.file("disk.img")).unwrap();
+    let running = slotctl::running::Running::new(&disk, &running);
+    running.confirm().unwrap();
+    for _ in 0..2 {
+        assert_eq!(bench.ask("rollback")["slot"], "a");
+        assert_eq!(bench.ask("status")["slots"][0]["state"], "trying");
+    }
+    bench.ask("activate b");
+    let status = bench.ask("status");
+    let states = [0, 1].map(|slot| status["slots"][slot]["state"].clone());
+    assert_eq!(states, ["good", "good"]);
+    assert_eq!(status["known_good"], "b");
+    bench.ask("rollback");
+}
