@@ -39,6 +39,8 @@ pub struct Watch {
     pub deadline: Duration,
     /// How long every check must pass without a break before a confirm.
     pub stable_for: Duration,
+    /// How long an orderly shutdown may take before the watchdog ends it.
+    pub shutdown_max: Duration,
 }
 
 impl Default for Watch {
@@ -48,6 +50,7 @@ impl Default for Watch {
             timeout: Duration::from_secs(60),
             deadline: Duration::from_secs(5 * 60),
             stable_for: Duration::from_secs(60),
+            shutdown_max: Duration::from_secs(30 * 60),
         }
     }
 }

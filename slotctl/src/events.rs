@@ -12,7 +12,9 @@ mod tests;
 use crate::error::{Error, Result};
 use bootshim::handover::Handover;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::fmt;
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -23,6 +25,8 @@ const KERNEL_LOG: &str = "/dev/kmsg";
 /// The kernel refuses messages of about 1 KiB.
 const KERNEL_LINE_MAX: usize = 900;
 const TEXT_MAX: usize = 4096;
+/// So many events wait for their log; of more, the first ones go.
+const WAITING_MAX: usize = 256;
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,16 +90,41 @@ impl Events {
     /// Notes that something happened. Never fails: without a place in the log
     /// it is said to the kernel.
     pub fn record(&self, event: &str, text: &str, details: serde_json::Value) {
-        let event = Event {
+        let event = self.event(event, text, details);
+        if self.append(&event).is_err() {
+            self.tell_kernel(&event);
+        }
+    }
+
+    /// Whether there is a place for the log: its directory, or where to make it.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn place(&self) -> Result<()> {
+        let directory = &self.directory;
+        file::make(directory).map_err(|error| {
+            Error::io(
+                format_args!("the event log in {}", directory.display()),
+                &error,
+            )
+        })
+    }
+
+    /// The kernel's log, for whoever has no other any more.
+    #[must_use]
+    pub fn kernel_log(&self) -> Option<File> {
+        let mut options = OpenOptions::new();
+        options.append(true).open(&self.kernel_log).ok()
+    }
+
+    fn event(&self, event: &str, text: &str, details: serde_json::Value) -> Event {
+        Event {
             time: rfc3339(SystemTime::now()),
             boot: self.boot,
             uptime: uptime(),
             event: event.to_owned(),
             text: text.chars().take(TEXT_MAX).collect(),
             details,
-        };
-        if self.append(&event).is_err() {
-            self.tell_kernel(&event);
         }
     }
 
@@ -148,10 +177,57 @@ impl Events {
         }
         line.push('\n');
         // There is nobody left to tell if this fails too.
-        let _ = std::fs::OpenOptions::new()
-            .append(true)
-            .open(&self.kernel_log)
-            .and_then(|mut log| log.write_all(line.as_bytes()));
+        let _ = self
+            .kernel_log()
+            .map(|mut log| log.write_all(line.as_bytes()));
+    }
+}
+
+/// The log of somebody who begins before its place is there: what cannot be written
+/// yet goes to the kernel at once, and into the log as soon as that can be.
+#[derive(Debug)]
+pub struct Patient {
+    events: Events,
+    waiting: VecDeque<Event>,
+}
+
+impl Patient {
+    /// Nothing waits yet.
+    #[must_use]
+    pub fn new(events: Events) -> Patient {
+        Patient {
+            events,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// As [`Events::record`].
+    pub fn record(&mut self, event: &str, text: &str, details: serde_json::Value) {
+        let event = self.events.event(event, text, details);
+        self.waiting.push_back(event.clone());
+        self.catch_up();
+        if self.is_waiting() {
+            self.events.tell_kernel(&event);
+        }
+        if self.waiting.len() > WAITING_MAX {
+            self.waiting.pop_front();
+        }
+    }
+
+    /// Whether something was not written yet.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Writes what waits, in the order in which it happened.
+    pub fn catch_up(&mut self) {
+        while let Some(event) = self.waiting.front() {
+            if self.events.append(event).is_err() {
+                return;
+            }
+            self.waiting.pop_front();
+        }
     }
 }
 

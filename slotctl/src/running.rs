@@ -199,21 +199,20 @@ impl<'a> Running<'a> {
         })
     }
 
-    /// The system goes down in order: this start costs a trial no try, and counts for
-    /// nothing in a good slot that was not up yet.
+    /// The system goes down in order, however that ends: a trial's start costs no
+    /// try, a good slot's resets are no longer in a row.
     ///
     /// # Errors
-    /// Refused unless it is the armed trial or a good slot; the record's.
-    pub fn give_back(&self) -> Result<Committed> {
+    /// The record's.
+    pub fn shut_down(&self) -> Result<Committed> {
         let slot = self.handover.slot;
         self.disk.update(|record, note| {
-            if record.slot(slot).state == State::Good {
-                return Ok((state::went_down_in_order(record, slot), note));
-            }
-            let next = state::give_back(record, slot)?;
-            let note = match next.slot(slot).state {
-                State::Bad => self.note("started three times its tries and never confirmed"),
-                _ => note,
+            let next = state::shut_down(record, slot);
+            let given_up = next.slot(slot).state == State::Bad && next != *record;
+            let note = if given_up {
+                self.note("started three times its tries and never confirmed")
+            } else {
+                note
             };
             Ok((next, note))
         })
@@ -281,7 +280,7 @@ impl watch::Trial for Watched {
     fn give_up(&mut self, reason: &str) -> Result<()> {
         self.with(|running| running.give_up_start(reason)).map(drop)
     }
-    fn give_back(&mut self) -> Result<()> {
-        self.with(|running| running.give_back()).map(drop)
+    fn shut_down(&mut self) -> Result<()> {
+        self.with(|running| running.shut_down()).map(drop)
     }
 }

@@ -8,12 +8,14 @@
 //! | `checks`, `probe` | asking production, a thread for each check |
 //! | `device` | the watchdog |
 //! | `signals`, `host` | requests to stop, and the restart |
+//! | `keeper` | petting on while the system goes down |
 //! | `journal` | saying what happens |
 
 mod checks;
 mod device;
 mod host;
 mod journal;
+mod keeper;
 mod probe;
 mod signals;
 mod verdict;
@@ -55,19 +57,21 @@ pub trait Trial {
     /// # Errors
     /// When the record cannot be written.
     fn give_up(&mut self, reason: &str) -> Result<()>;
-    /// The system goes down in order: this start costs no try.
+    /// The system goes down in order, however that ends: a trial's start costs no
+    /// try, and a reset that ends the shutdown is not held against a good slot.
     ///
     /// # Errors
     /// When the record cannot be written.
-    fn give_back(&mut self) -> Result<()>;
+    fn shut_down(&mut self) -> Result<()>;
 }
 
 /// Why `watch` came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// A person stopped it. On a good slot the watchdog is disarmed.
+    /// A person stopped it. On a good slot the watchdog is disarmed, where it can be.
     Stopped,
-    /// The system goes down; the watchdog stays armed.
+    /// The system goes down; the watchdog stays armed, and is petted for as long as
+    /// a shutdown may take.
     SystemGoesDown,
     /// The start was given up, and the restart is under way.
     GaveUp,

@@ -25,8 +25,10 @@ use bench::Bench;
 use bootshim::handover::Handover;
 use halfway::Halfway;
 use libtest_mimic::{Arguments, Failed, Trial as Test};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 use slotctl::config;
 use slotctl::disk::Disk;
 use slotctl::error::Result;
@@ -36,7 +38,7 @@ use slotctl::watch::{self, Trial};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
 
@@ -48,6 +50,23 @@ fn main() -> ExitCode {
         return child(&PathBuf::from(words.next().expect("a directory")));
     }
     let tests = vec![
+        Test::test(
+            "a_signal_of_whomever_is_a_shutdown_where_the_system_goes_down_or_nobody_knows",
+            by_whomever,
+        ),
+        Test::test(
+            "a_person_who_stops_it_on_a_good_slot_disarms_the_watchdog",
+            by_a_person,
+        ),
+        Test::test(
+            "a_shutdown_is_petted_on_after_watch_has_come_to_its_end",
+            slow_shutdown,
+        ),
+        Test::test(
+            "a_shutdown_that_hangs_is_petted_no_longer_than_it_may_take",
+            hung_shutdown,
+        ),
+        Test::test("killall5_is_a_shutdown", killall5).with_ignored_flag(true),
         Test::test(
             "a_healthy_trial_is_confirmed_and_then_stopped_by_a_person",
             healthy,
@@ -94,7 +113,8 @@ struct FileTrial(PathBuf);
 impl FileTrial {
     fn end(&self, how: &str) -> Result<()> {
         fs::write(self.0.join("done"), how).expect("a place to write");
-        fs::remove_file(self.0.join("trial")).expect("a trial");
+        // A good slot has none.
+        let _ = fs::remove_file(self.0.join("trial"));
         Ok(())
     }
 }
@@ -116,8 +136,8 @@ impl Trial for FileTrial {
         self.end(&format!("give up: {reason}"))
     }
 
-    fn give_back(&mut self) -> Result<()> {
-        self.end("give back")
+    fn shut_down(&mut self) -> Result<()> {
+        self.end("shut down")
     }
 }
 
@@ -152,8 +172,8 @@ impl Trial for DiskTrial {
         self.with(|running| running.give_up_start(reason)).map(drop)
     }
 
-    fn give_back(&mut self) -> Result<()> {
-        self.with(|running| running.give_back()).map(drop)
+    fn shut_down(&mut self) -> Result<()> {
+        self.with(|running| running.shut_down()).map(drop)
     }
 }
 
@@ -167,8 +187,7 @@ struct Controller {
 }
 
 impl Controller {
-    /// On trial. `toml` names a device in `DIR`: that of this machine is left
-    /// alone.
+    /// On trial.
     fn start(toml: &str) -> Controller {
         let own = tempfile::tempdir().unwrap();
         let mut controller = Controller::start_in(own.path(), toml);
@@ -177,17 +196,20 @@ impl Controller {
     }
 
     fn start_in(directory: &Path, toml: &str) -> Controller {
-        let at = |name: &str| directory.join(name);
-        fs::write(at("watchdog"), "").unwrap();
-        fs::write(at("trial"), "").unwrap();
-        let toml = toml.replace("DIR", directory.to_str().unwrap());
-        fs::write(at("slotctl.toml"), toml).unwrap();
-        for name in ["reboot", "systemctl"] {
-            stand_in(&at(name));
-        }
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args([WATCH.as_ref(), directory.as_os_str()])
-            .env("PATH", directory)
+        fs::write(directory.join("watchdog"), "").unwrap();
+        prepare(directory, toml, true);
+        Controller::launch(directory)
+    }
+
+    /// Begins to watch in a directory that is prepared.
+    fn launch(directory: &Path) -> Controller {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([WATCH.as_ref(), directory.as_os_str()]);
+        Controller::spawn(command.env("PATH", directory), directory)
+    }
+
+    fn spawn(command: &mut Command, directory: &Path) -> Controller {
+        let mut process = command
             .env_remove("NOTIFY_SOCKET")
             // A proxy that is not there: checks must not use one.
             .env("HTTP_PROXY", "http://127.0.0.1:1")
@@ -218,8 +240,12 @@ impl Controller {
     }
 
     fn stop(&self) {
+        self.send(Signal::SIGTERM);
+    }
+
+    fn send(&self, signal: Signal) {
         let process = Pid::from_raw(i32::try_from(self.process.id()).unwrap());
-        kill(process, Signal::SIGTERM).unwrap();
+        kill(process, signal).unwrap();
     }
 
     /// Waits for the end of the process, and gives back how it ended.
@@ -247,11 +273,41 @@ impl Drop for Controller {
     }
 }
 
-/// Stops who calls it, as the end of a system does.
-fn stand_in(path: &Path) {
-    let script = "#!/bin/sh\n: >\"$0.called\"\nkill -TERM $PPID\n";
-    fs::write(path, script).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+/// What `watch` finds in `directory`, except for the watchdog. `toml` names a device in
+/// `DIR`: that of this machine is left alone.
+fn prepare(directory: &Path, toml: &str, on_trial: bool) {
+    if on_trial {
+        fs::write(directory.join("trial"), "").unwrap();
+    }
+    let toml = toml.replace("DIR", directory.to_str().unwrap());
+    fs::write(directory.join("slotctl.toml"), toml).unwrap();
+    service_manager(directory);
+}
+
+/// Stand-ins for the programs that restart a machine, which stop who calls them as the
+/// end of a system does, and for those that say whether it goes down: what the file
+/// `system` says, `up`, `down` or anything else.
+fn service_manager(directory: &Path) {
+    fs::write(directory.join("system"), "up").unwrap();
+    let system = format!("read system <{}", directory.join("system").display());
+    let restart = ": >\"$0.called\"; kill -TERM $PPID";
+    let systemctl = format!(
+        "case $1 in reboot) {restart}; exit;; esac; {system}\n\
+         case $system in up) echo running;; down) echo stopping;; esac"
+    );
+    let runlevel = format!(
+        "{system}\ncase $system in up) echo N 2;; down) echo 2 6;; *) echo unknown; exit 1;; esac"
+    );
+    let programs = [
+        ("reboot", restart),
+        ("systemctl", systemctl.as_str()),
+        ("runlevel", runlevel.as_str()),
+    ];
+    for (name, script) in programs {
+        let path = directory.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
 }
 
 /// A health page for as long as the test runs.
@@ -315,6 +371,155 @@ fn stopped_on_trial() -> std::result::Result<(), Failed> {
     assert_eq!(plc.exit(), "Stopped");
     assert_eq!(plc.file("done"), None);
     assert!(!plc.disarmed());
+    Ok(())
+}
+
+/// What comes out of the watchdog's device, a pipe here, so that each petting is seen
+/// and the end of the last one who has it open.
+struct Pettings(fs::File);
+
+impl Pettings {
+    fn of(directory: &Path) -> Pettings {
+        let path = directory.join("watchdog");
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        let mut options = fs::OpenOptions::new();
+        // No wait for the one who writes.
+        let options = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+        let pipe = options.open(path).unwrap();
+        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+        Pettings(pipe)
+    }
+
+    /// Waits for so many.
+    fn expect(&mut self, pettings: usize) {
+        self.0.read_exact(&mut vec![0; pettings]).unwrap();
+    }
+
+    /// All that come until nobody has the device open any more.
+    fn until_the_end(mut self) -> String {
+        let mut rest = String::new();
+        self.0.read_to_string(&mut rest).unwrap();
+        rest
+    }
+}
+
+/// A watchdog of one second.
+fn impatient(shutdown_max: &str) -> String {
+    let watch = format!("[watch]\ntimeout = \"1s\"\nshutdown_max = \"{shutdown_max}\"\n");
+    toml("command", "/bin/false", "2min").replace("[watch]\n", &watch)
+}
+
+/// Told to stop by somebody who is not process 1, while the system is as told: how it
+/// ended, what the record was told, and what the watchdog got.
+fn stopped_while(system: &str, signal: Signal, on_trial: bool) -> (String, Option<String>, String) {
+    let own = tempfile::tempdir().unwrap();
+    let pettings = Pettings::of(own.path());
+    prepare(own.path(), &impatient("1s"), on_trial);
+    let mut plc = Controller::launch(own.path());
+    plc.expect("check web fails: exit status 1");
+    fs::write(own.path().join("system"), system).unwrap();
+    plc.send(signal);
+    let exit = plc.exit();
+    (exit, plc.file("done"), pettings.until_the_end())
+}
+
+fn by_whomever() -> std::result::Result<(), Failed> {
+    for system in ["down", "nobody knows"] {
+        for on_trial in [true, false] {
+            let (exit, done, pettings) = stopped_while(system, Signal::SIGTERM, on_trial);
+            assert_eq!(exit, "SystemGoesDown", "{system}, on trial: {on_trial}");
+            assert_eq!(done.as_deref(), Some("shut down"));
+            assert!(!pettings.contains('V'), "{system}, on trial: {on_trial}");
+        }
+    }
+    Ok(())
+}
+
+fn by_a_person() -> std::result::Result<(), Failed> {
+    for (system, signal) in [("up", Signal::SIGTERM), ("nobody knows", Signal::SIGINT)] {
+        let (exit, done, pettings) = stopped_while(system, signal, false);
+        assert_eq!((exit.as_str(), done), ("Stopped", None), "{system}");
+        assert!(pettings.ends_with('V'), "{system}");
+    }
+    Ok(())
+}
+
+fn slow_shutdown() -> std::result::Result<(), Failed> {
+    let own = tempfile::tempdir().unwrap();
+    let mut pettings = Pettings::of(own.path());
+    prepare(own.path(), &impatient("30min"), false);
+    let mut plc = Controller::launch(own.path());
+    plc.expect("check web fails: exit status 1");
+    fs::write(own.path().join("system"), "down").unwrap();
+    plc.send(Signal::SIGTERM);
+    plc.expect("the shutdown has 30min; then the watchdog ends it");
+    assert_eq!(plc.exit(), "SystemGoesDown");
+    // Who pets now is somebody else. More than the pipe could have held before:
+    pettings.expect(20);
+    let [keeper] = with_open(&own.path().join("watchdog"))[..] else {
+        return Err("one process has the watchdog open".into());
+    };
+    kill(keeper, Signal::SIGTERM).unwrap();
+    assert!(!pettings.until_the_end().contains('V'));
+    Ok(())
+}
+
+/// The processes that have a file open, other than this one.
+fn with_open(path: &Path) -> Vec<Pid> {
+    let mut found = Vec::new();
+    for process in fs::read_dir("/proc").unwrap().flatten() {
+        let Some(id) = process.file_name().to_str().and_then(|id| id.parse().ok()) else {
+            continue;
+        };
+        let files = fs::read_dir(process.path().join("fd"));
+        let mut files = files.into_iter().flatten().flatten();
+        let open = files.any(|file| fs::read_link(file.path()).is_ok_and(|link| link == path));
+        if open && Pid::from_raw(id) != Pid::this() {
+            found.push(Pid::from_raw(id));
+        }
+    }
+    found
+}
+
+fn hung_shutdown() -> std::result::Result<(), Failed> {
+    let own = tempfile::tempdir().unwrap();
+    let pettings = Pettings::of(own.path());
+    prepare(own.path(), &impatient("1s"), true);
+    let mut plc = Controller::launch(own.path());
+    plc.expect("check web fails: exit status 1");
+    fs::write(own.path().join("system"), "down").unwrap();
+    plc.send(Signal::SIGTERM);
+    assert_eq!(plc.exit(), "SystemGoesDown");
+    // Nothing ends this shutdown, and still the pipe comes to its end.
+    assert!(!pettings.until_the_end().contains('V'));
+    Ok(())
+}
+
+/// In a system of its own, whose process 1 is a shell.
+fn killall5() -> std::result::Result<(), Failed> {
+    let own = tempfile::tempdir().unwrap();
+    let pettings = Pettings::of(own.path());
+    prepare(own.path(), &impatient("1s"), true);
+    fs::write(own.path().join("system"), "nobody knows").unwrap();
+    let script = "setsid \"$0\" \"$1\" \"$2\" & read go; /sbin/killall5 -15; wait";
+    let mut command = Command::new("/usr/bin/unshare");
+    command
+        .args(["--pid", "--fork", "--mount-proc", "/bin/sh", "-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .args([WATCH.as_ref(), own.path().as_os_str()])
+        .stdin(Stdio::piped());
+    let path = format!("{}:/usr/bin:/bin", own.path().display());
+    let mut plc = Controller::spawn(command.env("PATH", path), own.path());
+    plc.expect("check web fails: exit status 1");
+    plc.process
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"go\n")
+        .unwrap();
+    assert_eq!(plc.exit(), "SystemGoesDown");
+    assert_eq!(plc.file("done").as_deref(), Some("shut down"));
+    assert!(!pettings.until_the_end().contains('V'));
     Ok(())
 }
 

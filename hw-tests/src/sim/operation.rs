@@ -325,7 +325,7 @@ impl Bench<'_> {
             Operation::Reject => trial().reject("no").map(drop),
             Operation::GiveUp => trial().give_up_start("late").map(drop),
             Operation::Damaged => trial().root_failed(Reason::Damaged, "a block").map(drop),
-            Operation::ShutDown => trial().give_back().map(drop),
+            Operation::ShutDown => trial().shut_down().map(drop),
             Operation::Create
             | Operation::Boot { .. }
             | Operation::Hang

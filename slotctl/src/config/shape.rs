@@ -33,6 +33,7 @@ struct WatchTable {
     timeout: Option<Spanned<Length>>,
     deadline: Option<Spanned<Length>>,
     stable_for: Option<Spanned<Length>>,
+    shutdown_max: Option<Spanned<Length>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -122,15 +123,16 @@ impl WatchTable {
             let expected = "whole seconds, from 1s to 65535s";
             accept(whole && length <= LONGEST_WATCHDOG, expected)
         })?;
-        let deadline = length(self.deadline.as_ref(), default.deadline, |length| {
-            accept(!length.is_zero(), "more than 0s")
-        })?;
+        let some = |length: Duration| accept(!length.is_zero(), "more than 0s");
+        let deadline = length(self.deadline.as_ref(), default.deadline, some)?;
+        let shutdown_max = length(self.shutdown_max.as_ref(), default.shutdown_max, some)?;
         let stable_for = length(self.stable_for.as_ref(), default.stable_for, |_| Ok(()))?;
         Ok(Watch {
             device,
             timeout,
             deadline,
             stable_for,
+            shutdown_max,
         })
     }
 }

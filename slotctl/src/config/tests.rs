@@ -13,6 +13,7 @@ device = "/dev/watchdog1"
 timeout = "30s"
 deadline = "3min"
 stable_for = "90s"
+shutdown_max = "1h"
 
 [[check]]
 name = "web"
@@ -48,6 +49,7 @@ fn a_whole_file_is_read_as_it_is_written() {
             timeout: Duration::from_secs(30),
             deadline: Duration::from_secs(180),
             stable_for: Duration::from_secs(90),
+            shutdown_max: Duration::from_secs(3600),
         }
     );
     let targets: Vec<Target> = config.checks.iter().map(|c| c.target.clone()).collect();

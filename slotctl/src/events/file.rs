@@ -1,7 +1,7 @@
 //! The two files of the log.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Result, Write};
+use std::io::{ErrorKind, Result, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,26 @@ pub(super) fn append(directory: &Path, line: &[u8]) -> Result<()> {
     write(&mut file, line)
 }
 
+/// Makes the directory, in a parent that must be there: where the data partition is
+/// not mounted yet, nothing is made in its stead.
+pub(super) fn make(directory: &Path) -> Result<()> {
+    match std::fs::create_dir(directory) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn open(directory: &Path) -> Result<File> {
+    match open_there(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            make(directory)?;
+            open_there(directory)
+        }
+        answer => answer,
+    }
+}
+
+fn open_there(directory: &Path) -> Result<File> {
     OpenOptions::new()
         .read(true)
         .append(true)

@@ -132,11 +132,61 @@ fn a_stopped_program_that_holds_the_file_delays_nobody() {
 }
 
 #[test]
-fn without_a_directory_the_line_goes_to_the_kernel() {
+fn without_a_place_for_the_directory_the_line_goes_to_the_kernel() {
+    let place = place();
+    let log = place.directory.path().join("var/lib/slotctl");
+    let events = Events::at(&log, &place.directory.path().join("kmsg"), None);
+    events.record("given-up", "no\nanswer", Value::Null);
+    assert_eq!(place.kernel_log(), "<5>slotctl: given-up: no answer\n");
+    assert!(!place.directory.path().join("var").exists());
+    assert!(events.place().is_err());
+}
+
+#[test]
+fn the_directory_is_made_where_its_parent_is_there() {
     let place = place();
     fs::remove_dir(place.directory.path().join("log")).unwrap();
-    place.events.record("given-up", "no\nanswer", Value::Null);
-    assert_eq!(place.kernel_log(), "<5>slotctl: given-up: no answer\n");
+    place.events.record("x", "first", Value::Null);
+    assert_eq!(place.texts(), ["first"]);
+    assert_eq!(place.kernel_log(), "");
+}
+
+#[test]
+fn what_happens_before_the_data_partition_is_there_is_in_the_log_once_it_is() {
+    let place = place();
+    let var = place.directory.path().join("var");
+    let kernel_log = place.directory.path().join("kmsg");
+    let events = Events::at(&var.join("slotctl"), &kernel_log, None);
+    let mut log = Patient::new(events.clone());
+    log.record("x", "first", Value::Null);
+    log.record("x", "second", Value::Null);
+    assert!(log.is_waiting());
+    let said = "<5>slotctl: x: first\n<5>slotctl: x: second\n";
+    assert_eq!(place.kernel_log(), said, "said at once");
+    fs::create_dir(&var).unwrap();
+    log.record("x", "third", Value::Null);
+    assert!(!log.is_waiting());
+    let texts: Vec<String> = events.read().unwrap().map(|e| e.unwrap().text).collect();
+    assert_eq!(texts, ["first", "second", "third"]);
+    assert_eq!(place.kernel_log(), said, "and not twice");
+}
+
+#[test]
+fn of_events_that_wait_for_ever_the_latest_are_kept() {
+    let place = place();
+    let var = place.directory.path().join("var");
+    let events = Events::at(&var.join("slotctl"), Path::new("/nonexistent"), None);
+    let mut log = Patient::new(events.clone());
+    for number in 0..1000 {
+        log.record("x", &number.to_string(), Value::Null);
+    }
+    fs::create_dir(&var).unwrap();
+    log.catch_up();
+    let texts: Vec<String> = events.read().unwrap().map(|e| e.unwrap().text).collect();
+    assert_eq!(
+        (texts.len(), texts.last().unwrap().as_str()),
+        (WAITING_MAX, "999")
+    );
 }
 
 #[test]

@@ -10,9 +10,15 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
-/// `linux/watchdog.h`: the two calls that every driver with a settable period
-/// answers.
+/// `linux/watchdog.h`.
 mod ioctl {
+    nix::ioctl_read!(
+        /// WDIOC_SETOPTIONS; it is declared as one that reads, and is given flags.
+        set_options,
+        b'W',
+        4,
+        i32
+    );
     nix::ioctl_read!(
         /// WDIOC_GETTIMEOUT
         get_timeout,
@@ -29,9 +35,22 @@ mod ioctl {
     );
 }
 
-/// Written before the device is closed, this disarms it (unless its driver was
-/// told that there is no way out).
+/// WDIOS_DISABLECARD: the driver is to stop it, and says whether it did.
+const DISABLE: i32 = 1;
+/// Written before the device is closed, this disarms it, if the driver lets it.
 const MAGIC_CLOSE: &[u8] = b"V";
+
+/// What is known of a watchdog that was to be disarmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disarmed {
+    /// It is: the driver says so.
+    Yes,
+    /// It stays armed: its driver or the chip lets nobody stop it (`nowayout`, or
+    /// bootshim has locked it).
+    No,
+    /// Its driver does not say.
+    Asked,
+}
 
 /// An open watchdog: armed. Dropping it leaves it so.
 #[derive(Debug)]
@@ -71,9 +90,23 @@ impl Device {
         self.file.write_all(b".")
     }
 
-    /// Closes it for good: nobody watches any more.
-    pub(super) fn disarm(mut self) -> std::io::Result<()> {
-        self.file.write_all(MAGIC_CLOSE)
+    /// Closes it for good, disarmed where that can be. What the magic character does
+    /// shows only after the close, in the kernel's log: so the driver is asked first.
+    pub(super) fn disarm(mut self) -> std::io::Result<Disarmed> {
+        let mut flags = DISABLE;
+        // SAFETY: the descriptor is open, and the call reads one `int`, which `flags`
+        // is.
+        let answer = unsafe { ioctl::set_options(self.file.as_raw_fd(), &raw mut flags) };
+        let known = disarmed(answer);
+        if known == Disarmed::Asked {
+            self.file.write_all(MAGIC_CLOSE)?;
+        }
+        Ok(known)
+    }
+
+    /// The number of its descriptor.
+    pub(super) fn descriptor(&self) -> i32 {
+        self.file.as_raw_fd()
     }
 
     /// The driver may round: what it says afterwards counts.
@@ -93,6 +126,16 @@ impl Device {
         unsafe { ioctl::get_timeout(self.file.as_raw_fd(), &raw mut seconds) }.ok()?;
         let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
         Some(Duration::from_secs(seconds))
+    }
+}
+
+/// What a driver's answer means. A chip that is locked makes some of them answer
+/// with a number above zero.
+fn disarmed(answer: nix::Result<i32>) -> Disarmed {
+    match answer {
+        Ok(0) => Disarmed::Yes,
+        Ok(_) | Err(Errno::EBUSY) => Disarmed::No,
+        Err(_) => Disarmed::Asked,
     }
 }
 
@@ -123,8 +166,19 @@ mod tests {
         let file = file();
         let mut device = open(file.path());
         device.pet().unwrap();
-        device.disarm().unwrap();
+        assert_eq!(device.disarm().unwrap(), Disarmed::Asked);
         assert_eq!(std::fs::read(file.path()).unwrap(), b".V");
+    }
+
+    #[test]
+    fn only_a_driver_that_says_so_has_disarmed_its_watchdog() {
+        assert_eq!(disarmed(Ok(0)), Disarmed::Yes);
+        // `nowayout`, and an i6300esb that bootshim has locked.
+        assert_eq!(disarmed(Err(Errno::EBUSY)), Disarmed::No);
+        assert_eq!(disarmed(Ok(2)), Disarmed::No);
+        for unsaid in [Errno::ENOTTY, Errno::EOPNOTSUPP, Errno::EINVAL] {
+            assert_eq!(disarmed(Err(unsaid)), Disarmed::Asked);
+        }
     }
 
     #[test]

@@ -2,16 +2,19 @@
 //! written by a thread of their own, so that a disk or a console that hangs
 //! does not stop the petting.
 
-use crate::events::Events;
+use crate::events::{Events, Patient};
 use serde_json::Value;
+use std::fs::File;
 use std::io::Write;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
 /// Lines that may wait; more are dropped.
 const WAITING_MAX: usize = 256;
 /// How long the end of `watch`, or a restart, waits for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(2);
+/// How often it is tried again to write what could not be written.
+const AGAIN: Duration = Duration::from_secs(5);
 
 enum Entry {
     Line {
@@ -26,6 +29,7 @@ enum Entry {
 #[derive(Debug)]
 pub(super) struct Journal {
     entries: SyncSender<Entry>,
+    events: Events,
 }
 
 impl Journal {
@@ -35,10 +39,11 @@ impl Journal {
         console: impl Write + Send + 'static,
     ) -> std::io::Result<Journal> {
         let (entries, waiting) = sync_channel(WAITING_MAX);
-        let write = move || write(&events, console, &waiting);
+        let log = Patient::new(events.clone());
+        let write = move || write(log, console, &waiting);
         let thread = std::thread::Builder::new().name("journal".to_owned());
         thread.spawn(write)?;
-        Ok(Journal { entries })
+        Ok(Journal { entries, events })
     }
 
     /// Says that something happened. Never waits.
@@ -52,6 +57,11 @@ impl Journal {
         });
     }
 
+    /// The kernel's log, for who goes on when this has come to its end.
+    pub(super) fn kernel_log(&self) -> Option<File> {
+        self.events.kernel_log()
+    }
+
     /// Waits a moment until everything said is written.
     pub(super) fn flush(&self) {
         let (done, wait) = channel();
@@ -62,22 +72,34 @@ impl Journal {
     }
 }
 
-fn write(events: &Events, mut console: impl Write, waiting: &Receiver<Entry>) {
-    for entry in waiting {
-        match entry {
-            Entry::Line {
+fn write(mut log: Patient, mut console: impl Write, waiting: &Receiver<Entry>) {
+    loop {
+        match next(&log, waiting) {
+            Ok(Entry::Line {
                 event,
                 text,
                 details,
-            } => {
+            }) => {
                 // A closed console is no reason to stop.
                 let _ = writeln!(console, "slotctl watch: {text}");
-                events.record(event, &text, details);
+                log.record(event, &text, details);
             }
-            Entry::Flush(done) => {
+            Ok(Entry::Flush(done)) => {
+                log.catch_up();
                 // Whoever asked may have gone on.
                 let _ = done.send(());
             }
+            Err(RecvTimeoutError::Timeout) => log.catch_up(),
+            Err(RecvTimeoutError::Disconnected) => return,
         }
+    }
+}
+
+/// The next entry; for as long as something could not be written, only for a while.
+fn next(log: &Patient, waiting: &Receiver<Entry>) -> Result<Entry, RecvTimeoutError> {
+    if log.is_waiting() {
+        waiting.recv_timeout(AGAIN)
+    } else {
+        waiting.recv().map_err(RecvTimeoutError::from)
     }
 }

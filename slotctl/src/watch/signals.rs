@@ -1,5 +1,6 @@
-//! Requests to stop, and who sent them.
+//! Requests to stop, and what they mean.
 
+use super::host::ServiceManager;
 use super::watcher::Message;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
@@ -16,14 +17,15 @@ pub(super) fn take_over() -> nix::Result<SignalFd> {
     SignalFd::new(&signals)
 }
 
-/// Hands them on.
+/// Hands them on, each with its meaning, which is found out here: the petting does
+/// not wait for it.
 pub(super) fn forward(signals: SignalFd, inbox: SyncSender<Message>) -> std::io::Result<()> {
+    let manager = ServiceManager::of_this_system();
     let forward = move || {
-        while let Ok(Some(signal)) = signals.read_signal() {
-            let message = Message::Stop {
-                sender: signal.ssi_pid,
-            };
-            if inbox.send(message).is_err() {
+        while let Ok(Some(by)) = signals.read_signal() {
+            let signal = i32::try_from(by.ssi_signo).unwrap_or_default();
+            let meaning = manager.meaning(Signal::try_from(signal).ok(), by.ssi_pid);
+            if inbox.send(Message::Stop(meaning)).is_err() {
                 return;
             }
         }

@@ -5,9 +5,10 @@
 #[cfg(test)]
 mod tests;
 
-use super::device::Device;
-use super::host::Host;
+use super::device::{Device, Disarmed};
+use super::host::{Host, Stop};
 use super::journal::Journal;
+use super::keeper;
 use super::verdict::{Change, Decision, Verdict};
 use super::{Exit, Trial};
 use crate::config::{Config, Watch};
@@ -33,10 +34,7 @@ pub(super) enum Message {
         outcome: Result<(), String>,
     },
     /// Somebody asks this program to stop.
-    Stop {
-        /// The process that did.
-        sender: u32,
-    },
+    Stop(Stop),
     /// The orderly restart could not be begun.
     RestartFailed(String),
 }
@@ -59,7 +57,9 @@ pub(super) struct Watcher<'a> {
     /// Whether the record could be asked if this slot is on trial; until then it
     /// is asked again, and the deadline counts all the same.
     known: bool,
-    /// Since when a restart of our own is under way.
+    /// The latest turn.
+    now: Duration,
+    /// Until when a restart of our own, which is under way, is petted.
     restarting: Option<Duration>,
     trial: &'a mut dyn Trial,
     host: &'a mut dyn Host,
@@ -98,6 +98,7 @@ impl<'a> Watcher<'a> {
             next_petting: Duration::ZERO,
             petting_fails: false,
             known: answer.is_ok(),
+            now: Duration::ZERO,
             restarting: None,
             trial,
             host,
@@ -134,9 +135,11 @@ impl<'a> Watcher<'a> {
                 }
                 None
             }
-            Message::Stop { sender } => Some(self.stop(sender)),
+            Message::Stop(meaning) => Some(self.stop(meaning)),
             Message::RestartFailed(why) => {
                 self.say("restart-failed", format!("the restart failed: {why}"));
+                // There is no shutdown to wait for.
+                self.restarting = self.restarting.map(|until| until.min(self.now));
                 None
             }
         }
@@ -144,12 +147,9 @@ impl<'a> Watcher<'a> {
 
     /// Comes round once: decides, and pets.
     pub(super) fn turn(&mut self, now: Duration) {
-        if let Some(since) = self.restarting {
-            // Orderly did not work, and neither did the watchdog.
-            if now >= since + 3 * self.rules.timeout {
-                self.host.force_restart();
-            }
-            return;
+        self.now = now;
+        if let Some(until) = self.restarting {
+            return self.wait_for_restart(now, until);
         }
         if !self.known {
             self.ask_again();
@@ -168,6 +168,18 @@ impl<'a> Watcher<'a> {
         }
         if self.restarting.is_none() && now >= self.next_petting {
             self.pet(now);
+        }
+    }
+
+    /// Services have their time to stop; after it the watchdog has its turn.
+    fn wait_for_restart(&mut self, now: Duration, until: Duration) {
+        if now < until {
+            if now >= self.next_petting {
+                self.pet(now);
+            }
+        } else if now >= until + 3 * self.rules.timeout {
+            // Orderly did not work, and neither did the watchdog.
+            self.host.force_restart();
         }
     }
 
@@ -231,9 +243,8 @@ impl<'a> Watcher<'a> {
         }
         self.verdict.end_trial();
         self.journal.flush();
-        // The last one: the restart has the whole timeout.
         self.pet(now);
-        self.restarting = Some(now);
+        self.restarting = Some(now + self.rules.shutdown_max);
         self.host.restart();
     }
 
@@ -243,50 +254,87 @@ impl<'a> Watcher<'a> {
         self.say("trial-ended", "the trial was ended by a command");
     }
 
-    fn stop(&mut self, sender: u32) -> Exit {
-        if self.restarting.is_some() {
-            return Exit::GaveUp;
-        }
-        let on_trial = self.verdict.on_trial() && self.trial.is_on_trial().unwrap_or(true);
-        let exit = if self.host.goes_down(sender) {
-            if on_trial {
-                self.give_back();
+    fn stop(&mut self, meaning: Stop) -> Exit {
+        let exit = match (self.restarting, meaning) {
+            (Some(until), _) => {
+                self.pet_on_for(until.saturating_sub(self.now));
+                Exit::GaveUp
             }
-            self.pet(self.next_petting);
-            Exit::SystemGoesDown
-        } else {
-            self.leave(on_trial);
-            Exit::Stopped
+            (None, Stop::Shutdown | Stop::Unknown) => {
+                self.go_down_in_order(meaning);
+                self.pet_on_for(self.rules.shutdown_max);
+                Exit::SystemGoesDown
+            }
+            (None, Stop::Alone) => {
+                self.leave();
+                Exit::Stopped
+            }
         };
         self.journal.flush();
         exit
     }
 
-    fn give_back(&mut self) {
-        match self.trial.give_back() {
-            Ok(()) => self.say(
+    fn is_on_trial(&mut self) -> bool {
+        self.verdict.on_trial() && self.trial.is_on_trial().unwrap_or(true)
+    }
+
+    /// The system goes down in order, and the record is told at once: nobody knows
+    /// how the shutdown ends.
+    fn go_down_in_order(&mut self, meaning: Stop) {
+        if meaning == Stop::Unknown {
+            let text = "asked to stop, and nobody says whether the system goes down: it is taken for a shutdown (SIGINT stops watching alone)";
+            self.say("stop-unknown", text);
+        }
+        let on_trial = self.is_on_trial();
+        match (self.trial.shut_down(), on_trial) {
+            (Ok(()), false) => {}
+            (Ok(()), true) => self.say(
                 "given-back",
                 "the system goes down: this try does not count",
             ),
-            Err(error) => {
+            (Err(error), true) => {
                 let text = format!("the try could not be given back: {error}");
                 self.say("give-back-failed", text);
+            }
+            (Err(error), false) => {
+                let text = format!("the shutdown could not be noted in the record: {error}");
+                self.say("shutdown-not-noted", text);
+            }
+        }
+    }
+
+    /// This program comes to its end, and the shutdown does not yet.
+    fn pet_on_for(&mut self, limit: Duration) {
+        let Some(device) = self.device.take() else {
+            return;
+        };
+        let timeout = spell(device.timeout);
+        match keeper::leave(device, limit, self.journal.kernel_log()) {
+            Ok(()) => {
+                let limit = spell(limit);
+                let text = format!("the shutdown has {limit}; then the watchdog ends it");
+                self.say("petting-on", text);
+            }
+            Err(error) => {
+                let text = format!(
+                    "nobody can be left behind to pet: {}; the shutdown has {timeout}",
+                    error.desc()
+                );
+                self.say("petting-ends", text);
             }
         }
     }
 
     /// Only a good slot may be without a watchdog.
-    fn leave(&mut self, on_trial: bool) {
+    fn leave(&mut self) {
+        let on_trial = self.is_on_trial();
         let text = match self.device.take() {
             None => "stopped".to_owned(),
             Some(device) if on_trial => {
                 let limit = spell(device.timeout);
                 format!("stopped during a trial: the watchdog restarts the machine within {limit}")
             }
-            Some(device) => match device.disarm() {
-                Ok(()) => "stopped; the watchdog is disarmed".to_owned(),
-                Err(error) => format!("stopped; the watchdog cannot be disarmed: {error}"),
-            },
+            Some(device) => disarm(device),
         };
         self.say("watch-stopped", text);
     }
@@ -294,7 +342,7 @@ impl<'a> Watcher<'a> {
     fn pet(&mut self, now: Duration) {
         let Some(device) = &mut self.device else {
             self.next_petting = now + TURN;
-            return;
+            return self.look_for_device();
         };
         self.next_petting = now + device.timeout / 4;
         let failed = device.pet().err();
@@ -303,6 +351,16 @@ impl<'a> Watcher<'a> {
             self.say("watchdog-failed", text);
         }
         self.petting_fails = failed.is_some();
+    }
+
+    /// A driver that is loaded later than this begins, or a program that had it first.
+    fn look_for_device(&mut self) {
+        if let Ok(device) = Device::open(&self.rules.device, self.rules.timeout) {
+            let path = self.rules.device.display();
+            self.say("watchdog-found", format!("watchdog {path} is there now"));
+            tell_remark(&device, self.journal);
+            self.device = Some(device);
+        }
     }
 
     fn tell(&self, change: Change) {
@@ -325,29 +383,48 @@ impl<'a> Watcher<'a> {
     }
 }
 
+/// What came of it, in words.
+fn disarm(device: Device) -> String {
+    let limit = spell(device.timeout);
+    match device.disarm() {
+        Ok(Disarmed::Yes) => "stopped; the watchdog is disarmed".to_owned(),
+        Ok(Disarmed::No) => format!(
+            "stopped; the watchdog stays armed, because its driver lets nobody stop it (nowayout), and restarts the machine within {limit} unless `slotctl watch` runs again"
+        ),
+        Ok(Disarmed::Asked) => format!(
+            "stopped; the watchdog was told to disarm, and its driver does not say whether it did: if not, it restarts the machine within {limit}"
+        ),
+        Err(error) => format!("stopped; the watchdog cannot be disarmed: {error}"),
+    }
+}
+
 /// Without a watchdog `watch` goes on: a good slot must not fail by it.
 fn open(rules: &Watch, journal: &Journal) -> Option<Device> {
     let path = rules.device.display();
     match Device::open(&rules.device, rules.timeout) {
         Ok(device) => {
-            if let Some(remark) = &device.remark {
-                journal.say("watchdog-timeout", remark.as_str(), Value::Null);
-            }
+            tell_remark(&device, journal);
             Some(device)
         }
         Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
             let text = format!(
-                "watchdog {path} is in use by another program (systemd's RuntimeWatchdogSec?); going on without it: nobody restarts this machine if it hangs"
+                "watchdog {path} is in use by another program (systemd's RuntimeWatchdogSec?); going on without it until it is free: nobody restarts this machine if it hangs"
             );
             journal.say("watchdog-busy", text, Value::Null);
             None
         }
         Err(error) => {
             let text = format!(
-                "watchdog {path} cannot be opened: {error}; going on without it: nobody restarts this machine if it hangs"
+                "watchdog {path} cannot be opened: {error}; going on without it until it can: nobody restarts this machine if it hangs"
             );
             journal.say("watchdog-missing", text, Value::Null);
             None
         }
+    }
+}
+
+fn tell_remark(device: &Device, journal: &Journal) {
+    if let Some(remark) = &device.remark {
+        journal.say("watchdog-timeout", remark.as_str(), Value::Null);
     }
 }

@@ -54,23 +54,18 @@ impl Trial for FakeTrial {
         self.write(format!("give up: {reason}"))
     }
 
-    fn give_back(&mut self) -> Result<()> {
-        self.write("give back".to_owned())
+    fn shut_down(&mut self) -> Result<()> {
+        self.write("shut down".to_owned())
     }
 }
 
 #[derive(Default)]
 struct FakeHost {
-    goes_down: bool,
     restarts: u32,
     forced: u32,
 }
 
 impl Host for FakeHost {
-    fn goes_down(&self, _sender: u32) -> bool {
-        self.goes_down
-    }
-
     fn restart(&mut self) {
         self.restarts += 1;
     }
@@ -103,6 +98,7 @@ fn controller(on_trial: bool) -> Controller {
         timeout: s(60),
         deadline: s(100),
         stable_for: s(10),
+        shutdown_max: s(600),
     };
     Controller {
         directory,
@@ -163,8 +159,6 @@ fn refused() -> Result<(), String> {
     Err("Connection refused (127.0.0.1:1)".to_owned())
 }
 
-const STOP: Message = Message::Stop { sender: 1 };
-
 #[test]
 fn a_healthy_trial_is_confirmed_once() {
     let mut plc = controller(true);
@@ -200,17 +194,33 @@ fn a_sick_trial_is_given_up_at_the_deadline_and_restarted() {
 }
 
 #[test]
-fn after_giving_up_nobody_pets_and_in_the_end_the_restart_is_forced() {
+fn after_giving_up_the_shutdown_has_its_time_and_in_the_end_the_restart_is_forced() {
+    let pettings_by = |second: u64| {
+        let mut plc = controller(true);
+        plc.watched(|watcher| run(watcher, 0..second, &refused()));
+        let forced = plc.host.forced;
+        assert_eq!(plc.host.restarts, 1);
+        (plc.pettings().len(), forced)
+    };
+    // Given up at 100 s; then 600 s for the shutdown, and three times 60 s.
+    let (at_the_end, _) = pettings_by(700);
+    assert!(at_the_end > 700 / 15, "{at_the_end}");
+    assert_eq!(pettings_by(880), (at_the_end, 0));
+    assert_eq!(pettings_by(881), (at_the_end, 1));
+}
+
+#[test]
+fn a_restart_that_cannot_be_begun_is_left_to_the_watchdog() {
     let mut plc = controller(true);
-    plc.watched(|watcher| run(watcher, 0..101, &refused()));
-    let given_up = plc.pettings().len();
-    let mut plc = controller(true);
-    plc.watched(|watcher| run(watcher, 0..280, &refused()));
-    assert_eq!(plc.pettings().len(), given_up);
-    assert_eq!((plc.host.restarts, plc.host.forced), (1, 0));
-    let mut plc = controller(true);
-    plc.watched(|watcher| run(watcher, 0..281, &refused()));
-    assert_eq!((plc.host.restarts, plc.host.forced), (1, 1));
+    plc.watched(|watcher| {
+        run(watcher, 0..101, &refused());
+        let failed = Message::RestartFailed("no systemd".to_owned());
+        assert_eq!(watcher.take(failed), None);
+        run(watcher, 101..200, &refused());
+    });
+    let mut given_up = controller(true);
+    given_up.watched(|watcher| run(watcher, 0..101, &refused()));
+    assert_eq!(plc.pettings(), given_up.pettings());
 }
 
 #[test]
@@ -300,7 +310,7 @@ fn a_trial_that_a_command_ended_is_neither_confirmed_nor_given_up() {
                 fn give_up(&mut self, reason: &str) -> Result<()> {
                     panic!("given up: {reason}")
                 }
-                fn give_back(&mut self) -> Result<()> {
+                fn shut_down(&mut self) -> Result<()> {
                     panic!("given back")
                 }
             }
@@ -320,34 +330,55 @@ fn a_trial_that_a_command_ended_is_neither_confirmed_nor_given_up() {
     }
 }
 
-#[test]
-fn a_system_that_goes_down_during_a_trial_gives_the_try_back_and_stays_armed() {
-    let mut plc = controller(true);
-    plc.host.goes_down = true;
-    plc.watched(|watcher| {
-        run(watcher, 0..5, &refused());
-        assert_eq!(watcher.take(STOP), Some(Exit::SystemGoesDown));
-    });
-    assert_eq!(plc.trial.done, ["give back"]);
-    assert_eq!(plc.pettings(), "..");
+/// What the process that is left behind does is in `tests/watch_process.rs`. Here it
+/// has nothing to do: its time is over at once.
+fn going_down(on_trial: bool) -> Controller {
+    let mut plc = controller(on_trial);
+    plc.config.watch.timeout = s(1);
+    plc.config.watch.shutdown_max = Duration::ZERO;
+    plc
 }
 
 #[test]
-fn a_good_slot_has_nothing_to_give_back() {
-    let mut plc = controller(false);
-    plc.host.goes_down = true;
-    plc.watched(|watcher| assert_eq!(watcher.take(STOP), Some(Exit::SystemGoesDown)));
-    assert!(plc.trial.done.is_empty());
-    assert_eq!(plc.pettings(), ".");
+fn the_record_is_told_of_an_orderly_shutdown_on_trial_and_on_a_good_slot() {
+    for meaning in [Stop::Shutdown, Stop::Unknown] {
+        for on_trial in [true, false] {
+            let mut plc = going_down(on_trial);
+            let log = plc.watched(|watcher| {
+                run(watcher, 0..5, &refused());
+                let stop = Message::Stop(meaning);
+                assert_eq!(watcher.take(stop), Some(Exit::SystemGoesDown));
+            });
+            assert_eq!(plc.trial.done, ["shut down"], "on trial: {on_trial}");
+            let given_back = log.contains(&"given-back".to_owned());
+            assert_eq!(given_back, on_trial);
+            let said = log.contains(&"stop-unknown".to_owned());
+            assert_eq!(said, meaning == Stop::Unknown);
+            assert!(!plc.pettings().contains('V'));
+        }
+    }
+}
+
+#[test]
+fn a_shutdown_that_the_record_cannot_be_told_of_goes_on() {
+    for (on_trial, said) in [(true, "give-back-failed"), (false, "shutdown-not-noted")] {
+        let mut plc = going_down(on_trial);
+        plc.trial.broken_writes = 1;
+        let log = plc.watched(|watcher| {
+            let stop = Message::Stop(Stop::Shutdown);
+            assert_eq!(watcher.take(stop), Some(Exit::SystemGoesDown));
+        });
+        assert!(log.contains(&said.to_owned()), "{log:?}");
+    }
 }
 
 #[test]
 fn a_restart_of_our_own_gives_nothing_back() {
-    let mut plc = controller(true);
-    plc.host.goes_down = true;
+    let mut plc = going_down(true);
     plc.watched(|watcher| {
         run(watcher, 0..101, &refused());
-        assert_eq!(watcher.take(STOP), Some(Exit::GaveUp));
+        let stop = Message::Stop(Stop::Shutdown);
+        assert_eq!(watcher.take(stop), Some(Exit::GaveUp));
     });
     assert_eq!(plc.trial.done.len(), 1);
     assert!(plc.trial.done[0].starts_with("give up"));
@@ -360,11 +391,27 @@ fn a_person_who_stops_the_service_disarms_the_watchdog_of_a_good_slot_only() {
         let mut plc = controller(on_trial);
         plc.watched(|watcher| {
             watcher.turn(s(0));
-            assert_eq!(watcher.take(STOP), Some(Exit::Stopped));
+            let stop = Message::Stop(Stop::Alone);
+            assert_eq!(watcher.take(stop), Some(Exit::Stopped));
         });
         assert!(plc.trial.done.is_empty());
         assert_eq!(plc.pettings(), pettings, "on trial: {on_trial}");
     }
+}
+
+#[test]
+fn a_watchdog_whose_driver_is_loaded_late_is_petted_from_then_on() {
+    let mut plc = controller(false);
+    let device = plc.config.watch.device.clone();
+    std::fs::remove_file(&device).unwrap();
+    let log = plc.watched(|watcher| {
+        run(watcher, 0..100, &Ok(()));
+        std::fs::write(&device, "").unwrap();
+        run(watcher, 100..300, &Ok(()));
+    });
+    let said = |event: &str| log.iter().filter(|line| *line == event).count();
+    assert_eq!((said("watchdog-missing"), said("watchdog-found")), (1, 1));
+    assert!(plc.pettings().len() >= 200 / 15, "{}", plc.pettings());
 }
 
 #[test]
