@@ -424,11 +424,19 @@ pub fn came_up(record: &Record, slot: SlotId, running: &Digest) -> Result<Record
     Ok(next)
 }
 
-/// The system in a good slot goes down in order before it said that it is up: that
-/// start counts for nothing.
+/// The system in `slot` goes down in order, however that ends. The start of a trial
+/// costs no try. That of a good slot which did not say yet that it is up counts for
+/// nothing, and its row of resets ends here: a shutdown that takes longer than the
+/// watchdog waits is no reason to leave a slot that works.
 #[must_use]
 pub fn went_down_in_order(record: &Record, slot: SlotId) -> Record {
+    if let Ok(next) = give_back(record, slot) {
+        return next;
+    }
     let mut next = record.clone();
+    if record.watchdog_resets().is_some_and(|(of, _)| of == slot) {
+        next.set_watchdog_resets(None);
+    }
     if let Some((of, starts)) = record.starts().filter(|(of, _)| *of == slot) {
         next.set_starts(starts.checked_sub(1).map(|before| (of, before)));
     }
@@ -482,15 +490,6 @@ pub fn give_back(record: &Record, slot: SlotId) -> Result<Record, Refusal> {
     // Disarmed: given back once, not once more by a second signal.
     next.armed = None;
     Ok(next)
-}
-
-/// The system goes down in order while `slot` runs, however that ends: the start of
-/// a trial costs no try, and the row of resets of a good slot ends here. So a
-/// shutdown that takes longer than the watchdog waits never adds up to a reason to
-/// leave a slot that works.
-#[must_use]
-pub fn shut_down(record: &Record, slot: SlotId) -> Record {
-    give_back(record, slot).unwrap_or_else(|_| settle(record, slot))
 }
 
 fn require(record: &Record, slot: SlotId) -> Result<&Slot, Refusal> {

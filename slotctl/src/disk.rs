@@ -322,6 +322,7 @@ impl Disk {
     fn partition_node(&self, partition: &Partition, mode: Mode) -> Result<Slice> {
         let node = block::partition_node(&self.path, partition)?;
         if mode == Mode::WriteExclusive {
+            block::let_automount_go(&node);
             block::refuse_mounted(&node)?;
         }
         let device = FileMedium::open(&node, mode)?;

@@ -199,15 +199,14 @@ impl<'a> Running<'a> {
         })
     }
 
-    /// The system goes down in order, however that ends: a trial's start costs no
-    /// try, a good slot's resets are no longer in a row.
+    /// The system goes down in order ([`state::went_down_in_order`]).
     ///
     /// # Errors
     /// The record's.
     pub fn shut_down(&self) -> Result<Committed> {
         let slot = self.handover.slot;
         self.disk.update(|record, note| {
-            let next = state::shut_down(record, slot);
+            let next = state::went_down_in_order(record, slot);
             let given_up = next.slot(slot).state == State::Bad && next != *record;
             let note = if given_up {
                 self.note("started three times its tries and never confirmed")

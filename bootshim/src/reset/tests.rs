@@ -73,6 +73,19 @@ fn a_run_that_lasted_breaks_the_row_of_its_slot_alone() {
     assert_eq!(state::settle(&twice, id("a")), twice);
 }
 
+/// A shutdown that takes longer than the watchdog waits, or hangs.
+#[test]
+fn shutdowns_in_order_that_the_watchdog_ends_never_lead_away_from_a_good_slot() {
+    let mut record = two_good();
+    for _ in 0..20 {
+        record = state::went_down_in_order(&record, id("b"));
+        record = after(&record, &[Watchdog]);
+        assert_eq!(record.known_good(), Some(id("b")));
+    }
+    let other = state::went_down_in_order(&record, id("a"));
+    assert_eq!(other, record, "only of the slot that runs");
+}
+
 #[test]
 fn good_slots_that_all_die_get_their_turn() {
     let mut record = two_good();

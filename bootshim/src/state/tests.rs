@@ -275,6 +275,7 @@ fn transitions(r: &Record, s: SlotId, run: Option<SlotId>, tries: u8) -> Vec<Rec
     all.extend(confirm(r, s, &manifest));
     all.extend(reject(r, s, &manifest));
     all.extend(give_back(r, s));
+    all.push(went_down_in_order(r, s));
     all
 }
 

@@ -333,8 +333,23 @@ impl After<'_> {
     }
 }
 
-/// What an orderly shutdown during a trial leaves.
-pub(super) fn try_given_back(before: &Record, slot: SlotId, after: &Record) -> Result<(), String> {
+/// What an orderly shutdown leaves, however it ends: a trial has its try back, and no
+/// row of resets or of starts grows by it.
+pub(super) fn in_order(before: &Record, slot: SlotId, after: &Record) -> Result<(), String> {
+    if before.armed.is_some_and(|armed| armed.slot == slot) && before.trial() == Some(slot) {
+        return try_given_back(before, slot, after);
+    }
+    let row = after.watchdog_resets().filter(|(of, _)| *of == slot);
+    let starts = |record: &Record| record.starts().map_or(0, |(_, starts)| starts);
+    if row.is_none() && starts(after) <= starts(before) && after.slots().eq(before.slots()) {
+        return Ok(());
+    }
+    Err(format!(
+        "after a shutdown in order of slot {slot}: {after:?}"
+    ))
+}
+
+fn try_given_back(before: &Record, slot: SlotId, after: &Record) -> Result<(), String> {
     let (was, now) = (before.slot(slot), after.slot(slot));
     let expected = if was.attempts >= was.attempts_limit() {
         (State::Bad, was.tries_left)

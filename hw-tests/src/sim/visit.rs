@@ -9,7 +9,7 @@ use super::disk::Place;
 use super::explorer::{Explorer, Ground, Node, Successor, apply, behaviour};
 use super::firmware::{Raise, Variable};
 use super::operation::{Operation, Ran};
-use super::promise::{Before, Broken, Promise, try_given_back};
+use super::promise::{Before, Broken, Promise, in_order};
 use super::report::{Report, Violation};
 use super::world::Case;
 use bootshim::handover::Handover;
@@ -141,7 +141,7 @@ impl<'a> Visit<'a> {
             let after = self.explorer.record(&ran.content);
             let (was, now) = (self.before.record.as_ref(), after.as_ref());
             if let (Some(was), Some(now), Some(running)) = (was, now, running)
-                && let Err(words) = try_given_back(was, running.slot, now)
+                && let Err(words) = in_order(was, running.slot, now)
             {
                 fail(Promise::TryGivenBack, words);
             }

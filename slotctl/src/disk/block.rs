@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Exit, Result};
 use bootshim::gpt::Partition;
+use nix::mount::{MntFlags, umount2};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -87,6 +88,41 @@ pub(super) fn refuse_mounted_image(image: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Unmounts the partition where an automount holds it and nobody uses it: whoever
+/// looks there the next time has it mounted again. systemd's gpt-auto-generator sets
+/// one up for the ESP. Any other mount, and one that is in use, stays as it is.
+pub(super) fn let_automount_go(node: &Path) {
+    let name = node.file_name().unwrap_or_default();
+    let number = fs::read_to_string(Path::new("/sys/class/block").join(name).join("dev"));
+    let mounts = fs::read_to_string("/proc/self/mountinfo");
+    let (Ok(number), Ok(mounts)) = (number, mounts) else {
+        return;
+    };
+    for place in automounted(number.trim_end(), &mounts) {
+        // In use: whoever wants to write here is refused, and told why.
+        let _ = umount2(place, MntFlags::UMOUNT_NOFOLLOW);
+    }
+}
+
+/// Where the device with this number is mounted over an automount (proc(5),
+/// `mountinfo`).
+fn automounted<'m>(number: &str, mounts: &'m str) -> Vec<&'m str> {
+    let field = |line: &'m str, place: usize| line.split(' ').nth(place);
+    let is_automount = |id: Option<&str>, place: Option<&str>| {
+        mounts.lines().any(|line| {
+            let kind = line.split_once(" - ").and_then(|(_, rest)| field(rest, 0));
+            field(line, 0) == id && field(line, 4) == place && kind == Some("autofs")
+        })
+    };
+    let ours = mounts.lines().filter(|line| {
+        field(line, 2) == Some(number) && is_automount(field(line, 1), field(line, 4))
+    });
+    // One with a blank in it is written otherwise, and left alone.
+    ours.filter_map(|line| field(line, 4))
+        .filter(|place| !place.contains('\\'))
+        .collect()
+}
+
 fn mounted(what: &Path, place: &str) -> Error {
     let found = format!("{} is mounted on {place}", what.display());
     Error::new(Exit::Refused, "mounted", found)
@@ -108,4 +144,23 @@ fn mount_point(folder: &Path) -> Option<String> {
 
 fn read_number(file: &Path) -> Option<u64> {
     fs::read_to_string(file).ok()?.trim_end().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_lies_over_an_automount_is_let_go() {
+        let mounts = "\
+22 1 253:0 / / ro,relatime - erofs /dev/mapper/slotctl-root ro\n\
+30 22 0:27 / /boot rw,relatime shared:9 - autofs systemd-1 rw,fd=45,pgrp=1,direct\n\
+41 30 254:1 / /boot rw,nosuid shared:20 - vfat /dev/vda1 rw,umask=0077\n\
+42 22 254:1 / /boot/efi rw shared:21 - vfat /dev/vda1 rw\n\
+43 30 254:6 / /boot/data rw shared:22 - ext4 /dev/vda6 rw\n";
+        assert_eq!(automounted("254:1", mounts), ["/boot"]);
+        assert_eq!(automounted("254:6", mounts), [""; 0], "not at its place");
+        assert_eq!(automounted("253:0", mounts), [""; 0]);
+        assert_eq!(automounted("254:1", "nonsense\n\n - "), [""; 0]);
+    }
 }

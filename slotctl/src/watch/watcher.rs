@@ -20,6 +20,8 @@ use std::time::{Duration, SystemTime};
 
 /// The loop comes round at least so often.
 const TURN: Duration = Duration::from_secs(1);
+/// A bootshim waits so long for an ESP that somebody uses.
+const RENEW_AGAIN: Duration = Duration::from_secs(60);
 
 /// What comes in from other threads.
 #[derive(Debug)]
@@ -59,6 +61,8 @@ pub(super) struct Watcher<'a> {
     known: bool,
     /// The latest turn.
     now: Duration,
+    /// When a bootshim that is due is tried again.
+    renew_at: Option<Duration>,
     /// Until when a restart of our own, which is under way, is petted.
     restarting: Option<Duration>,
     trial: &'a mut dyn Trial,
@@ -99,6 +103,7 @@ impl<'a> Watcher<'a> {
             petting_fails: false,
             known: answer.is_ok(),
             now: Duration::ZERO,
+            renew_at: None,
             restarting: None,
             trial,
             host,
@@ -153,6 +158,9 @@ impl<'a> Watcher<'a> {
         }
         if !self.known {
             self.ask_again();
+        }
+        if self.renew_at.is_some_and(|at| now >= at) {
+            self.renew();
         }
         for change in self.verdict.expire(now) {
             self.tell(change);
@@ -224,9 +232,18 @@ impl<'a> Watcher<'a> {
     }
 
     fn renew(&mut self) {
+        let failed_before = self.renew_at.take().is_some();
         match self.trial.renew() {
             Ok(false) => {}
             Ok(true) => self.say("bootshim-renewed", RENEWED),
+            Err(error) if matches!(error.code, "mounted" | "in-use") => {
+                self.renew_at = Some(self.now + RENEW_AGAIN);
+                if !failed_before {
+                    let again = spell(RENEW_AGAIN);
+                    let text = format!("{error}; tried again every {again} until it is free");
+                    self.say("bootshim-not-renewed", text);
+                }
+            }
             Err(error) => self.say("bootshim-not-renewed", error.to_string()),
         }
     }

@@ -52,6 +52,17 @@ fn a_restart_in_order_before_the_system_is_up_counts_for_nothing() {
 }
 
 #[test]
+fn a_trial_that_goes_down_in_order_has_its_try_back() {
+    let armed = arm(&record([Good, Trying, Empty]), id(B), Arming::Trial);
+    assert_eq!(
+        went_down_in_order(&armed, id(B)),
+        give_back(&armed, id(B)).unwrap()
+    );
+    let lost = give_up_start(&armed, id(B), Reason::Deadline).unwrap();
+    assert_eq!(went_down_in_order(&lost, id(B)), lost);
+}
+
+#[test]
 fn a_trial_a_confirm_or_a_person_ends_the_row() {
     let start = counted(2);
     assert_eq!(settle(&start, id(B)).starts(), None);

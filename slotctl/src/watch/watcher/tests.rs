@@ -17,6 +17,8 @@ struct FakeTrial {
     broken_writes: u32,
     /// So often it was asked whether a bootshim is due.
     renewals: u32,
+    /// So often the ESP is in use first.
+    esp_in_use: u32,
     done: Vec<String>,
 }
 
@@ -47,7 +49,15 @@ impl Trial for FakeTrial {
 
     fn renew(&mut self) -> Result<bool> {
         self.renewals += 1;
-        Ok(false)
+        if self.esp_in_use == 0 {
+            return Ok(self.renewals > 1);
+        }
+        self.esp_in_use -= 1;
+        Err(Error::new(
+            Status::Refused,
+            "mounted",
+            "it is mounted on /boot",
+        ))
     }
 
     fn give_up(&mut self, reason: &str) -> Result<()> {
@@ -264,6 +274,17 @@ fn a_bootshim_that_is_due_is_asked_for_at_each_start_of_a_good_slot_and_at_a_con
     plc.trial.broken_reads = 1;
     plc.watched(|watcher| watcher.turn(s(0)));
     assert_eq!(plc.trial.renewals, 2, "as soon as it is known");
+}
+
+#[test]
+fn a_bootshim_waits_until_nobody_uses_the_esp_and_that_is_said_once() {
+    let mut plc = controller(false);
+    plc.trial.esp_in_use = 3;
+    let log = plc.watched(|watcher| run(watcher, 0..600, &Ok(())));
+    assert_eq!(plc.trial.renewals, 4, "once a minute until it is done");
+    let said = |event: &str| log.iter().filter(|line| *line == event).count();
+    assert_eq!(said("bootshim-not-renewed"), 1);
+    assert_eq!(said("bootshim-renewed"), 1);
 }
 
 #[test]
