@@ -201,9 +201,11 @@ impl<'a> Input<'a> {
         known: u64,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Side, DeltaError> {
-        let failed = |error| DeltaError::Input(self.path.into(), error);
-        let content = Spool::for_all(&self.head, directory)
-            .map_err(|error| DeltaError::Spool(directory.into(), error))?;
+        let failed = |error| match error {
+            ReadError::Spool(error) => DeltaError::Spool(error),
+            error => DeltaError::Input(self.path.into(), error),
+        };
+        let content = Spool::for_all(&self.head, directory)?;
         let mut anchors = Anchors::new(known, RARITY);
         let look = |at: u64, content: &[u8]| {
             let place = ground.saturating_add(at);

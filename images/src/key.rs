@@ -87,5 +87,15 @@ impl PublicKey {
     }
 }
 
+/// A key of either kind.
+#[cfg(feature = "std")]
+#[derive(Debug, Clone)]
+pub enum AnyKey {
+    /// One that verifies.
+    Public(PublicKey),
+    /// One that signs.
+    Secret(SecretKey),
+}
+
 #[cfg(test)]
 mod tests;

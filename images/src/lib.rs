@@ -42,6 +42,8 @@ pub mod kernel;
 pub mod key;
 pub mod key_set;
 pub mod manifest;
+#[cfg(feature = "std")]
+pub mod new_file;
 pub mod patch;
 #[cfg(feature = "std")]
 pub mod pipeline;

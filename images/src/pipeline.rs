@@ -1,10 +1,11 @@
 //! Reading, working and writing at the same time: work on all cores, order
 //! kept, memory bounded.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::vec::Vec;
 
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// How many items are worked on at once. Three such batches are in memory: one
 /// that is read, one in work, one that is written; with chunks of at most
@@ -52,12 +53,43 @@ impl<W> Pool<W> {
     }
 }
 
+/// As many threads as there are cores, or as many as the system gives; `None` where
+/// it gives none.
+fn threads() -> Option<&'static ThreadPool> {
+    static THREADS: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let pool = |count: usize| ThreadPoolBuilder::new().num_threads(count).build().ok();
+    let made = THREADS.get_or_init(|| (1..=cores()).rev().find_map(pool));
+    made.as_ref()
+}
+
 /// Takes items from `next` until there are none, does `work` on all cores, and
-/// gives the results to `sink` in the order of the items.
+/// gives the results to `sink` in the order of the items. Where no thread can be
+/// had, the caller's own does everything.
 ///
 /// # Errors
 /// The first error in that order; what comes after it is dropped.
 pub fn run<T: Send, U: Send, E: Send>(
+    mut next: impl FnMut() -> Result<Option<T>, E> + Send,
+    work: impl Fn(T) -> Result<U, E> + Sync,
+    mut sink: impl FnMut(U) -> Result<(), E> + Send,
+) -> Result<(), E> {
+    // A pool that the caller is in already is the one that it wants.
+    if rayon::current_thread_index().is_some() {
+        return in_batches(next, work, sink);
+    }
+    if let Some(threads) = threads() {
+        let work = &work;
+        return threads.install(|| in_batches(next, work, sink));
+    }
+    while let Some(item) = next()? {
+        sink(work(item)?)?;
+    }
+    Ok(())
+}
+
+/// [`run`], while threads of the pool are there to share it.
+fn in_batches<T: Send, U: Send, E: Send>(
     mut next: impl FnMut() -> Result<Option<T>, E> + Send,
     work: impl Fn(T) -> Result<U, E> + Sync,
     mut sink: impl FnMut(U) -> Result<(), E> + Send,

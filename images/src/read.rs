@@ -1,6 +1,7 @@
 //! Reading an image from a stream: a file, a pipe, a connection.
 
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::vec;
 use std::vec::Vec;
 
@@ -16,6 +17,19 @@ pub enum ReadError {
     /// The image is not taken.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// What it unpacks to cannot be kept for a while.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+/// A place for large files that takes none, or gives none back.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot keep unpacked content in {}: {source}", directory.display())]
+pub struct SpoolError {
+    /// Which place.
+    pub directory: PathBuf,
+    /// Why.
+    pub source: io::Error,
 }
 
 /// The header, and the bytes between it and the payload: at most 16 MiB, not

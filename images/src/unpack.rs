@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::vec;
 use std::vec::Vec;
 
@@ -12,7 +12,7 @@ use crate::chunk::{Ground, UnpackError, Unpacker};
 use crate::group::{self, Group};
 use crate::head::Head;
 use crate::pipeline::{self, Pool};
-use crate::read::{self, ReadError};
+use crate::read::{self, ReadError, SpoolError};
 
 /// A group whose content is right.
 #[derive(Debug)]
@@ -55,9 +55,8 @@ pub(crate) fn unpack<T: Send, E: From<ReadError> + Send>(
                 })
             },
             |unpacked| {
-                spool
-                    .put(unpacked.group.offset(), &unpacked.content)
-                    .map_err(ReadError::from)?;
+                let kept = spool.put(unpacked.group.offset(), &unpacked.content);
+                kept.map_err(|error| ReadError::from(spool.failed(error)))?;
                 sink(unpacked)
             },
         )?;
@@ -94,7 +93,7 @@ fn content(
                 UnpackError::Refused(refused) | UnpackError::GroundDiffers(refused) => {
                     ReadError::Refused(refused)
                 }
-                UnpackError::Ground(error) => ReadError::Io(error),
+                UnpackError::Ground(error) => spool.failed(error).into(),
             })?;
         at = at.saturating_add(usize::try_from(chunk.content_len()).unwrap_or(0));
     }
@@ -109,6 +108,7 @@ const LARGE: &str = "/var/tmp";
 #[derive(Debug)]
 pub(crate) struct Spool {
     file: Option<File>,
+    directory: PathBuf,
     /// How much of the content is kept, in bytes.
     kept: u64,
     /// How much of it patches are made of.
@@ -118,25 +118,35 @@ pub(crate) struct Spool {
 impl Spool {
     /// Keeps what the groups of this image are made of, on disk; no file where that
     /// is nothing.
-    pub(crate) fn for_patches(head: &Head) -> io::Result<Self> {
-        let kept = head.table.self_limit();
-        let file = (kept > 0)
-            .then(|| tempfile::tempfile_in(LARGE))
-            .transpose()?;
-        Ok(Self {
-            file,
-            kept,
-            ground: kept,
-        })
+    pub(crate) fn for_patches(head: &Head) -> Result<Self, SpoolError> {
+        Self::new(head.table.self_limit(), head, Path::new(LARGE))
     }
 
     /// Keeps all content of this image, in a file without a name in `directory`.
-    pub(crate) fn for_all(head: &Head, directory: &Path) -> io::Result<Self> {
-        Ok(Self {
-            file: Some(tempfile::tempfile_in(directory)?),
-            kept: u64::MAX,
+    pub(crate) fn for_all(head: &Head, directory: &Path) -> Result<Self, SpoolError> {
+        Self::new(u64::MAX, head, directory)
+    }
+
+    fn new(kept: u64, head: &Head, directory: &Path) -> Result<Self, SpoolError> {
+        let mut spool = Self {
+            file: None,
+            directory: directory.into(),
+            kept,
             ground: head.table.self_limit(),
-        })
+        };
+        if kept > 0 {
+            let file = tempfile::tempfile_in(directory);
+            spool.file = Some(file.map_err(|error| spool.failed(error))?);
+        }
+        Ok(spool)
+    }
+
+    /// The place is to blame, not what comes from it or goes into it.
+    fn failed(&self, source: io::Error) -> SpoolError {
+        SpoolError {
+            directory: self.directory.clone(),
+            source,
+        }
     }
 
     fn put(&self, offset: u64, content: &[u8]) -> io::Result<()> {

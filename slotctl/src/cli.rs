@@ -5,6 +5,7 @@ pub mod args;
 mod bar;
 mod bootshim;
 mod disk;
+mod ending;
 mod history;
 mod image;
 mod install;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 
 /// Runs a command and gives its exit status.
 pub fn run(args: &Args) -> ExitCode {
+    ending::prepare(args);
     let voice = Voice {
         command: name(&args.command),
         json: args.json,

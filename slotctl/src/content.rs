@@ -33,15 +33,15 @@ pub(crate) fn threads() -> usize {
         .min(THREADS_MAX)
 }
 
-/// Starts a worker. That the system gives no thread is a failure like any other.
+/// Starts workers, as many as are useful or as the system gives; how many there are.
+/// Where there are none, the caller does the work: what a limit of threads stops
+/// half-way would have cost a slot for nothing.
 pub(crate) fn spawn<'scope>(
     scope: &'scope Scope<'scope, '_>,
-    failed: &FirstError,
-    work: impl FnOnce() + Send + 'scope,
-) {
-    if let Err(error) = Builder::new().spawn_scoped(scope, work) {
-        failed.set(Error::io("starting a thread", &error));
-    }
+    work: impl Fn() + Clone + Send + 'scope,
+) -> usize {
+    let start = |_: &usize| Builder::new().spawn_scoped(scope, work.clone()).is_ok();
+    (0..threads()).take_while(start).count()
 }
 
 /// A buffer for one piece.
@@ -135,7 +135,7 @@ fn check_group<'a>(pieces: &[Piece], buffer: &'a mut Aligned) -> Result<&'a [u8]
 /// cannot be read does not.
 ///
 /// # Errors
-/// When no thread can be started.
+/// When a thread died.
 pub(crate) fn matching<M: Medium + Sync>(
     slot: &M,
     index: &Index,
@@ -192,17 +192,18 @@ fn each_group(
         let own = pieces.get(first..*next).filter(|own| !own.is_empty())?;
         Some((first, own))
     };
+    let all = || {
+        let mut buffer = piece_buffer();
+        while !failed.is_set()
+            && let Some((first, pieces)) = take()
+        {
+            work(first, pieces, &mut buffer);
+            progress.advance(pieces.iter().map(|piece| u64::from(piece.length)).sum());
+        }
+    };
     std::thread::scope(|scope| {
-        for _ in 0..threads() {
-            spawn(scope, failed, || {
-                let mut buffer = piece_buffer();
-                while !failed.is_set()
-                    && let Some((first, pieces)) = take()
-                {
-                    work(first, pieces, &mut buffer);
-                    progress.advance(pieces.iter().map(|piece| u64::from(piece.length)).sum());
-                }
-            });
+        if spawn(scope, &all) == 0 {
+            all();
         }
     });
     progress.end();

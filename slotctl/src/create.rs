@@ -6,10 +6,10 @@ mod identity;
 mod table;
 
 use crate::date::Date;
+use crate::disk::Disk;
 use crate::error::{Error, Exit, Result};
 use crate::esp::{self, Contents};
-use crate::medium::{FileMedium, Mode};
-use crate::new_file::{NewFile, refuse_existing};
+use crate::medium::FileMedium;
 use crate::program::Program;
 use bootshim::copies::{Note, Store};
 use bootshim::gpt;
@@ -21,7 +21,9 @@ use geometry::Planned;
 pub use geometry::Sizes;
 use identity::Identity;
 use images::manifest::NAME_MAX;
+use images::new_file::{NewFile, ORDINARY, refuse_existing};
 use std::path::Path;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// What a disk is made of.
@@ -44,14 +46,17 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Draft {
     file: NewFile,
+    medium: Arc<FileMedium>,
     layout: Layout,
 }
 
 impl Draft {
-    /// Where it lies until it gets its name.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.file.path()
+    /// The disk, for its first image.
+    ///
+    /// # Errors
+    /// As [`Disk::on`].
+    pub fn disk(&self) -> Result<Disk> {
+        Disk::on(self.medium.clone(), None)
     }
 
     /// Its partitions, as every reader will see them.
@@ -66,7 +71,7 @@ impl Draft {
     /// [`Exit::Refused`] when somebody else has taken the name meanwhile; the
     /// operating system's.
     pub fn publish(self) -> Result<()> {
-        self.file.publish()
+        Ok(self.file.publish()?)
     }
 }
 
@@ -84,20 +89,22 @@ fn draft(path: &Path, options: &Options) -> Result<Draft> {
     refuse_existing(path)?;
     check_compatible(options.compatible.as_deref())?;
     let plan = geometry::plan(&options.sizes)?;
-    let mut file = NewFile::beside(path)?;
-    file.file().set_len(options.sizes.disk).map_err(|error| {
-        Error::io(
-            format_args!(
-                "making {} {} bytes long",
-                path.display(),
-                options.sizes.disk
-            ),
-            &error,
-        )
-    })?;
-    let disk = FileMedium::open(file.path(), Mode::Write)?;
-    let layout = fill(&disk, &plan, options)?;
-    Ok(Draft { file, layout })
+    let file = NewFile::create(path, ORDINARY)?;
+    let length = options.sizes.disk;
+    let medium = file.file().set_len(length).and_then(|()| {
+        let again = file.file().try_clone()?;
+        FileMedium::over(again)
+    });
+    let medium = Arc::new(medium.map_err(|error| {
+        let making = format_args!("making {} {length} bytes long", path.display());
+        Error::io(making, &error)
+    })?);
+    let layout = fill(&medium, &plan, options)?;
+    Ok(Draft {
+        file,
+        medium,
+        layout,
+    })
 }
 
 /// Writes everything that a disk has before its first image.

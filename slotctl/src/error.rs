@@ -2,6 +2,7 @@
 //! and what was changed; with the exit status that scripts rely on.
 
 use bootshim::medium::{Access, Cause, Fault};
+use images::new_file::NewFileError;
 use nix::libc::EPERM;
 use std::fmt;
 
@@ -109,6 +110,8 @@ impl Error {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                 Error::new(Exit::Io, "no-space", found).advice("make room and try again")
             }
+            ErrorKind::FileTooLarge => Error::new(Exit::Io, "file-too-large", found)
+                .advice("raise the limit of the size of files (`ulimit -f`), or use a filesystem that takes such files"),
             ErrorKind::ReadOnlyFilesystem => Error::new(Exit::Io, "read-only", found),
             ErrorKind::ResourceBusy => Error::new(Exit::Refused, "in-use", found),
             _ => Error::new(Exit::Io, "io", found),
@@ -191,6 +194,25 @@ impl From<bootshim::copies::CommitError> for Error {
                 .advice("fill the partition bootrecord with zeros; bootshim makes the record anew at the next start"),
             CommitError::Invalid(_) => Error::new(Exit::Unexpected, "internal", error.to_string()),
         }
+    }
+}
+
+/// A file that was not made.
+impl From<NewFileError> for Error {
+    fn from(error: NewFileError) -> Error {
+        let found = error.to_string();
+        let error = match error {
+            NewFileError::Exists(_) => Error::new(Exit::Refused, "exists", found)
+                .advice("remove it first, or choose another name"),
+            NewFileError::NoFile(_) | NewFileError::LinkToNothing(_) => {
+                Error::new(Exit::Usage, "not-a-file", found).advice("choose another name")
+            }
+            NewFileError::Write { source, .. } => Error {
+                found,
+                ..Error::io("", &source)
+            },
+        };
+        error.changed("nothing was written")
     }
 }
 

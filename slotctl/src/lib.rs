@@ -19,7 +19,6 @@ pub mod floor;
 pub mod install;
 pub mod lock;
 pub mod medium;
-pub mod new_file;
 pub mod next_boot;
 pub mod overlay;
 pub mod program;

@@ -1,8 +1,8 @@
 //! Two locks on a disk: one for the whole of an install, one for each commit of
 //! the boot record.
 //!
-//! They are locks of the open file description on two bytes far behind the end
-//! of the disk, so that a killed command leaves nothing behind that blocks the
+//! They are locks of the open file description on two bytes that nobody else locks,
+//! so that a killed command leaves nothing behind that blocks the
 //! next, and a confirm never waits for an install.
 
 use crate::error::{Error, Exit, Result};
@@ -11,6 +11,10 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use std::fs::{File, OpenOptions};
 use std::path::Path;
+
+/// Where the two bytes are: half of how far an offset reaches, 2^62 but on 32-bit
+/// machines.
+const PLACE: libc::off_t = (libc::off_t::MAX >> 1) + 1;
 
 /// What is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +49,8 @@ impl Lock {
             l_type: i16::try_from(libc::F_WRLCK).unwrap_or_default(),
             l_whence: i16::try_from(libc::SEEK_SET).unwrap_or_default(),
             l_start: match what {
-                What::Install => 1 << 62,
-                What::Record => (1 << 62) + 1,
+                What::Install => PLACE,
+                What::Record => PLACE.saturating_add(1),
             },
             l_len: 1,
             l_pid: 0,

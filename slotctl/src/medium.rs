@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use bootshim::medium::{Access, BLOCK, Cause, Fault, Medium, check_range};
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use nix::fcntl::{FcntlArg, OFlag, PosixFadviseAdvice, fcntl, posix_fadvise};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -62,6 +62,17 @@ impl FileMedium {
             Err(error) => return Err(failed(error)),
         };
         let len = length(&file).map_err(failed)?;
+        Ok(FileMedium { file, direct, len })
+    }
+
+    /// The medium in an open file.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn over(file: File) -> std::io::Result<FileMedium> {
+        let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+        let direct = fcntl(&file, FcntlArg::F_SETFL(flags | OFlag::O_DIRECT)).is_ok();
+        let len = length(&file)?;
         Ok(FileMedium { file, direct, len })
     }
 
@@ -211,7 +222,7 @@ fn is_aligned(buf: &[u8]) -> bool {
 
 /// Flags of `open` that the standard library has no words for.
 mod libc_flags {
-    use nix::fcntl::OFlag;
+    use super::OFlag;
     pub(super) const O_DIRECT: i32 = OFlag::O_DIRECT.bits();
     pub(super) const O_EXCL: i32 = OFlag::O_EXCL.bits();
 }

@@ -2,9 +2,9 @@
 //! trusts, and how keys are put into it.
 
 use crate::error::{Error, Exit, Result};
-use crate::new_file::NewFile;
 use bootshim::trust::{SECTION_NAME, Section, SectionError};
 use images::key::PublicKey;
+use images::new_file::{NewFile, ORDINARY};
 use object::pe::{
     IMAGE_DIRECTORY_ENTRY_SECURITY, IMAGE_FILE_MACHINE_AMD64, IMAGE_FILE_MACHINE_ARM64,
 };
@@ -185,11 +185,11 @@ impl Program {
     /// # Errors
     /// The operating system's.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let mut new = NewFile::beside(path)?;
+        let new = NewFile::replace(path, ORDINARY)?;
         new.file()
             .write_all(&self.bytes)
             .map_err(|error| Error::io(format_args!("writing {}", path.display()), &error))?;
-        new.replace()
+        Ok(new.publish()?)
     }
 }
 

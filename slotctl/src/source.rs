@@ -10,6 +10,7 @@ use file::Plain;
 use images::header::Header;
 use images::read::ReadError;
 use images::{Part, Refused};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -74,16 +75,23 @@ impl Source {
     ///
     /// # Errors
     /// What cannot be opened, reached, or is no file.
-    pub fn open(name: &str, settings: &Settings) -> Result<Source> {
-        Source::open_with(name, settings, Patience::default())
+    pub fn open(name: impl AsRef<OsStr>, settings: &Settings) -> Result<Source> {
+        Source::open_with(name.as_ref(), settings, Patience::default())
     }
 
     /// As [`Source::open`], with another patience than a person's.
     ///
     /// # Errors
     /// As [`Source::open`].
-    pub fn open_with(name: &str, settings: &Settings, patience: Patience) -> Result<Source> {
-        if web::is_address(name) {
+    pub fn open_with(
+        name: impl AsRef<OsStr>,
+        settings: &Settings,
+        patience: Patience,
+    ) -> Result<Source> {
+        let path = Path::new(name.as_ref());
+        // What is shown; a name that is no text is that of a file.
+        let name = &*path.to_string_lossy();
+        if path.to_str().is_some_and(web::is_address) {
             let untouched = |error: Error| error.changed("nothing was written");
             let web = Web::open(name, settings, patience).map_err(untouched)?;
             let name = web.name().to_owned();
@@ -94,7 +102,7 @@ impl Source {
             return Ok(Source::of("standard input", Origin::Pipe(stream)));
         }
         let failed = |error| Error::io(format_args!("opening {name}"), &error);
-        let file = File::open(Path::new(name)).map_err(failed)?;
+        let file = File::open(path).map_err(failed)?;
         let kind = file.metadata().map_err(failed)?.file_type();
         if kind.is_dir() {
             let found = format!("{name} is a folder");
@@ -276,6 +284,7 @@ impl Source {
         }
         match error {
             ReadError::Io(error) => Error::io(format_args!("reading {}", self.name), &error),
+            ReadError::Spool(ref spool) => Error::io(&error, &spool.source),
             ReadError::Refused(refused) => {
                 let mut error = Error::from(refused);
                 error.found = format!("{}: {}", self.name, error.found);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::string::String;
 
 use crate::manifest::WATCHDOG_MIN;
+use crate::new_file::NewFileError;
 use crate::signature::NotAdded;
 use crate::{Malformed, Refused};
 
@@ -29,7 +30,7 @@ pub enum BuildError {
     #[error("{} changed while it was read; build again when nothing writes to it", .0.display())]
     Changed(PathBuf),
     /// The image cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("writing {}: {source}", path.display())]
     Output {
         /// Which file.
         path: PathBuf,
@@ -39,9 +40,9 @@ pub enum BuildError {
     /// The image would take the place of one of its inputs.
     #[error("{} is an input of this image; give the image another name", .0.display())]
     OutputIsInput(PathBuf),
-    /// The image would take the place of a directory, a device, a pipe.
-    #[error("{} is there and no regular file; give the image another name", .0.display())]
-    OutputIsNoFile(PathBuf),
+    /// There can be no file of that name.
+    #[error(transparent)]
+    NotMade(#[from] NewFileError),
     /// The manifest may not say this.
     #[error("{}", .0.what)]
     Manifest(#[from] Malformed),

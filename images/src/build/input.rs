@@ -9,8 +9,9 @@ use std::vec::Vec;
 use flate2::read::MultiGzDecoder;
 
 use super::BuildError;
-use super::{erofs, output};
+use super::erofs;
 use crate::manifest::Kind;
+use crate::new_file;
 
 /// An input, opened.
 pub(super) struct Input {
@@ -63,11 +64,13 @@ impl Input {
         let Some(compression) = compression(&self.file, early).map_err(failed())? else {
             return Ok(());
         };
-        let spool = tempfile::tempfile_in(output::directory(out));
+        let spool = tempfile::tempfile_in(new_file::directory(out));
         let mut unpacked = spool.map_err(BuildError::output(out))?;
         let length = copy_unpacked(&self.file, early, compression, &mut unpacked);
         let length = length.map_err(|error| match error.kind() {
-            io::ErrorKind::StorageFull => BuildError::output(out)(error),
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => BuildError::output(out)(error),
             _ => failed()(error),
         })?;
         let Some(length) = length else {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::string::String;
 
 use crate::build::BuildError;
-use crate::read::ReadError;
+use crate::read::{ReadError, SpoolError};
 use crate::signature::NotAdded;
 
 /// Why a delta was not built. Nothing was left behind.
@@ -26,8 +26,8 @@ pub enum DeltaError {
         to: String,
     },
     /// There is no room for the content of the images.
-    #[error("cannot keep the content of the images in {}: {_1}", _0.display())]
-    Spool(PathBuf, io::Error),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// A chunk cannot be made.
     #[error("cannot make a chunk: {0}")]
     Pack(#[from] io::Error),

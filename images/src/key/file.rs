@@ -1,16 +1,16 @@
 //! Key files: PKCS#8 and SubjectPublicKeyInfo in PEM, byte for byte as
 //! `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` make them.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{EncodePrivateKey, EncodePublicKey, KeypairBytes};
+use ed25519_dalek::pkcs8::{self, EncodePrivateKey, EncodePublicKey, KeypairBytes};
 
 use super::pem::{self, NotAKey};
-use super::{PublicKey, SecretKey};
+use super::{AnyKey, PublicKey, SecretKey};
+use crate::new_file::{NewFile, NewFileError, ORDINARY, SECRET};
 
 /// Why a key file was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -32,43 +32,47 @@ pub enum KeyError {
         reason: NotAKey,
     },
     /// The file cannot be written. A key that is there is never overwritten.
-    #[error("cannot write key {}: {source}", path.display())]
-    Write {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    NotMade(#[from] NewFileError),
     /// The system gives no random bytes.
     #[error("no random bytes from the system: {0}")]
     Random(getrandom::Error),
 }
 
-fn load<K>(path: &Path, decode: fn(&str) -> Result<K, NotAKey>) -> Result<K, KeyError> {
+fn load<K>(path: &Path, decode: fn(&[u8]) -> Result<K, NotAKey>) -> Result<K, KeyError> {
     let bytes = fs::read(path).map_err(|source| KeyError::Read {
         path: path.into(),
         source,
     })?;
-    std::str::from_utf8(&bytes)
-        .map_err(|_| NotAKey::NoPem)
-        .and_then(decode)
-        .map_err(|reason| KeyError::NotAKey {
-            path: path.into(),
-            reason,
-        })
+    decode(&bytes).map_err(|reason| KeyError::NotAKey {
+        path: path.into(),
+        reason,
+    })
 }
 
-fn save_new(path: &Path, mode: u32, pem: &str) -> Result<(), KeyError> {
-    let write = || {
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(pem.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|source| KeyError::Write {
-        path: path.into(),
-        source,
-    })
+fn new_file(
+    path: &Path,
+    mode: u32,
+    pem: Result<impl AsRef<str>, pkcs8::Error>,
+) -> Result<NewFile, KeyError> {
+    let file = NewFile::create(path, mode)?;
+    let pem = pem.map_err(io::Error::other);
+    pem.and_then(|pem| file.file().write_all(pem.as_ref().as_bytes()))
+        .map_err(|source| NewFileError::Write {
+            path: path.into(),
+            source,
+        })?;
+    Ok(file)
+}
+
+impl AnyKey {
+    /// Reads a PKCS#8 or SubjectPublicKeyInfo PEM file.
+    ///
+    /// # Errors
+    /// [`KeyError`], also if it is a key of another kind, or a weak one.
+    pub fn load(path: &Path) -> Result<Self, KeyError> {
+        load(path, pem::any)
+    }
 }
 
 impl SecretKey {
@@ -83,20 +87,22 @@ impl SecretKey {
     /// Writes a new PKCS#8 PEM file with mode 0600.
     ///
     /// # Errors
-    /// [`KeyError::Write`], also if the file exists.
+    /// [`KeyError::NotMade`], also if the file exists.
     pub fn save_new(&self, path: &Path) -> Result<(), KeyError> {
+        Ok(self.new_file(path)?.publish()?)
+    }
+
+    /// The same, not yet under its name.
+    ///
+    /// # Errors
+    /// [`KeyError::NotMade`], also if the file exists.
+    pub fn new_file(&self, path: &Path) -> Result<NewFile, KeyError> {
         // Without the public key: OpenSSL 3.0 reads only that form.
         let pair = KeypairBytes {
             secret_key: self.0.to_bytes(),
             public_key: None,
         };
-        let pem = pair
-            .to_pkcs8_pem(LineEnding::LF)
-            .map_err(|error| KeyError::Write {
-                path: path.into(),
-                source: io::Error::other(error),
-            })?;
-        save_new(path, 0o600, &pem)
+        new_file(path, SECRET, pair.to_pkcs8_pem(LineEnding::LF))
     }
 }
 
@@ -112,15 +118,17 @@ impl PublicKey {
     /// Writes a new SubjectPublicKeyInfo PEM file.
     ///
     /// # Errors
-    /// [`KeyError::Write`], also if the file exists.
+    /// [`KeyError::NotMade`], also if the file exists.
     pub fn save_new(&self, path: &Path) -> Result<(), KeyError> {
-        let pem = self
-            .0
-            .to_public_key_pem(LineEnding::LF)
-            .map_err(|error| KeyError::Write {
-                path: path.into(),
-                source: io::Error::other(error),
-            })?;
-        save_new(path, 0o666, &pem)
+        Ok(self.new_file(path)?.publish()?)
+    }
+
+    /// The same, not yet under its name.
+    ///
+    /// # Errors
+    /// [`KeyError::NotMade`], also if the file exists.
+    pub fn new_file(&self, path: &Path) -> Result<NewFile, KeyError> {
+        let pem = self.0.to_public_key_pem(LineEnding::LF);
+        new_file(path, ORDINARY, pem.map_err(pkcs8::Error::from))
     }
 }

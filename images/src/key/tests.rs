@@ -59,13 +59,85 @@ fn a_second_encoding_of_a_key_is_none() {
     assert!(second_encodings > 0);
 }
 
-#[test]
 #[cfg(feature = "std")]
-fn empty_lines_around_a_pem_are_no_part_of_it() {
-    let pem = "-----BEGIN PUBLIC KEY-----\n\
-               MCowBQYDK2VwAyEABZ4I475W5OnGSqtr7wH3OOne5xR2bX0asJT+GRpvhCo=\n\
-               -----END PUBLIC KEY-----\n";
-    let key = pem::public(pem).unwrap();
-    // As p11tool prints it.
-    assert_eq!(pem::public(&format!("\n{pem}\n\n")).unwrap(), key);
+mod files {
+    use super::super::pem::{any, public, secret};
+    use super::super::{AnyKey, NotAKey, SecretKey};
+    use std::format;
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    const PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
+        MCowBQYDK2VwAyEABZ4I475W5OnGSqtr7wH3OOne5xR2bX0asJT+GRpvhCo=\n\
+        -----END PUBLIC KEY-----\n";
+    /// What ring 0.16 made of the seed of 32 bytes 7.
+    const RING: &str = "-----BEGIN PRIVATE KEY-----\n\
+        MFMCAQEwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\n\
+        oSMDIQDqSmxj4pxSCr71UHsTLsX5lUd2rr6+e5JCHuppFEbSLA==\n\
+        -----END PRIVATE KEY-----\n";
+
+    fn block(label: &str) -> String {
+        format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n")
+    }
+
+    #[test]
+    fn what_stands_around_a_key_is_for_people() {
+        let key = public(PEM.as_bytes()).unwrap();
+        for (before, behind) in [
+            // As p11tool prints it.
+            ("\n", "\n\n"),
+            ("\u{feff}", ""),
+            ("Key of the plant\r\n", "Do not lose it\n"),
+            ("", "no line end"),
+        ] {
+            let file = format!("{before}{PEM}{behind}");
+            assert_eq!(public(file.as_bytes()), Ok(key), "{file:?}");
+            let dos = file.replace("\r\n", "\n").replace('\n', "\r\n");
+            assert_eq!(public(dos.as_bytes()), Ok(key), "{dos:?}");
+        }
+        let latin = [PEM.as_bytes(), b"Schl\xfcssel\n"].concat();
+        assert_eq!(public(&latin), Ok(key));
+    }
+
+    #[test]
+    fn which_of_two_keys_is_meant_nobody_guesses() {
+        for second in ["PUBLIC KEY", "PRIVATE KEY", "CERTIFICATE"] {
+            let file = format!("{PEM}{}", block(second));
+            let expected = NotAKey::Several(Vec::from(["PUBLIC KEY", second].map(String::from)));
+            assert_eq!(public(file.as_bytes()), Err(expected.clone()));
+            assert_eq!(secret(file.as_bytes()).unwrap_err(), expected);
+            assert!(expected.to_string().contains("more than one"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_of_ours_is_told_as_what_it_is() {
+        let said = |file: &[u8]| any(file).unwrap_err().to_string();
+        for (label, words) in [
+            ("EC PRIVATE KEY", "holds an EC PRIVATE KEY, "),
+            ("RSA PUBLIC KEY", "holds an RSA PUBLIC KEY, "),
+            ("OPENSSH PRIVATE KEY", "holds an OPENSSH PRIVATE KEY, "),
+            ("CERTIFICATE", "holds a CERTIFICATE, "),
+        ] {
+            let expected = format!("{words}a PUBLIC KEY or a PRIVATE KEY is needed");
+            assert_eq!(said(block(label).as_bytes()), expected);
+        }
+        assert_eq!(
+            said(b"\xff\xfe-\0-\0"),
+            "holds text in UTF-16, PEM is needed"
+        );
+        assert_eq!(said(b"\x30\x03abc"), "holds DER, PEM is needed");
+        let ssh = said(b"ssh-ed25519 AAAAC3 me@here");
+        assert_eq!(ssh, "holds a key of OpenSSH, PEM is needed");
+        assert_eq!(any(b"x").unwrap_err(), NotAKey::NoPem);
+    }
+
+    #[test]
+    fn a_key_that_ring_made_is_taken_if_its_halves_belong_together() {
+        let key = SecretKey::from_seed(&[7; 32]).public();
+        assert_eq!(secret(RING.as_bytes()).unwrap().public(), key);
+        assert!(matches!(any(RING.as_bytes()), Ok(AnyKey::Secret(found)) if found.public() == key));
+        let other = RING.replace("bSLA==", "ASLA==");
+        assert_eq!(secret(other.as_bytes()).unwrap_err(), NotAKey::Damaged);
+    }
 }

@@ -8,6 +8,7 @@ use std::vec::Vec;
 
 use super::{KEY_SET_LEN, KeySet, SignedKeySet, tbs};
 use crate::key::{KeyId, PublicKey, SecretKey};
+use crate::new_file::{NewFile, NewFileError, ORDINARY};
 use crate::sign::Signed;
 use crate::signature::{NotAdded, SIGNATURES_LEN, Signature};
 use crate::{Malformed, Refused};
@@ -31,7 +32,10 @@ pub enum KeySetError {
         /// Why not.
         refused: Refused,
     },
-    /// The file cannot be written. A set that is there is never overwritten.
+    /// The file cannot be made. A set that is there is never overwritten.
+    #[error(transparent)]
+    NotMade(#[from] NewFileError),
+    /// The signature cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
         /// Which file.
@@ -111,18 +115,13 @@ impl SignedKeySet {
     /// Writes a new file.
     ///
     /// # Errors
-    /// [`KeySetError::Write`], also if the file exists.
+    /// [`KeySetError::NotMade`], also if the file exists.
     pub fn save_new(&self, path: &Path) -> Result<(), KeySetError> {
         let bytes = self.encode()?;
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .open(path)
-            .map_err(KeySetError::write(path))?;
-        file.write_all(&bytes)
-            .and_then(|()| file.sync_all())
-            .map_err(KeySetError::write(path))
+        let file = NewFile::create(path, ORDINARY)?;
+        let written = file.file().write_all(&bytes);
+        written.map_err(KeySetError::write(path))?;
+        Ok(file.publish()?)
     }
 }
 

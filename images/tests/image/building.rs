@@ -109,7 +109,7 @@ fn an_image_never_takes_the_place_of_a_directory_or_a_device() {
     std::os::unix::fs::symlink("/dev/null", sample.path("device")).unwrap();
     for place in [sample.directory.path(), &sample.path("device")] {
         let error = build(&sample.inputs, place, &|_, _| {}).unwrap_err();
-        assert!(matches!(error, BuildError::OutputIsNoFile(_)), "{error}");
+        assert!(matches!(error, BuildError::NotMade(_)), "{error}");
     }
 }
 
@@ -117,7 +117,7 @@ fn an_image_never_takes_the_place_of_a_directory_or_a_device() {
 fn a_directory_that_is_not_there_is_an_error_of_output() {
     let sample = Sample::small();
     let error = build(&sample.inputs, &sample.path("no/out"), &|_, _| {}).unwrap_err();
-    assert!(matches!(error, BuildError::Output { .. }));
+    assert!(matches!(error, BuildError::NotMade(_)));
 }
 
 #[test]

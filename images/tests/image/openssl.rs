@@ -84,10 +84,10 @@ fn a_secret_key_file_is_for_its_owner_only_and_no_file_is_overwritten() {
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    assert!(matches!(key().save_new(&path), Err(KeyError::Write { .. })));
+    assert!(matches!(key().save_new(&path), Err(KeyError::NotMade(_))));
     assert!(matches!(
         key().public().save_new(&path),
-        Err(KeyError::Write { .. })
+        Err(KeyError::NotMade(_))
     ));
     assert_eq!(SecretKey::load(&path).unwrap().public(), secret.public());
 }

@@ -3,6 +3,7 @@
 use bootshim::record::{MAX_TRIES, SlotId};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use slotctl::size::Size;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Installs signed OS images into the slot that is not in use, and says what
@@ -363,7 +364,7 @@ pub struct Create {
 #[derive(Debug, ClapArgs)]
 pub struct Install {
     /// A file, - for standard input, or an https:// or http:// address
-    pub source: String,
+    pub source: OsString,
     /// Write this slot instead of the one that is chosen
     #[arg(long, value_name = "S")]
     pub slot: Option<Slot>,

@@ -91,7 +91,7 @@ fn parse_seed(text: &str) -> Result<Guid> {
 
 /// The factory's image: installed like any other, then good without a trial.
 fn first_image(draft: &Draft, image: &Path, words: &Create, voice: Voice) -> Result<String> {
-    let disk = Disk::open(draft.path())?;
+    let disk = draft.disk()?;
     let trusted = trust::keys(&disk)?;
     let compatible = words.compatible.clone().map(|name| Compatible {
         name,
@@ -101,7 +101,7 @@ fn first_image(draft: &Draft, image: &Path, words: &Create, voice: Voice) -> Res
         slot: bootshim::record::SlotId::new(0),
         ..Request::default()
     };
-    let mut source = Source::open(&image.display().to_string(), &Settings::default())?;
+    let mut source = Source::open(image, &Settings::default())?;
     let bar = Bar::new(voice);
     let no_disk = |error: Error| Error {
         changed: "no disk was made".into(),

@@ -10,7 +10,7 @@ use images::head::Head;
 use images::hex;
 use images::key::{KeyId, PublicKey, SecretKey};
 use images::manifest::{Kind, Manifest};
-use images::read::ReadError;
+use images::read::{ReadError, SpoolError};
 use images::sign::{self, SignError, Signed};
 use images::trust::Trust;
 use images::verify;
@@ -175,10 +175,7 @@ fn no_delta(error: DeltaError) -> Error {
     let error = match error {
         DeltaError::Input(file, error) => unreadable(&file, error),
         DeltaError::Output(error) => return not_built(error),
-        DeltaError::Spool(_, ref source) => Error {
-            found: error.to_string(),
-            ..Error::io("", source)
-        },
+        DeltaError::Spool(error) => no_room(error),
         other @ DeltaError::Pack(_) => Error::new(Exit::Io, "io", other.to_string()),
         other @ (DeltaError::OfADelta(_) | DeltaError::OtherMachine { .. }) => {
             Error::new(Exit::Refused, "no-delta", other.to_string())
@@ -190,10 +187,14 @@ fn no_delta(error: DeltaError) -> Error {
 
 fn not_built(error: BuildError) -> Error {
     let found = error.to_string();
-    let failed = match &error {
+    let failed = match error {
         BuildError::Input { source, .. } | BuildError::Output { source, .. } => Error {
             found,
-            ..Error::io("", source)
+            ..Error::io("", &source)
+        },
+        BuildError::NotMade(error) => Error {
+            changed: String::new(),
+            ..error.into()
         },
         _ => Error::new(Exit::Usage, "not-built", found),
     };
@@ -205,7 +206,7 @@ fn sign(words: &Sign) -> Result<Answer> {
     let failed = |error| not_signed(file, error);
     let (id, signed) = match (&words.key, &words.signature, &words.public) {
         (None, Some(signature), Some(public)) => {
-            let public = PublicKey::load(public).map_err(|e| key::refused(&e))?;
+            let public = PublicKey::load(public).map_err(|e| key::refused(e))?;
             let signature = read_signature(signature)?;
             (
                 public.id(),
@@ -213,7 +214,7 @@ fn sign(words: &Sign) -> Result<Answer> {
             )
         }
         (Some(secret), ..) => {
-            let secret = SecretKey::load(secret).map_err(|e| key::refused(&e))?;
+            let secret = SecretKey::load(secret).map_err(|e| key::refused(e))?;
             (
                 secret.public().id(),
                 sign::sign(file, &secret).map_err(failed)?,
@@ -259,7 +260,7 @@ fn not_signed(file: &Path, error: SignError) -> Error {
 }
 
 fn show(file: &Path) -> Result<Answer> {
-    let mut source = Source::open(&file.display().to_string(), &Settings::default())?;
+    let mut source = Source::open(file, &Settings::default())?;
     let (header, rest) = source.head()?;
     let head = Head::open_untrusted(&header, &rest)?.0;
     let signers: Vec<KeyId> = head.signatures.signatures().iter().map(|s| s.key).collect();
@@ -400,6 +401,15 @@ fn unreadable(file: &Path, error: ReadError) -> Error {
             found,
             ..Error::from(refused)
         },
+        ReadError::Spool(error) => no_room(error),
+    }
+}
+
+/// The file is whole, and so is the image: what is full is another place.
+fn no_room(error: SpoolError) -> Error {
+    Error {
+        found: error.to_string(),
+        ..Error::io("", &error.source)
     }
 }
 

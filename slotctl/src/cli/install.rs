@@ -55,7 +55,7 @@ fn settings(args: &Args, words: &Install, voice: Voice) -> Result<Settings> {
         limit_rate: words.limit_rate.map(|Size(bytes)| bytes),
         ca: None,
     };
-    if source::is_address(&words.source)
+    if words.source.to_str().is_some_and(source::is_address)
         && let Some(config) = config::find(args.config.as_deref())?
     {
         for key in &config.unknown_keys {

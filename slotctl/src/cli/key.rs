@@ -3,7 +3,7 @@
 use super::args::{Key, Roots};
 use super::key_set;
 use super::output::Answer;
-use images::key::{KeyError, PublicKey, SecretKey};
+use images::key::{AnyKey, KeyError, PublicKey, SecretKey};
 use images::trust::Trust;
 use serde_json::json;
 use slotctl::error::{Error, Exit, Result};
@@ -20,20 +20,13 @@ pub fn run(command: &Key) -> Result<Answer> {
 
 fn generate(out: &Path) -> Result<Answer> {
     let (secret_file, public_file) = (with_ending(out, "key"), with_ending(out, "pub"));
-    for file in [&secret_file, &public_file] {
-        if file.exists() {
-            let found = format!("{} exists", file.display());
-            return Err(Error::new(Exit::Refused, "exists", found)
-                .advice("a key is never overwritten; choose another name")
-                .changed("nothing was written"));
-        }
-    }
-    let secret = SecretKey::generate().map_err(|e| refused(&e))?;
-    secret.save_new(&secret_file).map_err(|e| refused(&e))?;
-    secret
-        .public()
-        .save_new(&public_file)
-        .map_err(|e| refused(&e))?;
+    let secret = SecretKey::generate().map_err(|e| refused(e))?;
+    // Both are there before one of them gets its name.
+    let secret_half = secret.new_file(&secret_file).map_err(|e| refused(e))?;
+    let public_half = secret.public().new_file(&public_file);
+    let public_half = public_half.map_err(|e| refused(e))?;
+    secret_half.publish()?;
+    public_half.publish()?;
     let (secret_file, public_file) = (secret_file.display(), public_file.display());
     let id = secret.public().id();
     let text = format!("key {id}: {secret_file} (keep it secret) and {public_file}");
@@ -45,17 +38,11 @@ fn generate(out: &Path) -> Result<Answer> {
 }
 
 fn show(file: &Path) -> Result<Answer> {
-    let (id, kind) = match PublicKey::load(file) {
-        Ok(public) => (public.id(), "public"),
+    let (id, kind) = match AnyKey::load(file) {
+        Ok(AnyKey::Public(public)) => (public.id(), "public"),
+        Ok(AnyKey::Secret(secret)) => (secret.public().id(), "secret"),
         Err(KeyError::NotAKey { .. }) if key_set::is_one(file) => return key_set::show(file),
-        Err(KeyError::NotAKey { .. }) => (
-            SecretKey::load(file)
-                .map_err(|e| refused(&e))?
-                .public()
-                .id(),
-            "secret",
-        ),
-        Err(error) => return Err(refused(&error)),
+        Err(error) => return Err(refused(error)),
     };
     let text = format!("{id}  {kind} Ed25519 key  {}", file.display());
     Ok(Answer::new(
@@ -68,13 +55,13 @@ fn show(file: &Path) -> Result<Answer> {
 pub fn public_keys(files: &[PathBuf]) -> Result<Vec<PublicKey>> {
     files
         .iter()
-        .map(|file| PublicKey::load(file).map_err(|e| refused(&e)))
+        .map(|file| PublicKey::load(file).map_err(|e| refused(e)))
         .collect()
 }
 
 /// The secret keys in these files.
 pub fn secret_keys(files: &[PathBuf]) -> Result<Vec<SecretKey>> {
-    let load = |file: &PathBuf| SecretKey::load(file).map_err(|e| refused(&e));
+    let load = |file: &PathBuf| SecretKey::load(file).map_err(|e| refused(e));
     files.iter().map(load).collect()
 }
 
@@ -97,13 +84,14 @@ pub fn put(program: Program, direct: &[PathBuf], roots: &Roots) -> Result<Progra
 }
 
 /// The error of a key file.
-pub fn refused(error: &KeyError) -> Error {
+pub fn refused(error: KeyError) -> Error {
     let found = error.to_string();
     match error {
-        KeyError::Read { source, .. } | KeyError::Write { source, .. } => Error {
+        KeyError::Read { source, .. } => Error {
             found,
-            ..Error::io("", source)
+            ..Error::io("", &source)
         },
+        KeyError::NotMade(error) => error.into(),
         KeyError::NotAKey { .. } => Error::new(Exit::NotAuthentic, "not-a-key", found)
             .advice("keys are PEM files, as `slotctl key generate` or OpenSSL makes them"),
         KeyError::Random(_) => Error::new(Exit::Unexpected, "no-randomness", found),

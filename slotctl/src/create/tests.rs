@@ -1,5 +1,6 @@
 use super::*;
 use crate::disk::Disk;
+use crate::medium::Mode;
 use crate::program::sample;
 use crate::size::{GIB, MIB};
 use bootshim::copies::Copy;

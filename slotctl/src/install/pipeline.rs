@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 
 /// Groups whose chunks are read ahead of the workers.
 const QUEUE: usize = 8;
@@ -48,6 +48,14 @@ type Job<'a> = (Group<'a>, Vec<u8>);
 
 /// Why a group has to be made another way, by its first piece.
 type Failed = BTreeMap<usize, Failure>;
+
+/// What the workers found in one way through the groups.
+#[derive(Default)]
+struct Found {
+    /// What ends the install.
+    error: FirstError,
+    failed: Mutex<Failed>,
+}
 
 /// What did not give a group.
 #[derive(Clone)]
@@ -154,28 +162,35 @@ impl<M: Medium + Sync> Copy<'_, M> {
         let start = self.head.header.payload_offset();
         let ranges = open().flat_map(|group| wanted_ranges(&group, plan, start));
         source.want(ranges.collect())?;
-        let first_error = FirstError::default();
-        let failed = Mutex::new(Failed::new());
+        let found = Found::default();
         let (to_workers, jobs) = sync_channel::<Job<'_>>(QUEUE);
         let (to_reader, emptied) = sync_channel::<Vec<u8>>(QUEUE.saturating_mul(2));
         let jobs = Mutex::new(jobs);
-        std::thread::scope(|scope| {
-            for _ in 0..content::threads() {
-                let (jobs, to_reader) = (&jobs, to_reader.clone());
-                let (first_error, failed) = (&first_error, &failed);
-                content::spawn(scope, first_error, move || {
-                    self.work(jobs, &to_reader, plan, first_error, failed);
-                });
+        let work = || {
+            let mut worker = Worker::new(self, plan, &found);
+            while let Some(job) = jobs.lock().ok().and_then(|queue| queue.recv().ok()) {
+                // A full return queue only means that the buffer is not needed again.
+                let _ = to_reader.try_send(worker.make(job));
             }
-            let read = read(source, plan, open(), &to_workers, &emptied, &first_error);
+        };
+        std::thread::scope(|scope| {
+            let read = if content::spawn(scope, &work) > 0 {
+                read(source, plan, open(), &found, |job| {
+                    let sent = to_workers.send(job);
+                    sent.ok().map(|()| emptied.try_recv().unwrap_or_default())
+                })
+            } else {
+                let mut worker = Worker::new(self, plan, &found);
+                read(source, plan, open(), &found, |job| Some(worker.make(job)))
+            };
             if let Err(error) = read {
-                first_error.set(error);
+                found.error.set(error);
             }
             // The workers end when nothing more can come.
             drop(to_workers);
         });
-        first_error.take()?;
-        Ok(failed.into_inner().unwrap_or_default())
+        found.error.take()?;
+        Ok(found.failed.into_inner().unwrap_or_default())
     }
 
     /// What the patches of a group are made of.
@@ -187,46 +202,6 @@ impl<M: Medium + Sync> Copy<'_, M> {
             base_len: table.base().map_or(0, |base| base.content_len),
             target: self.target,
             own: if group.offset() >= limit { limit } else { 0 },
-        }
-    }
-
-    fn work(
-        &self,
-        jobs: &Mutex<Receiver<Job<'_>>>,
-        to_reader: &SyncSender<Vec<u8>>,
-        plan: &Plan,
-        first_error: &FirstError,
-        failed: &Mutex<Failed>,
-    ) {
-        let mut worker = Unpacker::new()
-            .inspect_err(|error| first_error.set(Error::io("preparing to decompress", error)))
-            .ok()
-            .map(|unpacker| Worker {
-                copy: self,
-                plan,
-                unpacker,
-                content: content::piece_buffer(),
-                reused: 0,
-            });
-        loop {
-            let next = jobs.lock().ok().and_then(|queue| queue.recv().ok());
-            let Some((group, packed)) = next else { return };
-            // After a failure the queue is only drained, so that the reader never
-            // waits for room.
-            let Some(worker) = worker.as_mut().filter(|_| !first_error.is_set()) else {
-                continue;
-            };
-            match worker.make(&group, &packed) {
-                Ok(None) => {}
-                Ok(Some(failure)) => {
-                    if let Ok(mut failed) = failed.lock() {
-                        failed.insert(group.first, failure);
-                    }
-                }
-                Err(error) => first_error.set(error),
-            }
-            // A full return queue only means that the buffer is not needed again.
-            let _ = to_reader.try_send(packed);
         }
     }
 }
@@ -242,19 +217,20 @@ fn wanted_ranges(group: &Group<'_>, plan: &Plan, start: u64) -> Vec<Range<u64>> 
     wanted.map(place).collect()
 }
 
+/// Reads what is wanted of each group and hands it on; `hand_on` gives a buffer for
+/// the next, or nothing when nobody takes any more.
 fn read<'a>(
     source: &mut Source,
     plan: &Plan,
     groups: impl Iterator<Item = Group<'a>>,
-    to_workers: &SyncSender<Job<'a>>,
-    emptied: &Receiver<Vec<u8>>,
-    failed: &FirstError,
+    found: &Found,
+    mut hand_on: impl FnMut(Job<'a>) -> Option<Vec<u8>>,
 ) -> Result<()> {
+    let mut packed = Vec::new();
     for group in groups {
-        if failed.is_set() {
+        if found.error.is_set() {
             return Ok(());
         }
-        let mut packed = emptied.try_recv().unwrap_or_default();
         packed.clear();
         for chunk in &group.chunks {
             if !plan.wants(chunk.first, chunk.pieces.len()) {
@@ -268,26 +244,60 @@ fn read<'a>(
             let room = packed.get_mut(start..).unwrap_or_default();
             source.fill(room, Part::Chunk(chunk.number))?;
         }
-        if to_workers.send((group, packed)).is_err() {
-            return Ok(());
+        match hand_on((group, packed)) {
+            Some(emptied) => packed = emptied,
+            None => return Ok(()),
         }
     }
     Ok(())
 }
 
-/// One thread that makes groups.
+/// Makes groups, one at a time.
 struct Worker<'a, M> {
     copy: &'a Copy<'a, M>,
     plan: &'a Plan,
-    unpacker: Unpacker,
+    found: &'a Found,
+    /// None where it cannot be had, which is noted as the error.
+    unpacker: Option<Unpacker>,
     content: Aligned,
     /// Bytes of the group that were copied from other slots.
     reused: u64,
 }
 
-impl<M: Medium + Sync> Worker<'_, M> {
+impl<'a, M: Medium + Sync> Worker<'a, M> {
+    fn new(copy: &'a Copy<'a, M>, plan: &'a Plan, found: &'a Found) -> Self {
+        let unpacker = Unpacker::new();
+        let unpacker = unpacker.map_err(|error| Error::io("preparing to decompress", &error));
+        Worker {
+            copy,
+            plan,
+            found,
+            unpacker: unpacker.map_err(|error| found.error.set(error)).ok(),
+            content: content::piece_buffer(),
+            reused: 0,
+        }
+    }
+
+    /// Does a job and notes what came of it; the buffer of its packed bytes. After a
+    /// failure jobs are only taken, so that the reader never waits for room.
+    fn make(&mut self, (group, packed): Job<'_>) -> Vec<u8> {
+        if self.found.error.is_set() {
+            return packed;
+        }
+        match self.group(&group, &packed) {
+            Ok(None) => {}
+            Ok(Some(failure)) => {
+                if let Ok(mut failed) = self.found.failed.lock() {
+                    failed.insert(group.first, failure);
+                }
+            }
+            Err(error) => self.found.error.set(error),
+        }
+        packed
+    }
+
     /// Makes the content of a group and writes what does not lie there.
-    fn make(&mut self, group: &Group<'_>, packed: &[u8]) -> Result<Option<Failure>> {
+    fn group(&mut self, group: &Group<'_>, packed: &[u8]) -> Result<Option<Failure>> {
         let mut packed = packed;
         let mut at = 0_usize;
         self.reused = 0;
@@ -299,7 +309,10 @@ impl<M: Medium + Sync> Worker<'_, M> {
                 packed = later;
                 let mut ground = self.copy.ground(group);
                 let whole = self.content.get(group.len());
-                let made = self.unpacker.unpack(chunk, own, whole, at, &mut ground);
+                let Some(unpacker) = &mut self.unpacker else {
+                    return Ok(None);
+                };
+                let made = unpacker.unpack(chunk, own, whole, at, &mut ground);
                 self.unpacked(made)?
             } else {
                 self.gather(chunk, at)?

@@ -17,6 +17,7 @@ mod block_device;
 mod command_line;
 mod creating;
 mod disks_refused;
+mod ending;
 mod environment;
 mod failing_device;
 mod full_log;

@@ -48,6 +48,27 @@ fn a_key_is_secret_and_never_overwritten() {
 }
 
 #[test]
+fn a_key_of_somebody_else_is_shown_to_be_one() {
+    let bench = Bench::new();
+    openssl(&bench, "genpkey -algorithm RSA -out rsa.pem");
+    openssl(&bench, "pkey -in rsa.pem -pubout -out rsa.pub");
+    openssl(&bench, "rsa -in rsa.pem -traditional -out old.pem");
+    for (file, words) in [
+        ("rsa.pub", "holds a key for RSA, one for Ed25519 is needed"),
+        ("rsa.pem", "holds a key for RSA, one for Ed25519 is needed"),
+        (
+            "old.pem",
+            "holds an RSA PRIVATE KEY, a PUBLIC KEY or a PRIVATE KEY is needed",
+        ),
+    ] {
+        let shown = bench.run(&format!("--json key show {file}")).with_status(4);
+        let error = shown.json()["error"].clone();
+        assert_eq!(error["code"], "not-a-key");
+        assert_eq!(error["found"], format!("{file}: {words}"));
+    }
+}
+
+#[test]
 fn what_is_no_key_is_said_to_be_none() {
     let bench = Bench::new();
     for file in ["kernel", "v1.slotimg"] {
