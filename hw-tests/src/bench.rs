@@ -51,12 +51,13 @@ it fetches at the very least: blocks of 4 KiB that the old system has nowhere, p
 stream, and its index of 32 bytes for each block.
 ";
 
-/// Measures what `plan` names, and writes the report to `target/bench`.
+/// Measures what `plan` names, and writes the report to `target/bench`, or to
+/// `target/bench-smoke`.
 ///
 /// # Errors
 /// What could not be measured.
 pub fn bench(plan: &Plan) -> Result<Report, Error> {
-    let shop = Shop::open()?;
+    let shop = Shop::open(plan.folder(), plan.smoke)?;
     let report = rows::measure(&shop, plan)?;
     report.write(&shop)?;
     Ok(report)

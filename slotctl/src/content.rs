@@ -38,9 +38,9 @@ pub(crate) fn threads() -> usize {
 /// half-way would have cost a slot for nothing.
 pub(crate) fn spawn<'scope>(
     scope: &'scope Scope<'scope, '_>,
-    work: impl Fn() + Clone + Send + 'scope,
+    work: &'scope (impl Fn() + Sync),
 ) -> usize {
-    let start = |_: &usize| Builder::new().spawn_scoped(scope, work.clone()).is_ok();
+    let start = |_: &usize| Builder::new().spawn_scoped(scope, work).is_ok();
     (0..threads()).take_while(start).count()
 }
 

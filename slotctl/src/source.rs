@@ -75,8 +75,8 @@ impl Source {
     ///
     /// # Errors
     /// What cannot be opened, reached, or is no file.
-    pub fn open(name: impl AsRef<OsStr>, settings: &Settings) -> Result<Source> {
-        Source::open_with(name.as_ref(), settings, Patience::default())
+    pub fn open(name: &(impl AsRef<OsStr> + ?Sized), settings: &Settings) -> Result<Source> {
+        Source::open_with(name, settings, Patience::default())
     }
 
     /// As [`Source::open`], with another patience than a person's.
@@ -84,11 +84,11 @@ impl Source {
     /// # Errors
     /// As [`Source::open`].
     pub fn open_with(
-        name: impl AsRef<OsStr>,
+        name: &(impl AsRef<OsStr> + ?Sized),
         settings: &Settings,
         patience: Patience,
     ) -> Result<Source> {
-        let path = Path::new(name.as_ref());
+        let path = Path::new(name);
         // What is shown; a name that is no text is that of a file.
         let name = &*path.to_string_lossy();
         if path.to_str().is_some_and(web::is_address) {

@@ -16,11 +16,16 @@ const BESIDE: u64 = 64;
 /// What a slot needs beside its content: index and manifest.
 const SPARE: u64 = 8;
 
-/// The program that is measured.
+/// The program that is measured; in a smoke run that of the demo OS, which `make
+/// test` has built.
 #[must_use]
-pub fn program() -> String {
-    let path = crate::machine::target().join("release/slotctl");
-    path.display().to_string()
+pub fn program(shop: &Shop) -> String {
+    let built = if shop.is_smoke() {
+        "demo/slotctl"
+    } else {
+        "release/slotctl"
+    };
+    crate::machine::target().join(built).display().to_string()
 }
 
 /// Makes the key, if there is none.
@@ -29,7 +34,7 @@ pub fn program() -> String {
 /// What `slotctl` said.
 pub fn key(shop: &Shop) -> Result<(), Error> {
     if !shop.path("bench.key").exists() {
-        shop.run(&[&program(), "key", "generate", "--out", "bench"])?;
+        shop.run(&[&program(shop), "key", "generate", "--out", "bench"])?;
     }
     Ok(())
 }
@@ -42,7 +47,7 @@ pub fn build(shop: &Shop, parts: &[String; 3], version: &str, out: &str) -> Resu
     let [root, kernel, initrd] = parts;
     #[rustfmt::skip]
     let words = [
-        &program(), "image", "build",
+        &program(shop), "image", "build",
         "--rootfs", root,
         "--kernel", kernel,
         "--initrd", initrd,
@@ -76,7 +81,7 @@ pub fn delta(shop: &Shop, out: &str) -> Result<Usage, Error> {
     let (old, new) = (System::Old.image(), System::New.image());
     #[rustfmt::skip]
     let words = [
-        &program(), "image", "delta",
+        &program(shop), "image", "delta",
         "--from", &old,
         "--to", &new,
         "--key", "bench.key",
@@ -104,7 +109,7 @@ pub fn create_disk(
     );
     let bootshim = crate::machine::target().join("bootshim/BOOTX64.EFI");
     let bootshim = bootshim.display().to_string();
-    let program = program();
+    let program = program(shop);
     let mut words = vec![&*program, "disk", "create", file, "--slots", "2"];
     words.extend(["--size", &size, "--slot-size", &slot_size]);
     words.extend(["--data-size", "16MiB", "--bootshim", &bootshim]);
@@ -114,13 +119,68 @@ pub fn create_disk(
     Ok(slot << 20)
 }
 
+/// What has to lie in a slot.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// How long it is.
+    length: u64,
+    /// Files, and where each begins.
+    files: Vec<(String, u64)>,
+}
+
+impl Content {
+    /// That of an image which is only installed for its size.
+    #[must_use]
+    pub fn of_length(length: u64) -> Self {
+        let files = Vec::new();
+        Self { length, files }
+    }
+
+    /// That of a system's image: its parts, where the manifest says that they lie.
+    ///
+    /// # Errors
+    /// What `slotctl` said; when it is not about these parts.
+    pub fn of(shop: &Shop, system: System) -> Result<Self, Error> {
+        let said = shop.run(&[&program(shop), "image", "show", &system.image(), "--json"])?;
+        let other = || Error::otherwise("slotctl image show", "three payloads", said.clone());
+        let shown: Value = serde_json::from_str(&said).map_err(|_| other())?;
+        let number = |of: &Value, name: &str| of.get(name).and_then(Value::as_u64);
+        let [root, kernel, _] = system.parts();
+        let parts = [
+            ("rootfs", root),
+            ("kernel", kernel),
+            ("initrd", system.unpacked()),
+        ];
+        let payloads = shown.get("payloads").and_then(Value::as_array);
+        let mut files = Vec::new();
+        for (kind, file) in parts {
+            let mut all = payloads.into_iter().flatten();
+            let payload =
+                all.find(|payload| payload.get("kind").and_then(Value::as_str) == Some(kind));
+            let payload = payload.ok_or_else(other)?;
+            if number(payload, "length") != Some(shop.length(&file)?) {
+                return Err(other());
+            }
+            files.push((file, number(payload, "offset").ok_or_else(other)?));
+        }
+        let length = number(&shown, "content_length").ok_or_else(other)?;
+        Ok(Self { length, files })
+    }
+
+    /// How long it is.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+}
+
 /// Installs onto a controller's disk, each round as onto a slot that never held
 /// anything of it.
 #[derive(Debug)]
 pub struct Ours {
     shop: Shop,
     source: String,
-    expected: String,
+    expected: Content,
     device: Loop,
     slot: char,
     slot_size: u64,
@@ -131,8 +191,8 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// Installs `source`, which is `expected` byte for byte, on a disk with
-    /// nothing but bootshim; with `beside`, that image is in the other slot.
+    /// Installs `source`, which gives `expected`, on a disk with nothing but
+    /// bootshim; with `beside`, that image is in the other slot.
     ///
     /// # Errors
     /// When the disk cannot be made.
@@ -140,18 +200,17 @@ impl Ours {
         shop: &Shop,
         place: Place,
         source: &str,
-        expected: &str,
+        expected: Content,
         beside: Option<&str>,
     ) -> Result<Self, Error> {
         let backing = Backing::new(shop, place, "ours.disk")?;
-        let content = shop.length(expected)?;
-        let slot_size = create_disk(shop, &backing.word(), content, beside)?;
+        let slot_size = create_disk(shop, &backing.word(), expected.length, beside)?;
         let device = Loop::attach(shop, backing)?.with_partitions()?;
         let record = block::read(&device.partition(RECORD))?;
         Ok(Self {
             shop: shop.clone(),
             source: source.into(),
-            expected: expected.into(),
+            expected,
             slot: if beside.is_some() { 'b' } else { 'a' },
             device,
             slot_size,
@@ -213,7 +272,7 @@ impl Contender for Ours {
     }
 
     fn run(&mut self) -> Result<Usage, Error> {
-        let (program, slot) = (program(), self.slot.to_string());
+        let (program, slot) = (program(&self.shop), self.slot.to_string());
         #[rustfmt::skip]
         let words = [
             &program, "install", &self.source,
@@ -237,15 +296,21 @@ impl Contender for Ours {
     }
 
     fn check(&mut self) -> Result<(), Error> {
-        same(&self.shop, &self.expected, &self.target())
+        let target = self.target();
+        for (file, at) in &self.expected.files {
+            same(&self.shop, file, &target, *at)?;
+        }
+        Ok(())
     }
 }
 
-/// Whether a device begins with the bytes of a file.
+/// Whether the bytes of a file lie on a device from `at` on.
 ///
 /// # Errors
 /// Where they differ.
-pub fn same(shop: &Shop, file: &str, node: &str) -> Result<(), Error> {
+pub fn same(shop: &Shop, file: &str, node: &str, at: u64) -> Result<(), Error> {
     let length = shop.length(file)?.to_string();
-    shop.run(&["cmp", "--bytes", &length, file, node]).map(drop)
+    let skip = format!("--ignore-initial=0:{at}");
+    shop.run(&["cmp", &skip, "--bytes", &length, file, node])
+        .map(drop)
 }

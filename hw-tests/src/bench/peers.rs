@@ -164,7 +164,7 @@ impl Contender for Rauc {
     }
 
     fn check(&mut self) -> Result<(), Error> {
-        same(&self.shop, &System::New.whole(), self.device.node())
+        same(&self.shop, &System::New.whole(), self.device.node(), 0)
     }
 }
 
@@ -234,7 +234,7 @@ impl Contender for Swupdate {
     }
 
     fn check(&mut self) -> Result<(), Error> {
-        same(&self.shop, &System::New.whole(), self.device.node())
+        same(&self.shop, &System::New.whole(), self.device.node(), 0)
     }
 }
 
@@ -280,6 +280,6 @@ impl Contender for Shell {
     }
 
     fn check(&mut self) -> Result<(), Error> {
-        same(&self.shop, &System::New.whole(), self.device.node())
+        same(&self.shop, &System::New.whole(), self.device.node(), 0)
     }
 }

@@ -34,6 +34,7 @@ const WITH_PEERS: [&str; 4] = ["a", "b", "e", "i"];
 pub struct Plan {
     rounds: u32,
     only: Option<String>,
+    pub(super) smoke: bool,
 }
 
 impl Plan {
@@ -42,7 +43,28 @@ impl Plan {
     #[must_use]
     pub fn new(quick: bool, only: Option<String>) -> Self {
         let rounds = if quick { 1 } else { 5 };
-        Self { rounds, only }
+        Self {
+            rounds,
+            only,
+            smoke: false,
+        }
+    }
+
+    /// All rows, once, with next to nothing: whether all can be measured.
+    #[must_use]
+    pub fn smoke() -> Self {
+        Self {
+            rounds: 1,
+            only: None,
+            smoke: true,
+        }
+    }
+
+    /// The folder of `target` in which it is done. What a smoke run makes and
+    /// measures means nothing, and must not be taken for what does.
+    #[must_use]
+    pub fn folder(&self) -> &'static str {
+        if self.smoke { "bench-smoke" } else { "bench" }
     }
 
     fn has(&self, row: &str) -> bool {

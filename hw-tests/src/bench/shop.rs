@@ -23,21 +23,29 @@ pub struct Usage {
     pub read: u64,
 }
 
-/// `target/bench`, and the working directory of every command.
+/// Its folder, and the working directory of every command.
 #[derive(Clone, Debug)]
 pub struct Shop {
     directory: PathBuf,
+    smoke: bool,
 }
 
 impl Shop {
-    /// The folder, made if it is missing.
+    /// A folder of `target`, made if it is missing. In a `smoke` run everything is
+    /// done once with next to nothing: that all can be measured is what it shows.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn open() -> Result<Self, Error> {
-        let directory = target().join("bench");
+    pub fn open(folder: &str, smoke: bool) -> Result<Self, Error> {
+        let directory = target().join(folder);
         fs::create_dir_all(&directory).map_err(Error::host(directory.display().to_string()))?;
-        Ok(Self { directory })
+        Ok(Self { directory, smoke })
+    }
+
+    /// Whether what is measured means nothing.
+    #[must_use]
+    pub fn is_smoke(&self) -> bool {
+        self.smoke
     }
 
     /// Where `name` lies.
@@ -266,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_command_is_measured_with_its_children() {
-        let shop = Shop::open().unwrap();
+        let shop = Shop::open("bench", false).unwrap();
         let busy = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
         let words = ["sh", "-c", &format!("sh -c '{busy}'; echo done")];
         let (usage, printed) = shop.measure(&words).unwrap();
@@ -277,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_command_that_fails_says_what_it_said() {
-        let shop = Shop::open().unwrap();
+        let shop = Shop::open("bench", false).unwrap();
         let error = shop.measure(&["sh", "-c", "echo no >&2; false"]);
         assert!(error.unwrap_err().to_string().contains("no"));
     }

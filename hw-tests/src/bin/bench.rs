@@ -5,16 +5,23 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut quick = false;
+    let mut smoke = false;
     let mut only = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(word) = arguments.next() {
         match word.as_str() {
             "--quick" => quick = true,
+            "--smoke" => smoke = true,
             "--only" => only = arguments.next(),
             _ => return usage(),
         }
     }
-    match measure(&Plan::new(quick, only)) {
+    let plan = if smoke {
+        Plan::smoke()
+    } else {
+        Plan::new(quick, only)
+    };
+    match measure(&plan) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(failed) => {
             eprintln!("bench: {failed} rows FAILED");
@@ -32,12 +39,13 @@ fn measure(plan: &Plan) -> Result<usize, Error> {
     println!("{}", report.table());
     let (met, missed, missing) = report.counts();
     println!("bench: {met} targets met, {missed} missed, {missing} lines not measured");
-    println!("bench: target/bench has table.md, bench.json, bench.svg and bench.png");
+    let folder = plan.folder();
+    println!("bench: target/{folder} has table.md, bench.json, bench.svg and bench.png");
     Ok(report.failures())
 }
 
 fn usage() -> ExitCode {
-    eprintln!("bench [--quick] [--only ROWS], as root; rows:");
+    eprintln!("bench [--quick | --smoke] [--only ROWS], as root; rows:");
     for (letter, what) in ROWS {
         eprintln!("  {letter}  {what}");
     }

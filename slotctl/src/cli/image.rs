@@ -206,7 +206,7 @@ fn sign(words: &Sign) -> Result<Answer> {
     let failed = |error| not_signed(file, error);
     let (id, signed) = match (&words.key, &words.signature, &words.public) {
         (None, Some(signature), Some(public)) => {
-            let public = PublicKey::load(public).map_err(|e| key::refused(e))?;
+            let public = PublicKey::load(public).map_err(key::refused)?;
             let signature = read_signature(signature)?;
             (
                 public.id(),
@@ -214,7 +214,7 @@ fn sign(words: &Sign) -> Result<Answer> {
             )
         }
         (Some(secret), ..) => {
-            let secret = SecretKey::load(secret).map_err(|e| key::refused(e))?;
+            let secret = SecretKey::load(secret).map_err(key::refused)?;
             (
                 secret.public().id(),
                 sign::sign(file, &secret).map_err(failed)?,

@@ -20,11 +20,11 @@ pub fn run(command: &Key) -> Result<Answer> {
 
 fn generate(out: &Path) -> Result<Answer> {
     let (secret_file, public_file) = (with_ending(out, "key"), with_ending(out, "pub"));
-    let secret = SecretKey::generate().map_err(|e| refused(e))?;
+    let secret = SecretKey::generate().map_err(refused)?;
     // Both are there before one of them gets its name.
-    let secret_half = secret.new_file(&secret_file).map_err(|e| refused(e))?;
+    let secret_half = secret.new_file(&secret_file).map_err(refused)?;
     let public_half = secret.public().new_file(&public_file);
-    let public_half = public_half.map_err(|e| refused(e))?;
+    let public_half = public_half.map_err(refused)?;
     secret_half.publish()?;
     public_half.publish()?;
     let (secret_file, public_file) = (secret_file.display(), public_file.display());
@@ -55,13 +55,13 @@ fn show(file: &Path) -> Result<Answer> {
 pub fn public_keys(files: &[PathBuf]) -> Result<Vec<PublicKey>> {
     files
         .iter()
-        .map(|file| PublicKey::load(file).map_err(|e| refused(e)))
+        .map(|file| PublicKey::load(file).map_err(refused))
         .collect()
 }
 
 /// The secret keys in these files.
 pub fn secret_keys(files: &[PathBuf]) -> Result<Vec<SecretKey>> {
-    let load = |file: &PathBuf| SecretKey::load(file).map_err(|e| refused(e));
+    let load = |file: &PathBuf| SecretKey::load(file).map_err(refused);
     files.iter().map(load).collect()
 }
 

@@ -41,12 +41,12 @@ fn sign(words: &Sign) -> Result<Answer> {
     let file = &words.file;
     let (id, signed) = match (&words.key, &words.signature, &words.public) {
         (None, Some(signature), Some(public)) => {
-            let public = PublicKey::load(public).map_err(|e| key::refused(e))?;
+            let public = PublicKey::load(public).map_err(key::refused)?;
             let signature = read_signature(signature)?;
             (public.id(), key_set::attach(file, &public, &signature))
         }
         (Some(secret), ..) => {
-            let secret = SecretKey::load(secret).map_err(|e| key::refused(e))?;
+            let secret = SecretKey::load(secret).map_err(key::refused)?;
             (secret.public().id(), key_set::sign(file, &secret))
         }
         _ => {

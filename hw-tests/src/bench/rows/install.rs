@@ -5,7 +5,7 @@ use crate::bench::block::Place;
 use crate::bench::chart::Chart;
 use crate::bench::contender::{Series, interleaved};
 use crate::bench::line::{Line, Target, Unit};
-use crate::bench::ours::Ours;
+use crate::bench::ours::{Content, Ours};
 use crate::bench::peers::{Rauc, Shell, Swupdate};
 use crate::bench::{Error, Report, Shop, System};
 
@@ -54,8 +54,8 @@ pub(super) fn on_disk(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(
 
 /// Ours, then RAUC, SWUpdate and the shell.
 fn measure(shop: &Shop, plan: &Plan, place: Place) -> Result<Vec<Series>, Error> {
-    let (image, whole) = (System::New.image(), System::New.installed());
-    let mut ours = Ours::new(shop, place, &image, &whole, None)?;
+    let content = Content::of(shop, System::New)?;
+    let mut ours = Ours::new(shop, place, &System::New.image(), content, None)?;
     let mut rauc = Rauc::new(shop, place)?;
     let mut swupdate = Swupdate::new(shop, place)?;
     let mut shell = Shell::new(shop, place)?;
@@ -92,8 +92,8 @@ fn peak(series: &Series) -> f64 {
 /// An install onto a device that is slower than anything else is as fast as the
 /// device.
 pub(super) fn slow(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(), Error> {
-    let (image, whole) = (System::New.image(), System::New.installed());
-    let mut ours = Ours::new(shop, Place::Memory, &image, &whole, None)?;
+    let content = Content::of(shop, System::New)?;
+    let mut ours = Ours::new(shop, Place::Memory, &System::New.image(), content, None)?;
     let what = "install onto a device of 100 MB/s";
     if let Err(error) = ours.limit(SLOW) {
         report.line(Line::missing("c", what, error.to_string()));

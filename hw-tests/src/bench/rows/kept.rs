@@ -3,7 +3,7 @@
 use crate::bench::block::{self, Place};
 use crate::bench::contender::Contender;
 use crate::bench::line::{Line, Target, Unit};
-use crate::bench::ours::Ours;
+use crate::bench::ours::{Content, Ours};
 use crate::bench::{Error, Report, Shop, System};
 
 /// One piece of this many is changed.
@@ -12,9 +12,9 @@ const EVERY: u64 = 100;
 const PIECE: u64 = 1 << 20;
 
 pub(super) fn measure(shop: &Shop, report: &mut Report) -> Result<(), Error> {
-    let (image, whole) = (System::New.image(), System::New.installed());
-    let content = shop.length(&whole)?;
-    let mut ours = Ours::new(shop, Place::Memory, &image, &whole, None)?;
+    let expected = Content::of(shop, System::New)?;
+    let content = expected.length();
+    let mut ours = Ours::new(shop, Place::Memory, &System::New.image(), expected, None)?;
     ours.prepare()?;
     ours.run()?;
     let mut line = |what: &str, ours: &Ours, target: Target, note: &str| {

@@ -43,9 +43,9 @@ pub(super) fn building(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<
 pub(super) fn status(shop: &Shop, report: &mut Report) -> Result<(), Error> {
     let backing = Backing::new(shop, Place::Disk, "status.disk")?;
     let image = System::Old.image();
-    let content = shop.length(&System::New.installed())?;
+    let content = ours::Content::of(shop, System::New)?.length();
     ours::create_disk(shop, &backing.word(), content, Some(&image))?;
-    let (program, disk) = (ours::program(), backing.word());
+    let (program, disk) = (ours::program(shop), backing.word());
     let mut times = Vec::new();
     for _ in 0..ASKED {
         let began = Instant::now();

@@ -5,7 +5,7 @@ use crate::bench::block::Place;
 use crate::bench::chart::Chart;
 use crate::bench::contender::{Contender, interleaved};
 use crate::bench::line::{Line, Target, Unit};
-use crate::bench::ours::{self, Ours};
+use crate::bench::ours::{self, Content, Ours};
 use crate::bench::web::Web;
 use crate::bench::{Error, Report, Shop, System, delta as others, kinds};
 use std::cell::RefCell;
@@ -98,12 +98,9 @@ pub(super) fn kinds(shop: &Shop, report: &mut Report) -> Result<(), Error> {
 
 /// The delta and the full image, each onto a controller that runs the old system.
 fn apply(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(), Error> {
-    let (image, whole, old) = (
-        System::New.image(),
-        System::New.installed(),
-        System::Old.image(),
-    );
-    let ours = Ours::new(shop, Place::Memory, &image, &whole, Some(&old))?;
+    let (image, old) = (System::New.image(), System::Old.image());
+    let content = Content::of(shop, System::New)?;
+    let ours = Ours::new(shop, Place::Memory, &image, content, Some(&old))?;
     let ours = RefCell::new(ours);
     let mut delta = Installing(&ours, DELTA, "delta");
     let mut full = Installing(&ours, &image, "in full");
@@ -150,14 +147,11 @@ impl Contender for Installing<'_> {
 
 /// Over HTTP, without a delta, on a controller that runs the old system.
 pub(super) fn fetched(shop: &Shop, report: &mut Report) -> Result<(), Error> {
-    let (image, whole, old) = (
-        System::New.image(),
-        System::New.installed(),
-        System::Old.image(),
-    );
+    let (image, old) = (System::New.image(), System::Old.image());
+    let content = Content::of(shop, System::New)?;
     let web = Web::new(shop)?;
     let url = web.url(&image);
-    let mut ours = Ours::new(shop, Place::Memory, &url, &whole, Some(&old))?;
+    let mut ours = Ours::new(shop, Place::Memory, &url, content, Some(&old))?;
     ours.prepare()?;
     let usage = ours.run()?;
     ours.check()?;
