@@ -53,7 +53,7 @@ fn dispatch(args: &Args, voice: Voice) -> Result<Answer> {
         Command::Reject { reason } => slots::reject(&open(args, voice)?, reason),
         Command::Verify { slots } => slots::verify(&open(args, voice)?, slots, voice),
         Command::Watch => watch::run(args),
-        Command::Log => log::run(args),
+        Command::Log => log::run(args, voice),
         Command::OpenRoot => open_root::run(voice),
     }
 }

@@ -96,17 +96,13 @@ impl Events {
         }
     }
 
-    /// Whether there is a place for the log: its directory, or where to make it.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub fn place(&self) -> Result<()> {
-        let directory = &self.directory;
-        file::make(directory).map_err(|error| {
-            Error::io(
-                format_args!("the event log in {}", directory.display()),
-                &error,
-            )
+    /// Why there is no log, where there is none: nothing was written yet, or nothing can
+    /// be.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        let directory = self.directory.display();
+        (!self.directory.is_dir()).then(|| {
+            format!("there is no event log, because {directory} is not there; what happened since the start of this system is in the kernel's log (`dmesg`)")
         })
     }
 

@@ -24,7 +24,7 @@ mod watcher;
 use crate::config::{Config, Target, Watch};
 use crate::error::{Error, Exit as Status, Result};
 use crate::events::Events;
-use host::System;
+use host::{ServiceManager, Stop, System};
 use journal::Journal;
 use serde_json::Value;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -111,8 +111,14 @@ pub fn run(config: Result<Option<Config>>, trial: &mut dyn Trial, events: Events
 }
 
 fn turns(watcher: &mut Watcher<'_>, start: Instant, messages: &Receiver<Message>) -> Exit {
+    let manager = ServiceManager::of_this_system();
     loop {
         watcher.turn(start.elapsed());
+        if manager.shows_shutdown()
+            && let Some(exit) = watcher.take(Message::Stop(Stop::Shutdown))
+        {
+            return exit;
+        }
         let patience = watcher.patience(start.elapsed());
         let first = messages.recv_timeout(patience).ok();
         // All that waits, so that a loop that was late decides by the latest.

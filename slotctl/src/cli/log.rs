@@ -1,7 +1,7 @@
 //! `slotctl log`: what bootshim said at this start, and the event log.
 
 use super::args::Args;
-use super::output::Answer;
+use super::output::{Answer, Voice};
 use bootshim::handover::LOG_VARIABLE;
 use serde_json::json;
 use slotctl::error::Result;
@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 /// The attributes that come before the content there.
 const ATTRIBUTES: usize = 4;
 
-pub fn run(args: &Args) -> Result<Answer> {
+pub fn run(args: &Args, voice: Voice) -> Result<Answer> {
     let mut text = String::new();
     for line in said_by_bootshim().lines() {
         if args.json {
@@ -22,7 +22,11 @@ pub fn run(args: &Args) -> Result<Answer> {
             let _ = writeln!(text, "bootshim: {line}");
         }
     }
-    for event in Events::of_this_controller().read()? {
+    let events = Events::of_this_controller();
+    if let Some(why) = events.missing() {
+        voice.warn(&why);
+    }
+    for event in events.read()? {
         let event = event?;
         if args.json {
             let mut object = json!({ "schema": "slotctl.log/1" });

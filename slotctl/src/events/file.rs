@@ -32,7 +32,7 @@ pub(super) fn append(directory: &Path, line: &[u8]) -> Result<()> {
 
 /// Makes the directory, in a parent that must be there: where the data partition is
 /// not mounted yet, nothing is made in its stead.
-pub(super) fn make(directory: &Path) -> Result<()> {
+fn make(directory: &Path) -> Result<()> {
     match std::fs::create_dir(directory) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),

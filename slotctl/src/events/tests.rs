@@ -139,7 +139,8 @@ fn without_a_place_for_the_directory_the_line_goes_to_the_kernel() {
     events.record("given-up", "no\nanswer", Value::Null);
     assert_eq!(place.kernel_log(), "<5>slotctl: given-up: no answer\n");
     assert!(!place.directory.path().join("var").exists());
-    assert!(events.place().is_err());
+    let why = events.missing().unwrap();
+    assert!(why.contains("var/lib/slotctl is not there"), "{why}");
 }
 
 #[test]
@@ -149,6 +150,7 @@ fn the_directory_is_made_where_its_parent_is_there() {
     place.events.record("x", "first", Value::Null);
     assert_eq!(place.texts(), ["first"]);
     assert_eq!(place.kernel_log(), "");
+    assert_eq!(place.events.missing(), None);
 }
 
 #[test]

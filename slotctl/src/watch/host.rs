@@ -84,6 +84,13 @@ impl ServiceManager {
         }
     }
 
+    /// Whether it can be seen, without asking anybody, that the system goes down: a
+    /// forced restart (`systemctl reboot -f`) tells no service, and OpenRC stops this
+    /// one last.
+    pub(super) fn shows_shutdown(&self) -> bool {
+        self.read("proc/1/comm") == SYSTEMD_SHUTDOWN || self.openrc_goes_down() == Some(true)
+    }
+
     /// Whether the whole system goes down, where somebody says so. systemd and
     /// OpenRC stop single services, too, and others than process 1 send the signals
     /// of a shutdown (`killall5`, `start-stop-daemon`): what is going on counts, not
@@ -103,20 +110,12 @@ impl ServiceManager {
         if sender == 1 {
             return Some(true);
         }
-        match self.read("run/openrc/softlevel").as_str() {
-            "" => self.runlevel_goes_down(),
-            level => Some(matches!(level, "shutdown" | "reboot")),
-        }
+        self.openrc_goes_down().or_else(runlevel_goes_down)
     }
 
-    /// By what System V's init notes in `utmp`, where it is process 1.
-    fn runlevel_goes_down(&self) -> Option<bool> {
-        let levels = said("runlevel", &[])?;
-        match levels.split_whitespace().last()? {
-            "0" | "6" => Some(true),
-            "1" | "2" | "3" | "4" | "5" | "S" | "s" => Some(false),
-            _ => None,
-        }
+    fn openrc_goes_down(&self) -> Option<bool> {
+        let level = self.read("run/openrc/softlevel");
+        (!level.is_empty()).then_some(matches!(level.as_str(), "shutdown" | "reboot"))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -126,6 +125,16 @@ impl ServiceManager {
     fn read(&self, name: &str) -> String {
         let text = std::fs::read_to_string(self.path(name)).unwrap_or_default();
         text.trim_end().to_owned()
+    }
+}
+
+/// By what System V's init notes in `utmp`, where it is process 1.
+fn runlevel_goes_down() -> Option<bool> {
+    let levels = said("runlevel", &[])?;
+    match levels.split_whitespace().last()? {
+        "0" | "6" => Some(true),
+        "1" | "2" | "3" | "4" | "5" | "S" | "s" => Some(false),
+        _ => None,
     }
 }
 
@@ -185,6 +194,7 @@ mod tests {
             let files = [("run/openrc/softlevel", level), ("proc/1/comm", "init\n")];
             let (_root, manager) = manager(&files);
             assert_eq!(manager.meaning(TERM, 4711), meaning, "{level}");
+            assert_eq!(manager.shows_shutdown(), meaning == Stop::Shutdown);
         }
     }
 
@@ -199,6 +209,7 @@ mod tests {
         let (_root, manager) = manager(&[("proc/1/comm", "systemd-shutdow\n")]);
         fs::create_dir_all(manager.path("run/systemd/system")).unwrap();
         assert_eq!(manager.meaning(TERM, 4711), Stop::Shutdown);
+        assert!(manager.shows_shutdown(), "also where no signal comes");
     }
 
     #[test]
