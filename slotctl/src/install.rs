@@ -191,7 +191,8 @@ fn write<M: Medium + Sync>(
         written: AtomicU64::new(0),
         reused: AtomicU64::new(0),
     };
-    copy.run(source, plan)?;
+    let ran = copy.run(source, plan);
+    ran.map_err(|error| source.blamed(error))?;
     let moved = Moved {
         written: copy.written.into_inner(),
         reused: copy.reused.into_inner(),

@@ -37,7 +37,7 @@ pub trait Progress: Sync {
     fn advance(&self, bytes: u64);
     /// The phase is over.
     fn end(&self);
-    /// Something that a person should know before the next phase begins.
+    /// Something that a person should know: before a phase, or in the middle of one.
     fn say(&self, words: &str);
 }
 

@@ -6,14 +6,17 @@ mod stream;
 mod web;
 
 use crate::error::{Error, Exit, Result};
+use crate::progress::{Progress, Quiet};
 use file::Plain;
 use images::header::Header;
 use images::read::ReadError;
 use images::{Part, Refused};
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::vec;
 use stream::Stream;
 use web::Web;
@@ -21,13 +24,34 @@ pub use web::is_address;
 pub use web::tries::Patience;
 
 /// What a person may set about sources.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Settings {
     /// How many bytes may come over the network in a second.
     pub limit_rate: Option<u64>,
     /// The authorities that a server's certificate must be from, in PEM, instead
     /// of those of the system.
     pub ca: Option<PathBuf>,
+    /// Who is told what is waited for.
+    pub progress: Arc<dyn Progress + Send>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            limit_rate: None,
+            ca: None,
+            progress: Arc::new(Quiet),
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("limit_rate", &self.limit_rate)
+            .field("ca", &self.ca)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A source of one image.
@@ -287,15 +311,30 @@ impl Source {
             ReadError::Spool(ref spool) => Error::io(&error, &spool.source),
             ReadError::Refused(refused) => {
                 let mut error = Error::from(refused);
+                if let Origin::Web(web) = &self.origin
+                    && let Some(changed) = web.changed(&error)
+                {
+                    return changed;
+                }
                 error.found = format!("{}: {}", self.name, error.found);
                 error
             }
         }
     }
+
+    /// The error of a piece that is not the image's: where a server gave answers
+    /// that do not seem to be of one file, that is what it is told as.
+    #[must_use]
+    pub fn blamed(&self, error: Error) -> Error {
+        match &self.origin {
+            Origin::Web(web) if error.code == "not-intact" => web.changed(&error).unwrap_or(error),
+            _ => error,
+        }
+    }
 }
 
-impl std::fmt::Debug for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
             .field("name", &self.name)
             .finish_non_exhaustive()

@@ -21,6 +21,7 @@ static TURN: Mutex<()> = Mutex::new(());
 /// A server that says the same to everybody is not worth waiting for.
 const HASTY: Patience = Patience {
     stall: Duration::from_secs(5),
+    window: Duration::from_secs(5),
     attempts: 2,
     pause: Duration::from_millis(1),
 };

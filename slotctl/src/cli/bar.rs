@@ -118,8 +118,15 @@ impl Progress for Bar {
                 write_out(format!("{}\n", self.voice.object(fields)).as_bytes());
             }
         } else if !self.voice.quiet {
-            // Nobody is there to hear that nobody hears.
-            let _ = writeln!(std::io::stderr(), "{words}");
+            let held = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+            let write = || {
+                // Nobody is there to hear that nobody hears.
+                let _ = writeln!(std::io::stderr(), "{words}");
+            };
+            match held.as_ref().and_then(|now| now.bar.as_ref()) {
+                Some(bar) => bar.suspend(write),
+                None => write(),
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use slotctl::size::Size;
 use slotctl::source::{self, Settings, Source};
 use slotctl::{system, trust};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
     let disk = super::open(args, voice)?;
@@ -26,18 +27,22 @@ pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
         retry: words.retry,
         dry_run: words.dry_run,
     };
-    let mut source = Source::open(&words.source, &settings(args, words, voice)?)?;
+    let bar = Arc::new(Bar::new(voice));
+    let settings = Settings {
+        progress: bar.clone(),
+        ..settings(args, words, voice)?
+    };
+    let mut source = Source::open(&words.source, &settings)?;
     if let Some(notice) = source.notice() {
         voice.warn(&notice);
     }
-    let bar = Bar::new(voice);
     let done = install::install(
         &disk,
         &trusted,
         compatible.as_ref(),
         &mut source,
         &request,
-        &bar,
+        bar.as_ref(),
     )?;
     let answer = answer(&done, words.dry_run);
     if done.changed {
@@ -53,7 +58,7 @@ pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
 fn settings(args: &Args, words: &Install, voice: Voice) -> Result<Settings> {
     let mut settings = Settings {
         limit_rate: words.limit_rate.map(|Size(bytes)| bytes),
-        ca: None,
+        ..Settings::default()
     };
     if words.source.to_str().is_some_and(source::is_address)
         && let Some(config) = config::find(args.config.as_deref())?

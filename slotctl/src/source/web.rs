@@ -4,6 +4,7 @@
 mod address;
 mod answer;
 mod client;
+mod dial;
 mod fetch;
 mod part;
 mod plan;
@@ -14,8 +15,7 @@ pub(super) mod tries;
 
 use super::stream::Stream;
 use super::{Settings, Trouble};
-use crate::error::{Error, Result};
-use answer::Identity;
+use crate::error::{Error, Exit, Result};
 use client::{Client, Failure};
 use fetch::{Fetch, gave_up};
 use images::header::{HEADER_LEN, Header};
@@ -47,8 +47,8 @@ enum Way {
 
 /// A file of which the server gives parts.
 struct Ranges {
-    known: Identity,
-    total: u64,
+    /// How long it is, as the server says.
+    total: Option<u64>,
     /// Its beginning, until something behind it was read.
     lead: Vec<u8>,
     fetch: Option<Fetch>,
@@ -72,24 +72,9 @@ impl Web {
         let mut first = First {
             client: &client,
             lead: Vec::new(),
-            known: None,
-            tries: Tries::new(patience),
+            total: None,
         };
-        let way = loop {
-            match first.attempt() {
-                Ok(way) => break way,
-                Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Again(again)) => {
-                    match first.tries.fail(again.after, client.answered()) {
-                        Some(pause) => std::thread::sleep(pause),
-                        None => {
-                            let failed = first.tries.failed();
-                            return Err(gave_up(&client, &again.reason, failed));
-                        }
-                    }
-                }
-            }
-        };
+        let way = patiently(&client, |tries| first.attempt(tries))?;
         Ok(Web {
             client,
             way,
@@ -130,18 +115,36 @@ impl Web {
     }
 
     pub(super) fn head(&mut self) -> Result<(Header, Vec<u8>), Trouble> {
+        self.read_head().map_err(|trouble| {
+            let not_an_image = |trouble: &Trouble| {
+                matches!(
+                    trouble,
+                    Trouble::Read(ReadError::Refused(Refused::NotAnImage))
+                )
+            };
+            match self.client.coding().filter(|_| not_an_image(&trouble)) {
+                Some(coding) => {
+                    let words = format_args!("the server sends the file as {coding}").to_string();
+                    Trouble::Told(self.client.error(words))
+                }
+                None => trouble,
+            }
+        })
+    }
+
+    fn read_head(&mut self) -> Result<(Header, Vec<u8>), Trouble> {
         let ranges = match &mut self.way {
             Way::Stream(stream) => return stream.head(),
             Way::Ranges(ranges) => ranges,
         };
         let first = ranges.lead.get(..HEADER_LEN).unwrap_or(&ranges.lead);
         let header = Header::parse(first).map_err(ReadError::from)?;
-        ranges.has_length(&header)?;
+        ranges.has_length(&self.client, &header)?;
         let mut rest = vec![0; header.rest_length()];
         let start = HEADER_LEN as u64;
         let range = start..header.payload_offset();
         ranges.want(&self.client, &[range], self.lanes)?;
-        ranges.read(start, &mut rest, Part::Head)?;
+        ranges.read(start, &mut rest)?;
         Ok((header, rest))
     }
 
@@ -155,15 +158,32 @@ impl Web {
     pub(super) fn read(&mut self, at: u64, buffer: &mut [u8], part: Part) -> Result<(), Trouble> {
         match &mut self.way {
             Way::Stream(stream) => stream.read(at, buffer, part),
-            Way::Ranges(ranges) => ranges.read(at, buffer, part),
+            Way::Ranges(ranges) => ranges.read(at, buffer),
         }
     }
 
     pub(super) fn end(&mut self, header: &Header) -> Result<(), Trouble> {
-        match &mut self.way {
-            Way::Stream(stream) => stream.end(header),
-            Way::Ranges(ranges) => ranges.has_length(header),
+        let stream = match &mut self.way {
+            Way::Stream(stream) => stream,
+            Way::Ranges(ranges) => return ranges.has_length(&self.client, header),
+        };
+        match stream.end(header) {
+            // The image is here; how the server ends its answer is its own affair.
+            Err(Trouble::Read(ReadError::Io(_))) if stream.position() == header.file_length() => {
+                Ok(())
+            }
+            ended => ended,
         }
+    }
+
+    /// What is told instead of `error`, which is one of bytes that are not the
+    /// image's, if the answers do not seem to be of one file.
+    pub(super) fn changed(&self, error: &Error) -> Option<Error> {
+        let doubt = self.client.doubt()?;
+        let what = "the file changed while it was read, or its servers hold different ones";
+        let found = format!("{}: {what} ({doubt}): {}", self.name(), error.found);
+        let error = Error::new(Exit::Refused, "changed-underneath", found);
+        Some(error.advice("run the same command again; nothing was lost"))
     }
 
     /// The error of a connection that was lost and cannot be taken up.
@@ -185,68 +205,129 @@ impl Drop for Web {
     }
 }
 
+/// Tries until it is done or given up.
+fn patiently<T>(
+    client: &Client,
+    mut attempt: impl FnMut(&mut Tries) -> Result<T, Failure>,
+) -> Result<T> {
+    let mut tries = Tries::new(client.patience());
+    loop {
+        let again = match attempt(&mut tries) {
+            Ok(done) => return Ok(done),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::Again(again)) => again,
+        };
+        let Some(wait) = tries.fail(&again, client.answered()) else {
+            return Err(gave_up(client, &again.reason, tries.failed()));
+        };
+        client.say(format_args!("{}; {wait}", again.reason));
+        std::thread::sleep(wait.pause);
+    }
+}
+
 /// The first request, until it is through.
 struct First<'a> {
     client: &'a Arc<Client>,
     lead: Vec<u8>,
-    known: Option<Identity>,
-    tries: Tries,
+    /// How long the file is, as the server says.
+    total: Option<u64>,
 }
 
 impl First<'_> {
-    fn attempt(&mut self) -> Result<Way, Failure> {
-        loop {
-            let here = self.lead.len() as u64;
-            let total = self.known.as_ref().and_then(|known| known.total);
-            let end = total.unwrap_or(FIRST).min(FIRST);
-            if let Some(known) = self.known.clone()
-                && here >= end
-            {
-                return Ok(Way::Ranges(Ranges {
-                    total: total.unwrap_or(0),
-                    known,
-                    lead: std::mem::take(&mut self.lead),
-                    fetch: None,
-                    bridged: 0,
-                }));
-            }
-            let (identity, given) = part::ask(self.client, &(here..end), self.known.as_ref())?;
-            if let Given::Whole(body) = given {
-                return Ok(Way::Stream(Stream::new(Box::new(body))));
-            }
-            if identity.total.is_none() {
-                let words = "the server does not say how long the file is";
-                return Err(Failure::Final(self.client.error(words)));
-            }
-            self.known.get_or_insert(identity);
-            if let Given::Part(part) = given {
-                self.read(part)?;
+    fn attempt(&mut self, tries: &mut Tries) -> Result<Way, Failure> {
+        while let Some(missing) = self.missing() {
+            let (identity, given) = part::ask(self.client, &missing)?;
+            self.total = self.total.or(identity.total);
+            match given {
+                Given::Part(part) => self.read(part, tries)?,
+                Given::Whole(whole) => {
+                    return Ok(Way::Stream(Stream::new(Box::new(whole.into_body()))));
+                }
+                Given::Nothing => {
+                    self.total = Some(missing.start);
+                    break;
+                }
             }
         }
+        Ok(Way::Ranges(Ranges {
+            total: self.total,
+            lead: std::mem::take(&mut self.lead),
+            fetch: None,
+            bridged: 0,
+        }))
     }
 
-    fn read(&mut self, mut part: part::Part) -> Result<(), Failure> {
+    /// What is to be asked for. How long the file is its own header says.
+    fn missing(&self) -> Option<Range<u64>> {
+        let here = self.lead.len() as u64;
+        let end = match self.lead.get(..HEADER_LEN).map(Header::parse) {
+            Some(Ok(header)) => header.file_length(),
+            Some(Err(_)) => here,
+            None => FIRST,
+        };
+        Some(here..end.min(FIRST)).filter(|missing| !missing.is_empty())
+    }
+
+    fn read(&mut self, mut part: part::Part, tries: &mut Tries) -> Result<(), Failure> {
         let mut bytes = [0; 16 << 10];
-        loop {
-            let read = part.read(&mut bytes)?;
-            if read == 0 {
-                part.finish();
-                return Ok(());
+        let before = self.lead.len();
+        let read = loop {
+            match part.read(&mut bytes) {
+                Ok(0) => break Ok(()),
+                Ok(read) => self
+                    .lead
+                    .extend_from_slice(bytes.get(..read).unwrap_or_default()),
+                Err(failure) => break Err(failure),
             }
-            self.tries.progress();
-            self.lead
-                .extend_from_slice(bytes.get(..read).unwrap_or_default());
+        };
+        // A few bytes of one that trickles are none.
+        let slow = matches!(&read, Err(Failure::Again(again)) if again.slow);
+        if self.lead.len() > before && !slow {
+            tries.progress();
         }
+        if read.is_ok() {
+            part.finish();
+        }
+        read
     }
 }
 
 impl Ranges {
-    fn has_length(&self, header: &Header) -> Result<(), Trouble> {
-        let (found, expected) = (self.total, header.file_length());
-        match found == expected {
-            true => Ok(()),
-            false => Err(Trouble::Length { found, expected }),
+    /// Whether the file ends where its header says. What the server says about
+    /// that may be wrong, or nothing: then its last byte is asked for, and one more.
+    fn has_length(&mut self, client: &Arc<Client>, header: &Header) -> Result<(), Trouble> {
+        let expected = header.file_length();
+        if self.total == Some(expected) {
+            return Ok(());
         }
+        let last = expected.saturating_sub(1);
+        let end = expected.saturating_add(1);
+        let found = patiently(client, |_| {
+            let (identity, given) = part::ask(client, &(last..end))?;
+            let mut part = match given {
+                Given::Part(part) => part,
+                Given::Whole(_) => return Ok(expected),
+                Given::Nothing => {
+                    let said = identity.total.or(self.total);
+                    let said = said.filter(|said| *said < expected);
+                    return said.ok_or_else(|| Failure::Final(truncated(client, last)));
+                }
+            };
+            part.read(&mut [0])?;
+            match part.read(&mut [0]) {
+                Ok(1..) => Ok(end),
+                Ok(0) => {
+                    part.finish();
+                    Ok(expected)
+                }
+                Err(_) => Ok(expected),
+            }
+        })?;
+        if found != expected {
+            return Err(Trouble::Length { found, expected });
+        }
+        self.total = Some(expected);
+        Ok(())
     }
 
     fn want(
@@ -260,22 +341,12 @@ impl Ranges {
         let plan = Plan::new(ranges, self.lead.len() as u64);
         self.bridged = self.bridged.saturating_add(plan.bridged);
         if !plan.segments.is_empty() {
-            self.fetch = Some(Fetch::new(client, &self.known, plan.segments, lanes)?);
+            self.fetch = Some(Fetch::new(client, plan.segments, lanes)?);
         }
         Ok(())
     }
 
-    fn read(&mut self, at: u64, buffer: &mut [u8], part: Part) -> Result<(), Trouble> {
-        let (expected, end) = (buffer.len() as u64, at.saturating_add(buffer.len() as u64));
-        if end > self.total {
-            let found = self.total.saturating_sub(at);
-            let truncated = Refused::Truncated {
-                part,
-                expected,
-                found,
-            };
-            return Err(ReadError::from(truncated).into());
-        }
+    fn read(&mut self, at: u64, buffer: &mut [u8]) -> Result<(), Trouble> {
         let offset = usize::try_from(at).unwrap_or(usize::MAX);
         let here = self.lead.get(offset..).unwrap_or_default();
         let length = here.len().min(buffer.len());
@@ -291,12 +362,17 @@ impl Ranges {
         let at = at.saturating_add(length as u64);
         match &mut self.fetch {
             Some(fetch) => Ok(fetch.read(at, later)?),
-            None => Err(Error::new(
-                crate::error::Exit::Unexpected,
-                "internal",
-                "nothing was announced",
-            )
-            .into()),
+            None => Err(Error::new(Exit::Unexpected, "internal", "nothing was announced").into()),
         }
     }
+}
+
+/// The error of a file that ends before its last byte, and nobody says where.
+fn truncated(client: &Client, last: u64) -> Error {
+    let found = format!(
+        "{}: truncated: the server has no byte {last}",
+        client.name()
+    );
+    Error::new(Exit::NotAuthentic, "truncated", found)
+        .expected("its header says that it is the last one")
 }

@@ -1,6 +1,8 @@
 //! Images from web servers: from nginx as it is, and from one that misbehaves on
 //! purpose.
 
+mod addresses;
+mod metadata;
 mod misbehaving;
 mod nginx;
 mod ordinary;
@@ -8,4 +10,5 @@ mod proxies;
 mod reuse;
 mod rude;
 mod secure;
+mod waits;
 mod yard;

@@ -4,12 +4,15 @@ use std::ops::Range;
 use std::time::Duration;
 use ureq::http::{HeaderMap, HeaderName, header};
 
-/// What tells one content of an address from another.
+/// What a server says of the file: nothing that decides, but what explains bytes
+/// that are not the image's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Identity {
     /// A strong entity tag.
     tag: Option<String>,
     modified: Option<String>,
+    /// What the body is made of the file with, if it is not the file itself.
+    pub(super) coding: Option<String>,
     /// How long the file is.
     pub(super) total: Option<u64>,
 }
@@ -20,23 +23,23 @@ impl Identity {
             // A weak one says only that two contents serve the same purpose.
             tag: text(headers, &header::ETAG).filter(|tag| tag.starts_with('"')),
             modified: text(headers, &header::LAST_MODIFIED),
+            coding: coding(headers),
             total,
         }
     }
 
-    /// For `If-Range`: a part of the file, if it is still this one.
-    pub(super) fn if_range(&self) -> Option<&str> {
-        self.tag.as_deref().or(self.modified.as_deref())
-    }
-
-    /// What shows that `other` is another content; `None` if nothing does.
+    /// What hints at `other` being another content; `None` if nothing does.
     pub(super) fn differs(&self, other: &Identity) -> Option<String> {
         fn differ<T: PartialEq>(one: Option<&T>, two: Option<&T>) -> Option<bool> {
             Some(one? != two?)
         }
         if differ(self.total.as_ref(), other.total.as_ref()) == Some(true) {
             let (was, is) = (self.total.unwrap_or(0), other.total.unwrap_or(0));
-            return Some(format!("it had {was} bytes and has {is}"));
+            return Some(format!("once it has {was} bytes, once {is} bytes"));
+        }
+        if self.coding != other.coding {
+            let coding = other.coding.as_ref().or(self.coding.as_ref());
+            return coding.map(|coding| format!("one answer sends it as {coding}"));
         }
         let tags = differ(self.tag.as_ref(), other.tag.as_ref());
         // The tag decides where both have one; a date is only as good as a clock.
@@ -82,13 +85,31 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     number(&text(headers, &header::CONTENT_LENGTH)?)
 }
 
-/// Whether the body is the file itself and not something made of it.
-pub(super) fn encoding(headers: &HeaderMap) -> Option<String> {
-    text(headers, &header::CONTENT_ENCODING).filter(|coding| coding != "identity")
+/// Of the codings those that change bytes. What object stores say of uploads is
+/// none.
+fn coding(headers: &HeaderMap) -> Option<String> {
+    let said = text(headers, &header::CONTENT_ENCODING)?.to_ascii_lowercase();
+    let codings = said.split(',').map(str::trim);
+    let codings = codings.filter(|one| !matches!(*one, "" | "identity" | "none" | "aws-chunked"));
+    let codings: Vec<&str> = codings.collect();
+    (!codings.is_empty()).then(|| codings.join(", "))
 }
 
-pub(super) fn location(headers: &HeaderMap) -> Option<String> {
-    text(headers, &header::LOCATION)
+/// Whether the body is several parts with heads of their own.
+pub(super) fn is_multipart(headers: &HeaderMap) -> bool {
+    text(headers, &header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/"))
+}
+
+pub(super) fn is_chunked(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+}
+
+/// As it came: not only what may stand in an address stands there.
+pub(super) fn location(headers: &HeaderMap) -> &[u8] {
+    headers
+        .get(header::LOCATION)
+        .map_or(b"", |value| value.as_bytes())
 }
 
 /// How long the server wishes not to be asked: seconds, or a date, of which
@@ -158,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_another_by_its_length_its_strong_tag_or_else_its_date() {
+    fn a_file_seems_another_by_its_length_its_coding_its_strong_tag_or_else_its_date() {
         let of = |tag, date, total| {
             let lines = [(header::ETAG, tag), (header::LAST_MODIFIED, date)];
             Identity::new(&headers(&lines), Some(total))
@@ -170,7 +191,31 @@ mod tests {
         assert!(first.differs(&of("\"a\"", "today", 6)).is_some());
         assert_eq!(first.differs(&of("W/\"b\"", "today", 5)), None);
         assert!(first.differs(&of("W/\"b\"", "later", 5)).is_some());
-        assert_eq!(first.if_range(), Some("\"a\""));
-        assert_eq!(of("W/\"a\"", "today", 5).if_range(), Some("today"));
+        let packed = Identity {
+            coding: Some("gzip".into()),
+            ..first.clone()
+        };
+        assert!(
+            first
+                .differs(&packed)
+                .is_some_and(|why| why.contains("gzip"))
+        );
+    }
+
+    #[test]
+    fn a_coding_is_what_changes_bytes() {
+        let read = |value| coding(&headers(&[(header::CONTENT_ENCODING, value)]));
+        for none in [
+            "",
+            "identity",
+            "Identity",
+            "none",
+            "aws-chunked",
+            "AWS-Chunked, identity",
+        ] {
+            assert_eq!(read(none), None, "{none}");
+        }
+        assert_eq!(read("gzip, aws-chunked").as_deref(), Some("gzip"));
+        assert_eq!(read("BR").as_deref(), Some("br"));
     }
 }

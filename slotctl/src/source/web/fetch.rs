@@ -5,9 +5,9 @@
 //! read on, are on their way or wait. A segment that breaks off goes on at the
 //! byte where it did, over whichever connection is free first.
 
-use super::answer::Identity;
 use super::client::{Again, Client, Failure};
-use super::part::{self, Given};
+use super::part::{self, Given, Part};
+use super::rate;
 use super::tries::Tries;
 use crate::error::{Error, Exit, Result};
 use std::collections::BTreeMap;
@@ -32,7 +32,6 @@ pub(super) struct Fetch {
 
 struct Shared {
     client: Arc<Client>,
-    known: Identity,
     segments: Vec<Range<u64>>,
     state: Mutex<State>,
     moved: Condvar,
@@ -53,6 +52,11 @@ struct State {
     /// What the server puts up with.
     most: usize,
     tries: Tries,
+    /// The whole file, from a server that gave it instead of a part: it is read
+    /// on from segment to segment.
+    whole: Option<Part>,
+    /// How often a server did.
+    wholes: u32,
     /// Counts the failures. Requests that were made before the last one do not
     /// count as another.
     failures: u64,
@@ -71,10 +75,9 @@ struct Job {
 }
 
 impl Fetch {
-    /// Begins to fetch ascending segments of the file that is known.
+    /// Begins to fetch ascending segments of the file.
     pub(super) fn new(
         client: &Arc<Client>,
-        known: &Identity,
         segments: Vec<Range<u64>>,
         lanes: Option<usize>,
     ) -> Result<Fetch> {
@@ -88,6 +91,8 @@ impl Fetch {
             lanes,
             most: lanes,
             tries: Tries::new(client.patience()),
+            whole: None,
+            wholes: 0,
             failures: 0,
             resume_at: None,
             error: None,
@@ -95,7 +100,6 @@ impl Fetch {
         };
         let shared = Arc::new(Shared {
             client: Arc::clone(client),
-            known: known.clone(),
             segments,
             state: Mutex::new(state),
             moved: Condvar::new(),
@@ -244,20 +248,66 @@ impl Shared {
         };
         job.before = job.filled;
         let missing = range.start.saturating_add(job.filled as u64)..range.end;
-        let (_, given) = part::ask(&self.client, &missing, Some(&self.known))?;
-        let Given::Part(mut part) = given else {
-            return Err(Failure::again("the server gave something else"));
-        };
+        if let Some(mut whole) = self.whole(missing.start) {
+            whole.skip_to(missing.start)?;
+            self.receive(job, &mut whole)?;
+            self.lock().whole = Some(whole);
+            return Ok(());
+        }
+        match part::ask(&self.client, &missing)? {
+            (_, Given::Part(mut part)) => {
+                self.receive(job, &mut part)?;
+                part.finish();
+                Ok(())
+            }
+            (_, Given::Whole(whole)) => self.keep(whole),
+            (_, Given::Nothing) => Err(Failure::again("the server has nothing there")),
+        }
+    }
+
+    /// The whole file that is on its way, if the byte at `at` is still to come.
+    fn whole(&self, at: u64) -> Option<Part> {
+        let whole = self.lock().whole.take();
+        whole.filter(|whole| whole.is_before(at))
+    }
+
+    /// Keeps the whole file for when it is nobody else's turn: read from front to
+    /// back by one after another, it costs its length once.
+    fn keep(&self, whole: Part) -> Result<(), Failure> {
+        let mut state = self.lock();
+        (state.lanes, state.most) = (1, 1);
+        if state.whole.is_some() {
+            return Ok(());
+        }
+        state.whole = Some(whole);
+        state.wholes = state.wholes.saturating_add(1);
+        let too_often = state.wholes > self.client.patience().attempts;
+        drop(state);
+        let words = "the server gives the whole file instead of a part";
+        if too_often {
+            return Err(Failure::Final(
+                self.client.error(format_args!("{words}, again and again")),
+            ));
+        }
+        self.client
+            .say(format_args!("{words}: it is read from its beginning"));
+        Ok(())
+    }
+
+    /// Fills what is missing of a segment with what comes.
+    fn receive(&self, job: &mut Job, part: &mut Part) -> Result<(), Failure> {
+        let solid = rate::least(self.client.patience().window);
         loop {
             let room = job.bytes.get_mut(job.filled..).unwrap_or_default();
             let read = part.read(room)?;
             if read == 0 {
-                part.finish();
                 return Ok(());
             }
             job.filled = job.filled.saturating_add(read);
             let mut state = self.lock();
-            state.tries.progress();
+            if job.came() >= solid {
+                state.tries.progress();
+            }
             if state.closed {
                 return Err(Failure::again("nobody wants it any more"));
             }
@@ -268,47 +318,70 @@ impl Shared {
         let mut state = self.lock();
         state.active = state.active.saturating_sub(1);
         let whole = job.filled >= job.bytes.len();
-        let came = job.filled > job.before;
+        let came = job.came() > 0;
+        // A few bytes of one that trickles are none.
+        let slow = matches!(&result, Err(Failure::Again(again)) if again.slow);
+        if came && !slow {
+            state.tries.progress();
+        }
         if whole {
             state.done.insert(job.number, job.bytes);
         } else {
             state.broken.insert(job.number, job);
         }
+        let mut words = None;
         match result {
             Ok(()) if whole => state.lanes = state.lanes.saturating_add(1).min(state.most),
             // The server gave less than was asked for, and said so.
             Ok(()) => {}
             Err(Failure::Final(error)) => drop(state.error.get_or_insert(error)),
-            Err(Failure::Again(again)) => self.failed(&mut state, failures, again, came),
+            Err(Failure::Again(again)) => {
+                words = self.failed(&mut state, failures, &again, came);
+            }
         }
         drop(state);
         self.moved.notify_all();
+        if let Some(words) = words {
+            self.client.say(words);
+        }
     }
 
-    fn failed(&self, state: &mut State, failures: u64, again: Again, came: bool) {
+    /// What there is to say about it.
+    fn failed(
+        &self,
+        state: &mut State,
+        failures: u64,
+        again: &Again,
+        came: bool,
+    ) -> Option<String> {
         if again.crowded {
             state.most = state.most.saturating_sub(1).max(1);
             state.lanes = state.lanes.min(state.most);
         }
         // What was asked before the last failure failed with it.
-        if failures != state.failures && again.after.is_none() {
-            return;
+        if state.closed || failures != state.failures && again.after.is_none() {
+            return None;
         }
         state.failures = state.failures.saturating_add(1);
-        match state.tries.fail(again.after, self.client.answered()) {
-            None => {
-                let error = gave_up(&self.client, &again.reason, state.tries.failed());
-                state.error.get_or_insert(error);
-            }
-            Some(pause) => {
-                let at = Instant::now().checked_add(pause);
-                state.resume_at = state.resume_at.max(at);
-                // One knocks; the others come back when it is let in.
-                if !came {
-                    state.lanes = 1;
-                }
-            }
+        let Some(wait) = state.tries.fail(again, self.client.answered()) else {
+            let error = gave_up(&self.client, &again.reason, state.tries.failed());
+            state.error.get_or_insert(error);
+            return None;
+        };
+        let at = Instant::now().checked_add(wait.pause);
+        state.resume_at = state.resume_at.max(at);
+        // One knocks; the others come back when it is let in.
+        if !came {
+            state.lanes = 1;
         }
+        Some(format!("{}; {wait}", again.reason))
+    }
+}
+
+impl Job {
+    /// How much this request brought.
+    fn came(&self) -> u64 {
+        self.filled.saturating_sub(self.before) as u64
     }
 }
 

@@ -1,13 +1,13 @@
 //! Proxies: which one goes for an address, by the usual variables, and requests
 //! for plain `http://` through one.
 
-use super::address::{host_and_port, port};
+use super::address::{Address, host_and_port, port};
 use crate::error::{Error, Exit, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::net::IpAddr;
 use ureq::config::Config;
-use ureq::http::Uri;
+use ureq::http::{StatusCode, Uri};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Proxy, ProxyProtocol};
@@ -64,7 +64,12 @@ impl Proxies {
 }
 
 fn parse(name: &str, value: &str) -> Result<Proxy> {
-    let proxy = Proxy::new(value).ok();
+    let value = match value.contains("://") {
+        true => value.to_owned(),
+        false => format!("http://{value}"),
+    };
+    let address = Address::parse(&value).ok();
+    let proxy = address.and_then(|address| Proxy::new(&address.strict()).ok());
     let known =
         |proxy: &Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
     // The value may hold a password.
@@ -73,6 +78,18 @@ fn parse(name: &str, value: &str) -> Result<Proxy> {
         Error::new(Exit::Usage, "bad-proxy", found)
             .expected("expected one such as http://proxy.example:3128")
     })
+}
+
+/// What a person calls it: without user and password.
+pub(super) fn shown(proxy: &Proxy) -> String {
+    let scheme = proxy.uri().scheme_str().unwrap_or("http");
+    format!("the proxy {scheme}://{}", host_and_port(proxy.uri()))
+}
+
+/// What a proxy answered that made no tunnel, by the words of the crate.
+pub(super) fn answered(said: &str) -> Option<StatusCode> {
+    let digits = said.strip_prefix("proxy server responded ")?.get(..3)?;
+    digits.parse().ok()
 }
 
 /// `*`, a host, a domain with all in it, an address, a network, each also with a

@@ -1,4 +1,5 @@
-//! A limit to how much comes over the network in a second, over all connections.
+//! How much comes over the network in a second: a limit over all connections,
+//! and the least that one must bring.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,6 +8,38 @@ use std::time::{Duration, Instant};
 const BURST: u64 = 20;
 /// What is read at once where nothing is limited.
 const PART: usize = 64 << 10;
+
+/// So many bytes a second a connection must bring, over [`Patience::window`]: an
+/// install that only waits holds the lock.
+///
+/// [`Patience::window`]: super::tries::Patience::window
+const LEAST: u64 = 512;
+
+/// How many bytes a connection must bring while it is waited for so long.
+pub(super) fn least(window: Duration) -> u64 {
+    let millis = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+    millis.saturating_mul(LEAST) / 1000
+}
+
+/// How fast a connection is while somebody waits for it. What lies here already
+/// is not waited for, so a limit of one's own never makes it slow.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    waited: Duration,
+    came: u64,
+}
+
+impl Pace {
+    /// So many bytes came after waiting so long; whether that goes on well.
+    pub(super) fn keeps(&mut self, came: usize, waited: Duration, window: Duration) -> bool {
+        self.waited = self.waited.saturating_add(waited);
+        self.came = self.came.saturating_add(came as u64);
+        if self.waited < window {
+            return true;
+        }
+        std::mem::take(self).came >= least(window)
+    }
+}
 
 /// Tokens, one for each byte, that come back at a fixed rate.
 pub(super) struct Bucket {
@@ -86,5 +119,18 @@ mod tests {
         let later = start + Duration::from_secs(3600);
         let waited: Duration = (0..100).map(|_| bucket.take(10, later)).max().unwrap();
         assert!(waited >= Duration::from_millis(900), "{waited:?}");
+    }
+
+    #[test]
+    fn a_connection_must_bring_512_bytes_a_second_while_it_is_waited_for() {
+        let (second, window) = (Duration::from_secs(1), Duration::from_secs(30));
+        let seconds = |bytes: usize, count: usize| {
+            let mut pace = Pace::default();
+            (0..count).all(|_| pace.keeps(bytes, second, window))
+        };
+        assert!(seconds(512, 1000));
+        assert!(seconds(511, 29) && !seconds(511, 30));
+        let mut pace = Pace::default();
+        assert!((0..10_000).all(|_| pace.keeps(1, Duration::ZERO, window)));
     }
 }

@@ -200,7 +200,7 @@ fn the_rate_is_kept_over_all_connections() {
     ] {
         let settings = Settings {
             limit_rate: Some(rate),
-            ca: None,
+            ..Settings::default()
         };
         let begin = Instant::now();
         let mut source = Source::open(&nginx.url(name), &settings).unwrap();

@@ -141,6 +141,33 @@ fn a_proxy_that_wants_a_password_says_so_once() {
 }
 
 #[test]
+fn the_proxy_is_named_when_it_is_the_proxy() {
+    let (yard, nginx) = (Yard::new(), serving());
+    let (plain, secure) = (nginx.url("small.slotimg"), nginx.tls_url("small.slotimg"));
+    let wants_password = Proxy::new(nginx.tls_port);
+    let wants_password = format!("http://127.0.0.1:{}", wants_password.port);
+    let makes_no_tunnel = Proxy::new(1);
+    let makes_no_tunnel = makes_no_tunnel.url();
+    for (address, proxy, why) in [
+        (&plain, "http://127.0.0.1:1", "refused"),
+        (&secure, "http://127.0.0.1:1", "refused"),
+        (&plain, "http://proxy.invalid:8080", "lookup"),
+        (&secure, "http://proxy.invalid:8080", "lookup"),
+        (&plain, &wants_password, "407"),
+        (&secure, &wants_password, "407"),
+        (&secure, &makes_no_tunnel, "403"),
+    ] {
+        let variables = [("http_proxy", proxy), ("https_proxy", proxy)];
+        let ran = yard.install_with(address, &variables).with_status(6);
+        let error = ran.json()["error"].clone();
+        let found = error["found"].as_str().unwrap();
+        let shown = proxy.replace("me:s3cret@", "");
+        assert!(found.contains(&format!("the proxy {shown}")), "{error}");
+        assert!(found.contains(why) && !found.contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
 fn what_is_no_proxy_is_wrong_use() {
     let (yard, nginx) = (Yard::new(), serving());
     let variables = [("http_proxy", "socks5://127.0.0.1:1")];

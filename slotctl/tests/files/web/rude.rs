@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::Duration;
 
 /// Serves one file at any path until it is dropped.
 pub struct Rude {
@@ -21,6 +21,15 @@ pub struct Asked {
     /// Counted from 0.
     pub number: usize,
     pub range: Range<usize>,
+    /// All of it, in small letters.
+    pub text: String,
+}
+
+impl Asked {
+    /// What stands in its first line, in small letters.
+    pub fn path(&self) -> &str {
+        self.text.split(' ').nth(1).unwrap()
+    }
 }
 
 /// What it was asked for, and what it sent.
@@ -31,7 +40,6 @@ pub struct Seen {
     pub text: String,
     /// How many bytes of the file.
     pub sent: usize,
-    pub at: Instant,
 }
 
 /// An answer; what makes it a wrong one is done to it afterwards.
@@ -39,6 +47,8 @@ pub struct Reply {
     pub status: &'static str,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
+    /// What was cut off it.
+    pub rest: Vec<u8>,
     pub then: Then,
 }
 
@@ -49,6 +59,8 @@ pub enum Then {
     Close,
     /// Nothing more, for as long as the client bears it.
     Silence,
+    /// A byte every few milliseconds, for as long as the client bears it.
+    Trickle,
 }
 
 impl Reply {
@@ -56,18 +68,14 @@ impl Reply {
     pub fn honest(asked: &Asked, file: &[u8]) -> Reply {
         let end = asked.range.end.min(file.len());
         let body = file[asked.range.start..end].to_vec();
-        let (first, last) = (asked.range.start, end - 1);
         let reply = Reply {
             status: "206 Partial Content",
             headers: Vec::new(),
             body,
+            rest: Vec::new(),
             then: Then::Keep,
         };
-        let length = reply.body.len().to_string();
-        reply.with("content-length", &length).with(
-            "content-range",
-            &format!("bytes {first}-{last}/{}", file.len()),
-        )
+        reply.says(asked.range.start..end, file.len())
     }
 
     /// The whole file, whatever was asked for.
@@ -76,6 +84,7 @@ impl Reply {
             status: "200 OK",
             headers: Vec::new(),
             body: file.to_vec(),
+            rest: Vec::new(),
             then: Then::Keep,
         };
         reply.with("content-length", &file.len().to_string())
@@ -87,6 +96,7 @@ impl Reply {
             status,
             headers: Vec::new(),
             body: Vec::new(),
+            rest: Vec::new(),
             then: Then::Keep,
         };
         reply.with("content-length", "0")
@@ -99,10 +109,23 @@ impl Reply {
         self
     }
 
+    /// With the lengths of a part, whatever it has.
+    pub fn says(self, part: Range<usize>, total: usize) -> Reply {
+        let (first, last) = (part.start, part.end - 1);
+        self.with("content-length", &part.len().to_string())
+            .with("content-range", &format!("bytes {first}-{last}/{total}"))
+    }
+
+    /// Without this header.
+    pub fn without(mut self, name: &str) -> Reply {
+        self.headers.retain(|(known, _)| *known != name);
+        self
+    }
+
     /// Only the first so many bytes of it, where it has more.
     pub fn cut(mut self, length: usize, then: Then) -> Reply {
         if self.body.len() > length {
-            self.body.truncate(length);
+            self.rest = self.body.split_off(length);
             self.then = then;
         }
         self
@@ -111,7 +134,14 @@ impl Reply {
 
 impl Rude {
     pub fn new(behave: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Rude {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Rude::at(TcpListener::bind("127.0.0.1:0").unwrap(), behave)
+    }
+
+    /// The same, where somebody listens already.
+    pub fn at(
+        listener: TcpListener,
+        behave: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    ) -> Rude {
         let address = listener.local_addr().unwrap().to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let ending = Arc::new(AtomicBool::new(false));
@@ -170,13 +200,16 @@ fn serve(mut client: TcpStream, log: &Mutex<Vec<Seen>>, behave: &Behaviour) {
             let mut log = log.lock().unwrap();
             log.push(Seen {
                 range: range.clone(),
-                text,
+                text: text.clone(),
                 sent: 0,
-                at: Instant::now(),
             });
             log.len() - 1
         };
-        let asked = Asked { number, range };
+        let asked = Asked {
+            number,
+            range,
+            text,
+        };
         let reply = behave(&asked);
         log.lock().unwrap()[number].sent = match reply.status.starts_with('2') {
             true => reply.body.len(),
@@ -195,6 +228,15 @@ fn serve(mut client: TcpStream, log: &Mutex<Vec<Seen>>, behave: &Behaviour) {
             Then::Keep if sent.is_ok() => {}
             Then::Silence => {
                 let _ = client.read(&mut [0; 64]);
+                return;
+            }
+            Then::Trickle => {
+                for byte in reply.rest {
+                    if client.write_all(&[byte]).is_err() {
+                        return;
+                    }
+                    thread::sleep(Duration::from_millis(5));
+                }
                 return;
             }
             Then::Keep | Then::Close => {

@@ -29,6 +29,7 @@ pub const ROOT: usize = 6 << 20;
 /// As a person's, but the tests have no time.
 pub const HASTY: Patience = Patience {
     stall: Duration::from_millis(300),
+    window: Duration::from_millis(300),
     attempts: 10,
     pause: Duration::from_millis(2),
 };

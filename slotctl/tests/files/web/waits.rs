@@ -1,0 +1,149 @@
+//! What is waited for, for how long, and what is said meanwhile.
+
+use super::rude::{Asked, Reply, Rude, Then};
+use super::yard::{FIRST, HASTY, Yard, image, small};
+use slotctl::error::Exit;
+use slotctl::source::{Patience, Settings, Source};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+fn honest(asked: &Asked) -> Reply {
+    Reply::honest(asked, image())
+}
+
+/// Its lines on standard output that are notes.
+fn notes(stdout: &str) -> Vec<String> {
+    let lines = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    let notes = lines.filter(|line: &serde_json::Value| line["event"] == "note");
+    notes
+        .map(|note| note["text"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_wait_is_a_line_with_what_and_how_long_and_how_often() {
+    for refused in [0, 1, 2] {
+        let server = Rude::new(move |asked| match asked.number == refused {
+            true => Reply::status("503 Service Unavailable"),
+            false => honest(asked),
+        });
+        let ran = Yard::new().install(&server.url()).ok();
+        let notes = notes(&ran.stdout);
+        let waits: Vec<_> = notes.iter().filter(|note| note.contains("503")).collect();
+        assert_eq!(waits.len(), 1, "{notes:?}");
+        assert!(waits[0].contains("asked again in "), "{waits:?}");
+        assert!(waits[0].contains("attempt 2 of 10"), "{waits:?}");
+    }
+}
+
+#[test]
+fn a_wait_is_said_to_a_person_and_not_to_one_who_wants_quiet() {
+    let busy = |asked: &Asked| match asked.number {
+        0 => Reply::status("503 Service Unavailable"),
+        _ => Reply::honest(asked, small("v2.slotimg")),
+    };
+    let yard = Yard::new();
+    let server = Rude::new(busy);
+    let ran = yard
+        .bench
+        .run(&format!("--disk disk.img install {}", server.url()))
+        .ok();
+    assert!(ran.stderr.contains("503"), "{}", ran.stderr);
+    let yard = Yard::new();
+    let server = Rude::new(busy);
+    let ran = yard
+        .bench
+        .run(&format!("--disk disk.img -q install {}", server.url()))
+        .ok();
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn a_server_that_trickles_is_given_up() {
+    let first = Rude::new(|asked| honest(asked).cut(100, Then::Trickle));
+    let later = Rude::new(|asked| match asked.range.start as u64 >= FIRST {
+        true => honest(asked).cut(0, Then::Trickle),
+        false => honest(asked),
+    });
+    let whole = Rude::new(|_| Reply::whole(image()).cut(300_000, Then::Trickle));
+    for server in [first, later, whole] {
+        let error = Yard::new().install_hastily(&server.url()).unwrap_err();
+        assert_eq!((error.exit, error.code), (Exit::Network, "network"));
+        assert!(error.found.contains("fewer than"), "{error}");
+    }
+}
+
+#[test]
+fn a_connection_that_trickles_costs_the_others_nothing() {
+    let server = Rude::new(|asked| match asked.number {
+        2 => honest(asked).cut(0, Then::Trickle),
+        _ => honest(asked),
+    });
+    let yard = Yard::new();
+    yard.install_hastily(&server.url()).unwrap();
+    yard.bench.on_disk("verify b").ok();
+}
+
+/// A port on which both addresses of `localhost` are free, the first of them
+/// first; `None` where it has only one.
+fn two_addresses() -> Option<(TcpListener, TcpListener)> {
+    let known: Vec<SocketAddr> = ("localhost", 0).to_socket_addrs().unwrap().collect();
+    let (first, second) = (
+        known.first()?,
+        known.iter().find(|one| one.ip() != known[0].ip())?,
+    );
+    for _ in 0..100 {
+        let Ok(listener) = TcpListener::bind(first) else {
+            return None;
+        };
+        let port = listener.local_addr().unwrap().port();
+        if let Ok(other) = TcpListener::bind((second.ip(), port)) {
+            return Some((listener, other));
+        }
+    }
+    None
+}
+
+/// Takes connections until the system drops what knocks: a host that swallows
+/// packets.
+fn swallow(listener: &TcpListener) -> Vec<TcpStream> {
+    let address = listener.local_addr().unwrap();
+    let knock = || TcpStream::connect_timeout(&address, Duration::from_millis(200));
+    std::iter::from_fn(|| knock().ok()).collect()
+}
+
+#[test]
+fn an_address_that_swallows_packets_does_not_keep_from_the_next() {
+    let Some((first, second)) = two_addresses() else {
+        println!("localhost has one address here");
+        return;
+    };
+    let port = second.local_addr().unwrap().port();
+    let _held = swallow(&first);
+    let server = Rude::at(second, honest);
+    // Whoever waits for the first for long never comes to the second.
+    let patience = Patience {
+        stall: Duration::from_secs(20_000),
+        ..HASTY
+    };
+    let url = format!("http://localhost:{port}/image");
+    let mut source = Source::open_with(&url, &Settings::default(), patience).unwrap();
+    source.head().unwrap();
+    assert!(!server.seen().is_empty());
+}
+
+#[test]
+fn an_address_that_takes_connections_and_says_nothing_does_not_keep_from_the_next() {
+    let Some((first, second)) = two_addresses() else {
+        println!("localhost has one address here");
+        return;
+    };
+    let port = second.local_addr().unwrap().port();
+    let _server = Rude::at(second, honest);
+    let url = format!("http://localhost:{port}/image");
+    let mut source = Source::open_with(&url, &Settings::default(), HASTY).unwrap();
+    source.head().unwrap();
+    drop(first);
+}
