@@ -12,22 +12,27 @@ help:
 	@echo "make sim-full   the power-cut simulator over more states, and more finely"
 	@echo "make bench      times, sizes and memory beside the peers, in target/bench; half an hour, as root"
 	@echo "make bench-quick  the same with one round of each, for development"
-	@echo "make fuzz       every fuzz target for FUZZ_SECONDS (600) each; needs a nightly toolchain"
-	@echo "make mutants    changes what decides, one spot at a time: a test must notice 95 of 100; an hour"
+	@echo "make fuzz       every fuzz target for FUZZ_SECONDS (600) each"
+	@echo "make mutants    changes what decides, one spot at a time: a test must notice 95 of 100; hours"
 	@echo "make sabotage   breaks it on purpose in known ways: each must be noticed"
 	@echo "make lint       formatting and clippy"
-	@echo "make setup      the Debian packages that all this needs (as root)"
+	@echo "make setup      the Debian packages and tools that all this needs (as root)"
 
 .PHONY: demo
 demo:
 	@echo "demo: setting up, building and running; 15 minutes the first time, 6 later"
-	@$(MAKE) --no-print-directory setup bootshim demo-os
+	@hw-tests/setup.sh demo
+	@$(MAKE) --no-print-directory bootshim demo-os
 	@cargo run -q -p hw-tests --bin demo -- $(if $(filter 1,$(SECURE_BOOT)),secure-boot)
 
 .PHONY: test
-test: setup bootshim demo-os demo-arm64
+test: test-setup bootshim demo-os demo-arm64
 	@hw-tests/test.sh --workspace \
 		"--release -p hw-tests --features simulator --test simulator"
+
+.PHONY: test-setup
+test-setup:
+	@hw-tests/setup.sh test
 
 .PHONY: test-long
 test-long: setup bootshim demo-os target/demo-os-arm64/root-v4.erofs target/bootctl.tar \
@@ -47,22 +52,18 @@ sim-again:
 # Beside the peers, then what an install spends its time with. On a quiet
 # machine, or the figures mean nothing.
 .PHONY: bench bench-quick
-bench bench-quick: bench-setup bootshim
+bench bench-quick: setup bootshim
 	@cargo build -q --release -p slotctl -p hw-tests --bin slotctl --bin bench
 	@target/release/bench $(if $(filter bench-quick,$@),--quick) $(if $(ROWS),--only $(ROWS))
 	@cargo bench -q -p images -p bootshim --bench chunk --bench choice -- \
 		--warm-up-time 1 --measurement-time 2
 
-.PHONY: bench-setup
-bench-setup:
-	@hw-tests/setup.sh bench
-
 .PHONY: fuzz
-fuzz:
+fuzz: setup
 	@hw-tests/fuzz/run.sh
 
 .PHONY: mutants
-mutants:
+mutants: setup bootshim
 	@hw-tests/mutants.sh
 
 .PHONY: sabotage

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs what building and testing need beside git, make, gcc and a Rust
-# toolchain from rustup; with `bench`, also the peers that are measured. Does
-# nothing when nothing is missing.
+# Installs what building, testing and the long runs (bench, fuzz, mutants) need
+# beside git, make, gcc and a Rust toolchain from rustup; with `test`, without what
+# only the long runs do, with `demo`, only what the demonstration does. Does nothing
+# when nothing is missing.
 set -eu
 
 packages="binutils busybox-static cpio cryptsetup-bin curl dosfstools e2fsprogs erofs-utils
@@ -9,10 +10,21 @@ packages="binutils busybox-static cpio cryptsetup-bin curl dosfstools e2fsprogs 
 	mtools nbdkit nginx-light opensc openssl ovmf qemu-efi-aarch64 qemu-system-arm
 	qemu-system-x86 sbsigntool shim-unsigned softhsm2 swtpm systemd-boot-efi time
 	tinyproxy-bin tpm2-tools u-boot-qemu util-linux"
-case ${1:-} in
-bench) packages="$packages casync dbus fonts-dejavu-core librsvg2-bin
-	rauc squashfs-tools swupdate xdelta3 zstd" ;;
-esac
+tools=
+if [ "${1:-}" != demo ]; then
+	packages="$packages apache2-bin casync dbus fonts-dejavu-core g++ librsvg2-bin python3
+		rauc squashfs-tools swupdate xdelta3 zstd"
+	tools=cargo-mutants
+	[ "${1:-}" = test ] || tools="$tools cargo-fuzz"
+fi
+
+# They are in no package of Debian.
+for tool in $tools; do
+	command -v "$tool" >/dev/null || {
+		echo "setup: building $tool"
+		cargo install -q --locked "$tool"
+	}
+done
 
 # A toolchain without a library for UEFI programs builds its own, from Debian's.
 uefi=$(rustc --print target-libdir --target x86_64-unknown-uefi 2>/dev/null || true)

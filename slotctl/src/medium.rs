@@ -183,7 +183,7 @@ impl Medium for FileMedium {
 impl FileMedium {
     /// Drops a range from the page cache; only what was flushed goes.
     fn forget(&self, offset: u64, length: usize) {
-        let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else {
+        let (Ok(offset), Ok(length)) = (offset.try_into(), length.try_into()) else {
             return;
         };
         // Advice: where it is not taken, the range is read from the cache.

@@ -3,6 +3,7 @@
 use super::block::{self, Backing, Loop, Place};
 use super::contender::{Contender, with_counters};
 use super::{Error, Limit, Shop, System, Usage};
+use images::manifest::Kind;
 use serde_json::Value;
 
 /// For which machines the images are.
@@ -147,16 +148,15 @@ impl Content {
         let number = |of: &Value, name: &str| of.get(name).and_then(Value::as_u64);
         let [root, kernel, _] = system.parts();
         let parts = [
-            ("rootfs", root),
-            ("kernel", kernel),
-            ("initrd", system.unpacked()),
+            (Kind::Rootfs, root),
+            (Kind::Kernel, kernel),
+            (Kind::Initrd, system.unpacked()),
         ];
         let payloads = shown.get("payloads").and_then(Value::as_array);
         let mut files = Vec::new();
         for (kind, file) in parts {
-            let mut all = payloads.into_iter().flatten();
-            let payload =
-                all.find(|payload| payload.get("kind").and_then(Value::as_str) == Some(kind));
+            let is_it = |payload: &&Value| payload["kind"] == kind.to_string().as_str();
+            let payload = payloads.into_iter().flatten().find(is_it);
             let payload = payload.ok_or_else(other)?;
             if number(payload, "length") != Some(shop.length(&file)?) {
                 return Err(other());

@@ -73,7 +73,7 @@ impl Plain {
         }
         let from = at.max(self.asked);
         let length = until.saturating_sub(from);
-        if let (Ok(from), Ok(length)) = (i64::try_from(from), i64::try_from(length)) {
+        if let (Ok(from), Ok(length)) = (from.try_into(), length.try_into()) {
             // Advice: where it is not taken, reading waits.
             let will_need = PosixFadviseAdvice::POSIX_FADV_WILLNEED;
             let _ = posix_fadvise(&self.file, from, length, will_need);
