@@ -3,7 +3,11 @@
 
 mod block;
 mod booted;
+mod search;
 mod unread;
+
+pub use search::Search;
+pub(crate) use search::{ASK, record_of};
 
 use crate::error::{Error, Exit, Result};
 use crate::lock::{Lock, What};
@@ -50,6 +54,8 @@ pub struct Disk {
     table: Table,
     layout: Layout,
     handover: Option<Handover>,
+    /// The other disks that were asked whether they are this one, and did not answer.
+    silent: Vec<PathBuf>,
 }
 
 impl Disk {
@@ -100,6 +106,7 @@ impl Disk {
             table,
             layout,
             handover,
+            silent: Vec::new(),
         })
     }
 
@@ -109,15 +116,7 @@ impl Disk {
     /// # Errors
     /// As [`Disk::open`]; and when this system was not started by bootshim.
     pub fn open_or_booted(path: Option<&Path>) -> Result<Disk> {
-        let disk = match path {
-            Some(path) => Disk::open(path)?,
-            None => return Disk::open(&booted::disk()?),
-        };
-        // Of two disks with the same record nobody can say which one runs.
-        if disk.handover.is_some() {
-            booted::disk()?;
-        }
-        Ok(disk)
+        Search::begin(path)?.wait()
     }
 
     /// What a person calls it.
@@ -183,6 +182,19 @@ impl Disk {
             ));
         }
         Ok(found)
+    }
+
+    /// That disks here did not answer when they were asked whether they are a copy of
+    /// this one: of two nobody could say which one runs.
+    #[must_use]
+    pub fn unasked(&self) -> Option<String> {
+        let said = || {
+            format!(
+                "{}; it may be a copy of this one",
+                search::silence(&self.silent)
+            )
+        };
+        (!self.silent.is_empty()).then(said)
     }
 
     /// What bootshim handed over, where this controller runs from this disk.

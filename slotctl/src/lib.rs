@@ -16,6 +16,7 @@ pub mod error;
 pub mod esp;
 pub mod events;
 pub mod floor;
+pub mod helper;
 pub mod install;
 pub mod lock;
 pub mod medium;

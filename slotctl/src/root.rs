@@ -8,7 +8,7 @@ mod start;
 mod verity;
 
 use crate::device_mapper::DeviceMapper;
-use crate::disk::{Disk, Slice};
+use crate::disk::{Disk, Search, Slice};
 use crate::error::{Error, Exit, Result};
 use crate::medium::{Aligned, FileMedium, Mode};
 use crate::running::Running;
@@ -87,7 +87,7 @@ pub fn open() -> Result<Outcome> {
         slot: handover.slot,
         version: manifest.version.clone(),
         on_damage: OnDamage::Error.words(),
-        remarks: Vec::new(),
+        remarks: disk.unasked().into_iter().collect(),
     };
     let start = Start::of(&disk, handover, &manifest);
     let node = PathBuf::from(format!("/dev/dm-{minor}"));
@@ -121,19 +121,23 @@ pub fn restart() -> Result<()> {
 /// their drivers have found them.
 fn wait_for_disk() -> Result<(Disk, PathBuf)> {
     let begun = Instant::now();
-    let find = || {
-        let disk = Disk::open_or_booted(None)?;
+    let mut search = Search::begin(None)?;
+    let mut find = || {
+        let Some(disk) = search.look()? else {
+            return Ok(None);
+        };
         let slot = disk.handover().ok_or_else(lost)?.slot;
         let node = disk.slot_node(slot)?;
-        Ok((disk, node))
+        Ok(Some((disk, node)))
     };
     loop {
         match find() {
-            Err(error) if is_early(&error) && begun.elapsed() < PATIENCE => {
-                std::thread::sleep(LOOK_AGAIN);
-            }
-            found => return found,
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => {}
+            Err(error) if is_early(&error) && begun.elapsed() < PATIENCE => {}
+            Err(error) => return Err(error),
         }
+        std::thread::sleep(LOOK_AGAIN);
     }
 }
 

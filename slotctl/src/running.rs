@@ -1,7 +1,7 @@
 //! The slot that runs, and what can be said of its trial.
 
-use crate::disk::{Committed, Disk};
-use crate::error::Result;
+use crate::disk::{Committed, Disk, Search};
+use crate::error::{Error, Exit, Result};
 use crate::floor;
 use crate::progress::Progress;
 use crate::renewal;
@@ -13,6 +13,13 @@ use bootshim::record::{Armed, Arming, Digest, Reason, Record, SlotId, Stage, Sta
 use bootshim::state::{self, Judge};
 use images::trust::Trust;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long `watch`, which has to pet, waits for disks to answer before it comes
+/// round once more.
+const MOMENT: Duration = Duration::from_millis(100);
+/// The code of the error that says so.
+pub(crate) const TOO_EARLY: &str = "too-early";
 
 /// The running slot of the disk that this controller booted from.
 #[derive(Clone, Copy, Debug)]
@@ -241,6 +248,7 @@ fn is_bad_last_resort(record: &Record, slot: SlotId) -> bool {
 #[derive(Debug)]
 pub struct Watched {
     named: Option<PathBuf>,
+    search: Option<Search>,
     disk: Option<Disk>,
 }
 
@@ -248,12 +256,16 @@ impl Watched {
     /// The disk that a person named, or the one this controller booted from.
     #[must_use]
     pub fn new(named: Option<PathBuf>) -> Watched {
-        Watched { named, disk: None }
+        Watched {
+            named,
+            search: None,
+            disk: None,
+        }
     }
 
     fn with<T>(&mut self, act: impl FnOnce(&Running<'_>) -> Result<T>) -> Result<Option<T>> {
         if self.disk.is_none() {
-            match Disk::open_or_booted(self.named.as_deref()) {
+            match self.find() {
                 Ok(disk) => self.disk = Some(disk),
                 Err(error) if error.code == "not-booted" => return Ok(None),
                 Err(error) => return Err(error),
@@ -264,11 +276,29 @@ impl Watched {
         let running = running.map(|running| running.started_by(renewal::told()));
         running.map(|running| act(&running)).transpose()
     }
+
+    /// One disk that does not answer must not hold up the petting.
+    fn find(&mut self) -> Result<Disk> {
+        let search = match self.search.take() {
+            Some(search) => search,
+            None => Search::begin(self.named.as_deref())?,
+        };
+        let found = self.search.insert(search).look_for(MOMENT)?;
+        let disk = found.ok_or_else(|| {
+            let found = "the disks have not all answered yet";
+            Error::new(Exit::Io, TOO_EARLY, found)
+        })?;
+        self.search = None;
+        Ok(disk)
+    }
 }
 
 impl watch::Trial for Watched {
     fn is_on_trial(&mut self) -> Result<bool> {
         Ok(self.with(|running| running.is_on_trial())?.unwrap_or(false))
+    }
+    fn remark(&self) -> Option<String> {
+        self.disk.as_ref()?.unasked()
     }
     fn confirm(&mut self) -> Result<()> {
         self.with(|running| running.confirm()).map(drop)

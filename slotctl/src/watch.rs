@@ -21,6 +21,8 @@ mod signals;
 mod verdict;
 mod watcher;
 
+pub(crate) use probe::{RUN, run as run_program};
+
 use crate::config::{Config, Target, Watch};
 use crate::error::{Error, Exit as Status, Result};
 use crate::events::Events;
@@ -41,6 +43,10 @@ pub trait Trial {
     /// # Errors
     /// When the record cannot be read.
     fn is_on_trial(&mut self) -> Result<bool>;
+    /// What a person should know of the disk that it is on, once it is known.
+    fn remark(&self) -> Option<String> {
+        None
+    }
     /// The trial is good.
     ///
     /// # Errors
@@ -87,7 +93,7 @@ pub enum Exit {
 /// Only when it cannot begin at all.
 pub fn run(config: Result<Option<Config>>, trial: &mut dyn Trial, events: Events) -> Result<Exit> {
     let cannot = |error: std::io::Error| Error::io("beginning to watch", &error);
-    let signals = signals::take_over().map_err(|error| cannot(error.into()))?;
+    let signals = signals::take_over().map_err(cannot)?;
     let journal = Journal::begin(events, std::io::stderr()).map_err(cannot)?;
     let (inbox, messages) = sync_channel(WAITING_MAX);
     signals::forward(signals, inbox.clone()).map_err(cannot)?;

@@ -17,6 +17,8 @@ mod halfway;
 #[path = "files/plant.rs"]
 #[allow(dead_code, reason = "shared with the tests on files")]
 mod plant;
+#[path = "watch_process/programs.rs"]
+mod programs;
 #[path = "files/ran.rs"]
 #[allow(dead_code, reason = "shared with the tests on files")]
 mod ran;
@@ -38,18 +40,25 @@ use slotctl::watch::{self, Trial};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
 
 const WATCH: &str = "watch-in";
 
+/// Who starts it leaves it a descriptor, and signals that are ignored.
+const BAD_MANNERS: &str = "trap '' INT QUIT; exec 7</dev/null; exec \"$0\" \"$@\"";
+
 fn main() -> ExitCode {
+    if let Some(exit) = slotctl::helper::begun() {
+        return exit;
+    }
     let mut words = std::env::args_os().skip(1);
     if words.next().is_some_and(|word| word == WATCH) {
         return child(&PathBuf::from(words.next().expect("a directory")));
     }
-    let tests = vec![
+    let mut tests = programs::tests();
+    tests.extend([
         Test::test(
             "a_signal_of_whomever_is_a_shutdown_where_the_system_goes_down_or_nobody_knows",
             by_whomever,
@@ -81,7 +90,7 @@ fn main() -> ExitCode {
             "a_trial_is_confirmed_while_an_install_writes_and_neither_disturbs_the_other",
             during_an_install,
         ),
-    ];
+    ]);
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
 
@@ -201,11 +210,25 @@ impl Controller {
         Controller::launch(directory)
     }
 
+    /// Where nobody can use control groups.
+    fn start_without_groups(directory: &Path, toml: &str) -> Controller {
+        fs::write(directory.join("watchdog"), "").unwrap();
+        prepare(directory, toml, true);
+        let user = if is_root() { "-m" } else { "-rm" };
+        let script = format!("/bin/mount -t tmpfs none /sys/fs/cgroup || exit; {BAD_MANNERS}");
+        let mut unshare = Command::new("/usr/bin/unshare");
+        Controller::launch_by(unshare.args([user, "/bin/sh", "-c", &script]), directory)
+    }
+
     /// Begins to watch in a directory that is prepared.
     fn launch(directory: &Path) -> Controller {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args([WATCH.as_ref(), directory.as_os_str()]);
-        Controller::spawn(command.env("PATH", directory), directory)
+        Controller::launch_by(Command::new("/bin/sh").args(["-c", BAD_MANNERS]), directory)
+    }
+
+    /// The same, by a command that runs the words behind its own.
+    fn launch_by(command: &mut Command, directory: &Path) -> Controller {
+        command.args([std::env::current_exe().unwrap().as_os_str(), WATCH.as_ref()]);
+        Controller::spawn(command.arg(directory).env("PATH", directory), directory)
     }
 
     fn spawn(command: &mut Command, directory: &Path) -> Controller {
@@ -236,6 +259,18 @@ impl Controller {
             if said[before..].contains(words) {
                 return said[before..].to_owned();
             }
+        }
+    }
+
+    /// Waits for lines that contain each of these words, in any order.
+    fn expect_all(&mut self, words: &[&str]) {
+        let mut missing = words.to_vec();
+        let mut said = String::new();
+        while !missing.is_empty() {
+            let before = said.len();
+            let read = self.said.read_line(&mut said).unwrap();
+            assert!(read > 0, "{missing:?} was not said, but:\n{said}");
+            missing.retain(|words| !said[before..].contains(words));
         }
     }
 
@@ -308,6 +343,10 @@ fn service_manager(directory: &Path) {
         fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 /// A health page for as long as the test runs.

@@ -13,8 +13,8 @@
 
 use super::device::Device;
 use crate::duration::spell;
+use crate::helper;
 use nix::libc;
-use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, chdir, fork, setsid};
 use std::fs::File;
 use std::io::Write;
@@ -47,7 +47,8 @@ fn keep(mut device: Device, limit: Duration, log: Option<File>, last_words: &[u8
         Some(device.descriptor()),
         log.as_ref().map(|log| log.as_raw_fd()),
     ]);
-    let _ = SigSet::empty().thread_set_mask();
+    // Those that `watch` catches would go unheard.
+    helper::signals_as_usual();
     let pause = device.timeout / 4;
     loop {
         let _ = device.pet();

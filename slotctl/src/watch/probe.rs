@@ -1,8 +1,11 @@
 //! One question to production, and its answer within a time limit.
 
 mod command;
+mod family;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use command::{RUN, run};
 
 use crate::config::Target;
 use crate::duration::spell;
@@ -16,7 +19,7 @@ pub(super) fn ask(target: &Target, limit: Duration) -> Result<(), String> {
     match target {
         Target::Http(address) => http(address, limit),
         Target::Tcp(address) => tcp(address, limit),
-        Target::Command(words) => command::run(words, limit),
+        Target::Command(words) => command::ask(words, limit),
         Target::Systemd(unit) => Err(format!("{unit} cannot be asked by this version")),
     }
 }
@@ -57,7 +60,7 @@ fn tcp(address: &str, limit: Duration) -> Result<(), String> {
     Err(failure)
 }
 
-fn too_slow(limit: Duration, whom: &str) -> String {
+fn too_slow(limit: Duration, whom: impl std::fmt::Display) -> String {
     format!("no answer within {} ({whom})", spell(limit))
 }
 

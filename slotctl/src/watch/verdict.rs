@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Beyond interval and time limit, how late an answer may be before silence
 /// counts as a failure: the machine may be busy with its start.
 const SLACK: Duration = Duration::from_secs(5);
+/// Production comes up after `watch`: a check that has not passed yet is not said to
+/// fail for `stable_for`, at most so long.
+const COMING_UP_MAX: Duration = Duration::from_secs(45);
 /// After a confirm that could not be written, the next one.
 const CONFIRM_AGAIN: Duration = Duration::from_secs(5);
 
@@ -49,6 +52,8 @@ struct Watched {
     since: Duration,
     /// The latest answer.
     last: Duration,
+    /// It fails, has not passed yet, and nobody was told.
+    untold: bool,
 }
 
 /// The checks, and what they mean.
@@ -70,6 +75,7 @@ impl Verdict {
             health: Health::Unknown,
             since: Duration::ZERO,
             last: Duration::ZERO,
+            untold: false,
         };
         Verdict {
             deadline: rules.deadline,
@@ -112,18 +118,15 @@ impl Verdict {
         self.checks.get_mut(check)?.answer(at, outcome)
     }
 
-    /// Lets checks fail of which nothing was heard for too long.
+    /// Lets checks fail of which nothing was heard for too long, and says of those
+    /// that do not come up that they fail.
     pub(super) fn expire(&mut self, now: Duration) -> Vec<Change> {
-        let silent = |check: &mut Watched| {
-            let silence = now.saturating_sub(check.last);
-            let said = || format!("no answer to it for {}", spell(check.fresh_for));
-            match check.health {
-                Health::Failing(_) => None,
-                _ if silence > check.fresh_for => check.turn(now, Err(said())),
-                _ => None,
-            }
+        let is_up = now >= self.stable_for.min(COMING_UP_MAX);
+        let expire = |check: &mut Watched| {
+            let change = check.expire(now);
+            change.or_else(|| is_up.then(|| check.tell()).flatten())
         };
-        self.checks.iter_mut().filter_map(silent).collect()
+        self.checks.iter_mut().filter_map(expire).collect()
     }
 
     /// What is to be done now.
@@ -193,12 +196,33 @@ impl Watched {
 
     fn turn(&mut self, at: Duration, outcome: Result<(), String>) -> Option<Change> {
         self.since = at;
+        self.untold = matches!(self.health, Health::Unknown) && outcome.is_err();
         self.health = match &outcome {
             Ok(()) => Health::Passing,
             Err(said) => Health::Failing(said.clone()),
         };
         let check = self.name.clone();
-        Some(Change { check, outcome })
+        (!self.untold).then_some(Change { check, outcome })
+    }
+
+    /// Fails where nothing was heard of it for too long.
+    fn expire(&mut self, now: Duration) -> Option<Change> {
+        let silence = now.saturating_sub(self.last);
+        let failing = matches!(self.health, Health::Failing(_));
+        if failing || silence <= self.fresh_for {
+            return None;
+        }
+        let said = format!("no answer to it for {}", spell(self.fresh_for));
+        self.turn(now, Err(said))
+    }
+
+    /// That it fails, where that is still to be told.
+    fn tell(&mut self) -> Option<Change> {
+        let Health::Failing(said) = &self.health else {
+            return None;
+        };
+        let (check, outcome) = (self.name.clone(), Err(said.clone()));
+        std::mem::take(&mut self.untold).then_some(Change { check, outcome })
     }
 
     fn complaint(&self, clock: impl Fn(Duration) -> String) -> Option<String> {

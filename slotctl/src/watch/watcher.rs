@@ -13,8 +13,10 @@ use super::verdict::{Change, Decision, Verdict};
 use super::{Exit, Trial};
 use crate::config::{Config, Watch};
 use crate::duration::spell;
+use crate::error::Error;
 use crate::events::rfc3339;
 use crate::renewal::RENEWED;
+use crate::running::TOO_EARLY;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 
@@ -59,6 +61,10 @@ pub(super) struct Watcher<'a> {
     /// Whether the record could be asked if this slot is on trial; until then it
     /// is asked again, and the deadline counts all the same.
     known: bool,
+    /// Whether it was said why not.
+    unknown_said: bool,
+    /// Why the configuration is of no use, until that is acted on.
+    broken: Option<String>,
     /// The latest turn.
     now: Duration,
     /// When a bootshim that is due is tried again.
@@ -82,26 +88,15 @@ impl<'a> Watcher<'a> {
         // Before the disk is touched: that may take its time.
         let rules = config.watch.clone();
         let device = open(&rules, journal);
-        let answer = trial.is_on_trial();
-        let on_trial = matches!(answer, Ok(true));
-        match &answer {
-            Ok(_) => journal.say(
-                "watch-begun",
-                standing(&rules, on_trial),
-                json!({ "on_trial": on_trial }),
-            ),
-            Err(error) => {
-                let text = format!("cannot tell yet whether this slot is on trial: {error}");
-                journal.say("record-unreadable", text, Value::Null);
-            }
-        }
         let mut watcher = Watcher {
-            verdict: Verdict::new(&rules, &config.checks, on_trial),
+            verdict: Verdict::new(&rules, &config.checks, false),
             device,
             rules,
             next_petting: Duration::ZERO,
             petting_fails: false,
-            known: answer.is_ok(),
+            known: false,
+            unknown_said: false,
+            broken: None,
             now: Duration::ZERO,
             renew_at: None,
             restarting: None,
@@ -109,10 +104,7 @@ impl<'a> Watcher<'a> {
             host,
             journal,
         };
-        if answer == Ok(false) {
-            // What a cut between the confirm and this has left.
-            watcher.renew();
-        }
+        watcher.ask();
         watcher
     }
 
@@ -124,8 +116,17 @@ impl<'a> Watcher<'a> {
     /// A configuration that is of no use: a trial fails by it, a good slot does
     /// not.
     pub(super) fn no_use(&mut self, now: Duration, why: &str) {
+        self.broken = Some(why.to_owned());
+        self.judge_by_configuration(now);
+    }
+
+    /// As soon as it is known whether there is a trial.
+    fn judge_by_configuration(&mut self, now: Duration) {
+        let Some(why) = self.broken.take_if(|_| self.known) else {
+            return;
+        };
         if self.verdict.on_trial() {
-            self.give_up(now, why);
+            self.give_up(now, &why);
         } else {
             self.say("config-broken", format!("{why}; watching without checks"));
         }
@@ -157,7 +158,8 @@ impl<'a> Watcher<'a> {
             return self.wait_for_restart(now, until);
         }
         if !self.known {
-            self.ask_again();
+            self.ask();
+            self.judge_by_configuration(now);
         }
         if self.renew_at.is_some_and(|at| now >= at) {
             self.renew();
@@ -191,13 +193,17 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// A disk that hangs here hangs the petting too, and the watchdog resets: a
-    /// slot whose disk is gone is no good one.
-    fn ask_again(&mut self) {
-        let Ok(on_trial) = self.trial.is_on_trial() else {
-            return;
+    /// The boot disk, if it hangs here, hangs the petting too, and the watchdog
+    /// resets: a slot whose disk is gone is no good one.
+    fn ask(&mut self) {
+        let on_trial = match self.trial.is_on_trial() {
+            Ok(on_trial) => on_trial,
+            Err(error) => return self.not_known(&error),
         };
         self.known = true;
+        if let Some(remark) = self.trial.remark() {
+            self.say("disk-silent", remark);
+        }
         if on_trial {
             self.verdict.begin_trial();
         }
@@ -205,7 +211,16 @@ impl<'a> Watcher<'a> {
         self.journal
             .say("watch-begun", text, json!({ "on_trial": on_trial }));
         if !on_trial {
+            // What a cut between the confirm and this has left.
             self.renew();
+        }
+    }
+
+    fn not_known(&mut self, error: &Error) {
+        if error.code != TOO_EARLY && !self.unknown_said {
+            self.unknown_said = true;
+            let text = format!("cannot tell yet whether this slot is on trial: {error}");
+            self.say("record-unreadable", text);
         }
     }
 
@@ -292,7 +307,9 @@ impl<'a> Watcher<'a> {
     }
 
     fn is_on_trial(&mut self) -> bool {
-        self.verdict.on_trial() && self.trial.is_on_trial().unwrap_or(true)
+        // Where nothing is known yet, it may be one.
+        let maybe = self.verdict.on_trial() || !self.known;
+        maybe && self.trial.is_on_trial().unwrap_or(true)
     }
 
     /// The system goes down in order, and the record is told at once: nobody knows

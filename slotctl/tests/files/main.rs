@@ -14,6 +14,7 @@
 
 mod bench;
 mod block_device;
+mod booted;
 mod command_line;
 mod creating;
 mod disks_refused;

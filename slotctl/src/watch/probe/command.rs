@@ -1,10 +1,10 @@
-//! A program as a check: exit status 0 passes.
+//! A program as a check: exit status 0 passes. It runs below a helper, which ends it
+//! with all that it began.
 
+use super::family::Family;
 use super::one_line;
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::Pid;
+use crate::helper::{Answer, Helper};
+use std::ffi::{OsStr, OsString};
 use std::io::{PipeReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,53 +13,66 @@ use std::time::{Duration, Instant};
 
 /// How often the program is looked after.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long it takes to hear what was said, at most.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Of what it says, the last so many bytes are kept.
 const SAID_MAX: usize = 300;
 
-/// Runs the program, without a shell, in a process group of its own. Whatever
-/// of the group is left when it ends, or when `limit` has passed, is killed.
-pub(super) fn run(words: &[String], limit: Duration) -> Result<(), String> {
+/// The task of the helper: [`run`].
+pub(crate) const RUN: &str = "run-program";
+
+/// Has a helper run the program, for at most `limit`.
+pub(super) fn ask(words: &[String], limit: Duration) -> Result<(), String> {
+    let milliseconds = limit.as_millis().to_string();
+    let words = std::iter::once(&milliseconds).chain(words);
+    let helper = Helper::start(RUN, words);
+    let helper = helper.map_err(|error| format!("no helper: {}", super::plain(&error)))?;
+    helper.wait().map(drop)
+}
+
+/// In the helper: runs the program, without a shell, in a process group of its own.
+/// Whatever it began is ended when it ends, or when the time is over.
+pub(crate) fn run(limit: &OsStr, words: &[OsString]) -> Answer {
+    let limit = limit.to_str().and_then(|limit| limit.parse().ok());
+    let limit = Duration::from_millis(limit.ok_or("no time limit")?);
     let (program, arguments) = words.split_first().ok_or("no program")?;
-    let failed = |error: std::io::Error| format!("{} ({program})", super::plain(&error));
+    let name = program.display();
+    let failed = |error: std::io::Error| format!("{} ({name})", super::plain(&error));
     let (reader, writer) = std::io::pipe().map_err(failed)?;
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(writer.try_clone().map_err(failed)?)
         .stderr(writer)
-        .process_group(0)
-        .spawn()
-        .map_err(failed)?;
+        .process_group(0);
+    let (mut child, family) = Family::of(|| command.spawn()).map_err(failed)?;
+    // What writes into the pipe from here on is the family alone.
+    drop(command);
     let said = listen(reader);
-    let in_time = ended_within(&child, limit).map_err(|error| failed(error.into()))?;
-    // Not reaped yet, so that its number is still its own.
-    let _ = killpg(pid(&child), Signal::SIGKILL);
-    let status = child.wait().map_err(failed)?;
-    if !in_time {
-        return Err(super::too_slow(limit, program));
+    let status = ended_within(&mut child, limit).map_err(failed)?;
+    family.end().map_err(|errno| failed(errno.into()))?;
+    match status {
+        None => Err(super::too_slow(limit, &name)),
+        Some(status) if status.success() => Ok(String::new()),
+        Some(status) => {
+            // Unless it was handed to somebody else, nobody holds the pipe any more.
+            let said = said.recv_timeout(LAST_WORDS).unwrap_or_default();
+            Err(format!("{} ({name})", complaint(status, &said)))
+        }
     }
-    if status.success() {
-        return Ok(());
-    }
-    // The group is gone, and with it the other end of the pipe.
-    let said = said.recv_timeout(LOOK).unwrap_or_default();
-    Err(format!("{} ({program})", complaint(status, &said)))
 }
 
-fn pid(child: &Child) -> Pid {
-    Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
-}
-
-fn ended_within(child: &Child, limit: Duration) -> Result<bool, Errno> {
+/// How the program ended, if it did in time.
+fn ended_within(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
     let began = Instant::now();
-    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    while waitid(Id::Pid(pid(child)), look)? == WaitStatus::StillAlive {
-        if began.elapsed() >= limit {
-            return Ok(false);
+    loop {
+        let status = child.try_wait()?;
+        if status.is_some() || began.elapsed() >= limit {
+            return Ok(status);
         }
         std::thread::sleep(LOOK);
     }
-    Ok(true)
 }
 
 /// Reads on for as long as somebody writes, so that nobody waits for room.

@@ -29,14 +29,6 @@ fn http_at(address: &str) -> Result<(), String> {
     ask(&Target::Http(format!("http://{address}/health")), LIMIT)
 }
 
-fn command(line: &[&str]) -> Target {
-    Target::Command(line.iter().map(|&word| word.to_owned()).collect())
-}
-
-fn shell(script: &str) -> Target {
-    command(&["/bin/sh", "-c", script])
-}
-
 #[test]
 fn a_health_page_that_says_yes_passes() {
     let (address, asked) = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
@@ -109,51 +101,4 @@ fn an_open_port_passes() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     assert_eq!(ask(&Target::Tcp(address), LIMIT), Ok(()));
-}
-
-#[test]
-fn a_program_passes_with_exit_status_0() {
-    assert_eq!(ask(&command(&["/bin/true"]), LIMIT), Ok(()));
-    assert_eq!(ask(&shell("yes | head -c 1000000"), LIMIT), Ok(()));
-}
-
-#[test]
-fn a_program_that_fails_is_quoted() {
-    let table = [
-        ("exit 3", "exit status 3 (/bin/sh)"),
-        (
-            "echo starting; echo no bus >&2; exit 1",
-            "exit status 1, no bus (/bin/sh)",
-        ),
-        ("kill -9 $$", "ended by signal 9 (/bin/sh)"),
-    ];
-    for (script, said) in table {
-        assert_eq!(ask(&shell(script), LIMIT), Err(said.to_owned()));
-    }
-}
-
-#[test]
-fn a_program_that_is_not_there_fails() {
-    assert_eq!(
-        ask(&command(&["/nonexistent/check"]), LIMIT),
-        Err("No such file or directory (/nonexistent/check)".to_owned())
-    );
-}
-
-#[test]
-fn a_program_that_hangs_is_ended_with_all_that_it_started() {
-    let began = Instant::now();
-    let said = ask(&shell("sleep 1000 & sleep 1000"), SHORT).unwrap_err();
-    assert_eq!(said, "no answer within 200ms (/bin/sh)");
-    assert!(began.elapsed() < LIMIT);
-}
-
-#[test]
-fn what_a_program_leaves_behind_does_not_hold_up_its_answer() {
-    let began = Instant::now();
-    assert_eq!(
-        ask(&shell("sleep 1000 & echo gone; exit 1"), LIMIT),
-        Err("exit status 1, gone (/bin/sh)".to_owned())
-    );
-    assert!(began.elapsed() < LIMIT);
 }

@@ -79,6 +79,33 @@ fn a_silent_check_fails() {
 }
 
 #[test]
+fn a_check_that_comes_up_with_production_is_not_said_to_fail() {
+    let mut verdict = verdict(&["web"], false);
+    assert_eq!(verdict.answer(0, s(0), refused()), None);
+    assert_eq!(verdict.expire(s(9)), []);
+    let change = verdict.answer(0, s(9), Ok(())).unwrap();
+    assert_eq!(change.outcome, Ok(()));
+    assert_eq!(verdict.expire(s(50)).len(), 1, "silence later on is told");
+    // From then on a failure is told at once.
+    verdict.answer(0, s(60), Ok(()));
+    assert_eq!(
+        verdict.answer(0, s(61), refused()).unwrap().outcome,
+        refused()
+    );
+}
+
+#[test]
+fn a_check_that_does_not_come_up_is_said_once_with_its_last_words() {
+    let mut verdict = verdict(&["web"], false);
+    verdict.answer(0, s(0), refused());
+    verdict.answer(0, s(9), Err("status 503".to_owned()));
+    let [change] = verdict.expire(s(10)).try_into().unwrap();
+    assert_eq!(change.outcome, Err("status 503".to_owned()));
+    verdict.answer(0, s(11), refused());
+    assert_eq!(verdict.expire(s(12)), []);
+}
+
+#[test]
 fn the_deadline_ends_the_start_with_what_each_check_said() {
     let mut verdict = verdict(&["web", "bus", "disk"], true);
     verdict.answer(0, s(2), refused());

@@ -1,0 +1,143 @@
+//! This program, started a second time as a helper: for a question that may hang,
+//! and for what must be ended with all that it began.
+//!
+//! A thread that the kernel has put to sleep over a dead disk cannot be ended, and
+//! neither can a process that has such a thread. A helper that hangs is left to
+//! itself: it holds nothing of the process that started it.
+
+#![allow(unsafe_code)]
+
+use crate::disk;
+use crate::watch;
+use nix::libc;
+use nix::sys::signal::SigSet;
+use std::ffi::{OsStr, OsString};
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+
+/// The first word of a helper; nothing that a person would write.
+const HELPER: &str = "--as-helper";
+
+/// What a helper answers: a text, or in one line why there is none.
+pub(crate) type Answer = Result<String, String>;
+
+/// Does the work of a helper, where this process was started as one. To be called
+/// before anything else.
+#[must_use]
+pub fn begun() -> Option<ExitCode> {
+    let mut words = std::env::args_os().skip(1);
+    if words.next()? != HELPER {
+        return None;
+    }
+    begin_anew();
+    let task = words.next().unwrap_or_default();
+    let words: Vec<OsString> = words.collect();
+    let answer = match (task.to_str(), words.as_slice()) {
+        (Some(disk::ASK), [node]) => disk::record_of(Path::new(node)),
+        (Some(watch::RUN), [limit, program @ ..]) => watch::run_program(limit, program),
+        _ => Err("a helper without a task".to_owned()),
+    };
+    let (text, exit) = match &answer {
+        Ok(text) => (text, ExitCode::SUCCESS),
+        Err(text) => (text, ExitCode::FAILURE),
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => Some(exit),
+        // Nobody waits for it any more.
+        Err(_) => Some(ExitCode::FAILURE),
+    }
+}
+
+/// Drops what a process inherits although nobody meant it to. What a helper starts
+/// has none of it.
+fn begin_anew() {
+    signals_as_usual();
+    // SAFETY: this process has just begun, and nothing in it owns a descriptor but
+    // the first three. A kernel before 5.9 knows no such call; there, ours are
+    // closed all the same, when a program is started.
+    let _ = unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+}
+
+/// No signal is ignored, caught or blocked in this thread. Safe after a fork.
+pub(crate) fn signals_as_usual() {
+    for number in 1..=libc::SIGRTMAX() {
+        // SAFETY: the default disposition runs no code of this program.
+        // Some signals keep theirs, and say so.
+        let _ = unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+    // Fails for no set of signals.
+    let _ = SigSet::empty().thread_set_mask();
+}
+
+/// A helper at work. Dropping it ends it, or leaves it to itself where it cannot be
+/// ended.
+#[derive(Debug)]
+pub(crate) struct Helper {
+    child: Option<Child>,
+}
+
+impl Helper {
+    /// Starts a helper for a task.
+    pub(crate) fn start(
+        task: &str,
+        words: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> std::io::Result<Helper> {
+        let child = Command::new("/proc/self/exe")
+            .args([HELPER, task])
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            // What is typed at a terminal is not for it.
+            .process_group(0)
+            .spawn()?;
+        Ok(Helper { child: Some(child) })
+    }
+
+    /// Its answer, if it has come.
+    pub(crate) fn answer(&mut self) -> Option<Answer> {
+        let child = self.child.as_mut()?;
+        match child.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(read(self.child.take()?, status)),
+            Err(error) => Some(Err(error.to_string())),
+        }
+    }
+
+    /// Waits for its answer.
+    pub(crate) fn wait(mut self) -> Answer {
+        let Some(mut child) = self.child.take() else {
+            return Err("it has answered already".to_owned());
+        };
+        let status = child.wait().map_err(|error| error.to_string())?;
+        read(child, status)
+    }
+}
+
+/// What a helper has left in the pipe: less than a pipe holds.
+fn read(mut child: Child, status: ExitStatus) -> Answer {
+    let mut text = String::new();
+    if let Some(mut pipe) = child.stdout.take() {
+        pipe.read_to_string(&mut text)
+            .map_err(|error| error.to_string())?;
+    }
+    match status.code() {
+        Some(0) => Ok(text),
+        Some(_) if !text.is_empty() => Err(text),
+        _ => Err(format!("the helper ended with {status}")),
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        // It may have ended by now.
+        let _ = child.kill();
+        // It may end when its disk answers, or never: somebody has to wait for it.
+        std::thread::spawn(move || child.wait());
+    }
+}
