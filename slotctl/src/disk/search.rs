@@ -9,7 +9,6 @@ use crate::error::{Error, Exit, Result};
 use crate::helper::{Answer, Helper};
 use bootshim::guid::Guid;
 use nix::errno::Errno;
-use nix::unistd::{AccessFlags, access};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,17 +21,22 @@ const LOOK: Duration = Duration::from_millis(5);
 /// search.
 const OLD: Duration = Duration::from_secs(10);
 /// One that could not be read may have to settle.
-const UNREAD_OLD: Duration = Duration::from_secs(1);
+const UNREAD_OLD: Duration = Duration::from_millis(100);
 
 /// The task of the helpers: [`record_of`].
 pub(crate) const ASK: &str = "record-of";
+
+/// The answer where it may not be read.
+const NOT_PERMITTED: &str = "not permitted";
 
 /// The GUID of the boot record of a disk; nothing where it has none. The error says
 /// why it could not be read.
 pub(crate) fn record_of(node: &Path) -> Answer {
     match Disk::open(node) {
         Ok(disk) => Ok(disk.layout.record.id.to_string()),
-        Err(error) if error.exit == Exit::Io => Err(error.found),
+        Err(error) if error.code == "no-permission" => Ok(NOT_PERMITTED.to_owned()),
+        // The kernel knows it, and its node comes.
+        Err(error) if error.exit == Exit::Io || error.code == "not-found" => Err(error.found),
         Err(_) => Ok(String::new()),
     }
 }
@@ -148,15 +152,9 @@ impl Search {
             if self.asked.iter().any(|asked| asked.node == node) {
                 continue;
             }
-            let state = match access(&node, AccessFlags::R_OK) {
-                Ok(()) => {
-                    let failed = |error| Error::io("starting slotctl as a helper", &error);
-                    State::Waiting(Helper::start(ASK, [&node]).map_err(failed)?)
-                }
-                Err(Errno::EACCES | Errno::EPERM) => State::NotPermitted,
-                // The kernel knows it, and its node comes.
-                Err(_) => continue,
-            };
+            let failed = |error| Error::io("starting slotctl as a helper", &error);
+            // This process does not so much as look at the node.
+            let state = State::Waiting(Helper::start(ASK, [&node]).map_err(failed)?);
             let since = Instant::now();
             self.asked.push(Asked { node, since, state });
         }
@@ -220,6 +218,7 @@ impl Asked {
         if let Some(answer) = helper.answer() {
             self.since = Instant::now();
             self.state = match answer {
+                Ok(answer) if answer == NOT_PERMITTED => State::NotPermitted,
                 Ok(id) => State::Has(id.parse().ok()),
                 Err(why) => State::Unread(why),
             };

@@ -54,7 +54,10 @@ impl Bench {
 
     /// `slotctl` with these words, not yet started.
     pub fn command(&self, words: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_slotctl"));
+        // Whoever runs the tests may have signals ignored, as a script does in the
+        // background.
+        let mut command = Command::new("/usr/bin/env");
+        command.args(["--default-signal", env!("CARGO_BIN_EXE_slotctl")]);
         command.current_dir(self.directory.path());
         for proxy in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
             command.env_remove(proxy).env_remove(proxy.to_uppercase());

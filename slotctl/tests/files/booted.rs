@@ -21,7 +21,7 @@ const PREPARED: &str = "
         disk $1; : >/dev/shm/$1; exec 7<>/dev/fuse
         mount -i -t fuse -o fd=7,rootmode=100000,user_id=0,group_id=0 none /dev/shm/$1
     }
-    ask() { timeout 60 \"$SLOTCTL\" --json status 2>said; }
+    ask() { timeout -s KILL 60 \"$SLOTCTL\" --json status 2>said; }
     mkdir log; mount --bind log /var/lib
     : >kmsg; mount --bind kmsg /dev/kmsg
 ";
@@ -95,7 +95,7 @@ fn watch_pets_while_a_dead_disk_has_not_answered_and_then_names_it() {
     let text = "compatible = \"plc-4\"\n[watch]\ndevice = \"/dev/shm/watchdog\"\n";
     fs::write(bench.file("slotctl.toml"), text).unwrap();
     let script = "alive own; dead other; : >/dev/shm/watchdog
-        timeout 60 \"$SLOTCTL\" --config slotctl.toml watch >/dev/null 2>said &
+        timeout -s KILL 60 \"$SLOTCTL\" --config slotctl.toml watch >/dev/null 2>said &
         until grep -q . /dev/shm/watchdog; do kill -0 $!; sleep 0.01; done
         cp said before
         until grep -q 'watch: this slot\\|watch: on trial' said; do kill -0 $!; sleep 0.01; done
