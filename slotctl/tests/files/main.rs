@@ -24,6 +24,7 @@ mod failing_device;
 mod full_log;
 mod halfway;
 mod images_refused;
+mod initramfs;
 mod installing;
 mod interrupted;
 mod key_sets;
