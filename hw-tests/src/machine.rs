@@ -249,6 +249,19 @@ impl Machine {
             .map(drop)
     }
 
+    /// The second disk answers with 16 bytes a second from here on.
+    ///
+    /// # Errors
+    /// As [`Self::expect`], when QEMU does not answer.
+    pub fn twin_dies(&mut self) -> Result<(), Error> {
+        let bound = json!({
+            "device": "twin",
+            "bps": 0, "bps_rd": 16, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0,
+        });
+        self.qemu("block_set_io_throttle", &bound, COMMAND)
+            .map(drop)
+    }
+
     /// The error of a scenario that has seen something else than it should.
     #[must_use]
     pub fn not_as_expected(&self, expected: &str, found: &str) -> Error {

@@ -138,7 +138,7 @@ impl Disk {
     }
 
     /// What a person should know before trusting it: that its primary partition
-    /// table is damaged, or that its end is missing.
+    /// table is damaged, that its end is missing, or that a copy of it may be here.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let path = self.path.display();
@@ -157,7 +157,8 @@ impl Disk {
             };
             format!("{path}: {cut}; beyond its end: {beyond}; what lies whole on it serves, the rest is not written (does the firmware hide the end of it?)")
         });
-        damaged.into_iter().chain(cut).collect()
+        let all = damaged.into_iter().chain(cut);
+        all.chain(self.unasked()).collect()
     }
 
     /// What is wrong with the disk and stops nothing yet: what a boot does without,

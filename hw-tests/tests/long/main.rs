@@ -8,6 +8,7 @@
 )]
 
 mod arm64;
+mod dead_disk;
 mod floor;
 mod hooks;
 mod kernels;

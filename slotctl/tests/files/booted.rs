@@ -99,7 +99,7 @@ fn watch_pets_while_a_dead_disk_has_not_answered_and_then_names_it() {
         until grep -q . /dev/shm/watchdog; do kill -0 $!; sleep 0.01; done
         cp said before
         until grep -q 'watch: this slot\\|watch: on trial' said; do kill -0 $!; sleep 0.01; done
-        kill -TERM $!; wait $!";
+        kill -INT $!; wait $!";
     on_machine(&bench, script).ok();
     let before = String::from_utf8(bench.read("before")).unwrap();
     assert!(!before.contains("watch: this slot"), "{before}");

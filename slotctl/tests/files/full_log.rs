@@ -12,7 +12,7 @@ const PREPARED: &str = "
     : >kmsg; mount --bind kmsg /dev/kmsg
     : >watchdog
     watch() { timeout 60 \"$SLOTCTL\" --config slotctl.toml watch >/dev/null 2>said & }
-    stop() { kill -TERM $!; wait $!; }
+    stop() { kill -INT $!; wait $!; }
     until_in() { until grep -qs \"$2\" \"$1\"; do kill -0 $!; sleep 0.05; done; }
 ";
 
@@ -20,7 +20,7 @@ const PREPARED: &str = "
 fn bench() -> Bench {
     let bench = Bench::new();
     let text = format!(
-        "compatible = \"plc-4\"\n[watch]\ndevice = \"{}\"\n[[check]]\nname = \"web\"\n\
+        "compatible = \"plc-4\"\n[watch]\ndevice = \"{}\"\nstable_for = \"1s\"\n[[check]]\nname = \"web\"\n\
          kind = \"command\"\ntarget = \"/bin/false\"\ninterval = \"1s\"\n",
         bench.file("watchdog").display()
     );
