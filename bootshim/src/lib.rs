@@ -9,6 +9,10 @@
 //! | module | holds |
 //! |---|---|
 //! | [`medium`] | the one small trait through which a disk is touched |
+//! | [`blocks`] | how a disk is read by a firmware's driver, whatever that is like |
+//! | [`flush`] | by which command a drive writes down what it holds |
+//! | [`buffer`] | memory that a disk is read into without a copy |
+//! | [`memory`] | whether the machine has the memory that a start needs |
 //! | [`gpt`] | the strict reader of the partition table |
 //! | [`layout`] | which partitions are ours: boot record, slots, ESP, data |
 //! | [`record`] | the boot record: fields and bytes |
@@ -33,15 +37,19 @@
 extern crate alloc;
 
 pub mod acpi;
+pub mod blocks;
 pub mod boot;
+pub mod buffer;
 pub mod choice;
 pub mod copies;
 pub mod floor;
+pub mod flush;
 pub mod gpt;
 pub mod guid;
 pub mod handover;
 pub mod layout;
 pub mod medium;
+pub mod memory;
 pub mod record;
 pub mod relay;
 pub mod reset;

@@ -1,10 +1,10 @@
 //! A slot on disk: its manifest and its boot payloads, verified.
 
 use crate::boot::{Defect, Facts};
+use crate::buffer::Buffer;
 use crate::medium::{Access, Cause, Fault, Medium, read_again};
 use crate::record::Reason;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use images::kernel;
 use images::manifest::{Kind, Payload};
 use images::slot_area::{self, Installed};
@@ -14,17 +14,47 @@ use images::{Refused, SLOT_AREA_LEN};
 /// What starts: bytes in memory that were read once and verified there. These
 /// very bytes run, so that a disk which answers differently the second time
 /// gains nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct BootImage {
     /// The manifest that binds them.
     pub installed: Installed,
     /// The kernel, or the UKI.
-    pub kernel: Vec<u8>,
+    pub kernel: Buffer,
     /// The initrd, where there is one.
-    pub initrd: Option<Vec<u8>>,
+    pub initrd: Option<Initrd>,
+}
+
+/// The initrd of a verified image.
+#[derive(Debug)]
+pub enum Initrd {
+    /// It, verified.
+    Here(Buffer),
+    /// Not read yet: where memory is short it is read, once, into the kernel's own,
+    /// and verified there ([`fill`]).
+    Later(Payload),
 }
 
 impl BootImage {
+    /// What starts of these.
+    ///
+    /// # Errors
+    /// [`Defect::Bad`] when the kernel would come up without the initrd.
+    pub fn of(
+        installed: Installed,
+        kernel: Buffer,
+        initrd: Option<Initrd>,
+    ) -> Result<BootImage, Defect> {
+        if initrd.is_some() && kernel::asks_for_initrd(&kernel) == Some(false) {
+            let words = "it is older than Linux 5.8 and never asks for its initrd";
+            return Err(Defect::Bad(Reason::NotStarted, words.into()));
+        }
+        Ok(BootImage {
+            installed,
+            kernel,
+            initrd,
+        })
+    }
+
     /// What the decision needs to know.
     #[must_use]
     pub fn facts(&self) -> Facts {
@@ -72,28 +102,31 @@ pub fn manifest<M: Medium + ?Sized>(slot: &M, trusted: &Trust) -> Result<Install
 /// # Errors
 /// [`Defect`].
 pub fn load<M: Medium + ?Sized>(slot: &M, trusted: &Trust) -> Result<BootImage, Defect> {
-    read(slot, manifest(slot, trusted)?)?.verify()
+    let installed = manifest(slot, trusted)?;
+    let kernel = kernel(slot, &installed)?.verify()?;
+    let initrd = match initrd(&installed) {
+        Some(payload) => Some(Initrd::Here(read(slot, payload)?.verify()?)),
+        None => None,
+    };
+    BootImage::of(installed, kernel, initrd)
 }
 
-/// Reads the boot payloads that a manifest binds, once. They are bytes that
-/// nobody has vouched for until [`Unverified::verify`].
+/// Reads the kernel, or the UKI, that a manifest binds, once.
 ///
 /// # Errors
 /// [`Defect`].
-pub fn read<M: Medium + ?Sized>(slot: &M, installed: Installed) -> Result<Unverified, Defect> {
+pub fn kernel<M: Medium + ?Sized>(slot: &M, installed: &Installed) -> Result<Unverified, Defect> {
     let payload = |kind| installed.manifest.payload(kind);
     let kernel = payload(Kind::Kernel).or_else(|| payload(Kind::Uki));
     let kernel =
         kernel.ok_or_else(|| Defect::Bad(Reason::Damaged, "no kernel in the manifest".into()))?;
-    let kernel = Read::of(slot, kernel)?;
-    let initrd = payload(Kind::Initrd)
-        .map(|initrd| Read::of(slot, initrd))
-        .transpose()?;
-    Ok(Unverified {
-        kernel,
-        initrd,
-        installed,
-    })
+    read(slot, kernel)
+}
+
+/// The initrd that a manifest binds, where there is one.
+#[must_use]
+pub fn initrd(installed: &Installed) -> Option<&Payload> {
+    installed.manifest.payload(Kind::Initrd)
 }
 
 /// Reads the bootshim that an image brings, once, and verifies it; `None` where it
@@ -104,74 +137,77 @@ pub fn read<M: Medium + ?Sized>(slot: &M, installed: Installed) -> Result<Unveri
 pub fn bootshim<M: Medium + ?Sized>(
     slot: &M,
     installed: &Installed,
-) -> Result<Option<Vec<u8>>, Defect> {
+) -> Result<Option<Buffer>, Defect> {
     let payload = installed.manifest.payload(Kind::Bootshim);
     payload
-        .map(|payload| Read::of(slot, payload)?.verify())
+        .map(|payload| read(slot, payload)?.verify())
         .transpose()
 }
 
-/// Boot payloads in memory, which may be anything.
+/// A payload in memory, which may be anything: nobody has vouched for it until
+/// [`Unverified::verify`].
 #[derive(Debug)]
 pub struct Unverified {
-    installed: Installed,
-    kernel: Read,
-    initrd: Option<Read>,
+    payload: Payload,
+    bytes: Buffer,
 }
 
 impl Unverified {
-    /// Holds them against the manifest.
+    /// Holds it against the manifest.
     ///
     /// # Errors
-    /// [`Defect::Bad`] when a payload is not the one that was signed, or the kernel
-    /// would come up without the initrd.
-    pub fn verify(self) -> Result<BootImage, Defect> {
-        let image = BootImage {
-            kernel: self.kernel.verify()?,
-            initrd: self.initrd.map(Read::verify).transpose()?,
-            installed: self.installed,
-        };
-        if image.initrd.is_some() && kernel::asks_for_initrd(&image.kernel) == Some(false) {
-            let words = "it is older than Linux 5.8 and never asks for its initrd";
-            return Err(Defect::Bad(Reason::NotStarted, words.into()));
-        }
-        Ok(image)
-    }
-}
-
-/// The bytes of one payload as the disk gave them.
-#[derive(Debug)]
-struct Read {
-    payload: Payload,
-    bytes: Vec<u8>,
-}
-
-impl Read {
-    fn of<M: Medium + ?Sized>(slot: &M, payload: &Payload) -> Result<Read, Defect> {
-        let no_memory = || {
-            Defect::Unreadable(Fault {
-                access: Access::Read,
-                offset: payload.offset,
-                length: payload.length,
-                cause: Cause::NoMemory,
-            })
-        };
-        // The length was signed, and the manifest keeps it within the slot.
-        let length = usize::try_from(payload.length).map_err(|_| no_memory())?;
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(length).map_err(|_| no_memory())?;
-        bytes.resize(length, 0);
-        read_again(slot, payload.offset, &mut bytes).map_err(Defect::Unreadable)?;
-        let payload = *payload;
-        Ok(Read { payload, bytes })
-    }
-
-    fn verify(self) -> Result<Vec<u8>, Defect> {
-        if images::digest(&self.bytes) != self.payload.hash {
-            return Err(Defect::Bad(Reason::Damaged, self.payload.kind.to_string()));
-        }
+    /// [`Defect::Bad`] when it is not the one that was signed.
+    pub fn verify(self) -> Result<Buffer, Defect> {
+        check(&self.bytes, &self.payload)?;
         Ok(self.bytes)
     }
+}
+
+/// Reads a payload, once.
+///
+/// # Errors
+/// [`Defect::Unreadable`].
+pub fn read<M: Medium + ?Sized>(slot: &M, payload: &Payload) -> Result<Unverified, Defect> {
+    let no_memory = || {
+        Defect::Unreadable(Fault {
+            access: Access::Read,
+            offset: payload.offset,
+            length: payload.length,
+            cause: Cause::NoMemory,
+        })
+    };
+    // The length was signed, and the manifest keeps it within the slot.
+    let length = usize::try_from(payload.length).map_err(|_| no_memory())?;
+    let mut bytes = Buffer::new(length).map_err(|_| no_memory())?;
+    read_again(slot, payload.offset, &mut bytes).map_err(Defect::Unreadable)?;
+    let payload = *payload;
+    Ok(Unverified { payload, bytes })
+}
+
+/// Reads a payload, once, to where it is going to be used, which holds just that,
+/// and verifies it there. What is not what was signed does not stay.
+///
+/// # Errors
+/// [`Defect`].
+pub fn fill<M: Medium + ?Sized>(
+    slot: &M,
+    payload: &Payload,
+    target: &mut [u8],
+) -> Result<(), Defect> {
+    let filled = read_again(slot, payload.offset, target)
+        .map_err(Defect::Unreadable)
+        .and_then(|()| check(target, payload));
+    if filled.is_err() {
+        target.fill(0);
+    }
+    filled
+}
+
+fn check(bytes: &[u8], payload: &Payload) -> Result<(), Defect> {
+    if images::digest(bytes) != payload.hash {
+        return Err(Defect::Bad(Reason::Damaged, payload.kind.to_string()));
+    }
+    Ok(())
 }
 
 fn not_authentic(refused: Refused) -> Defect {

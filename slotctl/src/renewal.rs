@@ -78,7 +78,7 @@ pub fn prepare<'a>(
     }
     let slot = disk.slot(handover.slot, Mode::Read)?;
     let program = bootshim::slot::bootshim(&slot, &installed).map_err(unusable)?;
-    let program = Program::parse(program.unwrap_or_default())?;
+    let program = Program::parse(program.map_or_else(Vec::new, |program| program.to_vec()))?;
     let record = disk.record_to_change()?;
     check(disk, &record, handover, &active, &program)?;
     if !waits {

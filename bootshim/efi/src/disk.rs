@@ -1,43 +1,66 @@
 //! The whole disk that the program was loaded from, as a medium.
 
 use crate::console::open_shared;
+use crate::firmware;
 use crate::flush::Flush;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use bootshim::blocks::{self, Blocks, MOST};
+use bootshim::buffer::PAGE;
 use bootshim::medium::{Access, BLOCK, Cause, Fault, Medium, check_range};
 use core::cell::RefCell;
 use core::fmt;
-use uefi::boot::{self, ScopedProtocol};
+use core::ops::{Deref, DerefMut, Range};
+use core::ptr::NonNull;
+use core::slice;
+use uefi::boot::{self, AllocateType, ScopedProtocol};
+use uefi::mem::memory_map::MemoryType;
 use uefi::proto::device_path::{DevicePath, DeviceSubType, DeviceType};
 use uefi::proto::loaded_image::LoadedImage;
 use uefi::proto::media::block::BlockIO;
 use uefi::{Handle, Status};
 
-/// What one call to the firmware moves at most, in bytes.
-const CHUNK: usize = 1024 * 1024;
-/// Alignment of the buffer for what cannot go straight to its target.
-const PAGE: usize = 4096;
-
 /// The disk that the program was loaded from; no other is ever looked at.
 pub struct Disk {
     driver: RefCell<Driver>,
     sector: u32,
-    align: usize,
     len: u64,
 }
 
 /// What the firmware's calls change.
 struct Driver {
-    block: ScopedProtocol<BlockIO>,
+    blocks: Blocks<Port, Pages>,
     flush: Flush,
-    bounce: Bounce,
 }
 
-/// A buffer that every driver accepts.
-struct Bounce {
-    bytes: Vec<u8>,
-    from: usize,
+/// The firmware's own driver.
+struct Port(ScopedProtocol<BlockIO>);
+
+impl blocks::Driver for Port {
+    fn read(&mut self, sector: u64, buf: &mut [u8]) -> Result<(), Cause> {
+        let media = self.0.media().media_id();
+        self.0.read_blocks(media, sector, buf).map_err(cause)
+    }
+
+    fn write(&mut self, sector: u64, data: &[u8]) -> Result<(), Cause> {
+        let media = self.0.media().media_id();
+        self.0.write_blocks(media, sector, data).map_err(cause)
+    }
+
+    /// A disk that is only slow must not end in a reset.
+    fn pet(&mut self) {
+        let _ = firmware::pet_watchdog();
+    }
+}
+
+/// Memory that every driver accepts: whole pages, below 4 GiB where there are some,
+/// for a host adapter that reaches no further.
+struct Pages {
+    start: NonNull<u8>,
+    pages: usize,
+    /// What of it is used, so that it lies as the driver says.
+    used: Range<usize>,
 }
 
 impl Disk {
@@ -61,7 +84,7 @@ impl Disk {
     }
 
     fn open(handle: Handle, path: &DevicePath) -> Result<Disk, String> {
-        let block = open_shared::<BlockIO>(handle)
+        let mut block = open_shared::<BlockIO>(handle)
             .map_err(|status| alloc::format!("no block device at {path}: {status:?}"))?;
         let media = block.media();
         if media.is_logical_partition() || !media.is_media_present() {
@@ -78,21 +101,17 @@ impl Disk {
             .checked_add(1)
             .and_then(|sectors| sectors.checked_mul(u64::from(sector)))
             .ok_or_else(|| "a size beyond 2^64 bytes".to_string())?;
-        let align = usize::try_from(media.io_align())
-            .ok()
-            .and_then(usize::checked_next_power_of_two)
-            .unwrap_or(PAGE);
-        let flush = Flush::of(path);
-        let bounce = Bounce::new(align.max(PAGE));
+        let align = blocks::alignment(media.io_align());
+        let flush = Flush::of(path, &mut block);
+        let bounce = Pages::new(align)
+            .map_err(|status| alloc::format!("no memory to read it: {status:?}"))?;
         let driver = RefCell::new(Driver {
-            block,
+            blocks: Blocks::new(Port(block), bounce, sector, align),
             flush,
-            bounce,
         });
         Ok(Disk {
             driver,
             sector,
-            align,
             len,
         })
     }
@@ -102,60 +121,10 @@ impl Disk {
         self.sector
     }
 
-    /// Reads the first bytes of `rest` from `at`, and says how many.
-    fn read_some(&self, at: u64, rest: &mut [u8]) -> Result<usize, Cause> {
-        let Driver { block, bounce, .. } = &mut *self.driver.borrow_mut();
-        let sector = u64::from(self.sector);
-        let skip = usize_of(at % sector)?;
-        let width = usize_of(sector)?;
-        let whole = rest.len().min(CHUNK) / width * width;
-        let media = block.media().media_id();
-        if skip == 0 && whole > 0 && rest.as_ptr().addr().is_multiple_of(self.align) {
-            let straight = rest.get_mut(..whole).ok_or(Cause::OutOfRange)?;
-            block
-                .read_blocks(media, at / sector, straight)
-                .map_err(cause)?;
-            return Ok(whole);
-        }
-        let span = skip.saturating_add(rest.len()).min(CHUNK);
-        let buffer = bounce.get(span.next_multiple_of(width))?;
-        block
-            .read_blocks(media, at / sector, buffer)
-            .map_err(cause)?;
-        let found = buffer.get(skip..span).ok_or(Cause::OutOfRange)?;
-        let target = rest.get_mut(..found.len()).ok_or(Cause::OutOfRange)?;
-        target.copy_from_slice(found);
-        Ok(found.len())
-    }
-
-    fn read(&self, mut at: u64, buf: &mut [u8]) -> Result<(), Cause> {
-        let mut rest = buf;
-        while !rest.is_empty() {
-            let done = self.read_some(at, rest)?;
-            rest = rest.get_mut(done..).ok_or(Cause::OutOfRange)?;
-            at = at.saturating_add(u64::try_from(done).unwrap_or(u64::MAX));
-        }
-        Ok(())
-    }
-
-    fn write(&self, mut at: u64, data: &[u8]) -> Result<(), Cause> {
-        let Driver { block, bounce, .. } = &mut *self.driver.borrow_mut();
-        let media = block.media().media_id();
-        for chunk in data.chunks(CHUNK) {
-            let buffer = bounce.get(chunk.len())?;
-            buffer.copy_from_slice(chunk);
-            block
-                .write_blocks(media, at / u64::from(self.sector), buffer)
-                .map_err(cause)?;
-            at = at.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        }
-        Ok(())
-    }
-
     fn flush_all(&self) -> Result<(), Cause> {
-        let Driver { block, flush, .. } = &mut *self.driver.borrow_mut();
-        block.flush_blocks().map_err(cause)?;
-        flush.send().map_err(code)
+        let Driver { blocks, flush } = &mut *self.driver.borrow_mut();
+        let _ = firmware::pet_watchdog();
+        flush.send(&mut blocks.driver().0).map_err(code)
     }
 }
 
@@ -166,14 +135,14 @@ impl Medium for Disk {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
         check_range(Access::Read, offset, buf.len(), self.len)?;
-        self.read(offset, buf)
-            .map_err(|cause| fault(Access::Read, offset, buf.len(), cause))
+        let read = self.driver.borrow_mut().blocks.read(offset, buf);
+        read.map_err(|cause| fault(Access::Read, offset, buf.len(), cause))
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
         check_range(Access::Write, offset, data.len(), self.len)?;
-        self.write(offset, data)
-            .map_err(|cause| fault(Access::Write, offset, data.len(), cause))
+        let written = self.driver.borrow_mut().blocks.write(offset, data);
+        written.map_err(|cause| fault(Access::Write, offset, data.len(), cause))
     }
 
     fn flush(&self) -> Result<(), Fault> {
@@ -190,17 +159,50 @@ impl fmt::Display for Disk {
     }
 }
 
-impl Bounce {
-    fn new(align: usize) -> Bounce {
-        let bytes = alloc::vec![0; CHUNK.saturating_add(align)];
-        let from = bytes.as_ptr().align_offset(align);
-        Bounce { bytes, from }
+impl Pages {
+    fn new(align: usize) -> Result<Pages, Status> {
+        let pages = MOST.saturating_add(align).div_ceil(PAGE);
+        let low = AllocateType::MaxAddress(u32::MAX.into());
+        let start = boot::allocate_pages(low, MemoryType::LOADER_DATA, pages)
+            .or_else(|_| {
+                boot::allocate_pages(AllocateType::AnyPages, MemoryType::LOADER_DATA, pages)
+            })
+            .map_err(|error| error.status())?;
+        let from = start.as_ptr().align_offset(align) % align;
+        Ok(Pages {
+            start,
+            pages,
+            used: from..from.saturating_add(MOST),
+        })
     }
 
-    fn get(&mut self, length: usize) -> Result<&mut [u8], Cause> {
-        let rest = self.bytes.get_mut(self.from..);
-        rest.and_then(|rest| rest.get_mut(..length))
-            .ok_or(Cause::OutOfRange)
+    fn len(&self) -> usize {
+        self.pages.saturating_mul(PAGE)
+    }
+}
+
+impl Deref for Pages {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: our own pages, of which any byte is one, until this is dropped.
+        let bytes = unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len()) };
+        bytes.get(self.used.clone()).unwrap_or_default()
+    }
+}
+
+impl DerefMut for Pages {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and nobody else has them.
+        let bytes = unsafe { slice::from_raw_parts_mut(self.start.as_ptr(), self.len()) };
+        bytes.get_mut(self.used.clone()).unwrap_or_default()
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: allocated as so many, and nobody reads into them any more.
+        let _ = unsafe { boot::free_pages(self.start, self.pages) };
     }
 }
 
@@ -220,10 +222,6 @@ fn without_partition(path: &DevicePath) -> Result<Box<DevicePath>, String> {
     <&DevicePath>::try_from(bytes.as_slice())
         .map(DevicePath::to_boxed)
         .map_err(|error| alloc::format!("its device has no valid path: {error:?}"))
-}
-
-fn usize_of(number: u64) -> Result<usize, Cause> {
-    usize::try_from(number).map_err(|_| Cause::OutOfRange)
 }
 
 fn cause(error: uefi::Error) -> Cause {

@@ -2,8 +2,10 @@
 //! restart.
 
 use crate::clock::ticks;
+use alloc::vec::Vec;
+use bootshim::memory::Free;
 use uefi::runtime::{self, ResetType};
-use uefi::{Status, boot};
+use uefi::{Status, boot, table};
 
 /// The firmware resets the machine when nothing was heard for this long. It
 /// stops watching when the kernel takes over.
@@ -14,6 +16,35 @@ const WATCHDOG_CODE: u64 = 0x10000;
 /// Starts the firmware's watchdog, or starts it anew.
 pub fn pet_watchdog() -> Result<(), Status> {
     boot::set_watchdog_timer(WATCHDOG_SECONDS, WATCHDOG_CODE, None).map_err(|error| error.status())
+}
+
+/// The memory that nobody uses now; `None` where the firmware does not say.
+pub fn free_memory() -> Option<Free> {
+    let table = table::system_table_raw()?;
+    let mut map = Vec::new();
+    // The map grows by what is taken to hold it.
+    for length in [16, 64, 256].map(|kib: usize| kib * 1024) {
+        map.clear();
+        map.try_reserve_exact(length / size_of::<u64>()).ok()?;
+        map.resize(length / size_of::<u64>(), 0_u64);
+        let (mut size, mut key, mut entry, mut version) = (length, 0, 0, 0);
+        // SAFETY: the tables are the firmware's own, boot services have not ended,
+        // and `map` holds `size` bytes.
+        let status = unsafe {
+            ((*table.as_ref().boot_services).get_memory_map)(
+                &raw mut size,
+                map.as_mut_ptr().cast(),
+                &raw mut key,
+                &raw mut entry,
+                &raw mut version,
+            )
+        };
+        if status == Status::SUCCESS {
+            let bytes: Vec<u8> = map.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            return Some(Free::of(bytes.get(..size)?, entry));
+        }
+    }
+    None
 }
 
 /// Restarts the machine.

@@ -9,11 +9,13 @@
 use crate::console::open_shared;
 use crate::virtio::is_virtio;
 use alloc::boxed::Box;
+use bootshim::flush::{self, Answer, Said};
 use core::ffi::c_void;
 use core::fmt;
 use core::ptr;
 use uefi::boot::{self, ScopedProtocol};
 use uefi::proto::device_path::{DevicePath, DevicePathNodeEnum};
+use uefi::proto::media::block::BlockIO;
 use uefi::proto::unsafe_protocol;
 use uefi::{Status, cstr16, system};
 use uefi_raw::protocol::ata::{
@@ -25,12 +27,8 @@ use uefi_raw::protocol::scsi::{
     ScsiIoTargetStatus,
 };
 
-/// FLUSH CACHE EXT (ATA command set, ACS-3, 7.11).
-const ATA_FLUSH_CACHE_EXT: u8 = 0xea;
-/// ERR and DF in the status of an ATA device.
-const ATA_FAILED: u8 = 0x21;
-/// SYNCHRONIZE CACHE (10) of the whole medium (SBC-3, 5.22).
-const SCSI_SYNCHRONIZE_CACHE: [u8; 10] = [0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+/// IDENTIFY DEVICE (ACS-3, 7.12).
+const IDENTIFY: u8 = 0xec;
 /// Half a minute, which is what drives are given for a flush; in 100 ns.
 const TIMEOUT: u64 = 30 * 10_000_000;
 
@@ -47,71 +45,136 @@ pub struct Scsi(ScsiIoProtocol);
 struct Aligned<T>(T);
 
 /// How a disk is flushed.
-pub enum Flush {
+pub struct Flush {
+    by: By,
+    /// The firmware's own flush is refused, and not asked for any more.
+    firmware_refuses: bool,
+}
+
+enum By {
     /// `FlushBlocks` of the firmware reaches the drive on this bus.
     Firmware(&'static str),
     /// The command goes to this port, past the firmware's block driver.
     Ata {
         adapter: ScopedProtocol<Ata>,
         port: u16,
-        multiplier: u16,
+        way: flush::Ata,
     },
     /// The command goes to the unit, past the firmware's block driver.
-    Scsi(ScopedProtocol<Scsi>),
-    /// `FlushBlocks`, of which nobody knows what it does here.
-    Unknown,
+    Scsi(ScopedProtocol<Scsi>, ([u8; 16], u8)),
+    /// `FlushBlocks`, of which nobody knows what it does here: why.
+    Unknown(&'static str),
 }
 
 impl fmt::Display for Flush {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Flush::Firmware(bus) => write!(f, "{bus}, flushed by the firmware"),
-            Flush::Ata { port, .. } => write!(f, "SATA port {port}, flushed by FLUSH CACHE EXT"),
-            Flush::Scsi(_) => f.write_str("SCSI, flushed by SYNCHRONIZE CACHE"),
-            Flush::Unknown => f.write_str(
-                "unknown whether the firmware's flush reaches it: only resets are covered, not power cuts",
-            ),
+        match &self.by {
+            By::Firmware(bus) => write!(f, "{bus}, flushed by the firmware"),
+            By::Ata { port, way, .. } => {
+                write!(f, "SATA port {port}, flushed by {}", way.word())
+            }
+            By::Scsi(..) => f.write_str("SCSI, flushed by SYNCHRONIZE CACHE"),
+            By::Unknown(why) => {
+                write!(f, "{why}: only resets are covered, not power cuts")
+            }
         }
     }
 }
 
+const UNKNOWN: By = By::Unknown("unknown whether the firmware's flush reaches it");
+/// Where the bus is known, and nothing that flushes is taken there.
+const REFUSED: By = By::Unknown("it takes no command to flush");
+
 impl Flush {
-    /// How the disk with this path is flushed.
-    pub fn of(disk: &DevicePath) -> Flush {
+    /// How the disk with this path is flushed. Tried out here, while there is
+    /// nothing to write down: a commit must not end in a command that the drive
+    /// does not know.
+    pub fn of(disk: &DevicePath, block: &mut BlockIO) -> Flush {
+        let answer = plain(block.flush_blocks().map_err(|error| error.status()));
+        let firmware_refuses = answer == Answer::Refused;
+        let by = match By::of(disk) {
+            By::Firmware(_) if firmware_refuses => REFUSED,
+            by => by,
+        };
+        Flush {
+            by,
+            firmware_refuses,
+        }
+    }
+
+    /// Makes durable what was written to the drive.
+    pub fn send(&mut self, block: &mut BlockIO) -> Result<(), Status> {
+        if !self.firmware_refuses {
+            block.flush_blocks().map_err(|error| error.status())?;
+        }
+        let answer = match &mut self.by {
+            By::Firmware(_) | By::Unknown(_) => Answer::Done,
+            By::Ata { adapter, port, way } => {
+                flush::repeated(|| ata(adapter, *port, *way, way.command, None))
+            }
+            By::Scsi(unit, command) => flush::repeated(|| scsi(unit, *command)),
+        };
+        match answer {
+            Answer::Done => Ok(()),
+            _ => Err(Status::DEVICE_ERROR),
+        }
+    }
+}
+
+impl By {
+    fn of(disk: &DevicePath) -> By {
         if system::firmware_vendor() == cstr16!("Das U-Boot") {
-            return Flush::Unknown;
+            return UNKNOWN;
         }
         if is_virtio(disk) {
-            return Flush::Firmware("virtio");
+            return By::Firmware("virtio");
         }
         let last = disk.node_iter().last().and_then(|node| node.as_enum().ok());
         let found = match last {
-            Some(DevicePathNodeEnum::MessagingNvmeNamespace(_)) => Some(Flush::Firmware("NVMe")),
-            Some(DevicePathNodeEnum::MessagingSata(node)) => {
-                locate(disk).map(|adapter| Flush::Ata {
+            Some(DevicePathNodeEnum::MessagingNvmeNamespace(_)) => Some(By::Firmware("NVMe")),
+            Some(DevicePathNodeEnum::MessagingSata(node)) => locate(disk).map(|adapter| {
+                By::ata(
                     adapter,
-                    port: node.hba_port_number(),
-                    multiplier: node.port_multiplier_port_number(),
-                })
-            }
-            Some(DevicePathNodeEnum::MessagingScsi(_)) => locate(disk).map(Flush::Scsi),
+                    node.hba_port_number(),
+                    node.port_multiplier_port_number(),
+                )
+            }),
+            Some(DevicePathNodeEnum::MessagingScsi(_)) => locate(disk).map(By::scsi),
             _ => None,
         };
-        found.unwrap_or(Flush::Unknown)
+        found.unwrap_or(UNKNOWN)
     }
 
-    /// Makes durable what the block driver has sent to the drive.
-    pub fn send(&mut self) -> Result<(), Status> {
-        match self {
-            Flush::Firmware(_) | Flush::Unknown => Ok(()),
-            Flush::Ata {
-                adapter,
-                port,
-                multiplier,
-            } => flush_ata(adapter, *port, *multiplier),
-            Flush::Scsi(unit) => flush_scsi(unit),
+    fn ata(mut adapter: ScopedProtocol<Ata>, port: u16, multiplier: u16) -> By {
+        let identify = identify(&mut adapter, port, multiplier);
+        let ways = flush::Ata::ways(identify.as_ref().map(|answer| &answer.0), multiplier);
+        match flush::first(ways, |way| ata(&mut adapter, port, way, way.command, None)) {
+            Some(way) => By::Ata { adapter, port, way },
+            None => REFUSED,
         }
     }
+
+    fn scsi(mut unit: ScopedProtocol<Scsi>) -> By {
+        match flush::first(flush::SYNCHRONIZE_CACHE, |command| scsi(&mut unit, command)) {
+            Some(command) => By::Scsi(unit, command),
+            None => REFUSED,
+        }
+    }
+}
+
+/// What the firmware says of a command.
+fn said(status: Status) -> Said {
+    match status {
+        Status::SUCCESS => Said::Success,
+        Status::UNSUPPORTED | Status::INVALID_PARAMETER | Status::NOT_FOUND => Said::Refused,
+        Status::DEVICE_ERROR => Said::DeviceError,
+        _ => Said::Other,
+    }
+}
+
+/// What became of a flush of the firmware's own, which has no answer of a drive.
+fn plain(flushed: Result<(), Status>) -> Answer {
+    flush::of_ata(said(flushed.err().unwrap_or(Status::SUCCESS)), 0, 0)
 }
 
 /// The protocol nearest to a disk on its path.
@@ -123,39 +186,64 @@ fn locate<P: uefi::proto::ProtocolPointer + ?Sized>(
     open_shared(handle).ok()
 }
 
-fn flush_ata(adapter: &mut Ata, port: u16, multiplier: u16) -> Result<(), Status> {
+/// What the drive says of itself, by whichever number the firmware has for its port.
+fn identify(adapter: &mut Ata, port: u16, multiplier: u16) -> Option<Box<Aligned<[u8; 512]>>> {
+    let mut answer = Box::new(Aligned([0; 512]));
+    let [way, _, other, _] = flush::Ata::ways(None, multiplier);
+    let asked = flush::first([way, other], |way| {
+        ata(adapter, port, way, IDENTIFY, Some(&mut answer.0))
+    });
+    asked.map(|_| answer)
+}
+
+/// Sends a command to a drive, and reads an answer where there is to be one.
+fn ata(
+    adapter: &mut Ata,
+    port: u16,
+    way: flush::Ata,
+    command: u8,
+    answer: Option<&mut [u8; 512]>,
+) -> Answer {
     let command = AtaCommandBlock {
-        command: ATA_FLUSH_CACHE_EXT,
+        command,
         ..AtaCommandBlock::default()
     };
-    let mut answer = Box::new(Aligned(NO_ANSWER));
+    let (protocol, length, room) = match answer {
+        Some(_) => (
+            AtaPassThruCommandProtocol::PIO_DATA_IN,
+            AtaPassThruLength(AtaPassThruLength::BYTES.0 | AtaPassThruLength::SECTOR_COUNT.0),
+            512,
+        ),
+        None => (
+            AtaPassThruCommandProtocol::ATA_NON_DATA,
+            AtaPassThruLength::NO_DATA_TRANSFER,
+            0,
+        ),
+    };
+    let mut ended = Box::new(Aligned(NO_ANSWER));
     let mut packet = AtaPassThruCommandPacket {
-        asb: &raw mut answer.0,
+        asb: &raw mut ended.0,
         acb: &raw const command,
         timeout: TIMEOUT,
-        in_data_buffer: ptr::null_mut(),
+        in_data_buffer: answer.map_or(ptr::null_mut(), |answer| ptr::from_mut(answer).cast()),
         out_data_buffer: ptr::null(),
-        in_transfer_length: 0,
+        in_transfer_length: room,
         out_transfer_length: 0,
-        protocol: AtaPassThruCommandProtocol::ATA_NON_DATA,
-        length: AtaPassThruLength::NO_DATA_TRANSFER,
+        protocol,
+        length,
     };
-    // SAFETY: the packet and the two blocks it points to outlive the call, which
-    // waits for the drive because no event is given.
+    // SAFETY: the packet and what it points to outlive the call, which waits for the
+    // drive because no event is given; an answer is of 512 bytes, as the packet says.
     let status = unsafe {
         (adapter.0.pass_thru)(
             &raw mut adapter.0,
             port,
-            multiplier,
+            way.multiplier,
             &raw mut packet,
             ptr::null_mut(),
         )
     };
-    match status {
-        Status::SUCCESS if answer.0.status & ATA_FAILED == 0 => Ok(()),
-        Status::SUCCESS => Err(Status::DEVICE_ERROR),
-        failed => Err(failed),
-    }
+    flush::of_ata(said(status), ended.0.status, ended.0.error)
 }
 
 const NO_ANSWER: AtaStatusBlock = AtaStatusBlock {
@@ -175,8 +263,8 @@ const NO_ANSWER: AtaStatusBlock = AtaStatusBlock {
     reserved3: [0; 6],
 };
 
-fn flush_scsi(unit: &mut Scsi) -> Result<(), Status> {
-    let mut command = Box::new(Aligned(SCSI_SYNCHRONIZE_CACHE));
+fn scsi(unit: &mut Scsi, (command, length): ([u8; 16], u8)) -> Answer {
+    let mut command = Box::new(Aligned(command));
     let mut sense = Box::new(Aligned([0u8; 252]));
     let mut packet = ScsiIoScsiRequestPacket {
         timeout: TIMEOUT,
@@ -186,7 +274,7 @@ fn flush_scsi(unit: &mut Scsi) -> Result<(), Status> {
         cdb: (&raw mut command.0).cast::<c_void>(),
         in_transfer_length: 0,
         out_transfer_length: 0,
-        cdb_length: 10,
+        cdb_length: length,
         data_direction: ScsiIoDataDirection::READ,
         host_adapter_status: ScsiIoHostAdapterStatus::OK,
         target_status: ScsiIoTargetStatus::GOOD,
@@ -197,11 +285,16 @@ fn flush_scsi(unit: &mut Scsi) -> Result<(), Status> {
     let status = unsafe {
         (unit.0.execute_scsi_command)(&raw const unit.0, &raw mut packet, ptr::null_mut())
     };
-    let done = packet.host_adapter_status == ScsiIoHostAdapterStatus::OK
-        && packet.target_status == ScsiIoTargetStatus::GOOD;
-    match status {
-        Status::SUCCESS if done => Ok(()),
-        Status::SUCCESS => Err(Status::DEVICE_ERROR),
-        failed => Err(failed),
+    let adapter = packet.host_adapter_status == ScsiIoHostAdapterStatus::OK;
+    let good = packet.target_status == ScsiIoTargetStatus::GOOD;
+    match said(status) {
+        // It never came to the unit, or not back.
+        Said::Success | Said::DeviceError if !adapter => Answer::Failed,
+        said if good => flush::of_scsi(said, None),
+        said => {
+            let length = usize::from(packet.sense_data_length);
+            let sense = sense.0.get(..length).unwrap_or(&sense.0);
+            flush::of_scsi(said, Some(sense))
+        }
     }
 }

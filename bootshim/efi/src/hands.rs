@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::console::{Console, say};
 use crate::disk::Disk;
 use crate::firmware;
-use crate::initrd::Initrd;
+use crate::initrd::Offer;
 use crate::kernel::Kernel;
 use crate::relay;
 use crate::variables;
@@ -13,17 +13,20 @@ use crate::{loader, measure};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use bootshim::boot::{Defect, Event, Facts, Hands, Permit, Why};
+use bootshim::buffer::Buffer;
 use bootshim::choice::Kind;
 use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::handover::Handover;
 use bootshim::layout::Layout;
 use bootshim::medium::Part;
+use bootshim::memory::{Need, Room, Short};
 use bootshim::record::{MAX_SLOTS, Reason, Record, SlotId};
 use bootshim::relay::Relay;
 use bootshim::reset::Cause;
-use bootshim::slot::{self, BootImage};
+use bootshim::slot::{self, BootImage, Initrd, Unverified};
 use bootshim::watchdog::{Chip, Told, period};
 use core::convert::Infallible;
+use images::manifest::Payload;
 use images::trust::Trust;
 
 /// What a start needs of the machine.
@@ -44,7 +47,14 @@ pub struct Machine<'a> {
     floor: Option<Counts>,
     /// What another bootshim handed over to this one.
     relay: Option<Relay>,
+    /// There is no room for what need not be kept.
+    short: bool,
 }
+
+/// Linux for arm64 goes on without its initrd where it does not get it
+/// (`efi_stub_common`), and would come up without its root: there it is verified
+/// before the start, whatever room that leaves.
+const GOES_ON_WITHOUT_INITRD: bool = cfg!(target_arch = "aarch64");
 
 impl<'a> Machine<'a> {
     /// The machine with this disk, that trusts so.
@@ -72,6 +82,7 @@ impl<'a> Machine<'a> {
             passed_over: Default::default(),
             floor: None,
             relay: None,
+            short: false,
         }
     }
 
@@ -156,6 +167,27 @@ impl<'a> Machine<'a> {
         }
     }
 
+    fn verify(&mut self, read: Unverified) -> Result<Buffer, Defect> {
+        // Reading took its time, and this may, too.
+        let _ = firmware::pet_watchdog();
+        Clock::count(&mut self.clock.hashing, || read.verify())
+    }
+
+    /// Whether there is room for a copy of the initrd beside the kernel's own. Said
+    /// where there is not.
+    fn keeps_initrd(&mut self, kernel: &[u8], initrd: &Payload) -> bool {
+        let Some(free) = firmware::free_memory() else {
+            return !self.short;
+        };
+        let need = Need::of(kernel, initrd.length);
+        let short = Short { need, free };
+        if need.room(free) != Room::Plenty {
+            self.short = true;
+            say!(self.console, "{short}");
+        }
+        !self.short || GOES_ON_WITHOUT_INITRD
+    }
+
     fn partition(&self, slot: SlotId) -> Result<Part<&'a Disk>, Defect> {
         let partition = self
             .layout
@@ -210,8 +242,18 @@ impl Hands for Machine<'_> {
         self.pet();
         let slot = self.partition(slot)?;
         let installed = slot::manifest(&slot, &self.trust)?;
-        let read = Clock::count(&mut self.clock.reading, || slot::read(&slot, installed))?;
-        let image = Clock::count(&mut self.clock.hashing, || read.verify())?;
+        let read = |payload| slot::read(&slot, payload);
+        let kernel = Clock::count(&mut self.clock.reading, || slot::kernel(&slot, &installed))?;
+        let kernel = self.verify(kernel)?;
+        let initrd = match slot::initrd(&installed) {
+            None => None,
+            Some(payload) if self.keeps_initrd(&kernel, payload) => {
+                let initrd = Clock::count(&mut self.clock.reading, || read(payload))?;
+                Some(Initrd::Here(self.verify(initrd)?))
+            }
+            Some(payload) => Some(Initrd::Later(*payload)),
+        };
+        let image = BootImage::of(installed, kernel, initrd)?;
         Ok((image.facts(), image))
     }
 
@@ -237,6 +279,11 @@ impl Hands for Machine<'_> {
         image: BootImage,
     ) -> Result<Infallible, Why> {
         let image = self.hand_over(&permit, record.sequence, image)?;
+        let BootImage {
+            installed,
+            kernel,
+            initrd,
+        } = image;
         let partition = self.layout.slot(permit.slot());
         let partition = partition.ok_or_else(|| "no such partition".to_string())?;
         let handover = Handover {
@@ -245,13 +292,18 @@ impl Hands for Machine<'_> {
             boot: record.sequence,
             manifest: facts.manifest,
         };
-        let manifest = &image.installed.manifest;
+        let manifest = &installed.manifest;
         let command_line = handover.command_line(&manifest.cmdline, partition.id);
-        let kernel = Clock::count(&mut self.clock.load_image, || {
-            Kernel::load(&image.kernel, &command_line)
-        })?;
-        let initrd = image.initrd.map(Initrd::offer).transpose();
-        let _initrd = initrd.map_err(|status| {
+        let _ = firmware::pet_watchdog();
+        let loaded = Clock::count(&mut self.clock.load_image, || {
+            Kernel::load(&kernel, &command_line)
+        });
+        // The firmware has its own copy.
+        drop(kernel);
+        let kernel = loaded?;
+        let slot = Part::new(self.disk, partition.extent);
+        let initrd = initrd.map(|initrd| Offer::new(initrd, slot)).transpose();
+        let initrd = initrd.map_err(|status| {
             kernel.unload();
             Why::NotStarted(alloc::format!(
                 "the initrd could not be offered: {status:?}"
@@ -277,7 +329,11 @@ impl Hands for Machine<'_> {
         variables::publish_watchdog(&told, self.console);
         say!(self.console, "{}", self.clock.show());
         self.console.hand_over();
-        Err(kernel.start())
+        let why = kernel.start();
+        Err(match initrd.and_then(|initrd| initrd.defect()) {
+            Some(defect) => defect.into(),
+            None => why,
+        })
     }
 
     fn tell(&mut self, event: &Event) {
@@ -288,6 +344,7 @@ impl Hands for Machine<'_> {
                     *kept = Some(why.to_string());
                 }
             }
+            Event::Again(..) => self.short = true,
             Event::Floor { counts, .. } => self.floor = Some(*counts),
             _ => {}
         }

@@ -2,10 +2,17 @@
 //! kernel knows (Linux, Documentation/arch/x86/boot.rst and
 //! `drivers/firmware/efi/libstub/efi-stub-helper.c`).
 
+use crate::disk::Disk;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use bootshim::boot::Defect;
+use bootshim::buffer::Buffer;
+use bootshim::medium::Part;
+use bootshim::slot::{self, Initrd};
 use core::ffi::c_void;
-use core::ptr;
+use core::ptr::NonNull;
+use core::slice;
+use images::manifest::Payload;
 use uefi::proto::device_path::{DevicePath, build};
 use uefi::{Guid, Handle, Identify, Status, boot, guid};
 use uefi_raw::Boolean;
@@ -17,49 +24,77 @@ const LINUX_EFI_INITRD_MEDIA: Guid = guid!("5568e427-68fc-4f3d-ac74-ca555231cc68
 /// The firmware hands `protocol` to the kernel, which hands it back to
 /// [`load_file`]: the rest is found behind it.
 #[repr(C)]
-struct File {
+struct File<'a> {
     protocol: LoadFile2Protocol,
-    bytes: Vec<u8>,
+    length: usize,
+    source: Source<'a>,
+}
+
+/// Where the bytes come from.
+enum Source<'a> {
+    /// Verified already.
+    Memory(Buffer),
+    /// From the slot, once, where the kernel asks; and what became of that.
+    Slot(Part<&'a Disk>, Payload, Option<Result<(), Defect>>),
 }
 
 /// An initrd on offer; no longer when this is dropped.
-pub struct Initrd {
+pub struct Offer<'a> {
     handle: Handle,
     path: Box<DevicePath>,
-    file: Box<File>,
+    /// From a box. Whoever holds the protocol has this very pointer.
+    file: NonNull<File<'a>>,
 }
 
-impl Initrd {
-    /// Offers `bytes` to the kernel that is started next.
-    pub fn offer(bytes: Vec<u8>) -> Result<Initrd, Status> {
+impl<'a> Offer<'a> {
+    /// Offers the initrd of the image in `slot` to the kernel that is started next.
+    pub fn new(initrd: Initrd, slot: Part<&'a Disk>) -> Result<Offer<'a>, Status> {
         let path = path().ok_or(Status::OUT_OF_RESOURCES)?;
-        let protocol = LoadFile2Protocol { load_file };
-        let file = Box::new(File { protocol, bytes });
-        // SAFETY: the path has its own allocation, which `Initrd` keeps until the
+        let (length, source) = match initrd {
+            Initrd::Here(bytes) => (bytes.len(), Source::Memory(bytes)),
+            Initrd::Later(payload) => {
+                let length = usize::try_from(payload.length);
+                let length = length.map_err(|_| Status::OUT_OF_RESOURCES)?;
+                (length, Source::Slot(slot, payload, None))
+            }
+        };
+        // SAFETY: the path has its own allocation, which `Offer` keeps until the
         // protocol is uninstalled.
         let handle = unsafe {
             boot::install_protocol_interface(None, &DevicePath::GUID, path.as_ffi_ptr().cast())
         }
         .map_err(|error| error.status())?;
-        let offer = Initrd { handle, path, file };
-        // SAFETY: likewise the file; its first field is the protocol.
+        let file = Box::new(File {
+            protocol: LoadFile2Protocol { load_file },
+            length,
+            source,
+        });
+        let file = NonNull::from(Box::leak(file));
+        let offer = Offer { handle, path, file };
+        // SAFETY: the file's first field is the protocol, and it stays where it is
+        // until the protocol is uninstalled.
         unsafe {
             boot::install_protocol_interface(
                 Some(handle),
                 &LoadFile2Protocol::GUID,
-                offer.interface(),
+                file.as_ptr().cast(),
             )
         }
         .map_err(|error| error.status())?;
         Ok(offer)
     }
 
-    fn interface(&self) -> *const c_void {
-        ptr::from_ref(&*self.file).cast()
+    /// Why the kernel that has come back did not get it, where that is so.
+    pub fn defect(&self) -> Option<Defect> {
+        // SAFETY: from a box, and the kernel has come back: nobody else looks.
+        match unsafe { &self.file.as_ref().source } {
+            Source::Slot(_, _, Some(Err(defect))) => Some(defect.clone()),
+            _ => None,
+        }
     }
 }
 
-impl Drop for Initrd {
+impl Drop for Offer<'_> {
     fn drop(&mut self) {
         // Where the second of the two was never installed, this finds nothing.
         // SAFETY: nobody keeps a reference: the kernel has returned, or never ran.
@@ -67,7 +102,7 @@ impl Drop for Initrd {
             boot::uninstall_protocol_interface(
                 self.handle,
                 &LoadFile2Protocol::GUID,
-                self.interface(),
+                self.file.as_ptr().cast(),
             )
         };
         // SAFETY: as above.
@@ -78,6 +113,8 @@ impl Drop for Initrd {
                 self.path.as_ffi_ptr().cast(),
             )
         };
+        // SAFETY: from a box, and nobody has the protocol any more.
+        drop(unsafe { Box::from_raw(self.file.as_ptr()) });
     }
 }
 
@@ -106,15 +143,31 @@ unsafe extern "efiapi" fn load_file(
     if boot_policy != Boolean::FALSE {
         return Status::UNSUPPORTED;
     }
-    // SAFETY: `this` is what `Initrd::offer` installed, a whole `File`; `size` is
-    // the caller's.
-    let (file, size) = unsafe { (&*this.cast::<File>(), &mut *size) };
+    // SAFETY: `this` is what `Offer::new` installed, a whole `File`, to which
+    // nobody else has a reference while the kernel runs; `size` is the caller's.
+    let (file, size) = unsafe { (&mut *this.cast::<File<'_>>(), &mut *size) };
     let room = *size;
-    *size = file.bytes.len();
-    if buffer.is_null() || room < file.bytes.len() {
+    *size = file.length;
+    if buffer.is_null() || room < file.length {
         return Status::BUFFER_TOO_SMALL;
     }
-    // SAFETY: the caller says that its buffer holds `room` bytes.
-    unsafe { ptr::copy_nonoverlapping(file.bytes.as_ptr(), buffer.cast(), file.bytes.len()) };
-    Status::SUCCESS
+    // SAFETY: the caller says that its buffer holds `room` bytes, and any byte is one.
+    let target = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), file.length) };
+    match &mut file.source {
+        Source::Memory(bytes) => {
+            target.copy_from_slice(bytes);
+            Status::SUCCESS
+        }
+        Source::Slot(slot, payload, outcome @ None) => {
+            let filled = slot::fill(slot, payload, target);
+            let status = match filled {
+                Ok(()) => Status::SUCCESS,
+                Err(_) => Status::LOAD_ERROR,
+            };
+            *outcome = Some(filled);
+            status
+        }
+        // Nothing is read twice.
+        Source::Slot(_, _, Some(_)) => Status::LOAD_ERROR,
+    }
 }

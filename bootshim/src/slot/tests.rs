@@ -83,8 +83,8 @@ fn what_starts_is_read_once_and_is_what_was_verified() {
     let image = load(&medium, &Trust::direct([key().public()])).unwrap();
     let area = area_offset(SLOT_LEN).unwrap();
     assert_eq!(medium.asked(), [area, KERNEL, INITRD].map(Op::Read));
-    assert_eq!(image.kernel, b"kernel");
-    assert_eq!(image.initrd.as_deref(), Some(b"initrd".as_slice()));
+    assert_eq!(*image.kernel, *b"kernel");
+    assert!(matches!(&image.initrd, Some(Initrd::Here(initrd)) if **initrd == *b"initrd"));
     assert_eq!(image.facts().security_version, 3);
 }
 
@@ -95,6 +95,36 @@ fn a_kernel_or_initrd_changed_by_one_bit_does_not_start() {
         memory.0.borrow_mut()[usize::try_from(at).unwrap()] ^= 1;
         let defect = load(&memory, &Trust::direct([key().public()])).unwrap_err();
         assert!(matches!(defect, Defect::Bad(Reason::Damaged, _)));
+    }
+}
+
+/// Where memory is short.
+#[test]
+fn an_initrd_that_is_read_into_the_kernels_memory_is_read_once_and_verified_there() {
+    let memory = slot(20480);
+    let payload = payload(Kind::Initrd, INITRD, b"initrd");
+    let medium = Recording::over(&memory, &[]);
+    let mut target = *b"before";
+    assert_eq!(fill(&medium, &payload, &mut target), Ok(()));
+    assert_eq!(medium.asked(), [Op::Read(INITRD)]);
+    assert_eq!(target, *b"initrd");
+}
+
+#[test]
+fn nothing_stays_in_the_kernels_memory_of_an_initrd_that_nobody_signed() {
+    let memory = slot(20480);
+    let payload = payload(Kind::Initrd, INITRD, b"initrd");
+    let mut target = *b"before";
+    let failing = Recording::over(&memory, &[Op::Read(INITRD)]);
+    let defect = fill(&failing, &payload, &mut target).unwrap_err();
+    assert!(matches!(defect, Defect::Unreadable(_)));
+    assert_eq!(target, [0; 6]);
+    for at in 0..6 {
+        let memory = slot(20480);
+        memory.0.borrow_mut()[usize::try_from(INITRD).unwrap() + at] ^= 1;
+        let defect = fill(&memory, &payload, &mut target).unwrap_err();
+        assert!(matches!(defect, Defect::Bad(Reason::Damaged, _)));
+        assert_eq!(target, [0; 6]);
     }
 }
 
