@@ -29,6 +29,9 @@
 //! | [`wdat`] | the firmware's table of how its watchdog is used |
 //! | [`tco`] | the watchdog in Intel's chipsets: which ones, and its numbers |
 //! | [`acpi`] | how the firmware's tables are found, and what a register is |
+//! | [`pci`] | where a device is on a bus that does not bear every question |
+//! | [`console`] | which serial ports are consoles |
+//! | [`restart`] | how a machine is restarted whose firmware may not do it |
 //! | [`trust`] | the keys that the program trusts, as a section of it |
 
 #![no_std]
@@ -41,6 +44,7 @@ pub mod blocks;
 pub mod boot;
 pub mod buffer;
 pub mod choice;
+pub mod console;
 pub mod copies;
 pub mod floor;
 pub mod flush;
@@ -50,9 +54,11 @@ pub mod handover;
 pub mod layout;
 pub mod medium;
 pub mod memory;
+pub mod pci;
 pub mod record;
 pub mod relay;
 pub mod reset;
+pub mod restart;
 pub mod secure_boot;
 pub mod slot;
 pub mod state;

@@ -48,6 +48,27 @@ pub fn general_control(base: u32) -> Option<u64> {
     (base & 1 != 0 && address != 0).then_some(address | 0x3410)
 }
 
+/// PWR_FLR in the byte of [`PMCON_3`]; a one clears it.
+pub const POWER_FAILED: u8 = 1 << 1;
+/// General PM Configuration 3 of the bridge: what it says survives every reset.
+pub const PMCON_3: u8 = 0xa4;
+
+/// Whether the power was away since somebody cleared that, by the first byte of
+/// GEN_PMCON_3 (Intel's datasheet 316972, the ICH9, 13.8.1.3; the same in the chipsets
+/// up to the 9 series). Switched off at its button, with the mains still there, a
+/// machine says no.
+#[must_use]
+pub fn power_failed(gen_pmcon_3: u8) -> bool {
+    // Nothing answers with all bits set.
+    gen_pmcon_3 != 0xff && gen_pmcon_3 & POWER_FAILED != 0
+}
+
+/// What to write there so that this, and nothing else, is cleared.
+#[must_use]
+pub fn power_seen(gen_pmcon_3: u8) -> u8 {
+    gen_pmcon_3 | POWER_FAILED
+}
+
 /// The ticks of a stage of so many seconds, and the seconds of these ticks: no
 /// fewer than asked for, unless there are no more. The reset comes at the end of a
 /// second stage.
@@ -96,6 +117,16 @@ mod tests {
         assert_eq!(ticks(613), (1022, 613));
         assert_eq!(ticks(u32::MAX), (1022, 613));
         assert_eq!(ticks(0), (4, 2));
+    }
+
+    #[test]
+    fn the_power_has_failed_where_the_chipset_says_so_and_only_that_is_cleared() {
+        assert!(power_failed(0x02));
+        assert!(power_failed(0xc3));
+        for without in [0x00, 0x01, 0xfd, 0xff] {
+            assert!(!power_failed(without), "{without:x}");
+        }
+        assert_eq!(power_seen(0xc1), 0xc3);
     }
 
     proptest! {

@@ -65,6 +65,24 @@ impl Chip {
     }
 }
 
+/// So often a counter is looked at; with [`LOOK_MILLIS`] between, for two seconds.
+const LOOKS: u32 = 40;
+/// The longest count of a timer that is armed here is a second.
+pub const LOOK_MILLIS: u64 = 50;
+
+/// Whether a watchdog that was armed counts: its counter is looked at until it is
+/// another one. `None` where it has none to look at.
+pub fn counts(mut counter: impl FnMut() -> Option<u32>, mut wait: impl FnMut()) -> Option<bool> {
+    let first = counter()?;
+    for _ in 0..LOOKS {
+        wait();
+        if counter()? != first {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
 /// What bootshim did and found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Told {
@@ -114,6 +132,7 @@ impl fmt::Display for Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::cell::Cell;
 
     #[test]
     fn only_what_nobody_can_stop_is_called_locked_and_a_shorter_period_is_said() {
@@ -141,6 +160,19 @@ mod tests {
         for (said, words) in said {
             assert_eq!(said, words);
         }
+    }
+
+    #[test]
+    fn a_watchdog_that_is_armed_and_stands_still_is_told_from_one_that_counts() {
+        let standing = Cell::new(0);
+        let found = counts(|| Some(100), || standing.update(|waits| waits + 1));
+        assert_eq!((found, standing.get()), (Some(false), LOOKS));
+        // A count takes a second.
+        let waited = Cell::new(0);
+        let counter = || Some(100 - waited.get() / 20);
+        let found = counts(counter, || waited.update(|waits| waits + 1));
+        assert_eq!((found, waited.get()), (Some(true), 20));
+        assert_eq!(counts(|| None, || unreachable!("for nothing")), None);
     }
 
     #[test]

@@ -38,6 +38,8 @@ const PRESERVE: u8 = 0x80;
 pub enum Action {
     /// Start the period anew.
     Reset = 1,
+    /// Say what is left of the period.
+    GetCountdown = 4,
     /// Set the period.
     SetCountdown = 6,
     /// Say whether it runs.
@@ -54,8 +56,9 @@ pub enum Action {
     SetStatus = 33,
 }
 
-const ACTIONS: [Action; 8] = [
+const ACTIONS: [Action; 9] = [
     Action::Reset,
+    Action::GetCountdown,
     Action::SetCountdown,
     Action::GetRunning,
     Action::SetRunning,

@@ -1,22 +1,25 @@
 //! What the program says: one plain line for each decision, to whoever listens.
 
+use crate::acpi;
 use alloc::string::String;
 use alloc::vec::Vec;
+use bootshim::acpi::{CONSOLE, console_port};
+use bootshim::console;
 use bootshim::handover::{LOG_VARIABLE, VARIABLE_VENDOR};
 use core::cell::RefCell;
 use core::fmt::{self, Write};
 use uefi::boot::{self, OpenProtocolAttributes, OpenProtocolParams};
 use uefi::proto::ProtocolPointer;
 use uefi::proto::console::serial::Serial;
-use uefi::proto::device_path::{DevicePath, DeviceSubType, DeviceType};
+use uefi::proto::device_path::DevicePath;
 use uefi::runtime::{self, VariableAttributes, VariableVendor};
 use uefi::{CString16, Guid, Handle, Status, cstr16, system, table};
 
 /// The most that the variable for Linux holds; firmware refuses large ones.
 const HANDED_OVER_MAX: usize = 4096;
 
-/// Where lines go: the console of the firmware, serial ports that are not part
-/// of it, and later the system that is started.
+/// Where lines go: the console of the firmware, serial ports that it names as one and
+/// does not write to, and later the system that is started.
 pub struct Console {
     serial: Vec<Handle>,
     said: RefCell<String>,
@@ -33,11 +36,7 @@ pub(crate) use say;
 impl Console {
     /// Finds out who listens.
     pub fn open() -> Console {
-        let serial = if is_console_serial() {
-            Vec::new()
-        } else {
-            boot::find_handles::<Serial>().unwrap_or_default()
-        };
+        let serial = serial_consoles();
         Console {
             serial,
             said: RefCell::default(),
@@ -134,16 +133,30 @@ pub fn open_shared<P: ProtocolPointer + ?Sized>(
         .map_err(|error| error.status())
 }
 
-/// Whether the firmware's own console goes out on a serial port: what is
-/// written there must not be written twice.
-fn is_console_serial() -> bool {
-    let uart = (DeviceType::MESSAGING, DeviceSubType::MESSAGING_UART);
-    runtime::get_variable_boxed(cstr16!("ConOut"), &VariableVendor::GLOBAL_VARIABLE)
-        .ok()
-        .is_some_and(|(raw, _)| {
-            <&DevicePath>::try_from(raw.as_ref())
-                .is_ok_and(|paths| paths.node_iter().any(|node| node.full_type() == uart))
+/// The serial ports that the firmware names as consoles and does not write to itself:
+/// what is written there must not be written twice.
+fn serial_consoles() -> Vec<Handle> {
+    let variable = |name| {
+        let found = runtime::get_variable_boxed(name, &VariableVendor::GLOBAL_VARIABLE);
+        found.map(|(raw, _)| raw).unwrap_or_default()
+    };
+    if console::has_serial(&variable(cstr16!("ConOut"))) {
+        return Vec::new();
+    }
+    let mut ports = boot::find_handles::<Serial>().unwrap_or_default();
+    if ports.is_empty() {
+        return ports;
+    }
+    let named = variable(cstr16!("ConOutDev"));
+    let address = acpi::table(CONSOLE).and_then(|table| console_port(&table));
+    ports.retain(|port| {
+        open_shared::<DevicePath>(*port).is_ok_and(|path| {
+            let path = path.as_bytes();
+            let here = address.is_some_and(|address| console::is_at(path, address));
+            here || console::names(&named, path)
         })
+    });
+    ports
 }
 
 /// Printable ASCII, which every console shows.

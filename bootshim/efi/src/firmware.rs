@@ -2,8 +2,13 @@
 //! restart.
 
 use crate::clock::ticks;
+use crate::console::Console;
+use crate::watchdog;
 use alloc::vec::Vec;
 use bootshim::memory::Free;
+use bootshim::restart::{self, Way};
+use core::time::Duration;
+use core::{mem, ptr};
 use uefi::runtime::{self, ResetType};
 use uefi::{Status, boot, table};
 
@@ -47,9 +52,39 @@ pub fn free_memory() -> Option<Free> {
     None
 }
 
-/// Restarts the machine.
+/// How often one who waits for a watchdog looks whether it has bitten.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// Restarts the machine, one way or the other.
 pub fn restart() -> ! {
-    runtime::reset(ResetType::COLD, Status::SUCCESS, None)
+    restart::restart(|way| match way {
+        Way::Cold => reset(ResetType::COLD),
+        Way::Warm => reset(ResetType::WARM),
+        Way::Watchdog => watchdog::bite(&Console::open()),
+    });
+    loop {
+        boot::stall(WAIT);
+    }
+}
+
+/// What firmware is declared never to come back from.
+type Never = unsafe extern "efiapi" fn(ResetType, Status, usize, *const u8) -> !;
+/// The same, of machines where it comes back.
+type Reset = unsafe extern "efiapi" fn(ResetType, Status, usize, *const u8);
+
+fn reset(how: ResetType) {
+    let Some(table) = table::system_table_raw() else {
+        return;
+    };
+    // SAFETY: the firmware's tables stay where they are. The two types of function
+    // differ in what they give back, nothing and never: to expect that it comes back
+    // is right for both.
+    let reset = unsafe {
+        let never = (*table.as_ref().runtime_services).reset_system;
+        mem::transmute::<Never, Reset>(never)
+    };
+    // SAFETY: no data is given, and none is read.
+    unsafe { reset(how, Status::SUCCESS, 0, ptr::null()) }
 }
 
 /// A number that differs from start to start.

@@ -39,6 +39,8 @@ pub struct Machine<'a> {
     watchdog: Option<Box<dyn Watchdog>>,
     /// Armed, perhaps for an image that did not start in the end.
     armed: bool,
+    /// It ran already, armed by somebody else.
+    foreign: bool,
     /// It, and its period in seconds, where arming went well.
     watching: Option<(Chip, u32)>,
     last_reset: Cause,
@@ -77,6 +79,7 @@ impl<'a> Machine<'a> {
             clock,
             watchdog,
             armed: false,
+            foreign: false,
             watching: None,
             last_reset,
             passed_over: Default::default(),
@@ -84,6 +87,23 @@ impl<'a> Machine<'a> {
             relay: None,
             short: false,
         }
+    }
+
+    /// Says it where somebody else has armed the watchdog, and pets it from then on.
+    /// An image that does not pet it is reset.
+    pub fn heed_foreign_watchdog(&mut self) {
+        let Some(watchdog) = self.watchdog.as_mut() else {
+            return;
+        };
+        self.foreign = watchdog.runs();
+        if !self.foreign {
+            return;
+        }
+        let chip = watchdog.chip().word();
+        say!(
+            self.console,
+            "watchdog {chip} runs already: an image that does not pet it is reset"
+        );
     }
 
     /// It was handed over by another bootshim: a kernel starts here, and no third
@@ -144,7 +164,11 @@ impl<'a> Machine<'a> {
     pub fn pet(&mut self) {
         // A watchdog that cannot be petted resets the machine, as it should.
         let _ = firmware::pet_watchdog();
-        if let Some(watchdog) = self.watchdog.as_mut().filter(|_| self.armed) {
+        if let Some(watchdog) = self
+            .watchdog
+            .as_mut()
+            .filter(|_| self.armed || self.foreign)
+        {
             let _ = watchdog.pet();
         }
     }
@@ -198,7 +222,7 @@ impl<'a> Machine<'a> {
 
     /// Arms the hardware's watchdog for an image that pets it. One that was armed
     /// for another image, which did not start, is stopped for one that does not.
-    fn arm(&mut self, seconds: u32) {
+    fn arm(&mut self, seconds: u32, kind: Kind) {
         if seconds == 0 && !self.armed {
             return;
         }
@@ -218,7 +242,14 @@ impl<'a> Machine<'a> {
         // A part of it may have been done where arming fails.
         self.armed = true;
         match watchdog.arm(period(seconds)) {
+            // It takes up to a second to see, which no good slot is kept waiting for.
+            Ok(_) if kind == Kind::Trial && !watchdog::counts(&mut **watchdog) => say!(
+                self.console,
+                "watchdog {} is armed and does not count: a kernel that hangs is not reset",
+                chip.word()
+            ),
             Ok(period) => {
+                let _ = watchdog.pet();
                 self.watching = Some((chip, period));
                 say!(self.console, "{}", chip.armed(period, seconds));
             }
@@ -278,6 +309,7 @@ impl Hands for Machine<'_> {
         facts: &Facts,
         image: BootImage,
     ) -> Result<Infallible, Why> {
+        let kind = permit.kind();
         let image = self.hand_over(&permit, record.sequence, image)?;
         let BootImage {
             installed,
@@ -311,7 +343,7 @@ impl Hands for Machine<'_> {
         })?;
         measure::measure(&handover, &command_line, self.console);
         loader::tell(self.layout, permit.slot(), &self.clock, self.console);
-        self.arm(manifest.watchdog_seconds);
+        self.arm(manifest.watchdog_seconds, kind);
         if manifest.watchdog_seconds == 0 {
             self.clear_mark();
         }

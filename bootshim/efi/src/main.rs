@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+mod acpi;
 mod clock;
 mod console;
 mod disk;
@@ -145,7 +146,8 @@ fn find_slots(disk: &Disk, console: &Console) -> Option<Layout> {
 /// Comes back from no slot: either one runs, or the menu and a restart follow.
 fn start_a_slot(disk: &Disk, layout: &Layout, console: &Console, clock: Clock) -> ! {
     let record = Part::new(disk, layout.record.extent);
-    let machine = Machine::new(disk, layout, trust::keys(console), console, clock);
+    let mut machine = Machine::new(disk, layout, trust::keys(console), console, clock);
+    machine.heed_foreign_watchdog();
     let mut boot = Boot::new(record, layout.record.id, layout.slots.len(), machine);
     boot.run();
     loop {

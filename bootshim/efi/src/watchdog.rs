@@ -13,9 +13,11 @@ mod wdat;
 use crate::console::{Console, say};
 use alloc::boxed::Box;
 use bootshim::reset::Cause;
-use bootshim::watchdog::Chip;
+use bootshim::watchdog::{Chip, LOOK_MILLIS};
+use core::time::Duration;
 use i6300esb::I6300esb;
 use tco::Tco;
+use uefi::boot;
 use wdat::Wdat;
 
 /// A chip that resets the machine when it is not petted.
@@ -30,6 +32,12 @@ pub trait Watchdog {
     /// Stops it, where it runs and something else than a reset can.
     fn disarm(&mut self) -> uefi::Result;
 
+    /// What is left of the period, in its own counts; `None` where it does not say.
+    fn counter(&mut self) -> Option<u32>;
+
+    /// Whether it runs, as far as that can be seen.
+    fn runs(&mut self) -> bool;
+
     /// Starts the period anew.
     fn pet(&mut self) -> uefi::Result;
 
@@ -38,6 +46,21 @@ pub trait Watchdog {
 
     /// Forgets that it did.
     fn clear_mark(&mut self) -> uefi::Result;
+}
+
+/// Whether one that was armed counts; what does not say is believed.
+pub fn counts(chip: &mut dyn Watchdog) -> bool {
+    let wait = || boot::stall(Duration::from_millis(LOOK_MILLIS));
+    bootshim::watchdog::counts(|| chip.counter(), wait) != Some(false)
+}
+
+/// Arms the watchdog of this machine for as short as it can, and leaves it alone: the
+/// last way to restart.
+pub fn bite(console: &Console) {
+    if let Some(mut chip) = find(console) {
+        // One that cannot be armed leaves nothing to be tried.
+        let _ = chip.arm(1);
+    }
 }
 
 /// The watchdog of this machine, in the order of [`Chip::ALL`]. One that is there

@@ -6,6 +6,7 @@
 
 use super::Watchdog;
 use crate::console::open_shared;
+use bootshim::pci;
 use bootshim::reset::Cause;
 use bootshim::watchdog::Chip;
 use uefi::Status;
@@ -15,6 +16,14 @@ use uefi::proto::pci::root_bridge::PciRootBridgeIo;
 
 /// Device and vendor.
 const ID: u32 = 0x25ab_8086;
+
+/// The host bridge behind which it is looked for, where not every one bears that: the
+/// chip is there only where QEMU makes it up.
+const BRIDGE: Option<u32> = if cfg!(target_arch = "x86_64") {
+    None
+} else {
+    Some(pci::QEMU_BRIDGE)
+};
 
 const COMMAND: u8 = 0x04;
 const COMMAND_MEMORY: u16 = 1 << 1;
@@ -54,7 +63,11 @@ impl I6300esb {
         let handles = boot::find_handles::<PciRootBridgeIo>().ok()?;
         handles.into_iter().find_map(|handle| {
             let mut bridge = open_shared::<PciRootBridgeIo>(handle).ok()?;
-            let at = places().find(|at| bridge.pci().read_one::<u32>(*at) == Ok(ID))?;
+            let (device, function) = pci::find(ID, BRIDGE, |device, function, register| {
+                let at = PciIoAddress::new(0, device, function).with_register(register);
+                bridge.pci().read_one::<u32>(at).ok()
+            })?;
+            let at = PciIoAddress::new(0, device, function);
             let registers = base(&mut bridge, at)?;
             Some(I6300esb {
                 bridge,
@@ -110,6 +123,19 @@ impl Watchdog for I6300esb {
         }
     }
 
+    /// Its counter cannot be read.
+    fn counter(&mut self) -> Option<u32> {
+        None
+    }
+
+    fn runs(&mut self) -> bool {
+        let lock = self
+            .bridge
+            .pci()
+            .read_one::<u8>(self.at.with_register(LOCK));
+        lock.is_ok_and(|lock| lock & LOCK_ENABLED != 0)
+    }
+
     /// The mark of an earlier reset stays.
     fn pet(&mut self) -> uefi::Result {
         self.unlock()?;
@@ -129,10 +155,6 @@ impl Watchdog for I6300esb {
         self.unlock()?;
         self.reload(RELOAD_TIMED_OUT)
     }
-}
-
-fn places() -> impl Iterator<Item = PciIoAddress> {
-    (0..32).flat_map(|device| (0..8).map(move |function| PciIoAddress::new(0, device, function)))
 }
 
 /// Where its registers lie, made visible there.

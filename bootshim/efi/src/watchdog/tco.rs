@@ -11,9 +11,10 @@ use bootshim::acpi::{Register, Registers, Space, Width};
 use bootshim::reset::Cause;
 use bootshim::tco;
 use bootshim::watchdog::Chip;
+use uefi::Status;
+use uefi::boot::{self, ScopedProtocol};
 use uefi::proto::pci::PciIoAddress;
 use uefi::proto::pci::root_bridge::PciRootBridgeIo;
-use uefi::{Status, boot};
 
 /// The LPC bridge, and what in its configuration says where the registers are.
 const BRIDGE: PciIoAddress = PciIoAddress::new(0, 0x1f, 0);
@@ -155,6 +156,19 @@ impl Watchdog for Tco {
         self.set_no_reboot(true).map(drop)
     }
 
+    fn counter(&mut self) -> Option<u32> {
+        self.read(TCO_RLD).ok().map(|counter| counter & TICKS)
+    }
+
+    /// One that may not reset is not said to run, and one that stands at its end does
+    /// not.
+    fn runs(&mut self) -> bool {
+        let goes = self.control().is_ok_and(|control| control & TMR_HLT == 0);
+        let resets = self.board.read(self.general_control);
+        goes && resets.is_ok_and(|control| control & NO_REBOOT == 0)
+            && self.counter().is_some_and(|counter| counter > 0)
+    }
+
     fn pet(&mut self) -> uefi::Result {
         self.write(TCO_RLD, 1)
     }
@@ -162,6 +176,7 @@ impl Watchdog for Tco {
     fn last_reset(&mut self) -> Cause {
         match self.read(TCO2_STS) {
             Ok(status) if status & SECOND_TO_STS != 0 => Cause::Watchdog,
+            Ok(_) if power_failed() => Cause::PowerOn,
             Ok(_) => Cause::Other,
             Err(_) => Cause::Unknown,
         }
@@ -176,18 +191,48 @@ impl Watchdog for Tco {
 
 /// Ports, and the General Control and Status register, where a chipset has it.
 fn where_it_is() -> Option<(Option<u64>, Option<u64>)> {
+    let mut bridge = bridge()?;
+    let config = bridge.pci();
+    let base = config.read_one::<u32>(BRIDGE.with_register(ABASE)).ok()?;
+    let control = config.read_one::<u8>(BRIDGE.with_register(ACPI_CNTL));
+    let memory = config.read_one::<u32>(BRIDGE.with_register(RCBA)).ok()?;
+    Some((
+        tco::ports(base, control.ok()?),
+        tco::general_control(memory),
+    ))
+}
+
+/// Whether the power was away. Asked once: it is cleared, so that the next start is
+/// taken for what that one is. Nobody else clears it; of two bootshims of one start
+/// the first is told.
+fn power_failed() -> bool {
+    let at = BRIDGE.with_register(tco::PMCON_3);
+    let Some(mut bridge) = bridge() else {
+        return false;
+    };
+    let config = bridge.pci();
+    match config.read_one::<u8>(at) {
+        Ok(found) if tco::power_failed(found) => {
+            // Where it stays, the next start is taken for a power-on, too.
+            let _ = config.write_one(at, tco::power_seen(found));
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The bus on which the chipset is. There is none elsewhere than on PCs, whose boards
+/// do not all bear being asked.
+fn bridge() -> Option<ScopedProtocol<PciRootBridgeIo>> {
+    if !cfg!(target_arch = "x86_64") {
+        return None;
+    }
     let handles = boot::find_handles::<PciRootBridgeIo>().ok()?;
     handles.into_iter().find_map(|handle| {
         let mut bridge = open_shared::<PciRootBridgeIo>(handle).ok()?;
         let config = bridge.pci();
         let vendor = config.read_one::<u16>(BRIDGE.with_register(VENDOR)).ok()?;
         let device = config.read_one::<u16>(BRIDGE.with_register(DEVICE)).ok()?;
-        tco::is_at(vendor, device).then_some(())?;
-        let base = config.read_one::<u32>(BRIDGE.with_register(ABASE)).ok()?;
-        let control = config
-            .read_one::<u8>(BRIDGE.with_register(ACPI_CNTL))
-            .ok()?;
-        let memory = config.read_one::<u32>(BRIDGE.with_register(RCBA)).ok()?;
-        Some((tco::ports(base, control), tco::general_control(memory)))
+        tco::is_at(vendor, device).then_some(bridge)
     })
 }

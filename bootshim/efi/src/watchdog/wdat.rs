@@ -3,14 +3,12 @@
 
 use super::Watchdog;
 use super::registers::Board;
-use alloc::vec::Vec;
-use bootshim::acpi;
+use crate::acpi;
 use bootshim::reset::Cause;
 use bootshim::watchdog::Chip;
 use bootshim::wdat::{Action, SIGNATURE, Table};
 use core::fmt;
-use uefi::table::cfg::ConfigTableEntry;
-use uefi::{Status, system};
+use uefi::Status;
 
 /// What the table describes.
 pub struct Wdat {
@@ -43,7 +41,7 @@ impl fmt::Display for Refused {
 impl Wdat {
     /// Looks for the table; `None` where there is none.
     pub fn find() -> Result<Option<Wdat>, Refused> {
-        let Some(bytes) = find_table(SIGNATURE) else {
+        let Some(bytes) = acpi::table(SIGNATURE) else {
             return Ok(None);
         };
         let table = Table::parse(&bytes).map_err(Refused::Table)?;
@@ -85,6 +83,14 @@ impl Watchdog for Wdat {
         }
     }
 
+    fn counter(&mut self) -> Option<u32> {
+        self.run(Action::GetCountdown).ok().flatten()
+    }
+
+    fn runs(&mut self) -> bool {
+        matches!(self.run(Action::GetRunning), Ok(Some(1..)))
+    }
+
     fn pet(&mut self) -> uefi::Result {
         self.run(Action::Reset).map(drop)
     }
@@ -97,49 +103,4 @@ impl Watchdog for Wdat {
     fn clear_mark(&mut self) -> uefi::Result {
         self.run(Action::SetStatus).map(drop)
     }
-}
-
-/// The bytes of the first table with this signature: from the firmware's
-/// configuration table over the root pointer of ACPI 2.0 to the list of tables.
-fn find_table(signature: [u8; 4]) -> Option<Vec<u8>> {
-    let root = system::with_config_table(|entries| {
-        let acpi = |entry: &&ConfigTableEntry| entry.guid == ConfigTableEntry::ACPI2_GUID;
-        entries.iter().find(acpi).map(|entry| entry.address)
-    })?;
-    // SAFETY: where the firmware says its root pointer is; 36 bytes from ACPI 2.0 on.
-    let root = unsafe { bytes_at::<{ acpi::ROOT_LEN }>(root.addr() as u64)? };
-    // SAFETY: as the root pointer says, whose checksum is right.
-    let list = unsafe { table_at(acpi::list_address(&root)?)? };
-    acpi::addresses(&list)?.into_iter().find_map(|address| {
-        // SAFETY: as the list says, whose checksum is right.
-        let header = unsafe { bytes_at(address)? };
-        let (found, _) = acpi::extent(&header)?;
-        (found == signature).then_some(())?;
-        // SAFETY: the same.
-        unsafe { table_at(address) }
-    })
-}
-
-/// A whole table, as long as its header says.
-///
-/// # Safety
-/// A table of ACPI is at this address. Firmware keeps them in memory that nobody
-/// else gets and that is seen where it is (UEFI 2.10, 2.3.4).
-unsafe fn table_at(address: u64) -> Option<Vec<u8>> {
-    // SAFETY: the caller's.
-    let header = unsafe { bytes_at(address)? };
-    let (_, length) = acpi::extent(&header)?;
-    let start = usize::try_from(address).ok()? as *const u8;
-    // SAFETY: the caller's; the length is that of the table, and not unlikely.
-    Some(unsafe { core::slice::from_raw_parts(start, length) }.to_vec())
-}
-
-/// The first bytes of what is there.
-///
-/// # Safety
-/// As for [`table_at`].
-unsafe fn bytes_at<const N: usize>(address: u64) -> Option<[u8; N]> {
-    let start = usize::try_from(address).ok()? as *const [u8; N];
-    // SAFETY: the caller's; bytes need no alignment.
-    (!start.is_null()).then(|| unsafe { start.read() })
 }
