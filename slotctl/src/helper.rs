@@ -137,7 +137,8 @@ impl Drop for Helper {
         };
         // It may have ended by now.
         let _ = child.kill();
-        // It may end when its disk answers, or never: somebody has to wait for it.
-        std::thread::spawn(move || child.wait());
+        // It may end when its disk answers, or never: somebody has to wait for it. Where
+        // there is no room for a thread it stays in the table of processes.
+        let _ = std::thread::Builder::new().spawn(move || child.wait());
     }
 }

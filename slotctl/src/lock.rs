@@ -11,10 +11,15 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use std::fs::{File, OpenOptions};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Where the two bytes are: half of how far an offset reaches, 2^62 but on 32-bit
 /// machines.
 const PLACE: libc::off_t = (libc::off_t::MAX >> 1) + 1;
+
+/// How long others may hold the lock on the record. `watch` pets in between.
+const MOMENTS: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +38,20 @@ pub struct Lock {
 
 impl Lock {
     /// Takes a lock of a disk. For that on the record it waits: others hold it
-    /// for moments.
+    /// for moments, and who holds it longer has been stopped in the middle.
     ///
     /// # Errors
-    /// [`Exit::Busy`] when somebody else installs; or the operating system's.
+    /// [`Exit::Busy`] when somebody else installs, or holds on; or the operating
+    /// system's.
     pub fn take(disk: &Path, what: What) -> Result<Lock> {
-        let wait = what == What::Record;
+        match what {
+            What::Install => Lock::take_within(disk, what, Duration::ZERO),
+            What::Record => Lock::take_within(disk, what, MOMENTS),
+        }
+    }
+
+    fn take_within(disk: &Path, what: What, patience: Duration) -> Result<Lock> {
+        let began = Instant::now();
         let failed = |error| Error::io(format_args!("opening {}", disk.display()), &error);
         let file = OpenOptions::new()
             .read(true)
@@ -55,17 +68,13 @@ impl Lock {
             l_len: 1,
             l_pid: 0,
         };
-        let request = || {
-            if wait {
-                FcntlArg::F_OFD_SETLKW(&range)
-            } else {
-                FcntlArg::F_OFD_SETLK(&range)
-            }
-        };
         loop {
-            match fcntl(&file, request()) {
+            match fcntl(&file, FcntlArg::F_OFD_SETLK(&range)) {
                 Ok(_) => return Ok(Lock { _held: file }),
                 Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN | Errno::EACCES) if began.elapsed() < patience => {
+                    std::thread::sleep(LOOK);
+                }
                 Err(Errno::EAGAIN | Errno::EACCES) => {
                     let found = format!("another slotctl is writing to {}", disk.display());
                     return Err(Error::new(Exit::Busy, "busy", found)
@@ -96,5 +105,13 @@ mod tests {
         drop(Lock::take(disk.path(), What::Record).unwrap());
         drop(held);
         assert!(Lock::take(disk.path(), What::Install).is_ok());
+    }
+
+    #[test]
+    fn a_record_that_somebody_holds_on_to_is_not_waited_for_without_end() {
+        let disk = tempfile::NamedTempFile::new().unwrap();
+        let _held = Lock::take(disk.path(), What::Record).unwrap();
+        let refused = Lock::take_within(disk.path(), What::Record, 3 * LOOK);
+        assert_eq!(refused.unwrap_err().exit, Exit::Busy);
     }
 }

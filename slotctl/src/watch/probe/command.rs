@@ -39,6 +39,7 @@ pub(crate) fn run(limit: &OsStr, words: &[OsString]) -> Answer {
     let name = program.display();
     let failed = |error: std::io::Error| format!("{} ({name})", super::plain(&error));
     let (reader, writer) = std::io::pipe().map_err(failed)?;
+    let said = listen(reader).map_err(failed)?;
     let mut command = Command::new(program);
     command
         .args(arguments)
@@ -49,10 +50,9 @@ pub(crate) fn run(limit: &OsStr, words: &[OsString]) -> Answer {
     let (mut child, family) = Family::of(|| command.spawn()).map_err(failed)?;
     // What writes into the pipe from here on is the family alone.
     drop(command);
-    let said = listen(reader);
-    let status = ended_within(&mut child, limit).map_err(failed)?;
+    let status = ended_within(&mut child, limit);
     family.end().map_err(|errno| failed(errno.into()))?;
-    match status {
+    match status.map_err(failed)? {
         None => Err(super::too_slow(limit, &name)),
         Some(status) if status.success() => Ok(String::new()),
         Some(status) => {
@@ -76,9 +76,9 @@ fn ended_within(child: &mut Child, limit: Duration) -> std::io::Result<Option<Ex
 }
 
 /// Reads on for as long as somebody writes, so that nobody waits for room.
-fn listen(mut from: PipeReader) -> Receiver<Vec<u8>> {
+fn listen(mut from: PipeReader) -> std::io::Result<Receiver<Vec<u8>>> {
     let (sender, receiver) = channel();
-    std::thread::spawn(move || {
+    std::thread::Builder::new().spawn(move || {
         let mut kept = Vec::new();
         let mut buffer = [0; 4096];
         while let Ok(read @ 1..) = from.read(&mut buffer) {
@@ -88,8 +88,8 @@ fn listen(mut from: PipeReader) -> Receiver<Vec<u8>> {
         }
         // Nobody waits for it where the program passed or was too slow.
         let _ = sender.send(kept);
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 fn complaint(status: ExitStatus, said: &[u8]) -> String {

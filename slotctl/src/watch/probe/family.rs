@@ -36,7 +36,14 @@ impl Family {
         let group = Group::join();
         let child = spawn();
         let group = group.and_then(Group::leave);
-        Ok((child?, Family { group }))
+        let family = Family { group };
+        match child {
+            Ok(child) => Ok((child, family)),
+            Err(error) => {
+                family.end()?;
+                Err(error)
+            }
+        }
     }
 
     /// Ends all of it, and waits until it is gone.
