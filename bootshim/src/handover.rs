@@ -111,6 +111,18 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_never_longer_than_an_image_was_built_for() {
+        let longest = Handover {
+            boot: u64::MAX,
+            ..handover()
+        };
+        for line in ["", "ro", "root=PARTUUID={slot} x={slot}"] {
+            let length = longest.command_line(line, Guid([5; 16])).len();
+            assert_eq!(length, images::manifest::longest_cmdline(line), "{line}");
+        }
+    }
+
+    #[test]
     fn the_slot_in_the_signed_line_becomes_its_partition() {
         let line = handover().command_line("root=PARTUUID={slot} ro", Guid([5; 16]));
         assert_eq!(

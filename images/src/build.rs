@@ -1,9 +1,12 @@
 //! Building an image from the files it consists of.
 
 mod boot;
+mod cmdline;
 mod content;
 mod erofs;
 mod error;
+mod fields;
+mod initrd;
 mod input;
 mod layout;
 mod output;
@@ -122,14 +125,16 @@ pub fn build(
 ) -> Result<Built, BuildError> {
     check_key_set(inputs.key_set.as_ref())?;
     check_revocation(inputs)?;
-    boot::check_watchdog(&inputs.cmdline, inputs.watchdog_seconds)?;
-    let mut warnings = boot::check(&inputs.boot)?;
+    let mut warnings = cmdline::check(inputs)?;
+    warnings.extend(boot::check(inputs)?);
     warnings.extend(root::check(&inputs.rootfs)?);
+    warnings.extend(check_version(&inputs.version));
     let payloads = inputs.payloads();
     let open = |(kind, path): &(Kind, &Path)| Input::open(*kind, path, out);
     let opened = payloads.iter().map(open);
     let opened = opened.collect::<Result<Vec<_>, _>>()?;
     let unpacked = opened.iter().find_map(|input| input.compressed);
+    warnings.extend(opened.iter().filter_map(|input| input.warning.clone()));
     let layout = Layout::plan(opened)?;
     // Lengths are known before the first byte is read: so is where the payload
     // begins, and one pass is enough.
@@ -155,6 +160,15 @@ pub fn build(
         unpacked_initrd: unpacked,
         warnings,
     })
+}
+
+/// `dpkg` complains of a version that begins with something else.
+fn check_version(version: &str) -> Option<Warning> {
+    let upstream = version
+        .split_once(':')
+        .map_or(version, |(_, upstream)| upstream);
+    let begins = upstream.starts_with(|first: char| first.is_ascii_digit());
+    (!begins).then(|| Warning::VersionWithoutDigit(version.into()))
 }
 
 /// Root signatures cannot be added to an image afterwards.

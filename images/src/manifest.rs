@@ -22,6 +22,23 @@ pub const MANIFEST_MAX: u32 = 32 * 1024;
 /// has to last until the image pets it.
 pub const WATCHDOG_MIN: u32 = 30;
 
+/// What stands for the PARTUUID of the slot in a command line.
+pub const SLOT: &str = "{slot}";
+
+/// The longest that a command line gets at a start, in bytes: a PARTUUID has 36, and
+/// bootshim adds its words.
+#[must_use]
+pub fn longest_cmdline(cmdline: &str) -> usize {
+    const WORDS: &str = "slotctl.slot= slotctl.disk= slotctl.boot= slotctl.manifest=";
+    const PARTUUID: usize = 36;
+    const VALUES: usize = "a".len() + PARTUUID + "18446744073709551615".len() + 64;
+    let slots = cmdline.matches(SLOT).count();
+    let grows = slots.saturating_mul(PARTUUID - SLOT.len());
+    let space = usize::from(!cmdline.is_empty());
+    let own = cmdline.len().saturating_add(grows).saturating_add(space);
+    own.saturating_add(WORDS.len() + VALUES)
+}
+
 /// What a manifest says. [`Manifest::parse`] and [`Manifest::encode`] accept
 /// exactly the same values; there is one encoding of each.
 #[derive(Debug, Clone, PartialEq, Eq)]

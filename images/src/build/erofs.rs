@@ -13,6 +13,7 @@ use std::os::unix::fs::FileExt;
 use std::vec;
 use std::vec::Vec;
 
+use super::fields::{u16_at, u32_at, u64_at};
 use crate::ALIGN;
 
 const SUPER_AT: u64 = 1024;
@@ -30,6 +31,9 @@ const BORDERS_MAX: usize = 1 << 16;
 
 /// More files than this are not looked at.
 const MOST: usize = 1 << 20;
+
+/// Nor more bytes of directories: so many files have names of 250 bytes in less.
+const DIRECTORIES_MAX: usize = 288 << 20;
 
 /// Where pieces should end in a root filesystem of this length: nowhere for one
 /// that is no erofs, or an erofs that compresses.
@@ -81,6 +85,9 @@ struct Walk<'a> {
     todo: Vec<u64>,
     seen: HashSet<u64>,
     extents: Vec<(u64, u64)>,
+    /// Bytes of directories that may still be read: an erofs that says of many that
+    /// they lie at the same place would be read for ever.
+    left: usize,
 }
 
 /// What is needed of an inode.
@@ -112,6 +119,7 @@ impl<'a> Walk<'a> {
             todo: vec![root],
             seen: HashSet::from([root]),
             extents: Vec::new(),
+            left: DIRECTORIES_MAX,
         })
     }
 
@@ -186,6 +194,7 @@ impl<'a> Walk<'a> {
         if size > 64 << 20 {
             return Err(odd());
         }
+        self.left = self.left.checked_sub(size).ok_or_else(odd)?;
         let mut bytes = vec![0; size];
         let whole = match inode.layout {
             2 => size - size % 4096,
@@ -207,19 +216,4 @@ impl<'a> Walk<'a> {
         }
         Ok(())
     }
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    let field = bytes.get(at..).and_then(|rest| rest.first_chunk());
-    field.map_or(0, |field| u16::from_le_bytes(*field))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let field = bytes.get(at..).and_then(|rest| rest.first_chunk());
-    field.map_or(0, |field| u32::from_le_bytes(*field))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let field = bytes.get(at..).and_then(|rest| rest.first_chunk());
-    field.map_or(0, |field| u64::from_le_bytes(*field))
 }

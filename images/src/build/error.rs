@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::string::String;
 
+use crate::kernel::Processor;
 use crate::manifest::WATCHDOG_MIN;
 use crate::new_file::NewFileError;
 use crate::signature::NotAdded;
@@ -66,6 +67,20 @@ pub enum BuildError {
         .0.display()
     )]
     NoInitrdAsked(PathBuf),
+    /// Linux would start without what is in it.
+    #[error(
+        "initrd {} is cut or damaged: {what} at byte {at}; make it again (Linux would start \
+         without its files)",
+        path.display()
+    )]
+    InitrdDamaged {
+        /// Which file.
+        path: PathBuf,
+        /// Where in it the part begins that is damaged.
+        at: u64,
+        /// What is wrong with it.
+        what: String,
+    },
     /// More would be revoked than the image itself is.
     #[error(
         "the image would revoke what is below security version {revoke_below}, and its own is \
@@ -84,6 +99,65 @@ pub enum BuildError {
         .0.display()
     )]
     UkiCmdline(PathBuf),
+    /// It starts nothing.
+    #[error("{} is no unified kernel image: no kernel in it (section .linux)", .0.display())]
+    UkiNoLinux(PathBuf),
+    /// Firmware would refuse it.
+    #[error(
+        "kernel {} is cut short: its header says {needed} bytes, {found} are there; copy it again",
+        path.display()
+    )]
+    KernelCut {
+        /// Which file.
+        path: PathBuf,
+        /// How long it has to be.
+        needed: u64,
+        /// How long it is.
+        found: u64,
+    },
+    /// It starts on no machine that has a bootshim, or not on those of the one beside it.
+    #[error(
+        "kernel {} is for {found}, {}",
+        path.display(),
+        wanted.map_or("and there is no bootshim for it: expected x86-64 or arm64".into(),
+            |wanted| std::format!("and the bootshim beside it for {wanted}"))
+    )]
+    OtherProcessor {
+        /// Which file.
+        path: PathBuf,
+        /// Which processor it is for.
+        found: Processor,
+        /// Which the bootshim in the image is for.
+        wanted: Option<Processor>,
+    },
+    /// Linux would keep a part of it, and bootshim's words come last.
+    #[error(
+        "the command line becomes {length} bytes long, with {{slot}} replaced and bootshim's \
+         words behind it; Linux keeps {kept}"
+    )]
+    CommandLineGrows {
+        /// The longest that it gets.
+        length: usize,
+        /// What Linux keeps.
+        kept: usize,
+    },
+    /// What is missing would be read errors in production.
+    #[error(
+        "root filesystem {} is cut short: its superblock says {needed} bytes, {found} are there; \
+         copy it again",
+        path.display()
+    )]
+    RootCut {
+        /// Which file.
+        path: PathBuf,
+        /// How long it has to be.
+        needed: u64,
+        /// How long it is.
+        found: u64,
+    },
+    /// Linux mounts 4.0 alone.
+    #[error("root filesystem {} is squashfs {_1}; Linux mounts squashfs 4 alone", .0.display())]
+    OldSquashfs(PathBuf, u16),
     /// Firmware cannot start this.
     #[error("{} is no unified kernel image: not a PE file", .0.display())]
     UkiNoPe(PathBuf),

@@ -8,7 +8,7 @@ use images::build::{Boot, BuildError, Inputs, Warning, build};
 use images::manifest::Kind;
 use images::{ALIGN, PIECE_MAX};
 
-use crate::sample::{Sample, head_of, key, noise, verify_file};
+use crate::sample::{Sample, archive, head_of, key, noise, verify_file};
 
 fn refusal(inputs: &Inputs, sample: &Sample) -> BuildError {
     let before = sample.names();
@@ -204,6 +204,7 @@ fn a_root_of_unknown_kind_and_one_with_a_journal_are_warnings() {
     assert!(matches!(warnings(b"?")[..], [Warning::RootUnknown(_)]));
     let mut squashfs = vec![0; 5000];
     squashfs[..4].copy_from_slice(b"hsqs");
+    squashfs[28] = 4;
     assert_eq!(warnings(&squashfs), []);
     let mut ext4 = vec![0; 5000];
     ext4[1080..1082].copy_from_slice(&[0x53, 0xef]);
@@ -212,14 +213,222 @@ fn a_root_of_unknown_kind_and_one_with_a_journal_are_warnings() {
     assert!(matches!(warnings(&ext4)[..], [Warning::RootJournal(_)]));
 }
 
-/// The smallest PE file with one section of that name.
+/// The root of a sample becomes this one.
+fn with_root(root: &[u8]) -> Sample {
+    let sample = Sample::small();
+    fs::write(&sample.inputs.rootfs, root).unwrap();
+    sample
+}
+
+#[test]
+fn a_root_that_is_shorter_than_its_superblock_says_is_refused() {
+    let mut erofs = vec![0; 3 * 4096];
+    erofs[1024..1028].copy_from_slice(&[0xe2, 0xe1, 0xf5, 0xe0]);
+    erofs[1024 + 12] = 12;
+    erofs[1024 + 36] = 3;
+    let mut squashfs = vec![0; 5000];
+    squashfs[..4].copy_from_slice(b"hsqs");
+    squashfs[28] = 4;
+    squashfs[40..42].copy_from_slice(&5000_u16.to_le_bytes());
+    let mut ext4 = vec![0; 8 * 1024];
+    ext4[1080..1082].copy_from_slice(&[0x53, 0xef]);
+    ext4[1024 + 4] = 8;
+    let mut large = ext4.clone();
+    // Blocks of 64 bits, and 2^32 of them besides.
+    (large[1024 + 0x60], large[1024 + 0x150]) = (0x80, 1);
+    for whole in [&erofs, &squashfs, &ext4] {
+        with_root(whole).build();
+        let cut = with_root(&whole[..whole.len() - 1]);
+        let error = refusal(&cut.inputs, &cut);
+        assert!(
+            matches!(&error, BuildError::RootCut { needed, found, .. }
+                if *needed == whole.len() as u64 && *found == whole.len() as u64 - 1),
+            "{error}"
+        );
+    }
+    let sample = with_root(&large);
+    assert!(matches!(
+        refusal(&sample.inputs, &sample),
+        BuildError::RootCut { .. }
+    ));
+}
+
+#[test]
+fn filesystems_of_their_own_tools_are_whole_and_cut_they_are_refused() {
+    let sample = Sample::small();
+    let tree = sample.path("tree");
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("file"), noise("file", 300_000)).unwrap();
+    let name = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let made = sample.path("made");
+    let (image, tree) = (name(&made), name(&tree));
+    let tools: [&[&str]; 2] = [
+        &["mkfs.erofs", &image, &tree],
+        &[
+            "mkfs.ext4",
+            "-qO",
+            "^has_journal",
+            "-d",
+            &tree,
+            &image,
+            "4M",
+        ],
+    ];
+    for words in tools {
+        let _ = fs::remove_file(&made);
+        let mut tool = std::process::Command::new(words[0]);
+        tool.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
+        let done = tool.args(&words[1..]).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        let whole = fs::read(&made).unwrap();
+        let warnings = with_root(&whole).build().1.warnings;
+        assert!(matches!(warnings[..], [Warning::KernelNoPe(_)]));
+        let cut = with_root(&whole[..whole.len() - 4096]);
+        assert!(matches!(
+            refusal(&cut.inputs, &cut),
+            BuildError::RootCut { .. }
+        ));
+    }
+}
+
+#[test]
+fn a_squashfs_that_no_linux_of_today_mounts_is_refused() {
+    for (magic, major) in [(b"hsqs", [3, 0]), (b"hsqs", [1, 0]), (b"sqsh", [0, 3])] {
+        let mut old = vec![0; 5000];
+        old[..4].copy_from_slice(magic);
+        old[28..30].copy_from_slice(&major);
+        let sample = with_root(&old);
+        assert!(matches!(
+            refusal(&sample.inputs, &sample),
+            BuildError::OldSquashfs(..)
+        ));
+    }
+}
+
+/// The warnings about a command line.
+fn said_of(cmdline: &str) -> Vec<Warning> {
+    let mut sample = Sample::small();
+    sample.inputs.cmdline = cmdline.into();
+    let mut warnings = sample.build().1.warnings;
+    warnings.retain(|warning| !matches!(warning, Warning::KernelNoPe(_)));
+    warnings
+}
+
+#[test]
+fn a_command_line_under_which_every_slot_has_the_same_root_or_none_is_a_warning() {
+    for fine in [
+        "root=PARTUUID={slot} ro",
+        "ro root=/dev/disk/by-partuuid/{slot}",
+        "root=/dev/mapper/slotctl-root ro",
+        "root=\"PARTUUID={slot}\"",
+        "root=/dev/sda2 root=PARTUUID={slot}",
+        "our.root={slot} quiet",
+    ] {
+        assert_eq!(said_of(fine), [], "{fine}");
+    }
+    for (wrong, root) in [
+        ("root=/dev/sda2 ro", "/dev/sda2"),
+        ("root=LABEL=rootfs", "LABEL=rootfs"),
+        ("root=PARTUUID={slot} root=/dev/sda2", "/dev/sda2"),
+        ("root=PARTUUID=${slot} ro", "PARTUUID=${slot}"),
+        ("root=UUID={slot}", "UUID={slot}"),
+        ("root={slot}", "{slot}"),
+        (
+            "root=PARTUUID={slot}/PARTNROFF=1",
+            "PARTUUID={slot}/PARTNROFF=1",
+        ),
+        ("root=PARTUUID={slot", "PARTUUID={slot"),
+        ("root=/dev/mapper/slotctl_root", "/dev/mapper/slotctl_root"),
+        ("root= ro", ""),
+    ] {
+        assert_eq!(
+            said_of(wrong),
+            [Warning::RootOfNoSlot(root.into())],
+            "{wrong}"
+        );
+    }
+    for none in ["", "console=ttyS0 ro", "xroot=PARTUUID=1"] {
+        assert_eq!(said_of(none), [Warning::NoRootNamed], "{none}");
+    }
+}
+
+#[test]
+fn a_word_in_braces_that_nothing_replaces_is_a_warning() {
+    for word in [
+        "{SLOT}",
+        "{slot_uuid}",
+        "{ slot",
+        "{}",
+        "{Slot}",
+        "{partuuid}",
+    ] {
+        let line = format!("root=/dev/mapper/slotctl-root x={word}");
+        let expected: &[Warning] = match word.ends_with('}') {
+            true => &[Warning::UnknownWord(word.into())],
+            false => &[],
+        };
+        assert_eq!(said_of(&line), expected, "{word}");
+    }
+    let both = said_of("root=PARTUUID={SLOT}");
+    assert!(
+        matches!(
+            &both[..],
+            [Warning::UnknownWord(_), Warning::RootOfNoSlot(_)]
+        ),
+        "{both:?}"
+    );
+}
+
+#[test]
+fn a_command_line_that_outgrows_what_linux_keeps_is_refused() {
+    let mut sample = Sample::small();
+    let mut build_with = |slots: usize, more: usize| {
+        sample.inputs.cmdline = format!("{}{}", "{slot}".repeat(slots), "x".repeat(more));
+        build(&sample.inputs, &sample.path("out.slotimg"), &|_, _| {}).map(drop)
+    };
+    // 36 for each, a space, and 180 of bootshim's.
+    build_with(51, 30).unwrap();
+    for (slots, more) in [(51, 31), (52, 0), (60, 0), (200, 0)] {
+        let error = build_with(slots, more).unwrap_err();
+        let length = 36 * slots + more + 181;
+        assert!(
+            matches!(error, BuildError::CommandLineGrows { length: found, .. } if found == length),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_version_that_dpkg_complains_of_is_a_warning() {
+    for (version, odd) in [
+        ("v1.2", true),
+        ("1:rc", true),
+        ("1.2", false),
+        ("1:2~rc", false),
+    ] {
+        let mut sample = Sample::small();
+        sample.inputs.version = version.into();
+        let warnings = sample.build().1.warnings;
+        let said = warnings.contains(&Warning::VersionWithoutDigit(version.into()));
+        assert_eq!(said, odd, "{version}");
+    }
+}
+
+/// A PE file with one section of that name, of no bytes.
 fn pe(section: &[u8; 8]) -> Vec<u8> {
+    program(0x8664, section, 0)
+}
+
+/// A PE file for this machine with one section, which has so many bytes behind the
+/// headers.
+fn program(machine: u16, section: &[u8; 8], length: usize) -> Vec<u8> {
     let mut pe = vec![0; 0x40];
     pe[..2].copy_from_slice(b"MZ");
     pe[0x3c] = 0x40;
     pe.extend(b"PE\0\0");
-    // Machine, one section, optional header of 240 bytes.
-    pe.extend([0x64, 0x86, 1, 0]);
+    pe.extend(machine.to_le_bytes());
+    // One section, and an optional header of 240 bytes.
+    pe.extend([1, 0]);
     pe.extend([0; 12]);
     pe.extend([240, 0, 2, 0]);
     let mut optional = vec![0; 240];
@@ -227,8 +436,87 @@ fn pe(section: &[u8; 8]) -> Vec<u8> {
     optional[108] = 16;
     pe.extend(optional);
     pe.extend(section);
-    pe.extend([0; 32]);
+    let start = pe.len() + 32;
+    pe.extend([0; 8]);
+    pe.extend((length as u32).to_le_bytes());
+    pe.extend((start as u32).to_le_bytes());
+    pe.extend([0; 16]);
+    pe.extend(noise("section", length));
     pe
+}
+
+/// A sample that starts this program.
+fn starting(program: &[u8], uki: bool) -> Sample {
+    let mut sample = Sample::small();
+    let path = sample.path("program.efi");
+    fs::write(&path, program).unwrap();
+    sample.inputs.boot = match uki {
+        true => Boot::Uki(path),
+        false => Boot::Kernel {
+            kernel: path,
+            initrd: None,
+        },
+    };
+    sample
+}
+
+#[test]
+fn a_kernel_that_is_cut_short_is_refused() {
+    for uki in [false, true] {
+        let whole = program(0x8664, b".linux\0\0", 5000);
+        starting(&whole, uki).build();
+        for length in [whole.len() - 1, whole.len() - 4999] {
+            let sample = starting(&whole[..length], uki);
+            let error = refusal(&sample.inputs, &sample);
+            assert!(
+                matches!(error, BuildError::KernelCut { needed, .. } if needed == whole.len() as u64),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_kernel_that_no_bootshim_starts_is_refused() {
+    for uki in [false, true] {
+        for machine in [0x014c, 0x01c2, 0x5064] {
+            let mut program = program(machine, b".linux\0\0", 100);
+            if machine == 0x014c {
+                // The header of a 32-bit program.
+                program[0x40 + 24..0x40 + 26].copy_from_slice(&[0x0b, 0x01]);
+            }
+            let sample = starting(&program, uki);
+            let error = refusal(&sample.inputs, &sample);
+            assert!(
+                matches!(error, BuildError::OtherProcessor { .. }),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_kernel_and_the_bootshim_beside_it_are_for_the_same_processor() {
+    for (kernel, bootshim) in [(0x8664, 0xaa64), (0xaa64, 0x8664), (0xaa64, 0xaa64)] {
+        let mut sample = starting(&program(kernel, b".linux\0\0", 100), false);
+        let beside = sample.path("bootshim.efi");
+        fs::write(&beside, program(bootshim, b".text\0\0\0", 100)).unwrap();
+        sample.inputs.bootshim = Some(beside);
+        let built = build(&sample.inputs, &sample.path("out.slotimg"), &|_, _| {});
+        match kernel == bootshim {
+            true => assert!(built.is_ok()),
+            false => assert!(matches!(built, Err(BuildError::OtherProcessor { .. }))),
+        }
+    }
+}
+
+#[test]
+fn a_unified_kernel_image_without_a_kernel_is_refused() {
+    let sample = starting(&pe(b".text\0\0\0"), true);
+    assert!(matches!(
+        refusal(&sample.inputs, &sample),
+        BuildError::UkiNoLinux(_)
+    ));
 }
 
 #[test]
@@ -252,7 +540,7 @@ fn a_kernel_that_never_asks_for_its_initrd_is_refused_with_one() {
     let mut sample = Sample::small();
     let kernel = sample.path("kernel.efi");
     let initrd = sample.path("initrd.img");
-    fs::write(&initrd, "initrd").unwrap();
+    fs::write(&initrd, archive("init", b"#!/bin/sh")).unwrap();
     let mut image = pe(b".text\0\0\0");
     fs::write(&kernel, &image).unwrap();
     sample.inputs.boot = Boot::Kernel {

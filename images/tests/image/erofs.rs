@@ -75,10 +75,57 @@ fn a_damaged_erofs_is_an_image_all_the_same() {
         for byte in &mut damaged[at..at + 3] {
             *byte = !*byte;
         }
+        // Its length is another promise, which is kept before.
+        damaged[1024 + 12] = root[1024 + 12];
+        damaged[1024 + 36..1024 + 40].copy_from_slice(&root[1024 + 36..1024 + 40]);
         let sum: u64 = pieces(&mut sample, &damaged)
             .iter()
             .map(|piece| u64::from(piece.1))
             .sum();
         assert!(sum >= root.len() as u64, "{at}");
     }
+}
+
+/// An erofs of directories, each of which says that it is as long as all of the root, and
+/// names so many others.
+fn maze(directories: usize) -> Vec<u8> {
+    const BLOCK: usize = 4096;
+    let inodes = BLOCK;
+    let names = (inodes + directories * 32).next_multiple_of(BLOCK);
+    let length = 64 << 20;
+    let mut root = vec![0; length];
+    root[1024..1028].copy_from_slice(&[0xe2, 0xe1, 0xf5, 0xe0]);
+    root[1024 + 12] = 12;
+    // Inodes from the second block on; the root directory is the first.
+    root[1024 + 40] = 1;
+    for number in 0..directories {
+        let at = inodes + 32 * number;
+        root[at + 4..at + 6].copy_from_slice(&0o040_755_u16.to_le_bytes());
+        let size = (length - names) as u32;
+        root[at + 8..at + 12].copy_from_slice(&size.to_le_bytes());
+        root[at + 16..at + 20].copy_from_slice(&((names / BLOCK) as u32).to_le_bytes());
+    }
+    let mut number = 0_u64;
+    for block in root[names..].chunks_exact_mut(BLOCK) {
+        for entry in block.chunks_exact_mut(12) {
+            entry[..8].copy_from_slice(&(number % directories as u64).to_le_bytes());
+            // The first name of each block would lie behind the entries.
+            entry[8..10].copy_from_slice(&4092_u16.to_le_bytes());
+            number += 1;
+        }
+    }
+    root
+}
+
+#[test]
+fn a_crafted_erofs_is_not_walked_for_ever() {
+    // Each directory is read once; all of them would be 3 TB.
+    let mut sample = Sample::small();
+    let root = maze(50_000);
+    let cut = pieces(&mut sample, &root);
+    assert_eq!(
+        cut[0].1,
+        images::PIECE_MAX,
+        "cut as one that cannot be walked"
+    );
 }

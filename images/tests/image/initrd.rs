@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::io::Write;
+use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use images::build::Boot;
+use images::build::{Boot, BuildError, Warning, build};
 use images::manifest::Kind;
 use images::table::Packing;
 
-use crate::sample::{Sample, noise, verify_file};
+use crate::sample::{Sample, archive, noise, verify_file};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -17,24 +18,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// An archive in the format newc with one file, padded to 512 bytes.
-fn archive(name: &str, content: &[u8]) -> Vec<u8> {
-    let mut archive = Vec::new();
-    for (name, content) in [(name, content), ("TRAILER!!!", &[])] {
-        let mut fields = [0; 13];
-        (fields[6], fields[11]) = (content.len(), name.len() + 1);
-        let fields: String = fields.iter().map(|field| format!("{field:08x}")).collect();
-        archive.extend(format!("070701{fields}{name}\0").bytes());
-        archive.resize(archive.len().next_multiple_of(4), 0);
-        archive.extend_from_slice(content);
-        archive.resize(archive.len().next_multiple_of(4), 0);
-    }
-    archive.resize(archive.len().next_multiple_of(512), 0);
-    archive
-}
-
-/// What an image with this initrd has of it.
-fn stored(initrd: &[u8]) -> (u64, images::Digest) {
+/// A sample with this initrd.
+fn with(initrd: &[u8]) -> Sample {
     let mut sample = Sample::small();
     let path = sample.path("initrd.img");
     fs::write(&path, initrd).unwrap();
@@ -43,6 +28,12 @@ fn stored(initrd: &[u8]) -> (u64, images::Digest) {
     };
     let initrd = Some(path);
     sample.inputs.boot = Boot::Kernel { kernel, initrd };
+    sample
+}
+
+/// What an image with this initrd has of it.
+fn stored(initrd: &[u8]) -> (u64, images::Digest) {
+    let sample = with(initrd);
     let before = sample.names().len();
     let (path, built) = sample.build();
     assert_eq!(
@@ -54,6 +45,50 @@ fn stored(initrd: &[u8]) -> (u64, images::Digest) {
     let payload = built.manifest.payload(Kind::Initrd).unwrap();
     (payload.length, payload.hash)
 }
+
+/// What is said of this initrd, where it is taken.
+fn warned(initrd: &[u8]) -> Option<Warning> {
+    let mut warnings = with(initrd).build().1.warnings;
+    warnings.retain(|warning| !matches!(warning, Warning::KernelNoPe(_)));
+    assert!(warnings.len() <= 1, "{warnings:?}");
+    warnings.pop()
+}
+
+#[track_caller]
+fn refused(initrd: &[u8]) {
+    let sample = with(initrd);
+    let before = sample.names();
+    let error = build(&sample.inputs, &sample.path("out.slotimg"), &|_, _| {}).unwrap_err();
+    assert!(matches!(error, BuildError::InitrdDamaged { .. }), "{error}");
+    assert!(error.to_string().contains("initrd.img is cut or damaged"));
+    assert_eq!(sample.names(), before, "something was left behind");
+}
+
+/// What a tool makes of these bytes.
+fn through(tool: &str, words: &[&str], bytes: &[u8]) -> Vec<u8> {
+    let sample = Sample::small();
+    let file = sample.path("packed.d");
+    fs::write(&file, bytes).unwrap();
+    let done = Command::new(tool).args(words).arg(&file).output();
+    let done = done.unwrap_or_else(|error| panic!("{tool}: {error}"));
+    assert!(done.status.success(), "{tool}: {done:?}");
+    done.stdout
+}
+
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    through("xz", &["-c", "--check=crc32"], bytes)
+}
+
+fn lz4(bytes: &[u8]) -> Vec<u8> {
+    through("lz4", &["-lc"], bytes)
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(bytes, 3).unwrap()
+}
+
+/// Every compression that is unpacked here.
+const PACKERS: [fn(&[u8]) -> Vec<u8>; 4] = [gzip, zstd, xz, lz4];
 
 fn as_it_is(bytes: &[u8]) -> (u64, images::Digest) {
     (bytes.len() as u64, images::digest(bytes))
@@ -77,19 +112,95 @@ fn a_compressed_initrd_is_stored_unpacked_with_what_lies_before_it() {
 }
 
 #[test]
-fn what_does_not_unpack_is_stored_as_it_is() {
+fn whatever_packed_it_the_archive_is_stored_unpacked() {
     let files = archive("init", &noise("init", 50_000));
-    let packed = gzip(&files);
-    for odd in [
-        &packed[..packed.len() - 9],
-        &packed[..12],
-        &files,
-        &files[..100],
-        b"070701 no archive",
-        b"\x1f\x8b",
-    ] {
-        assert_eq!(stored(odd), as_it_is(odd));
+    let early = archive("kernel/x86/microcode/GenuineIntel.bin", &[7; 3001]);
+    for pack in PACKERS {
+        assert_eq!(stored(&pack(&files)), as_it_is(&files));
+        let both = [early.as_slice(), &pack(&files)].concat();
+        let unpacked = [early.as_slice(), &files].concat();
+        assert_eq!(stored(&both), as_it_is(&unpacked));
+        assert_eq!(warned(&both), None);
     }
+}
+
+#[test]
+fn parts_that_are_joined_begin_where_linux_looks_for_an_archive() {
+    // The first part ends one byte behind a multiple of 4: compressed Linux takes it,
+    // since it counts from the start of each part.
+    let first = [archive("first", &noise("1", 5000)), vec![0]].concat();
+    let second = archive("second", &noise("2", 5000));
+    let unpacked = [first.as_slice(), &[0; 3], &second].concat();
+    for one in [gzip, zstd, xz] {
+        for other in PACKERS {
+            let joined = [one(&first), other(&second)].concat();
+            assert_eq!(stored(&joined), as_it_is(&unpacked));
+        }
+    }
+    // And so where what follows is not compressed.
+    let mut packed = gzip(&first);
+    packed.resize(packed.len().next_multiple_of(4), 0);
+    let joined = [packed, second.clone()].concat();
+    let (length, _) = stored(&joined);
+    assert_eq!(length % 4, 0);
+}
+
+#[test]
+fn what_linux_unpacks_in_another_way_or_not_at_all_is_stored_as_it_is_and_said() {
+    let files = archive("init", &noise("init", 50_000));
+    assert_eq!((stored(&files), warned(&files)), (as_it_is(&files), None));
+    let bzip2 = [b"BZh9".as_slice(), &noise("?", 100)].concat();
+    let junk = [files.as_slice(), b"junk"].concat();
+    let packed_junk = [gzip(&files).as_slice(), b"junk"].concat();
+    let no_archive = gzip(&noise("ext2", 9000));
+    type Expected = fn(&Warning) -> bool;
+    let table: [(&[u8], Expected); 7] = [
+        (b"initrd", |w| matches!(w, Warning::InitrdUnknown(_))),
+        (&[0; 9000], |w| matches!(w, Warning::InitrdUnknown(_))),
+        (&no_archive, |w| matches!(w, Warning::InitrdUnknown(_))),
+        (&bzip2, |w| {
+            matches!(w, Warning::InitrdUnchecked(_, "bzip2"))
+        }),
+        (&junk, |w| matches!(w, Warning::InitrdJunk(..))),
+        (&packed_junk, |w| matches!(w, Warning::InitrdJunk(..))),
+        (&files[..50_116], |w| matches!(w, Warning::InitrdEndless(_))),
+    ];
+    for (initrd, expected) in table {
+        assert_eq!(stored(initrd), as_it_is(initrd));
+        let warning = warned(initrd).unwrap();
+        assert!(expected(&warning), "{warning}");
+    }
+}
+
+#[test]
+fn an_initrd_that_is_cut_or_damaged_is_refused() {
+    let files = archive("init", &noise("init", 50_000));
+    for pack in PACKERS {
+        let packed = pack(&files);
+        for cut in [12, packed.len() / 2, packed.len() - 1] {
+            refused(&packed[..cut]);
+            refused(&[gzip(&files).as_slice(), &packed[..cut]].concat());
+        }
+    }
+    // LZ4 as Linux reads it has no checksum.
+    for pack in [gzip, zstd_with_checksum, xz] {
+        let mut packed = pack(&files);
+        let middle = packed.len() / 2;
+        packed[middle] ^= 0x10;
+        refused(&packed);
+    }
+    for cut in [100, 200, 40_000] {
+        refused(&files[..cut]);
+        for pack in PACKERS {
+            refused(&pack(&files[..cut]));
+        }
+    }
+    refused(b"070701 no archive");
+    refused(b"\x1f\x8b");
+}
+
+fn zstd_with_checksum(bytes: &[u8]) -> Vec<u8> {
+    through("zstd", &["-qc"], bytes)
 }
 
 #[test]

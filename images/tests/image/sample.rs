@@ -29,6 +29,22 @@ pub fn noise(seed: &str, length: usize) -> Vec<u8> {
     bytes
 }
 
+/// An archive in the format newc with one file, padded to 512 bytes.
+pub fn archive(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut archive = Vec::new();
+    for (name, content) in [(name, content), ("TRAILER!!!", &[])] {
+        let mut fields = [0; 13];
+        (fields[6], fields[11]) = (content.len(), name.len() + 1);
+        let fields: String = fields.iter().map(|field| format!("{field:08x}")).collect();
+        archive.extend(format!("070701{fields}{name}\0").bytes());
+        archive.resize(archive.len().next_multiple_of(4), 0);
+        archive.extend_from_slice(content);
+        archive.resize(archive.len().next_multiple_of(4), 0);
+    }
+    archive.resize(archive.len().next_multiple_of(512), 0);
+    archive
+}
+
 /// A directory with inputs, and room for what is built from them.
 pub struct Sample {
     pub directory: TempDir,
@@ -62,7 +78,7 @@ impl Sample {
             rootfs: write("root.erofs", rootfs),
             boot: Boot::Kernel {
                 kernel: write("vmlinuz", &noise("kernel", 9000)),
-                initrd: Some(write("initrd", &[b'i'; 4096])),
+                initrd: Some(write("initrd", &archive("init", &[b'i'; 3500]))),
             },
             cmdline: "root=PARTUUID={slot} ro".into(),
             compatible: "plc-4".into(),
