@@ -47,8 +47,8 @@ fn unknown(cmdline: &str) -> impl Iterator<Item = String> + '_ {
 /// What is wrong with the root that is named. The last one counts, as for Linux.
 fn root(cmdline: &str) -> Option<Warning> {
     let words = cmdline.split_whitespace();
-    let roots = words.filter_map(|word| word.trim_matches('"').strip_prefix("root="));
-    match roots.last() {
+    let mut roots = words.filter_map(|word| word.trim_matches('"').strip_prefix("root="));
+    match roots.next_back() {
         Some(root) => {
             let ours = root.trim_matches('"');
             let of_slot = ["PARTUUID=", "/dev/disk/by-partuuid/"]

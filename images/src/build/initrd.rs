@@ -311,7 +311,7 @@ fn archive(file: &File, from: u64, end: u64) -> Result<(u64, bool), Fault> {
     const ENTRY: u64 = 110;
     let mut at = from;
     while at < end {
-        let mut entry = [0; ENTRY as usize];
+        let mut entry = [0; 110];
         let cut = || Fault::Damaged(at, "an archive is cut".to_string());
         if end - at < ENTRY {
             return Err(cut());

@@ -87,8 +87,10 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(bytes, 3).unwrap()
 }
 
+type Pack = fn(&[u8]) -> Vec<u8>;
+
 /// Every compression that is unpacked here.
-const PACKERS: [fn(&[u8]) -> Vec<u8>; 4] = [gzip, zstd, xz, lz4];
+const PACKERS: [Pack; 4] = [gzip, zstd, xz, lz4];
 
 fn as_it_is(bytes: &[u8]) -> (u64, images::Digest) {
     (bytes.len() as u64, images::digest(bytes))
