@@ -3,8 +3,12 @@
 
 use crate::bench::Bench;
 use crate::ran::Ran;
+use nix::mount::{MsFlags, mount, umount};
+use nix::unistd::getpgrp;
 use slotctl::disk::Disk;
-use std::fs::OpenOptions;
+use slotctl::medium::Mode;
+use std::fs::{self, OpenOptions};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -140,4 +144,77 @@ fn a_device_whose_partitions_the_kernel_does_not_know_is_refused() {
         .json()["error"]
         .clone();
     assert_eq!(error["code"], "stale-table");
+}
+
+/// The ESP of a device, mounted over an automount as systemd's gpt-auto-generator has
+/// it. (As ext4: not every kernel that runs this knows FAT.)
+struct Automount {
+    place: tempfile::TempDir,
+    /// Whoever listens here mounts; while it is open the kernel asks.
+    _asked: (std::io::PipeReader, std::io::PipeWriter),
+}
+
+impl Automount {
+    fn of(esp: &str) -> Automount {
+        tool("mkfs.ext4", &["-q", esp]).expect("mkfs.ext4 of e2fsprogs");
+        let place = tempfile::tempdir().unwrap();
+        let (asked, asks) = std::io::pipe().unwrap();
+        let options = format!(
+            "fd={},pgrp={},minproto=5,maxproto=5,direct",
+            asks.as_raw_fd(),
+            getpgrp()
+        );
+        let (none, flags) = (None::<&str>, MsFlags::empty());
+        let path = place.path();
+        mount(none, path, Some("autofs"), flags, Some(options.as_str())).unwrap();
+        mount(Some(esp), path, Some("ext4"), flags, none).unwrap();
+        let _asked = (asked, asks);
+        Automount { place, _asked }
+    }
+
+    fn is_mounted(&self) -> bool {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let place = format!(" {} ", self.place.path().display());
+        mounts
+            .lines()
+            .any(|line| line.contains(&place) && line.contains(" - ext4 "))
+    }
+}
+
+impl Drop for Automount {
+    fn drop(&mut self) {
+        while umount(self.place.path()).is_ok() {}
+    }
+}
+
+#[test]
+#[ignore = "block devices need root and loop devices"]
+fn an_esp_that_an_automount_holds_is_written_once_nobody_uses_it() {
+    let bench = Bench::new();
+    let device = Device::over(&bench);
+    let disk = Disk::open(Path::new(&device.node)).unwrap();
+    let automount = Automount::of(&device.partition(1));
+    let used = fs::File::open(automount.place.path()).unwrap();
+    let refused = disk.esp(Mode::WriteExclusive).unwrap_err();
+    assert_eq!(refused.code, "mounted");
+    assert!(automount.is_mounted(), "who uses it goes on");
+    drop(used);
+    disk.esp(Mode::WriteExclusive).unwrap();
+    assert!(!automount.is_mounted());
+}
+
+#[test]
+#[ignore = "block devices need root and loop devices"]
+fn an_esp_that_is_mounted_otherwise_stays_mounted() {
+    let bench = Bench::new();
+    let device = Device::over(&bench);
+    let disk = Disk::open(Path::new(&device.node)).unwrap();
+    let esp = device.partition(1);
+    tool("mkfs.ext4", &["-q", &esp]).expect("mkfs.ext4 of e2fsprogs");
+    let place = tempfile::tempdir().unwrap();
+    let (none, flags) = (None::<&str>, MsFlags::empty());
+    mount(Some(esp.as_str()), place.path(), Some("ext4"), flags, none).unwrap();
+    let refused = disk.esp(Mode::WriteExclusive).map(drop);
+    umount(place.path()).expect("it is mounted still");
+    assert_eq!(refused.unwrap_err().code, "mounted");
 }
