@@ -15,11 +15,18 @@ use super::device::Device;
 use crate::duration::spell;
 use crate::helper;
 use nix::libc;
-use nix::unistd::{ForkResult, chdir, fork, setsid};
+use nix::sys::prctl::set_name;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{ForkResult, Pid, chdir, fork, setsid};
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
+
+/// What such a process is called, so that the next `watch` knows it.
+const NAME: &CStr = c"slotctl-keeper";
 
 /// Leaves a process behind that pets for `limit`, then no more, and says so in the
 /// kernel's log. SIGTERM ends it, with the watchdog armed.
@@ -40,6 +47,7 @@ pub(super) fn leave(device: Device, limit: Duration, log: Option<File>) -> nix::
 
 fn keep(mut device: Device, limit: Duration, log: Option<File>, last_words: &[u8]) -> ! {
     let began = Instant::now();
+    let _ = set_name(NAME);
     let _ = setsid();
     // A directory that somebody wants to unmount must not be in use.
     let _ = chdir("/");
@@ -65,6 +73,31 @@ fn keep(mut device: Device, limit: Duration, log: Option<File>, last_words: &[u8
     std::thread::sleep(3 * device.timeout);
     // SAFETY: ends the process, and runs nothing that was registered before the fork.
     unsafe { libc::_exit(0) }
+}
+
+/// Ends those who were left behind with this device: there was no shutdown after all,
+/// and somebody is back who watches. Whether there were any.
+pub(super) fn relieve(device: &Path) -> bool {
+    let device = std::fs::canonicalize(device).unwrap_or_else(|_| device.to_owned());
+    let mut any = false;
+    for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let id = process.file_name().to_str().and_then(|id| id.parse().ok());
+        if let Some(id) = id.filter(|_| is_keeper(&process.path(), &device)) {
+            any |= kill(Pid::from_raw(id), Signal::SIGTERM).is_ok();
+        }
+    }
+    any
+}
+
+fn is_keeper(process: &Path, device: &Path) -> bool {
+    let name = std::fs::read(process.join("comm")).unwrap_or_default();
+    let files = std::fs::read_dir(process.join("fd"));
+    name.trim_ascii_end() == NAME.to_bytes()
+        && files
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|file| std::fs::read_link(file.path()).is_ok_and(|link| link == device))
 }
 
 /// Closes all descriptors but these: pipes that others wait on, and disks.

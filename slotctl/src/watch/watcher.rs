@@ -25,6 +25,10 @@ const TURN: Duration = Duration::from_secs(1);
 /// A bootshim waits so long for an ESP that somebody uses.
 const RENEW_AGAIN: Duration = Duration::from_secs(60);
 
+/// A process that is told to end is looked for so often, after so long each.
+const RELIEVED: u32 = 20;
+const LOOK: Duration = Duration::from_millis(10);
+
 /// What comes in from other threads.
 #[derive(Debug)]
 pub(super) enum Message {
@@ -389,7 +393,7 @@ impl<'a> Watcher<'a> {
 
     /// A driver that is loaded later than this begins, or a program that had it first.
     fn look_for_device(&mut self) {
-        if let Ok(device) = Device::open(&self.rules.device, self.rules.timeout) {
+        if let Ok(device) = take(&self.rules) {
             let path = self.rules.device.display();
             self.say("watchdog-found", format!("watchdog {path} is there now"));
             tell_remark(&device, self.journal);
@@ -435,7 +439,7 @@ fn disarm(device: Device) -> String {
 /// Without a watchdog `watch` goes on: a good slot must not fail by it.
 fn open(rules: &Watch, journal: &Journal) -> Option<Device> {
     let path = rules.device.display();
-    match Device::open(&rules.device, rules.timeout) {
+    match take(rules) {
         Ok(device) => {
             tell_remark(&device, journal);
             Some(device)
@@ -455,6 +459,26 @@ fn open(rules: &Watch, journal: &Journal) -> Option<Device> {
             None
         }
     }
+}
+
+/// Opens the watchdog, and takes it back from who was left behind with it.
+fn take(rules: &Watch) -> std::io::Result<Device> {
+    let open = || Device::open(&rules.device, rules.timeout);
+    let is_busy = |answer: &std::io::Result<Device>| {
+        let error = answer.as_ref().err().map(std::io::Error::kind);
+        error == Some(std::io::ErrorKind::ResourceBusy)
+    };
+    let mut answer = open();
+    if is_busy(&answer) && keeper::relieve(&rules.device) {
+        for _ in 0..RELIEVED {
+            if !is_busy(&answer) {
+                break;
+            }
+            std::thread::sleep(LOOK);
+            answer = open();
+        }
+    }
+    answer
 }
 
 fn tell_remark(device: &Device, journal: &Journal) {
