@@ -10,7 +10,7 @@ pub use search::Search;
 pub(crate) use search::{ASK, record_of};
 
 use crate::error::{Error, Exit, Result};
-use crate::lock::{Lock, What};
+use crate::lock::{self, Lock, What};
 use crate::medium::{FileMedium, Mode};
 use bootshim::boot::Defect;
 use bootshim::copies::{CommitError, Durable, Note, Store};
@@ -289,6 +289,9 @@ impl Disk {
                 Mode::Read => Ok(Part::new(self.whole()?, partition.extent)),
                 Mode::Write | Mode::WriteExclusive => Err(self.beyond(partition, cut)),
             };
+        }
+        if mode != Mode::Read && !matches!(self.access, Access::Medium(_)) {
+            lock::refuse_locked(&self.path)?;
         }
         match &self.access {
             Access::Medium(medium) => Ok(Part::new(Arc::clone(medium), partition.extent)),

@@ -79,26 +79,56 @@ pub fn write<M: Medium>(esp: M, sector: u16, contents: &Contents<'_>) -> Result<
     })
 }
 
-/// Reads the bootshim program of a disk.
+/// Reads the bootshim program of a disk: the one that firmware starts, or the one
+/// that shim starts where firmware starts shim.
 ///
 /// # Errors
 /// [`Exit::NotAuthentic`] when there is no ESP, no filesystem, no program, or
 /// it is no bootshim; the medium's.
 pub fn read_program<M: Medium>(disk: M, layout: &Layout) -> Result<Program> {
+    first(&disk, layout)?.or_else(|error| match behind_shim(&disk, layout)? {
+        Some(program) => Ok(program),
+        None => Err(error),
+    })
+}
+
+/// Whether firmware starts another program (shim), which then starts bootshim.
+///
+/// # Errors
+/// As [`read_program`].
+pub fn is_behind_shim<M: Medium>(disk: M, layout: &Layout) -> Result<bool> {
+    Ok(first(&disk, layout)?.is_err() && behind_shim(&disk, layout)?.is_some())
+}
+
+/// What firmware starts, if that is a bootshim.
+fn first<M: Medium>(disk: &M, layout: &Layout) -> Result<Result<Program>> {
     let names = Machine::ALL.map(|machine| format!("{PROGRAM_DIRECTORY}/{}", machine.file_name()));
     for name in &names {
-        if let Some(bytes) = read_file(&disk, layout, name, PROGRAM_MAX)? {
-            return Program::parse(bytes).map_err(|mut error| {
+        if let Some(bytes) = read_file(disk, layout, name, PROGRAM_MAX)? {
+            return Ok(Program::parse(bytes).map_err(|mut error| {
                 error.found = format!("{name} on the ESP: {}", error.found);
                 error
-            });
+            }));
         }
     }
-    Err(Error::new(
+    Ok(Err(Error::new(
         Exit::NotAuthentic,
         "no-bootshim",
         format!("the ESP has neither {}", names.join(" nor ")),
-    ))
+    )))
+}
+
+/// What shim starts, if that is a bootshim.
+fn behind_shim<M: Medium>(disk: &M, layout: &Layout) -> Result<Option<Program>> {
+    for machine in Machine::ALL {
+        let name = format!("{PROGRAM_DIRECTORY}/{}", machine.name_behind_shim());
+        let bytes = read_file(disk, layout, &name, PROGRAM_MAX)?;
+        let program = bytes.and_then(|bytes| Program::parse(bytes).ok());
+        if program.is_some() {
+            return Ok(program);
+        }
+    }
+    Ok(None)
 }
 
 /// The bytes of the other bootshim of a disk, for this machine.
@@ -161,7 +191,8 @@ pub fn read_compatible<M: Medium>(disk: M, layout: &Layout) -> Result<Option<Str
         )
     };
     let text = String::from_utf8(bytes).map_err(|error| damaged(error.to_string()))?;
-    let file: DiskFile = toml::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    let file: DiskFile =
+        toml::from_str(&text).map_err(|error| damaged(error.message().to_owned()))?;
     Ok(file.compatible)
 }
 

@@ -10,6 +10,7 @@ mod file;
 mod tests;
 
 use crate::error::{Error, Result};
+use crate::plain;
 use bootshim::handover::Handover;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -161,15 +162,11 @@ impl Events {
 
     fn tell_kernel(&self, event: &Event) {
         let mut line = format!("<5>slotctl: {}: ", event.event);
-        for character in event.text.chars() {
+        for character in plain::line(&event.text).chars() {
             if line.len() >= KERNEL_LINE_MAX {
                 break;
             }
-            line.push(if character.is_control() {
-                ' '
-            } else {
-                character
-            });
+            line.push(character);
         }
         line.push('\n');
         // There is nobody left to tell if this fails too.

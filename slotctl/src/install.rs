@@ -1,6 +1,7 @@
 //! Installing an image: into a slot that is not in use, every byte checked
 //! before it is written and read back after, then one durable flip.
 
+mod fit;
 mod ground;
 mod holdings;
 mod pipeline;
@@ -12,10 +13,10 @@ use crate::error::{Error, Exit, Result};
 use crate::floor;
 use crate::lock::What;
 use crate::medium::Mode;
+use crate::program::Machine;
 use crate::progress::Progress;
 use crate::source::Source;
 use crate::verify;
-use bootshim::layout::Layout;
 use bootshim::medium::Medium;
 use bootshim::record::{Record, SlotId, State};
 use bootshim::state;
@@ -41,6 +42,10 @@ pub struct Request {
     pub retry: bool,
     /// Whether everything is checked and nothing is written.
     pub dry_run: bool,
+    /// Whether an image may be older than what runs.
+    pub allow_downgrade: bool,
+    /// The processor for which the kernel must be, where it is known.
+    pub machine: Option<Machine>,
 }
 
 /// For which machines images are, and who said so.
@@ -114,6 +119,9 @@ pub fn install(
     check_epoch(disk, &record, trusted, &head.manifest).map_err(untouched)?;
     floor::check(disk, &record, trusted, &head.manifest, "image")
         .map_err(|refused| untouched(refused.advice("install a newer image")))?;
+    if !request.allow_downgrade {
+        fit::check_age(disk, &record, trusted, &head.manifest).map_err(untouched)?;
+    }
     if let Some(known) =
         already_here(disk, trusted, &head, &record, request, progress).map_err(gone)?
     {
@@ -122,7 +130,7 @@ pub fn install(
     let in_use = disk.handover().map(|handover| handover.slot);
     let slot = state::write_target(&record, in_use, request.slot)
         .map_err(|refusal| untouched(refusal.into()))?;
-    check_room(&head.manifest, disk.layout(), slot).map_err(untouched)?;
+    fit::check_room(&head.manifest, disk.layout(), slot).map_err(untouched)?;
     disk.check_whole(slot).map_err(untouched)?;
     let outcome = |state, changed, moved| Outcome {
         slot,
@@ -149,7 +157,7 @@ pub fn install(
     };
     let target = Writing::begin(medium, &begun.durable, slot).map_err(half)?;
     let (complete, moved) =
-        write(target, trusted, source, &head, &ground, progress).map_err(half)?;
+        write(target, trusted, source, &head, &ground, request, progress).map_err(half)?;
     // A commit that failed half-way may count all the same.
     let committed = commit(disk, &head, &complete, request)
         .map_err(|error| vanished(disk, error).changed(unsure(slot)))?;
@@ -167,6 +175,7 @@ fn write<M: Medium + Sync>(
     source: &mut Source,
     head: &Head,
     ground: &Ground,
+    request: &Request,
     progress: &dyn Progress,
 ) -> Result<(Complete, Moved)> {
     let may = ground.may_be_kept(&head.index);
@@ -193,6 +202,9 @@ fn write<M: Medium + Sync>(
     };
     let ran = copy.run(source, plan);
     ran.map_err(|error| source.blamed(error))?;
+    if let Some(machine) = request.machine {
+        fit::check_processor(&target, &head.manifest, machine)?;
+    }
     let moved = Moved {
         written: copy.written.into_inner(),
         reused: copy.reused.into_inner(),
@@ -269,22 +281,6 @@ fn check_epoch(disk: &Disk, record: &Record, trusted: &Trust, image: &Manifest) 
                 .advice("sign the image under the newer key set"))
         }
         _ => Ok(()),
-    }
-}
-
-fn check_room(image: &Manifest, layout: &Layout, slot: SlotId) -> Result<()> {
-    let has = layout
-        .slot(slot)
-        .map_or(0, |partition| partition.extent.len);
-    match image.slot_bytes_needed() {
-        Some(needed) if needed <= has => Ok(()),
-        needed => {
-            let needed = needed.map_or("more than can be".into(), |n| n.to_string());
-            let found = format!("image needs {needed} bytes in its slot");
-            Err(Error::new(Exit::Refused, "slot-too-small", found)
-                .expected(format!("slot {slot} has {has}"))
-                .advice("build a smaller image, or make a disk with larger slots"))
-        }
     }
 }
 

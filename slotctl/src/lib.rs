@@ -22,6 +22,7 @@ pub mod lock;
 pub mod medium;
 pub mod next_boot;
 pub mod overlay;
+pub mod plain;
 pub mod program;
 pub mod progress;
 pub mod renewal;

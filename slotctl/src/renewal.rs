@@ -70,6 +70,10 @@ pub fn prepare<'a>(
         settle(disk)?;
         return Ok(None);
     }
+    // A swap would take shim away with the bootshim that it starts.
+    if esp::is_behind_shim(disk.whole()?, disk.layout())? {
+        return Err(refused("shim starts it here; put it beside shim by hand"));
+    }
     let spare = esp::read_spare(disk.whole()?, disk.layout(), active.machine())?;
     let here = images::digest(&spare) == digest;
     let waits = here && Places::find(&disk.esp(Mode::Read)?)?.waits();

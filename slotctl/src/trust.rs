@@ -6,7 +6,9 @@ use crate::error::{Error, Exit, Result};
 use crate::esp;
 use crate::floor;
 use crate::install::Compatible;
+use crate::program::Machine;
 use bootshim::record::Record;
+use images::key::PublicKey;
 use images::trust::Trust;
 use std::path::Path;
 
@@ -24,6 +26,19 @@ pub fn keys(disk: &Disk) -> Result<Trust> {
             .advice("make the disk with `slotctl disk create --trust`"));
     }
     Ok(trust.with_epoch_floor(floor::key_epoch(disk)))
+}
+
+/// Whom a person named, and no key set below the floor.
+#[must_use]
+pub fn named(disk: &Disk, keys: Vec<PublicKey>) -> Trust {
+    Trust::direct(keys).with_epoch_floor(floor::key_epoch(disk))
+}
+
+/// For which processor the disk's bootshim is, where it can be read.
+#[must_use]
+pub fn machine(disk: &Disk) -> Option<Machine> {
+    let program = esp::read_program(disk.whole().ok()?, disk.layout());
+    program.ok().map(|program| program.machine())
 }
 
 /// For which machine the disk is: for the one this controller runs from, what

@@ -71,6 +71,8 @@ fn request(wish: u8) -> Request {
         activate: wish & 1 == 0,
         retry: wish & 2 != 0,
         dry_run: wish & 48 == 48,
+        allow_downgrade: wish & 32 == 0,
+        machine: None,
     }
 }
 

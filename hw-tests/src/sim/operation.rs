@@ -293,6 +293,8 @@ impl Bench<'_> {
                     activate,
                     retry,
                     dry_run: false,
+                    allow_downgrade: true,
+                    machine: None,
                 };
                 self.install(&disk, &trusted, file, &request)
             }
@@ -311,6 +313,8 @@ impl Bench<'_> {
                     activate: true,
                     retry: false,
                     dry_run: false,
+                    allow_downgrade: true,
+                    machine: None,
                 };
                 self.install(&disk, &trusted, &self.judge.images[image].file, &request)
             }

@@ -313,6 +313,8 @@ fn put(disk: &Disk, trusted: &Trust, image: &Path, activate: bool) {
         activate,
         retry: false,
         dry_run: false,
+        allow_downgrade: true,
+        machine: None,
     };
     let mut source = Source::open(&image.display().to_string(), &Settings::default()).unwrap();
     install::install(disk, trusted, None, &mut source, &request, &Quiet).unwrap();

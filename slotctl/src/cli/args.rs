@@ -67,7 +67,7 @@ pub enum Command {
     Activate(Activate),
     /// Go back to the highest good slot other than the running one
     Rollback {
-        /// Restart when done
+        /// Restart when something was changed
         #[arg(long)]
         reboot: bool,
     },
@@ -377,13 +377,19 @@ pub struct Install {
     /// Install an image again that failed here
     #[arg(long)]
     pub retry: bool,
+    /// Install an image although it is older than what runs
+    #[arg(long)]
+    pub allow_downgrade: bool,
+    /// Trusted public keys; by default those of the disk's bootshim
+    #[arg(long, value_name = "PUB", num_args = 1..)]
+    pub trust: Vec<PathBuf>,
     /// Check everything, write nothing
     #[arg(long, conflicts_with = "reboot")]
     pub dry_run: bool,
     /// Fetch at most so much a second, such as 500KiB or 2MiB
     #[arg(long, value_name = "RATE", value_parser = rate, allow_negative_numbers = true)]
     pub limit_rate: Option<Size>,
-    /// Restart when done
+    /// Restart when something was changed
     #[arg(long)]
     pub reboot: bool,
 }
@@ -400,7 +406,7 @@ pub struct Activate {
     /// Tries of the trial; by default those of the boot record, 3
     #[arg(long, value_name = "N", value_parser = tries(), allow_negative_numbers = true)]
     pub tries: Option<u8>,
-    /// Restart when done
+    /// Restart when something was changed
     #[arg(long)]
     pub reboot: bool,
 }

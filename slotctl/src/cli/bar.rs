@@ -8,6 +8,7 @@
 use super::output::{Voice, bytes, write_out};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
+use slotctl::plain;
 use slotctl::progress::{Phase, Progress};
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -121,7 +122,7 @@ impl Progress for Bar {
             let held = self.now.lock().unwrap_or_else(PoisonError::into_inner);
             let write = || {
                 // Nobody is there to hear that nobody hears.
-                let _ = writeln!(std::io::stderr(), "{words}");
+                let _ = writeln!(std::io::stderr(), "{}", plain::line(words));
             };
             match held.as_ref().and_then(|now| now.bar.as_ref()) {
                 Some(bar) => bar.suspend(write),

@@ -99,13 +99,22 @@ fn first_image(draft: &Draft, image: &Path, words: &Create, voice: Voice) -> Res
     });
     let request = Request {
         slot: bootshim::record::SlotId::new(0),
+        machine: trust::machine(&disk),
         ..Request::default()
     };
     let mut source = Source::open(image, &Settings::default())?;
     let bar = Bar::new(voice);
-    let no_disk = |error: Error| Error {
-        changed: "no disk was made".into(),
-        ..error
+    let no_disk = |mut error: Error| {
+        if error.code == "slot-too-small" {
+            let (disk, slots) = (words.size, words.slots);
+            error.advice = format!(
+                "a disk of {disk} with {slots} slots is too small for it; give it more with --size, or fewer slots with --slots"
+            );
+        }
+        Error {
+            changed: "no disk was made".into(),
+            ..error
+        }
     };
     let done = install::install(
         &disk,

@@ -3,21 +3,26 @@
 use super::args::{Args, Install};
 use super::bar::Bar;
 use super::history;
+use super::key;
 use super::output::{Answer, Voice, bytes};
 use images::hex;
+use images::trust::Trust;
 use serde_json::json;
 use slotctl::config;
+use slotctl::disk::Disk;
 use slotctl::error::Result;
 use slotctl::install::{self, Moved, Outcome, Request};
 use slotctl::size::Size;
 use slotctl::source::{self, Settings, Source};
-use slotctl::{system, trust};
+use slotctl::system::Restart;
+use slotctl::trust;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
     let disk = super::open(args, voice)?;
-    let trusted = trust::keys(&disk)?;
+    let restart = Restart::asked(&disk, words.reboot)?;
+    let trusted = trusted(&disk, words, voice)?;
     let (record, _) = disk.read_record()?;
     let compatible = trust::compatible(&disk, &record, args.config.as_deref(), &trusted)?;
     let request = Request {
@@ -26,6 +31,8 @@ pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
         activate: !words.no_activate,
         retry: words.retry,
         dry_run: words.dry_run,
+        allow_downgrade: words.allow_downgrade,
+        machine: trust::machine(&disk),
     };
     let bar = Arc::new(Bar::new(voice));
     let settings = Settings {
@@ -44,14 +51,35 @@ pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
         &request,
         bar.as_ref(),
     )?;
-    let answer = answer(&done, words.dry_run);
+    let mut answer = answer(&done, words.dry_run);
     if done.changed {
         history::note(&disk, "installed", &answer.text);
     }
-    if words.reboot {
-        system::restart()?;
-    }
+    let restarted = restart.after(done.changed);
+    let restarted = restarted.map_err(|error| error.changed(answer.text.clone()))?;
+    answer.text.push_str(restarted);
+    let due = restart.is_due(done.changed);
+    answer.fields.insert("restarting".into(), due.into());
     Ok(answer)
+}
+
+/// The keys that were named, or else those of the disk's own bootshim: what no key
+/// in there has signed would be installed and never start, which is said.
+fn trusted(disk: &Disk, words: &Install, voice: Voice) -> Result<Trust> {
+    if words.trust.is_empty() {
+        return trust::keys(disk);
+    }
+    let named =
+        key::public_keys(&words.trust).map_err(|error| error.changed("nothing was written"))?;
+    match trust::keys(disk) {
+        Ok(own) if !named.iter().any(|key| own.keys().contains(key)) => voice.warn(&format!(
+            "the bootshim of {} trusts none of these keys; what they signed will not start there",
+            disk.path().display()
+        )),
+        Ok(_) => {}
+        Err(error) => voice.warn(&error.to_string()),
+    }
+    Ok(trust::named(disk, named))
 }
 
 /// What the words and, for what is on the network, the configuration say.

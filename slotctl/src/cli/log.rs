@@ -6,6 +6,7 @@ use bootshim::handover::LOG_VARIABLE;
 use serde_json::json;
 use slotctl::error::Result;
 use slotctl::events::Events;
+use slotctl::plain;
 use slotctl::variable;
 use std::fmt::Write as _;
 
@@ -19,7 +20,7 @@ pub fn run(args: &Args, voice: Voice) -> Result<Answer> {
             let object = json!({ "schema": "slotctl.log/1", "event": "bootshim", "text": line });
             let _ = writeln!(text, "{object}");
         } else {
-            let _ = writeln!(text, "bootshim: {line}");
+            let _ = writeln!(text, "bootshim: {}", plain::line(line));
         }
     }
     let events = Events::of_this_controller();
@@ -37,7 +38,7 @@ pub fn run(args: &Args, voice: Voice) -> Result<Answer> {
             }
             let _ = writeln!(text, "{object}");
         } else {
-            let _ = writeln!(text, "{event}");
+            let _ = writeln!(text, "{}", plain::line(&event.to_string()));
         }
     }
     Ok(Answer::raw(text.into_bytes()))

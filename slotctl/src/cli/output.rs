@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use slotctl::error::{Error, Exit};
+use slotctl::plain;
 pub use slotctl::size::words as bytes;
 use std::fmt::Write as _;
 use std::io::Write;
@@ -66,6 +67,7 @@ impl Voice {
     pub fn warn(self, text: &str) {
         if !self.quiet {
             // Nobody is there to hear that nobody hears.
+            let text = plain::line(text);
             let _ = writeln!(std::io::stderr(), "slotctl: warning: {text}");
         }
     }
@@ -89,12 +91,13 @@ impl Voice {
             Some(raw) => raw,
             None if self.json => format!("{}\n", self.object(answer.fields)).into_bytes(),
             None if self.quiet || answer.text.is_empty() => Vec::new(),
-            None => format!("{}\n", answer.text.trim_end()).into_bytes(),
+            None => format!("{}\n", plain::lines(answer.text.trim_end())).into_bytes(),
         };
         let written = write_out(&bytes);
         if !self.json {
             for error in &answer.errors {
-                let _ = writeln!(std::io::stderr(), "slotctl: {error}");
+                let words = plain::line(&error.to_string());
+                let _ = writeln!(std::io::stderr(), "slotctl: {words}");
             }
         }
         answer
@@ -148,8 +151,10 @@ fn exit_code(exit: Exit) -> ExitCode {
     ExitCode::from(exit.status())
 }
 
-/// Rows in columns that line up.
+/// Rows in columns that line up. What is in a cell stays in it.
 pub fn table(rows: &[Vec<String>]) -> String {
+    let shown = |row: &Vec<String>| row.iter().map(|cell| plain::line(cell)).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -157,7 +162,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             let _ = write!(line, "{cell:width$}  ");

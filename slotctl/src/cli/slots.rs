@@ -11,13 +11,16 @@ use serde_json::{Value, json};
 use slotctl::activation::{self, How};
 use slotctl::disk::{Committed, Disk};
 use slotctl::error::{Error, Exit, Result};
+use slotctl::plain;
 use slotctl::renewal::{self, RENEWED};
 use slotctl::running::Running;
-use slotctl::{system, trust, verify};
+use slotctl::system::Restart;
+use slotctl::{trust, verify};
 use std::fmt::Write as _;
 
 pub fn activate(disk: &Disk, words: &Activate, voice: Voice) -> Result<Answer> {
     let slot = words.slot.0;
+    let restart = Restart::asked(disk, words.reboot)?;
     let how = if words.once {
         How::Once
     } else {
@@ -43,10 +46,11 @@ pub fn activate(disk: &Disk, words: &Activate, voice: Voice) -> Result<Answer> {
         event: "activated",
         text,
     }
-    .answer(words.reboot)
+    .answer(restart)
 }
 
 pub fn rollback(disk: &Disk, reboot: bool) -> Result<Answer> {
+    let restart = Restart::asked(disk, reboot)?;
     let (slot, done) = activation::rollback(disk, || trust::keys(disk))?;
     let after = done.durable.record();
     let text = match after.slot(slot).state {
@@ -60,7 +64,7 @@ pub fn rollback(disk: &Disk, reboot: bool) -> Result<Answer> {
         event: "rolled-back",
         text,
     }
-    .answer(reboot)
+    .answer(restart)
 }
 
 pub fn confirm(disk: &Disk, voice: Voice) -> Result<Answer> {
@@ -83,7 +87,7 @@ pub fn confirm(disk: &Disk, voice: Voice) -> Result<Answer> {
         event: "confirmed",
         text,
     };
-    let mut answer = done.answer(false)?;
+    let mut answer = done.answer(Restart::asked(disk, false)?)?;
     let renewed = running.renew();
     answer.fields.insert(
         "bootshim_renewed".into(),
@@ -112,7 +116,7 @@ pub fn reject(disk: &Disk, reason: &str) -> Result<Answer> {
     let back = after.known_good().map_or(String::new(), |good| {
         format!("; a restart goes back to slot {good}")
     });
-    let text = format!("slot {slot} is bad: {reason}{back}");
+    let text = format!("slot {slot} is bad: {}{back}", plain::line(reason));
     Done {
         disk,
         slot,
@@ -120,7 +124,7 @@ pub fn reject(disk: &Disk, reason: &str) -> Result<Answer> {
         event: "rejected",
         text,
     }
-    .answer(false)
+    .answer(Restart::asked(disk, false)?)
 }
 
 fn handover(disk: &Disk) -> Result<&Handover> {
@@ -146,22 +150,22 @@ struct Done<'a> {
 }
 
 impl Done<'_> {
-    fn answer(self, reboot: bool) -> Result<Answer> {
+    fn answer(self, restart: Restart) -> Result<Answer> {
         let changed = self.committed.changed;
         if changed {
             history::note(self.disk, self.event, &self.text);
         }
-        if reboot {
-            system::restart()?;
-        }
+        let restarted = restart.after(changed);
+        let restarted = restarted.map_err(|error| error.changed(self.text.clone()))?;
         let record = self.committed.durable.record();
         let fields = json!({
             "changed": changed,
             "slot": self.slot.to_string(),
             "state": record.slot(self.slot).state.word(),
             "sequence": record.sequence,
+            "restarting": restart.is_due(changed),
         });
-        Ok(Answer::new(self.text, fields))
+        Ok(Answer::new(self.text + restarted, fields))
     }
 }
 

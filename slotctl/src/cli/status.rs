@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use slotctl::disk::Disk;
 use slotctl::error::Result;
 use slotctl::next_boot;
+use slotctl::plain;
 use slotctl::status::Status;
 use slotctl::trust;
 use std::fmt::Write as _;
@@ -123,7 +124,7 @@ fn status_in_words(status: &Status) -> String {
             failure.slot, failure.reason, failure.stage
         );
         if !status.note.text().is_empty() {
-            let _ = writeln!(text, "  {}", status.note.text());
+            let _ = writeln!(text, "  {}", plain::line(status.note.text()));
         }
     }
     if status.copies_valid() < 4 {
@@ -201,11 +202,11 @@ pub fn next_boot(disk: &Disk, arm: bool, voice: Voice) -> Result<Answer> {
         );
     }
     for (slot, reason) in &next.passed_over {
-        let _ = writeln!(text, "  not {slot}: {reason}");
+        let _ = writeln!(text, "  not {slot}: {}", plain::line(reason));
     }
     if voice.verbose {
         next.said.iter().for_each(|line| {
-            let _ = writeln!(text, "bootshim: {line}");
+            let _ = writeln!(text, "bootshim: {}", plain::line(line));
         });
     }
     let passed_over =

@@ -159,7 +159,15 @@ impl Sample {
         source.head().unwrap();
         let target = Writing::begin(device, &saying(State::Writing), slot_b())?;
         let ground = Ground::nothing();
-        let done = write(target, &trusted(), &mut source, &self.head, &ground, &Quiet);
+        let done = write(
+            target,
+            &trusted(),
+            &mut source,
+            &self.head,
+            &ground,
+            &Request::default(),
+            &Quiet,
+        );
         done.map(|(complete, _)| complete)
     }
 }

@@ -3,6 +3,7 @@
 //! does not stop the petting.
 
 use crate::events::{Events, Patient};
+use crate::plain;
 use serde_json::Value;
 use std::fs::File;
 use std::io::Write;
@@ -81,7 +82,7 @@ fn write(mut log: Patient, mut console: impl Write, waiting: &Receiver<Entry>) {
                 details,
             }) => {
                 // A closed console is no reason to stop.
-                let _ = writeln!(console, "slotctl watch: {text}");
+                let _ = writeln!(console, "slotctl watch: {}", plain::line(&text));
                 log.record(event, &text, details);
             }
             Ok(Entry::Flush(done)) => {

@@ -10,7 +10,7 @@ fn build(bench: &Bench, name: &str) {
     bench
         .run(&format!(
             "image build --rootfs root1 --kernel kernel --initrd initrd --cmdline quiet \
-             --compatible plc-4 --version 4 --security-version 1 --key ours.key --out {name}"
+             --compatible plc-4 --version v4 --security-version 1 --key ours.key --out {name}"
         ))
         .ok();
 }
@@ -144,7 +144,7 @@ fn an_image_of_many_pieces_is_installed_whole() {
     bench
         .run(
             "image build --rootfs big-root --kernel kernel --cmdline quiet --compatible plc-4 \
-             --version 4 --security-version 1 --key ours.key --out big.slotimg",
+             --version v4 --security-version 1 --key ours.key --out big.slotimg",
         )
         .ok();
     let words = DISK.replace("disk.img --size 12MiB", "big.img --size 24MiB");

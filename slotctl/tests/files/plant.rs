@@ -62,9 +62,14 @@ impl Plant {
         slotctl("key generate --out stranger");
         for (name, root, compatible, security, key) in IMAGES {
             let key = key.map_or(String::new(), |key| format!("--key {key}"));
+            // None of them is older than version 1.
+            let version = match name.starts_with('v') {
+                true => (*name).to_owned(),
+                false => format!("v9-{name}"),
+            };
             slotctl(&format!(
                 "image build --rootfs {root} --kernel kernel --initrd initrd --cmdline quiet \
-                 --compatible {compatible} --version {name} --security-version {security} {key} \
+                 --compatible {compatible} --version {version} --security-version {security} {key} \
                  --out {name}.slotimg"
             ));
         }

@@ -13,7 +13,7 @@ use std::fs;
 fn build(bench: &Bench, bootshim: &str, out: &str) -> crate::ran::Ran {
     bench.run(&format!(
         "--json image build --rootfs root2 --kernel kernel --initrd initrd --cmdline quiet \
-         --compatible plc-4 --version 5 --security-version 1 --bootshim {bootshim} \
+         --compatible plc-4 --version v5 --security-version 1 --bootshim {bootshim} \
          --key ours.key --out {out}"
     ))
 }
