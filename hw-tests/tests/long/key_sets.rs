@@ -43,7 +43,15 @@ fn image(number: u32, set: Option<&str>) -> String {
 
 fn install_good(disk: &Path, name: &str, image: &str) {
     let file = disk.display().to_string();
-    let words = ["--disk", &file, "install", "--slot", name, image];
+    let words = [
+        "--disk",
+        &file,
+        "install",
+        "--allow-downgrade",
+        "--slot",
+        name,
+        image,
+    ];
     PLANT.slotctl(&words).unwrap();
     damage::confirm(disk, slot(name)).unwrap();
 }

@@ -24,7 +24,7 @@ pub fn bench() -> Bench {
     next[3 * PIECE + 9000] ^= 1;
     fs::write(bench.file("was"), root).unwrap();
     fs::write(bench.file("is"), next).unwrap();
-    for (root, version, out) in [("was", "5", "old.slotimg"), ("is", "6", "new.slotimg")] {
+    for (root, version, out) in [("was", "v5", "old.slotimg"), ("is", "v6", "new.slotimg")] {
         let words = format!(
             "image build --rootfs {root} --kernel kernel --initrd initrd --cmdline quiet \
              --compatible plc-4 --version {version} --security-version 1 --key ours.key \
@@ -61,7 +61,7 @@ fn a_delta_without_its_base_names_it_and_where_it_looked() {
     let error = bench.refuses("install d.slotimg", 3, "missing-base");
     let found = error["found"].as_str().unwrap();
     assert!(
-        found.starts_with("this is a delta from 5 (manifest "),
+        found.starts_with("this is a delta from v5 (manifest "),
         "{found}"
     );
     let expected = error["expected"].as_str().unwrap();
