@@ -11,6 +11,7 @@ mod plan;
 mod proxy;
 mod rate;
 mod roots;
+mod silence;
 pub(super) mod tries;
 
 use super::stream::Stream;
@@ -280,10 +281,11 @@ impl First<'_> {
                 Err(failure) => break Err(failure),
             }
         };
-        // A few bytes of one that trickles are none.
-        let slow = matches!(&read, Err(Failure::Again(again)) if again.slow);
-        if self.lead.len() > before && !slow {
+        let came = self.lead.len().saturating_sub(before) as u64;
+        if self.missing().is_none() || rate::suffices(came, part.waited()) {
             tries.progress();
+        } else if read.is_ok() {
+            return Err(part.trickles(came));
         }
         if read.is_ok() {
             part.finish();

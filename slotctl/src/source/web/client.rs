@@ -5,6 +5,7 @@ use super::address::{self, Address};
 use super::answer::Identity;
 use super::dial::{Dial, Turn};
 use super::rate::{self, Bucket, Pace};
+use super::silence::Silence;
 use super::tries::Patience;
 use super::{answer, proxy, roots};
 use crate::error::{Error, Exit, Result};
@@ -53,6 +54,7 @@ pub(super) struct Client {
     answered: AtomicBool,
     fetched: AtomicU64,
     progress: Arc<dyn Progress + Send>,
+    silence: Silence,
 }
 
 /// What the answers said of the file.
@@ -110,8 +112,10 @@ pub(super) struct Answer {
 impl Client {
     pub(super) fn new(address: &str, settings: &Settings, patience: Patience) -> Result<Client> {
         let address = Address::parse(address)?;
+        let name = address::shown(address.uri());
         Ok(Client {
-            name: address::shown(address.uri()),
+            silence: Silence::new(&name, patience, &settings.progress)?,
+            name,
             address,
             ca: settings.ca.clone(),
             patience,
@@ -206,6 +210,7 @@ impl Client {
         mut address: Address,
         range: &Range<u64>,
     ) -> Result<Answer, Failure> {
+        let begun = Instant::now();
         for _ in 0..=REDIRECTS {
             let response = self.ask(&address, range)?;
             self.answered.store(true, Ordering::Relaxed);
@@ -222,6 +227,7 @@ impl Client {
                         body: Body {
                             reader: Box::new(body.into_reader()),
                             pace: Pace::default(),
+                            waited: begun.elapsed(),
                             client: Arc::clone(self),
                         },
                     });
@@ -295,7 +301,10 @@ impl Client {
         {
             request = request.header("proxy-authorization", value);
         }
-        request.call().map_err(|error| {
+        let waiting = self.silence.waiting();
+        let answered = request.call();
+        waiting.over(answered.is_ok());
+        answered.map_err(|error| {
             // Another address of the host may do better.
             self.turn.next();
             self.failure(error, uri, proxy)
@@ -483,10 +492,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct Body {
     reader: Box<dyn Read + Send>,
     pace: Pace,
+    waited: Duration,
     client: Arc<Client>,
 }
 
 impl Body {
+    /// How long it was waited for, from the question on.
+    pub(super) fn waited(&self) -> Duration {
+        self.waited
+    }
+
     /// After the last byte: gives the connection back for the next request.
     pub(super) fn finish(mut self) {
         // It is only read that the answer is over. Whatever else comes ends the
@@ -506,8 +521,11 @@ impl Read for Body {
         }
         let asked = room.len();
         let begun = Instant::now();
+        let waiting = client.silence.waiting();
         let read = self.reader.read(room);
+        waiting.over(matches!(read, Ok(1..)));
         let waited = begun.elapsed();
+        self.waited = self.waited.saturating_add(waited);
         let came = *read.as_ref().unwrap_or(&0);
         if let Some(bucket) = &client.bucket {
             bucket.give_back(asked.saturating_sub(came));

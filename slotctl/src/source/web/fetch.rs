@@ -294,16 +294,16 @@ impl Shared {
         Ok(())
     }
 
-    /// Fills what is missing of a segment with what comes.
+    /// Fills what is missing of a segment with what comes, as far as it comes.
     fn receive(&self, job: &mut Job, part: &mut Part) -> Result<(), Failure> {
         let solid = rate::least(self.client.patience().window);
-        loop {
+        let received = loop {
             let room = job.bytes.get_mut(job.filled..).unwrap_or_default();
-            let read = part.read(room)?;
-            if read == 0 {
-                return Ok(());
+            match part.read(room) {
+                Ok(0) => break Ok(()),
+                Ok(read) => job.filled = job.filled.saturating_add(read),
+                Err(failure) => break Err(failure),
             }
-            job.filled = job.filled.saturating_add(read);
             let mut state = self.lock();
             if job.came() >= solid {
                 state.tries.progress();
@@ -311,19 +311,20 @@ impl Shared {
             if state.closed {
                 return Err(Failure::again("nobody wants it any more"));
             }
+        };
+        if job.is_whole() || rate::suffices(job.came(), part.waited()) {
+            self.lock().tries.progress();
+        } else if received.is_ok() {
+            return Err(part.trickles(job.came()));
         }
+        received
     }
 
     fn put(&self, job: Job, failures: u64, result: Result<(), Failure>) {
         let mut state = self.lock();
         state.active = state.active.saturating_sub(1);
-        let whole = job.filled >= job.bytes.len();
+        let whole = job.is_whole();
         let came = job.came() > 0;
-        // A few bytes of one that trickles are none.
-        let slow = matches!(&result, Err(Failure::Again(again)) if again.slow);
-        if came && !slow {
-            state.tries.progress();
-        }
         if whole {
             state.done.insert(job.number, job.bytes);
         } else {
@@ -379,6 +380,10 @@ impl Shared {
 }
 
 impl Job {
+    fn is_whole(&self) -> bool {
+        self.filled >= self.bytes.len()
+    }
+
     /// How much this request brought.
     fn came(&self) -> u64 {
         self.filled.saturating_sub(self.before) as u64

@@ -4,13 +4,17 @@
 //! checked; it only tells which bytes an answer seems to hold.
 
 use super::answer::{self, Identity};
-use super::client::{Again, Answer, Body, Client, Failure};
+use super::client::{Again, Answer, Body, Client, Failure, is_slow};
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is thrown away at once.
 const SKIPPED: usize = 16 << 10;
+/// How much earlier than asked for an answer may begin, as one does that gives
+/// whole blocks.
+const EARLIER: u64 = 1 << 20;
 
 /// What a server gave.
 pub(super) enum Given {
@@ -58,7 +62,10 @@ fn read(answer: Answer, range: &Range<u64>) -> Result<(Identity, Given), Failure
         .map(|bytes| bytes.end.saturating_sub(bytes.start));
     let is_part = status == 206 || held.is_some() && (length.is_none() || length == held);
     let all = bytes.as_ref().is_some_and(|bytes| {
-        bytes.start == 0 && Some(bytes.end) == total && (range.start > 0 || status != 206)
+        bytes.start == 0
+            && Some(bytes.end) == total
+            && bytes.end > range.start
+            && (range.start > 0 || status != 206)
     });
     if status != 416 && (!is_part || all) {
         let total = total.or(length.filter(|_| !is_part));
@@ -80,7 +87,11 @@ fn read(answer: Answer, range: &Range<u64>) -> Result<(Identity, Given), Failure
     };
     let bytes = bytes.or_else(|| (!answer::is_multipart(&headers)).then(as_asked));
     match bytes {
-        Some(bytes) if status != 416 && bytes.contains(&range.start) => {
+        Some(bytes)
+            if status != 416
+                && bytes.contains(&range.start)
+                && range.start.saturating_sub(bytes.start) <= EARLIER =>
+        {
             let held = Some(bytes.end.saturating_sub(bytes.start));
             let mut part = Part {
                 body,
@@ -127,9 +138,9 @@ impl Part {
             }
             Err(error) => Err(Failure::Again(Again {
                 reason: lost(error.to_string()),
-                slow: super::client::is_slow(&error),
+                slow: is_slow(&error),
                 // Fewer connections may do better.
-                crowded: super::client::is_slow(&error),
+                crowded: is_slow(&error),
                 after: None,
             })),
         }
@@ -148,6 +159,22 @@ impl Part {
             self.read(rest.get_mut(..length).unwrap_or_default())?;
         }
         Ok(())
+    }
+
+    /// How long it was waited for, from the question on.
+    pub(super) fn waited(&self) -> Duration {
+        self.body.waited()
+    }
+
+    /// What is wrong with an answer that brings so little at a time.
+    pub(super) fn trickles(&self, came: u64) -> Failure {
+        let waited = crate::duration::spell(self.waited());
+        Failure::Again(Again {
+            reason: format!("after {waited} the server gave {came} bytes"),
+            slow: true,
+            crowded: true,
+            after: None,
+        })
     }
 
     /// After the last byte that is wanted: gives the connection back, if nothing

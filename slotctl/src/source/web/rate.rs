@@ -21,6 +21,11 @@ pub(super) fn least(window: Duration) -> u64 {
     millis.saturating_mul(LEAST) / 1000
 }
 
+/// Whether what came is worth the time for which it was waited.
+pub(super) fn suffices(came: u64, waited: Duration) -> bool {
+    came > 0 && came >= least(waited)
+}
+
 /// How fast a connection is while somebody waits for it. What lies here already
 /// is not waited for, so a limit of one's own never makes it slow.
 #[derive(Debug, Default)]
@@ -119,6 +124,14 @@ mod tests {
         let later = start + Duration::from_secs(3600);
         let waited: Duration = (0..100).map(|_| bucket.take(10, later)).max().unwrap();
         assert!(waited >= Duration::from_millis(900), "{waited:?}");
+    }
+
+    #[test]
+    fn a_byte_is_worth_no_more_than_a_moment() {
+        let waited = Duration::from_millis;
+        assert!(suffices(1, waited(0)) && suffices(1, waited(3)) && !suffices(1, waited(20)));
+        assert!(!suffices(0, waited(0)));
+        assert!(suffices(1 << 20, waited(60_000)));
     }
 
     #[test]

@@ -3,8 +3,12 @@
 use super::rude::{Asked, Reply, Rude, Then};
 use super::yard::{FIRST, HASTY, Yard, image, small};
 use slotctl::error::Exit;
+use slotctl::progress::{Phase, Progress};
 use slotctl::source::{Patience, Settings, Source};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 fn honest(asked: &Asked) -> Reply {
@@ -72,6 +76,65 @@ fn a_server_that_trickles_is_given_up() {
         let error = Yard::new().install_hastily(&server.url()).unwrap_err();
         assert_eq!((error.exit, error.code), (Exit::Network, "network"));
         assert!(error.found.contains("fewer than"), "{error}");
+    }
+}
+
+#[test]
+fn a_server_that_takes_its_time_for_a_byte_at_a_time_is_given_up() {
+    for from in [0, FIRST] {
+        let server = Rude::new(move |asked| {
+            let reply = honest(asked);
+            let one = asked.range.start..asked.range.start + 1;
+            if (asked.range.start as u64) < from {
+                return reply;
+            }
+            thread::sleep(Duration::from_millis(50));
+            reply.cut(1, Then::Keep).says(one, image().len())
+        });
+        let error = Yard::new().install_hastily(&server.url()).unwrap_err();
+        assert_eq!((error.exit, error.code), (Exit::Network, "network"));
+        assert!(error.found.contains("gave 1 bytes"), "{error}");
+    }
+}
+
+/// Hears what is said.
+struct Ear(Mutex<Sender<String>>);
+
+impl Progress for Ear {
+    fn begin(&self, _: Phase, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn end(&self) {}
+    fn say(&self, words: &str) {
+        let _ = self.0.lock().unwrap().send(words.to_owned());
+    }
+}
+
+#[test]
+fn a_server_that_is_silent_is_said_to_be_while_it_is_waited_for() {
+    for silent in [0, 1] {
+        let (ear, heard) = channel();
+        let heard = Mutex::new(heard);
+        let server = Rude::new(move |asked| {
+            if asked.number == silent {
+                // It answers when somebody has said that it does not.
+                let words: String = heard.lock().unwrap().recv().unwrap();
+                assert!(words.contains("not a byte for 2s"), "{words}");
+            }
+            honest(asked)
+        });
+        let settings = Settings {
+            progress: Arc::new(Ear(Mutex::new(ear))),
+            ..Settings::default()
+        };
+        let patience = Patience {
+            attempts: 1,
+            ..Patience::default()
+        };
+        let mut source = Source::open_with(&server.url(), &settings, patience).unwrap();
+        source.head().unwrap();
+        let last = image().len() as u64 - 1;
+        source.want(vec![last..last + 1]).unwrap();
+        source.fill(&mut [0], images::Part::Chunk(0)).unwrap();
     }
 }
 
