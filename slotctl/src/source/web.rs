@@ -18,7 +18,7 @@ use super::stream::Stream;
 use super::{Settings, Trouble};
 use crate::error::{Error, Exit, Result};
 use client::{Client, Failure};
-use fetch::{Fetch, gave_up};
+use fetch::{Fetch, check_threads, gave_up};
 use images::header::{HEADER_LEN, Header};
 use images::read::ReadError;
 use images::{Part, Refused};
@@ -68,6 +68,7 @@ pub fn is_address(name: &str) -> bool {
 
 impl Web {
     pub(super) fn open(address: &str, settings: &Settings, patience: Patience) -> Result<Web> {
+        check_threads()?;
         let client = Arc::new(Client::new(address, settings, patience)?);
         let slow = settings.limit_rate.is_some_and(|rate| rate < SLOW);
         let mut first = First {

@@ -3,6 +3,8 @@
 
 use crate::bench::Bench;
 use crate::ran::Ran;
+use crate::web::nginx::Nginx;
+use crate::web::yard::Yard;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::ffi::OsStr;
@@ -207,6 +209,7 @@ fn everything_can_be_made_on_any_filesystem() {
 #[test]
 fn a_limit_of_the_size_of_files_is_an_error_like_any_other() {
     let bench = bench();
+    let somebody = Somebody::of(&bench, 54323);
     let create = "disk create out/d.img --size 12MiB --bootshim BOOTX64.EFI --trust ours.pub \
                   --slot-size 2MiB --esp-size 2MiB --data-size 1MiB";
     for (limit, words) in [
@@ -223,9 +226,8 @@ fn a_limit_of_the_size_of_files_is_an_error_like_any_other() {
         (1 << 20, create),
         (5 << 20, "--disk disk.img install v2.slotimg"),
     ] {
-        let error = limited(&bench, "--fsize", limit, words)
-            .with_status(5)
-            .json();
+        let error = somebody.limited("--fsize", limit, words);
+        let error = error.with_status(5).json();
         assert_eq!(error["error"]["code"], "file-too-large", "{words}: {error}");
         let found = error["error"]["found"].to_string();
         assert!(
@@ -240,11 +242,7 @@ fn a_limit_of_the_size_of_files_is_an_error_like_any_other() {
 #[test]
 fn where_no_thread_can_be_had_one_is_enough() {
     let bench = bench();
-    // Somebody who is not root, whom no limit of threads stops.
-    for folder in [bench.directory(), &bench.directory().join("out")] {
-        fs::set_permissions(folder, PermissionsExt::from_mode(0o777)).unwrap();
-    }
-    fs::copy(env!("CARGO_BIN_EXE_slotctl"), bench.file("program")).unwrap();
+    let somebody = Somebody::of(&bench, 54321);
     for words in [
         "--disk disk.img install v2.slotimg",
         "--disk disk.img verify",
@@ -252,48 +250,87 @@ fn where_no_thread_can_be_had_one_is_enough() {
         "image verify v1.slotimg --trust ours.pub",
         "image delta --from v1.slotimg --to v2.slotimg --out out/d.slotimg",
     ] {
-        limited(&bench, "--nproc", 1, words).ok();
+        somebody.limited("--nproc", 1, words).ok();
     }
     // The same bytes as with many.
     bench.run(&format!("{BUILD} root1 --out many.slotimg")).ok();
-    assert!(
-        bench.read("many.slotimg") == fs::read(bench.directory().join("out/x.slotimg")).unwrap()
-    );
+    let one = fs::read(bench.directory().join("out/x.slotimg")).unwrap();
+    assert!(bench.read("many.slotimg") == one);
 }
 
-/// Runs `slotctl --json` with these words under a limit; one of root's threads is
-/// put on somebody else.
-fn limited(bench: &Bench, limit: &str, value: u64, words: &str) -> Ran {
-    let own = bench.directory().join("program");
-    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
-    let mut command = if is_root && own.exists() {
-        let mut command = Command::new("setpriv");
-        command.args([
-            "--reuid=54321",
-            "--regid=54321",
-            "--clear-groups",
-            "prlimit",
-        ]);
-        command
-    } else {
-        Command::new("prlimit")
-    };
-    command.current_dir(bench.directory());
-    command.arg(format!("{limit}={value}"));
-    if own.exists() {
-        command.arg("./program");
-    } else {
-        command.arg(env!("CARGO_BIN_EXE_slotctl"));
+#[test]
+fn an_install_from_a_server_says_that_it_has_too_few_threads_before_it_changes_anything() {
+    let bench = bench();
+    let nginx = Nginx::new("");
+    Yard::serve(&nginx.files(), "v2.slotimg", &bench.read("v2.slotimg"));
+    let url = nginx.url("v2.slotimg").replace("127.0.0.1", "localhost");
+    let install = format!("--disk disk.img install {url}");
+    let somebody = Somebody::of(&bench, 54322);
+    let before = bench.read("disk.img");
+    for too_few in [1, 4] {
+        let refused = somebody.limited("--nproc", too_few, &install);
+        let error = refused.with_status(5).json()["error"].clone();
+        assert!(
+            error["found"].as_str().unwrap().contains("thread"),
+            "{error}"
+        );
+        assert_eq!(error["changed"], "nothing was written");
     }
-    for word in words.split_whitespace() {
-        let file = bench.file(word);
-        if own.exists() && file.is_file() {
-            fs::set_permissions(file, PermissionsExt::from_mode(0o666)).unwrap();
+    assert!(before == bench.read("disk.img"));
+    // Others count for one who is not root.
+    if somebody.is_another() {
+        somebody.limited("--nproc", 17, &install).ok();
+    }
+}
+
+/// Somebody with limits, in a bench. Where root runs the tests it is another user,
+/// since root has no limit of threads.
+struct Somebody<'a> {
+    bench: &'a Bench,
+    user: u32,
+}
+
+impl Somebody<'_> {
+    fn of(bench: &Bench, user: u32) -> Somebody<'_> {
+        for folder in [bench.directory(), &bench.directory().join("out")] {
+            fs::set_permissions(folder, PermissionsExt::from_mode(0o777)).unwrap();
         }
-        command.arg(word);
+        // Where the program was built they may not look.
+        fs::copy(env!("CARGO_BIN_EXE_slotctl"), bench.file("program")).unwrap();
+        Somebody { bench, user }
     }
-    let output = command.arg("--json").stdin(Stdio::null()).output().unwrap();
-    Ran::new(words, &output)
+
+    fn is_another(&self) -> bool {
+        fs::metadata("/proc/self").unwrap().uid() == 0
+    }
+
+    /// Runs `slotctl --json` with these words under a limit.
+    fn limited(&self, limit: &str, value: u64, words: &str) -> Ran {
+        let mut all = vec!["prlimit".to_owned(), format!("{limit}={value}")];
+        if self.is_another() {
+            let user = [
+                format!("--reuid={0}", self.user),
+                format!("--regid={0}", self.user),
+            ];
+            let before = ["setpriv".into(), "--clear-groups".into()];
+            all.splice(0..0, before.into_iter().chain(user));
+        }
+        all.push("./program".into());
+        for word in words.split_whitespace() {
+            let file = self.bench.file(word);
+            if file.is_file() {
+                fs::set_permissions(file, PermissionsExt::from_mode(0o666)).unwrap();
+            }
+            all.push(word.into());
+        }
+        let mut command = Command::new(&all[0]);
+        for proxy in ["http_proxy", "https_proxy", "all_proxy"] {
+            command.env_remove(proxy).env_remove(proxy.to_uppercase());
+        }
+        command.current_dir(self.bench.directory()).args(&all[1..]);
+        let output = command.arg("--json").stdin(Stdio::null()).output().unwrap();
+        Ran::new(words, &output)
+    }
 }
 
 #[test]

@@ -4,11 +4,11 @@
 mod addresses;
 mod metadata;
 mod misbehaving;
-mod nginx;
+pub mod nginx;
 mod ordinary;
 mod proxies;
 mod reuse;
 mod rude;
 mod secure;
 mod waits;
-mod yard;
+pub mod yard;

@@ -12,6 +12,7 @@ use super::tries::Tries;
 use crate::error::{Error, Exit, Result};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -20,6 +21,35 @@ const LANES: usize = 4;
 /// Segments in memory at once, of 1 MiB at most; with the buffers of the
 /// connections that stays below 8 MiB.
 const WINDOW: usize = 7;
+
+/// Threads that an install from a server may have at once: each lane with one that
+/// looks up a name, those of a way through the image that are about to end, and the
+/// workers.
+const THREADS: usize = 4 * LANES;
+
+/// Whether so many threads can be had: before anything depends on them, since a lane
+/// that cannot start later on would cost a slot for nothing.
+///
+/// # Errors
+/// When they cannot.
+pub(super) fn check_threads() -> Result<()> {
+    let mut held = Vec::new();
+    for had in 0..THREADS {
+        let (hold, wait) = channel::<()>();
+        let thread = std::thread::Builder::new().spawn(move || wait.recv().is_ok());
+        let thread = thread.map_err(|error| {
+            let doing = format_args!("starting thread {had} of {THREADS}");
+            Error::io(doing, &error).advice("allow more (`ulimit -u`, TasksMax= of a unit)")
+        })?;
+        held.push((hold, thread));
+    }
+    for (hold, thread) in held {
+        drop(hold);
+        // It has nothing to say; but its place has to be free again.
+        let _ = thread.join();
+    }
+    Ok(())
+}
 
 /// Segments on their way. The connections are given up when it is dropped.
 pub(super) struct Fetch {
