@@ -2,6 +2,7 @@
 //! them, and on whatever they lie.
 
 use crate::bench::Bench;
+use crate::plant::noise;
 use crate::ran::Ran;
 use crate::web::nginx::Nginx;
 use crate::web::yard::Yard;
@@ -237,6 +238,27 @@ fn a_limit_of_the_size_of_files_is_an_error_like_any_other() {
         assert_eq!(left(&bench), [""; 0], "{words}");
     }
     bench.next_install_works();
+}
+
+#[test]
+fn the_place_that_is_full_is_named_and_not_the_image() {
+    let bench = bench();
+    let somebody = Somebody::of(&bench, 54324);
+    // Of an initrd that is also in the root, the image has only where.
+    fs::write(bench.directory().join("both"), noise("both", 1 << 20)).unwrap();
+    let words = format!("{BUILD} both --initrd both --out out/x.slotimg");
+    bench.run(&words).ok();
+    let verify = "image verify out/x.slotimg --trust ours.pub";
+    bench.run(verify).ok();
+    let error = somebody
+        .limited("--fsize", 1000, verify)
+        .with_status(5)
+        .json();
+    let found = error["error"]["found"].as_str().unwrap();
+    assert!(
+        found.starts_with("cannot keep unpacked content in /var/tmp: "),
+        "{found}"
+    );
 }
 
 #[test]
