@@ -69,7 +69,7 @@ impl Promise {
             Promise::Rising => "sequence number and floor never fall",
             Promise::OnceCleared => "a one-shot is cleared in the commit that arms it",
             Promise::ComesBack => "failing trials end in the good slot in time",
-            Promise::TryGivenBack => "an orderly shutdown costs a trial no try",
+            Promise::TryGivenBack => "an orderly shutdown costs no try and adds to no row",
             Promise::SameEnd => "a command twice is one; a killed one blocks nothing",
             Promise::FloorHolds => "the firmware's floor never falls, nothing is below it",
             Promise::WayBack => "a floor that rises shuts out no good slot",

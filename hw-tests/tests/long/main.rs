@@ -21,6 +21,7 @@ mod replay;
 mod resets;
 mod secure_boot;
 mod shim;
+mod shutdowns;
 mod token;
 mod twin;
 mod verity;
