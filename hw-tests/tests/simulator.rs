@@ -61,6 +61,10 @@ promises! {
     the_floor_of_the_firmware_never_falls_and_nothing_starts_below_it: FloorHolds,
     a_floor_that_rises_shuts_out_no_good_slot: WayBack,
     the_third_reset_in_a_row_leads_to_the_next_good_slot: LeadsOn,
+    starts_that_never_come_up_lead_to_the_next_good_slot_and_power_cuts_never_do: NeverUp,
+    what_was_good_stays_good_until_it_fails: StaysGood,
+    what_a_command_says_starts_next_starts: Starts,
+    without_a_good_slot_what_runs_well_becomes_it_and_what_may_start_is_kept: Heals,
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::world::World;
 use bootshim::copies::{COPIES, Copy, Store};
 use bootshim::guid::Guid;
 use bootshim::handover::Handover;
-use bootshim::record::{MINOR, Reason, Record, SlotId, State};
+use bootshim::record::{Arming, MINOR, Reason, Record, SlotId, State};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -112,6 +112,8 @@ pub(super) struct Explorer {
     pub(super) walked: RwLock<HashSet<u64>>,
     /// States from which resets in a row led on.
     pub(super) left: RwLock<HashSet<u64>>,
+    /// States from which starts that never came up led on.
+    pub(super) never_up: RwLock<HashSet<u64>>,
 }
 
 /// What is durable after a number of flushes.
@@ -145,6 +147,7 @@ impl Explorer {
             seen: RwLock::default(),
             walked: RwLock::default(),
             left: RwLock::default(),
+            never_up: RwLock::default(),
         }
     }
 
@@ -299,6 +302,9 @@ impl Explorer {
         for slot in self.geometry.ids() {
             operations.extend([Operation::Activate(slot), Operation::Once(slot)]);
         }
+        if record.good().len() > 1 {
+            operations.push(Operation::Up);
+        }
         let armed = record.armed.map(|armed| armed.slot);
         let on_trial = node.running.is_some_and(|running| {
             armed == Some(running.slot) && record.trial() == Some(running.slot)
@@ -419,10 +425,12 @@ pub(super) fn behaviour(record: &Record) -> Record {
     if record.known_good().is_some() {
         record.last_booted = None;
     }
-    // Neither confirmed nor given back once its trial has ended.
-    record.armed = record
-        .armed
-        .filter(|armed| matches!(record.slot(armed.slot).state, State::Trying | State::Ready));
+    // Neither confirmed nor given back once its trial has ended, but as last resort.
+    record.armed = record.armed.filter(|armed| {
+        let state = record.slot(armed.slot).state;
+        matches!(state, State::Trying | State::Ready)
+            || state == State::Bad && armed.as_what == Arming::LastResort
+    });
     for slot in record.ids() {
         let mut known = *record.slot(slot);
         known.reason = match (known.state, known.reason) {
@@ -430,6 +438,9 @@ pub(super) fn behaviour(record: &Record) -> Record {
             (State::Good, reason) if reason.is_left() => Reason::Watchdog,
             // It goes behind the other good ones.
             (State::Good, _) => Reason::Damaged,
+            // Without a good slot it says whether the slot may be written first, and
+            // who may confirm it.
+            (State::Bad, reason) => badness(reason),
             _ => Reason::None,
         };
         if known.state != State::Trying {
@@ -438,4 +449,15 @@ pub(super) fn behaviour(record: &Record) -> Record {
         record.set_slot(slot, known);
     }
     record
+}
+
+/// Of the reasons why a slot is bad one for each that decides something.
+pub(super) fn badness(reason: Reason) -> Reason {
+    match reason {
+        Reason::Rejected => reason,
+        Reason::Damaged | Reason::NotAuthentic | Reason::WrongManifest | Reason::BelowFloor => {
+            Reason::Damaged
+        }
+        _ => Reason::Exhausted,
+    }
 }

@@ -61,6 +61,8 @@ pub(super) enum Operation {
     GiveUp,
     /// The initramfs finds that the root is damaged.
     Damaged,
+    /// The system says that it is up.
+    Up,
     /// The system goes down in order.
     ShutDown,
     /// All four copies of the record are gone, by whatever hand.
@@ -84,6 +86,7 @@ impl Operation {
             Operation::Reject => "reject",
             Operation::GiveUp => "deadline",
             Operation::Damaged => "damaged root",
+            Operation::Up => "up",
             Operation::ShutDown => "orderly shutdown",
             Operation::LoseRecord => "the record is lost",
         }
@@ -325,10 +328,20 @@ impl Bench<'_> {
             Operation::Activate(slot) => self.activate(&disk, &trusted, slot, How::Trial(None)),
             Operation::Once(slot) => self.activate(&disk, &trusted, slot, How::Once),
             Operation::Rollback => activation::rollback(&disk, || Ok(trusted.clone())).map(drop),
-            Operation::Confirm => trial().confirm().map(drop),
+            Operation::Confirm => {
+                let proven = trial().prove(|| Ok(trusted.clone()), &Quiet)?;
+                let confirmed = match proven {
+                    Some(proven) => {
+                        trial().confirm_last_resort(&proven, bootshim::state::Judge::Checks)
+                    }
+                    None => trial().confirm(),
+                };
+                confirmed.map(drop)
+            }
             Operation::Reject => trial().reject("no").map(drop),
             Operation::GiveUp => trial().give_up_start("late").map(drop),
             Operation::Damaged => trial().root_failed(Reason::Damaged, "a block").map(drop),
+            Operation::Up => trial().came_up().map(drop),
             Operation::ShutDown => trial().shut_down().map(drop),
             Operation::Create
             | Operation::Boot { .. }

@@ -37,11 +37,19 @@ pub enum Promise {
     WayBack,
     /// A good slot that hangs is left for another.
     LeadsOn,
+    /// So is one that never comes up, and none because the power failed.
+    NeverUp,
+    /// 1, of every good slot.
+    StaysGood,
+    /// What is said to start next starts.
+    Starts,
+    /// Without a good slot.
+    Heals,
 }
 
 impl Promise {
     /// Every one, in order.
-    pub const ALL: [Promise; 13] = [
+    pub const ALL: [Promise; 17] = [
         Promise::OneGood,
         Promise::OnlyWriting,
         Promise::Durable,
@@ -55,6 +63,10 @@ impl Promise {
         Promise::FloorHolds,
         Promise::WayBack,
         Promise::LeadsOn,
+        Promise::NeverUp,
+        Promise::StaysGood,
+        Promise::Starts,
+        Promise::Heals,
     ];
 
     /// What is promised.
@@ -74,6 +86,10 @@ impl Promise {
             Promise::FloorHolds => "the firmware's floor never falls, nothing is below it",
             Promise::WayBack => "a floor that rises shuts out no good slot",
             Promise::LeadsOn => "the third reset in a row leads on, no sooner",
+            Promise::NeverUp => "starts that never come up lead on, power cuts never",
+            Promise::StaysGood => "what was good stays good until it fails",
+            Promise::Starts => "what a command says starts next, starts",
+            Promise::Heals => "without a good slot what runs well becomes it, and is kept",
         }
     }
 }
@@ -340,8 +356,12 @@ pub(super) fn in_order(before: &Record, slot: SlotId, after: &Record) -> Result<
         return try_given_back(before, slot, after);
     }
     let row = after.watchdog_resets().filter(|(of, _)| *of == slot);
-    let starts = |record: &Record| record.starts().map_or(0, |(_, starts)| starts);
-    if row.is_none() && starts(after) <= starts(before) && after.slots().eq(before.slots()) {
+    let starts = |record: &Record| {
+        let row = record.starts().filter(|(of, _)| *of == slot);
+        row.map_or(0, |(_, starts)| starts)
+    };
+    let less = starts(before).saturating_sub(1);
+    if row.is_none() && starts(after) == less && after.slots().eq(before.slots()) {
         return Ok(());
     }
     Err(format!(
@@ -363,4 +383,10 @@ fn try_given_back(before: &Record, slot: SlotId, after: &Record) -> Result<(), S
         "slot {slot} had {} of {} tries left, and has {} and is {}",
         was.tries_left, was.tries, now.tries_left, now.state
     ))
+}
+
+/// The slots that are good, or were before their trial.
+pub(super) fn good(record: &Record) -> Vec<SlotId> {
+    let good = |slot: &SlotId| record.slot(*slot).state == State::Good || record.was_good(*slot);
+    record.ids().filter(good).collect()
 }

@@ -6,14 +6,14 @@ mod recovery;
 use super::block::Content;
 use super::cuts::{self, Cut, Fault, Grain};
 use super::disk::Place;
-use super::explorer::{Explorer, Ground, Node, Successor, apply, behaviour};
+use super::explorer::{Explorer, Ground, Node, Successor, apply, badness, behaviour};
 use super::firmware::{Raise, Variable};
 use super::operation::{Operation, Ran};
-use super::promise::{Before, Broken, Promise, in_order};
+use super::promise::{self, Before, Broken, Promise, in_order};
 use super::report::{Report, Violation};
 use super::world::Case;
 use bootshim::handover::Handover;
-use bootshim::record::{Record, SlotId, State};
+use bootshim::record::{Arming, Reason, Record, SlotId, State};
 use bootshim::state;
 use slotctl::error::Exit;
 use std::collections::{HashMap, HashSet};
@@ -135,6 +135,12 @@ impl<'a> Visit<'a> {
                 fail(Promise::SameEnd, words);
             }
         }
+        for (promise, kept) in self.of_command(operation, ran) {
+            self.report.promise(promise);
+            if let Err(words) = kept {
+                fail(promise, words);
+            }
+        }
         if let (Operation::ShutDown, None) = (operation, &ran.error) {
             self.report.promise(Promise::TryGivenBack);
             let running = self.nodes[self.id].running;
@@ -147,6 +153,94 @@ impl<'a> Visit<'a> {
             }
         }
         broken
+    }
+
+    /// What must hold of what was done, by the record before and after.
+    fn of_command(&self, operation: Operation, ran: &Ran) -> Vec<(Promise, Result<(), String>)> {
+        let Some(was) = self.before.record.as_ref() else {
+            return Vec::new();
+        };
+        let Some(now) = self.explorer.record(&ran.content) else {
+            return Vec::new();
+        };
+        let mut held = Vec::new();
+        if let Some(kept) = stays_good(operation, was, &now) {
+            held.push((Promise::StaysGood, kept));
+        }
+        if ran.error.is_none()
+            && let Some(expected) = starts_next(operation, was, &now)
+        {
+            let boot = Operation::Boot { refused: false };
+            let started = self
+                .explorer
+                .bench()
+                .run(&ran.content, None, ran.variable, boot);
+            let slot = started.running.map(|running| running.slot);
+            let kept = match slot == Some(expected) {
+                true => Ok(()),
+                false => Err(format!("{operation} is done, and {slot:?} starts")),
+            };
+            held.push((Promise::Starts, kept));
+        }
+        if was.known_good().is_none()
+            && let Some(kept) = self.heals(operation, ran, was, &now)
+        {
+            held.push((Promise::Heals, kept));
+        }
+        held
+    }
+
+    /// Without a good slot: what runs is confirmed, whatever state it has, and what
+    /// may start is not written while something else is free.
+    fn heals(
+        &self,
+        operation: Operation,
+        ran: &Ran,
+        was: &Record,
+        now: &Record,
+    ) -> Option<Result<(), String>> {
+        let running = self.nodes[self.id].running;
+        let ground = self.explorer.ground(self.nodes[self.id].content.clone());
+        let whole = |slot: SlotId| ground.verdicts[slot.index()].whole.is_some();
+        match operation {
+            Operation::Confirm => {
+                let slot = running
+                    .filter(|r| was.slot(r.slot).manifest == r.manifest)?
+                    .slot;
+                let armed = was.armed.filter(|armed| armed.slot == slot)?;
+                let known = was.slot(slot);
+                let bad = known.state == State::Bad && armed.as_what == Arming::LastResort;
+                if !bad || known.reason == Reason::Rejected || !whole(slot) {
+                    return None;
+                }
+                let kept = match (&ran.error, now.known_good() == Some(slot)) {
+                    (None, true) => Ok(()),
+                    (Some(error), _) if error.code == "below-floor" => Ok(()),
+                    (error, _) => Err(format!("slot {slot} runs and is not confirmed: {error:?}")),
+                };
+                Some(kept)
+            }
+            Operation::Install { slot: None, .. } if ran.error.is_none() => {
+                let in_use = running.map(|running| running.slot);
+                let may_start = |slot: SlotId| {
+                    let known = was.slot(slot);
+                    whole(slot)
+                        && matches!(known.state, State::Ready | State::Bad)
+                        && matches!(badness(known.reason), Reason::Exhausted | Reason::Rejected)
+                };
+                let written = was.ids().find(|slot| {
+                    was.slot(*slot).manifest != now.slot(*slot).manifest && may_start(*slot)
+                })?;
+                let free = was.ids().find(|slot| {
+                    in_use != Some(*slot) && was.trial() != Some(*slot) && !may_start(*slot)
+                });
+                Some(match free {
+                    None => Ok(()),
+                    Some(free) => Err(format!("slot {written} was written, slot {free} was free")),
+                })
+            }
+            _ => None,
+        }
     }
 
     /// The lowest epoch that may be installed: that of the newest good slot, and
@@ -359,5 +453,42 @@ struct Stand {
 impl Stand {
     fn is(&self, case: Case, node: usize) -> bool {
         (case.node, case.operation, case.crash) == (node, self.number, self.crash)
+    }
+}
+
+/// A slot that was good is lost by a failure alone, or where an image is put over it.
+fn stays_good(operation: Operation, was: &Record, now: &Record) -> Option<Result<(), String>> {
+    let fails = matches!(
+        operation,
+        Operation::Reject | Operation::GiveUp | Operation::Damaged | Operation::ShutDown
+    );
+    let boots = matches!(operation, Operation::Boot { .. } | Operation::Hang);
+    if fails || boots || operation == Operation::LoseRecord {
+        return None;
+    }
+    let stays = |slot: &SlotId| {
+        promise::good(now).contains(slot) || was.slot(*slot).manifest != now.slot(*slot).manifest
+    };
+    let lost = promise::good(was).into_iter().find(|slot| !stays(slot));
+    Some(match lost {
+        None => Ok(()),
+        Some(lost) => Err(format!(
+            "slot {lost} was good, and is {}",
+            now.slot(lost).state
+        )),
+    })
+}
+
+/// The slot that is to start after a command was done, where it says so.
+fn starts_next(operation: Operation, was: &Record, now: &Record) -> Option<SlotId> {
+    match operation {
+        Operation::Once(slot) => Some(slot),
+        _ if now.once.is_some() => None,
+        Operation::Activate(slot) => Some(slot),
+        Operation::Rollback => now.trial().or_else(|| now.known_good()),
+        Operation::Install { activate: true, .. } => {
+            now.trial().filter(|trial| was.trial() != Some(*trial))
+        }
+        _ => None,
     }
 }

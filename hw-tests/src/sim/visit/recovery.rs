@@ -18,6 +18,10 @@ use std::sync::Arc;
 /// product would hold whatever it is.
 const LEFT_AT: u8 = 3;
 
+/// After how many starts that never came up one is left where the power may have
+/// ended them; so, too.
+const NEVER_UP_AT: u8 = 5;
+
 /// A disk that is started from.
 struct Disk<'a> {
     copies: &'a Copies,
@@ -68,6 +72,7 @@ impl Visit<'_> {
         let newest = ended.found.as_ref().map_or(0, |record| record.sequence);
         self.dying(stand, cut, crash, newest);
         self.leads_on(stand, cut, crash);
+        self.never_up(stand, cut, crash);
         if let Some(record) = ended.found.filter(|record| record.known_good().is_some()) {
             self.comes_back(stand, cut, crash, &record);
         }
@@ -275,6 +280,44 @@ impl Visit<'_> {
         }
     }
 
+    /// Whatever was cut: a good slot whose system has said that it is up, and does not
+    /// any more, is left after its starts, and not before, where another good one is;
+    /// however often the power fails, it is not.
+    fn never_up(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash) {
+        let key = self
+            .explorer
+            .key(&crash.copies, &crash.verdicts, None, crash.variable);
+        if !self.explorer.never_up.write().unwrap().insert(key) {
+            return;
+        }
+        let machine = Machine::of(self.explorer.id, crash);
+        let copies = Copies::new(crash.copies.clone(), None);
+        let first = machine.start(&copies);
+        let (Some(slot), Some(record)) = (self.certain(crash, &first), &first.record) else {
+            return;
+        };
+        if !record.says_when_up(slot) {
+            return;
+        }
+        self.report.promise(Promise::NeverUp);
+        let counted = record.starts().map_or(0, |(_, starts)| starts);
+        let again = |reset| Machine {
+            reset,
+            variable: first.variable,
+            ..Machine::of(self.explorer.id, crash)
+        };
+        let power = unpowered(
+            again(Cause::PowerOn),
+            Copies::new(copies.blocks(), None),
+            slot,
+        );
+        let left = left_after(again(Cause::Other), copies, slot, counted);
+        for words in [power, left].into_iter().filter_map(Result::err) {
+            let promise = Promise::NeverUp;
+            self.violation(stand, cut.how.to_string(), Broken { promise, words });
+        }
+    }
+
     /// The good slot that started, where there is another that could, and no trial
     /// or one-shot around it that the watchdog could have ended as well.
     fn certain(&self, crash: &Crash, ended: &Ended) -> Option<SlotId> {
@@ -310,6 +353,40 @@ fn in_a_row(mut machine: Machine<'_>, mut copies: Copies, slot: SlotId) -> Resul
             return Err(format!(
                 "slot {slot} ran, slot {now} after reset {reset} in a row"
             ));
+        }
+    }
+    Ok(())
+}
+
+/// `slot` runs from this disk, the last of so many starts, and never comes up.
+fn left_after(
+    mut machine: Machine<'_>,
+    mut copies: Copies,
+    slot: SlotId,
+    counted: u8,
+) -> Result<(), String> {
+    for start in counted..=NEVER_UP_AT {
+        copies = Copies::new(copies.blocks(), None);
+        let ended = machine.start(&copies);
+        machine.variable = ended.variable;
+        let now = ended.started.map(|started| started.slot);
+        if (now == Some(slot)) == (start == NEVER_UP_AT) || now.is_none() {
+            return Err(format!(
+                "slot {slot} ran {counted} starts, {now:?} after {start} that never came up"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// `slot` runs from this disk, and the power fails again and again.
+fn unpowered(machine: Machine<'_>, mut copies: Copies, slot: SlotId) -> Result<(), String> {
+    for cut in 0..2 * NEVER_UP_AT {
+        copies = Copies::new(copies.blocks(), None);
+        let ended = machine.start(&copies);
+        let now = ended.started.map(|started| started.slot);
+        if now != Some(slot) {
+            return Err(format!("slot {slot} ran, {now:?} after {cut} power cuts"));
         }
     }
     Ok(())
