@@ -3,16 +3,18 @@
 use crate::disk::{Committed, Disk, Search};
 use crate::error::{Error, Exit, Result};
 use crate::floor;
-use crate::progress::Progress;
+use crate::progress::{Progress, Quiet};
 use crate::renewal;
+use crate::trust;
 use crate::verify;
-use crate::watch;
+use crate::watch::{self, Up};
 use bootshim::copies::Note;
 use bootshim::handover::Handover;
 use bootshim::record::{Armed, Arming, Digest, Reason, Record, SlotId, Stage, State};
 use bootshim::state::{self, Judge};
 use images::trust::Trust;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How long `watch`, which has to pet, waits for disks to answer before it comes
@@ -130,7 +132,7 @@ impl<'a> Running<'a> {
         })
     }
 
-    /// Its system is up.
+    /// Its system is up ([`state::came_up`]).
     ///
     /// # Errors
     /// Refused unless it is a good slot; the record's.
@@ -138,6 +140,23 @@ impl<'a> Running<'a> {
         let Handover { slot, manifest, .. } = self.handover;
         self.disk
             .update(|record, note| Ok((state::came_up(record, *slot, manifest)?, note)))
+    }
+
+    /// As what it runs, where it is not on trial.
+    ///
+    /// # Errors
+    /// The record's.
+    pub fn settled_as(&self) -> Result<Settled> {
+        let (record, _) = self.disk.read_record()?;
+        let Handover { slot, manifest, .. } = self.handover;
+        let known = record.slot(*slot);
+        Ok(match known.state {
+            _ if known.manifest != *manifest => Settled::Otherwise,
+            State::Good => Settled::Good,
+            State::Bad if known.reason == Reason::Rejected => Settled::Otherwise,
+            State::Bad if is_bad_last_resort(&record, *slot) => Settled::LastResort,
+            _ => Settled::Otherwise,
+        })
     }
 
     /// The bootshim that the image of a good slot brings, and that has started it,
@@ -232,6 +251,17 @@ impl<'a> Running<'a> {
     }
 }
 
+/// As what a slot runs that is not on trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// As a good one.
+    Good,
+    /// As last resort, bad, and nobody rejected it.
+    LastResort,
+    /// As something that checks have no say in.
+    Otherwise,
+}
+
 /// A bad slot of which every byte was verified, and the record it was so in.
 #[derive(Debug)]
 pub struct Proven {
@@ -250,6 +280,8 @@ pub struct Watched {
     named: Option<PathBuf>,
     search: Option<Search>,
     disk: Option<Disk>,
+    /// A last resort is being verified, beside the loop that pets.
+    proving: Option<JoinHandle<Result<Option<Proven>>>>,
 }
 
 impl Watched {
@@ -260,6 +292,7 @@ impl Watched {
             named,
             search: None,
             disk: None,
+            proving: None,
         }
     }
 
@@ -293,6 +326,39 @@ impl Watched {
     }
 }
 
+impl Watched {
+    /// Reading a whole slot takes longer than the watchdog waits: a thread of its own
+    /// does, and is asked again later.
+    fn confirm_last_resort(&mut self) -> Result<Up> {
+        let proven = match self.proving.take() {
+            Some(proving) if proving.is_finished() => proving.join(),
+            Some(proving) => {
+                self.proving = Some(proving);
+                return Ok(Up::Later);
+            }
+            None => {
+                let named = self.named.clone();
+                self.proving = Some(std::thread::spawn(move || prove(named.as_deref())));
+                return Ok(Up::Later);
+            }
+        };
+        let broke_off = |_| Error::new(Exit::Unexpected, "internal", "the verify broke off");
+        let Some(proven) = proven.map_err(broke_off)?? else {
+            return Ok(Up::Later);
+        };
+        self.with(|running| running.confirm_last_resort(&proven, Judge::Checks))?;
+        Ok(Up::Confirmed)
+    }
+}
+
+fn prove(named: Option<&Path>) -> Result<Option<Proven>> {
+    let disk = Disk::open_or_booted(named)?;
+    let Some(handover) = disk.handover() else {
+        return Ok(None);
+    };
+    Running::new(&disk, handover).prove(|| trust::keys(&disk), &Quiet)
+}
+
 impl watch::Trial for Watched {
     fn is_on_trial(&mut self) -> Result<bool> {
         Ok(self.with(|running| running.is_on_trial())?.unwrap_or(false))
@@ -308,6 +374,18 @@ impl watch::Trial for Watched {
     }
     fn give_up(&mut self, reason: &str) -> Result<()> {
         self.with(|running| running.give_up_start(reason)).map(drop)
+    }
+    fn came_up(&mut self, healthy: bool) -> Result<Up> {
+        let settled = self.with(|running| running.settled_as())?;
+        match settled.unwrap_or(Settled::Otherwise) {
+            Settled::Good => {
+                self.with(|running| running.came_up())?;
+                Ok(Up::Noted)
+            }
+            Settled::LastResort if !healthy => Ok(Up::Later),
+            Settled::LastResort => self.confirm_last_resort(),
+            Settled::Otherwise => Ok(Up::Noted),
+        }
     }
     fn shut_down(&mut self) -> Result<()> {
         self.with(|running| running.shut_down()).map(drop)

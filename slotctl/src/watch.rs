@@ -63,12 +63,30 @@ pub trait Trial {
     /// # Errors
     /// When the record cannot be written.
     fn give_up(&mut self, reason: &str) -> Result<()>;
+    /// The system of a slot that is not on trial is up: a good one counts as come up,
+    /// and a bad one that runs as last resort is confirmed where `healthy`, which is
+    /// that all checks have passed for long enough.
+    ///
+    /// # Errors
+    /// When the record cannot be written, or the slot does not verify.
+    fn came_up(&mut self, healthy: bool) -> Result<Up>;
     /// The system goes down in order, however that ends: a trial's start costs no
     /// try, and a reset that ends the shutdown is not held against a good slot.
     ///
     /// # Errors
     /// When the record cannot be written.
     fn shut_down(&mut self) -> Result<()>;
+}
+
+/// What came of a system being up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Up {
+    /// It is written down, or there was nothing to write.
+    Noted,
+    /// The slot was bad, ran as last resort, and is good now.
+    Confirmed,
+    /// Not yet: its checks have not passed, or its bytes are being verified.
+    Later,
 }
 
 /// Why `watch` came to its end.

@@ -36,7 +36,7 @@ use slotctl::disk::Disk;
 use slotctl::error::Result;
 use slotctl::events::Events;
 use slotctl::running::Running;
-use slotctl::watch::{self, Trial};
+use slotctl::watch::{self, Trial, Up};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -145,6 +145,10 @@ impl Trial for FileTrial {
         self.end(&format!("give up: {reason}"))
     }
 
+    fn came_up(&mut self, _: bool) -> Result<Up> {
+        Ok(Up::Noted)
+    }
+
     fn shut_down(&mut self) -> Result<()> {
         self.end("shut down")
     }
@@ -179,6 +183,10 @@ impl Trial for DiskTrial {
 
     fn give_up(&mut self, reason: &str) -> Result<()> {
         self.with(|running| running.give_up_start(reason)).map(drop)
+    }
+
+    fn came_up(&mut self, _: bool) -> Result<Up> {
+        Ok(Up::Noted)
     }
 
     fn shut_down(&mut self) -> Result<()> {

@@ -172,7 +172,7 @@ impl Verdict {
     }
 
     /// Every check was seen to pass at the begin and at the end of the time.
-    fn stable(&self) -> bool {
+    pub(super) fn stable(&self) -> bool {
         self.passing_since().is_some_and(|since| {
             let until = since + self.stable_for;
             self.checks.iter().all(|check| check.last >= until)

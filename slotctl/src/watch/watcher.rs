@@ -10,7 +10,7 @@ use super::host::{Host, Stop};
 use super::journal::Journal;
 use super::keeper;
 use super::verdict::{Change, Decision, Verdict};
-use super::{Exit, Trial};
+use super::{Exit, Trial, Up};
 use crate::config::{Config, Watch};
 use crate::duration::spell;
 use crate::error::Error;
@@ -22,6 +22,8 @@ use std::time::{Duration, SystemTime};
 
 /// The loop comes round at least so often.
 const TURN: Duration = Duration::from_secs(1);
+/// That the system is up is tried so long after it could not be said.
+const UP_AGAIN: Duration = Duration::from_secs(5);
 /// A bootshim waits so long for an ESP that somebody uses.
 const RENEW_AGAIN: Duration = Duration::from_secs(60);
 
@@ -71,6 +73,10 @@ pub(super) struct Watcher<'a> {
     broken: Option<String>,
     /// The latest turn.
     now: Duration,
+    /// When it is said that the system is up; `None` once that is done.
+    up_at: Option<Duration>,
+    /// Whether it could not be said, which is told once.
+    up_fails: bool,
     /// When a bootshim that is due is tried again.
     renew_at: Option<Duration>,
     /// Until when a restart of our own, which is under way, is petted.
@@ -102,6 +108,8 @@ impl<'a> Watcher<'a> {
             unknown_said: false,
             broken: None,
             now: Duration::ZERO,
+            up_at: Some(config.watch.stable_for),
+            up_fails: false,
             renew_at: None,
             restarting: None,
             trial,
@@ -182,6 +190,39 @@ impl<'a> Watcher<'a> {
         }
         if self.restarting.is_none() && now >= self.next_petting {
             self.pet(now);
+        }
+        if self.is_up(now) {
+            self.say_up(now);
+        }
+    }
+
+    /// A system that ran for so long is up; what is on trial is confirmed instead.
+    fn is_up(&self, now: Duration) -> bool {
+        self.known
+            && !self.verdict.on_trial()
+            && self.restarting.is_none()
+            && !self.petting_fails
+            && self.up_at.is_some_and(|at| now >= at)
+    }
+
+    fn say_up(&mut self, now: Duration) {
+        self.up_at = Some(now + UP_AGAIN);
+        match self.trial.came_up(self.verdict.stable()) {
+            Ok(Up::Noted) => self.up_at = None,
+            Ok(Up::Confirmed) => {
+                self.say(
+                    "confirmed",
+                    "confirmed: it ran as last resort, verifies, and passes all checks",
+                );
+                self.renew();
+            }
+            Ok(Up::Later) => {}
+            Err(error) if !self.up_fails => {
+                self.up_fails = true;
+                let text = format!("it could not be noted that the system is up: {error}");
+                self.say("up-not-noted", text);
+            }
+            Err(_) => {}
         }
     }
 

@@ -15,6 +15,10 @@ struct FakeTrial {
     /// So many writes fail first.
     broken_reads: u32,
     broken_writes: u32,
+    /// What comes of the system being up, in turn.
+    ups: Vec<Result<Up>>,
+    /// How healthy it was whenever it was said that it is up.
+    said_up: Vec<bool>,
     /// So often it was asked whether a bootshim is due.
     renewals: u32,
     /// So often the ESP is in use first.
@@ -62,6 +66,14 @@ impl Trial for FakeTrial {
 
     fn give_up(&mut self, reason: &str) -> Result<()> {
         self.write(format!("give up: {reason}"))
+    }
+
+    fn came_up(&mut self, healthy: bool) -> Result<Up> {
+        self.said_up.push(healthy);
+        match self.ups.is_empty() {
+            true => Ok(Up::Noted),
+            false => self.ups.remove(0),
+        }
     }
 
     fn shut_down(&mut self) -> Result<()> {
@@ -331,6 +343,9 @@ fn a_trial_that_a_command_ended_is_neither_confirmed_nor_given_up() {
                 fn give_up(&mut self, reason: &str) -> Result<()> {
                     panic!("given up: {reason}")
                 }
+                fn came_up(&mut self, _: bool) -> Result<Up> {
+                    Ok(Up::Noted)
+                }
                 fn shut_down(&mut self) -> Result<()> {
                     panic!("given back")
                 }
@@ -482,4 +497,46 @@ fn a_trial_that_becomes_known_late_is_given_up_at_the_same_deadline() {
     assert_eq!(controller.host.restarts, 1);
     let heard = |event: &str| log.iter().any(|line| line == event);
     assert!(heard("record-unreadable") && heard("given-up"), "{log:?}");
+}
+
+#[test]
+fn a_good_slot_that_ran_for_long_enough_says_that_it_is_up_once() {
+    let mut plc = controller(false);
+    plc.watched(|watcher| run(watcher, 0..300, &refused()));
+    assert_eq!(plc.trial.said_up, [false], "whatever its checks say");
+    let mut early = controller(false);
+    early.watched(|watcher| run(watcher, 0..10, &Ok(())));
+    assert!(early.trial.said_up.is_empty());
+}
+
+#[test]
+fn a_trial_is_up_when_it_is_good() {
+    let mut plc = controller(true);
+    plc.watched(|watcher| run(watcher, 0..50, &Ok(())));
+    assert_eq!(plc.trial.done, ["confirm"]);
+    assert_eq!(plc.trial.said_up, [true]);
+    let mut failing = controller(true);
+    failing.watched(|watcher| run(watcher, 0..300, &refused()));
+    assert!(failing.trial.said_up.is_empty());
+}
+
+#[test]
+fn what_cannot_be_noted_is_tried_again_and_said_once() {
+    let mut plc = controller(false);
+    let failed = || Err(Error::new(Status::Io, "io", "disk gone"));
+    plc.trial.ups = vec![failed(), failed()];
+    let log = plc.watched(|watcher| run(watcher, 0..300, &Ok(())));
+    assert_eq!(plc.trial.said_up.len(), 3);
+    let said = log.iter().filter(|line| *line == "up-not-noted");
+    assert_eq!(said.count(), 1);
+}
+
+#[test]
+fn a_last_resort_whose_checks_pass_is_confirmed_once_it_is_verified() {
+    let mut plc = controller(false);
+    plc.trial.ups = vec![Ok(Up::Later), Ok(Up::Later), Ok(Up::Confirmed)];
+    let log = plc.watched(|watcher| run(watcher, 0..300, &Ok(())));
+    assert_eq!(plc.trial.said_up.len(), 4);
+    assert_eq!(log.iter().filter(|line| *line == "confirmed").count(), 1);
+    assert_eq!(plc.host.restarts, 0);
 }
