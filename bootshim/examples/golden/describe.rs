@@ -55,6 +55,17 @@ fn fields(text: &mut String, record: &Record) {
     line(text, "stage", failed.map_or(0, |f| f.stage.code()));
     line(text, "found at", failed.map_or(0, |f| f.sequence));
     line(text, "floor", record.floor);
+    for (name, row) in [
+        ("resets", record.watchdog_resets()),
+        ("starts", record.starts()),
+    ] {
+        if let Some((slot, count)) = row {
+            line(text, name, format!("{slot} {count}"));
+        }
+    }
+    for id in record.ids().filter(|id| record.says_when_up(*id)) {
+        line(text, "says when up", id);
+    }
     for (id, slot) in record.slots() {
         let numbers = format!(
             "state {} reason {} priority {} tries {} left {} kept {} attempts {} security {}",

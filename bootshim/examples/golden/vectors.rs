@@ -37,6 +37,10 @@ pub fn all() -> Result<Vec<(&'static str, Blocks)>, Box<dyn Error>> {
         ("last-failure", alone(failure()?)),
         ("later-minor", alone(later_minor()?)),
         ("eight-slots", alone(eight_slots()?)),
+        ("watchdog-resets", alone(watchdog_resets()?)),
+        ("starts", alone(starts()?)),
+        ("good-on-trial", alone(good_on_trial()?)),
+        ("note-with-more", alone(note_with_more()?)),
         ("newest-on-one-copy", [g5, g5, g6, g4]),
         ("torn-write", [g5, g5, torn, g4]),
         ("equal-numbers", [g4, g4, g5, sealed(g5, &[(13, 4)])]),
@@ -127,6 +131,51 @@ fn full_slot(state: State, fill: u8) -> Slot {
         manifest: [manifest; 32],
         kept: 0,
     }
+}
+
+/// Slots a and b good, b above a; slot c empty.
+fn two_good() -> Result<Record, Box<dyn Error>> {
+    let b = id("b")?;
+    let armed = state::arm(&state::activate(&installed()?, b, 3)?, b, Arming::Trial);
+    Ok(state::confirm(&armed, b, &[0xb2; 32])?)
+}
+
+/// Minor 1: the watchdog ended two starts of slot b in a row.
+fn watchdog_resets() -> Result<Block, Box<dyn Error>> {
+    let mut record = two_good()?;
+    record.set_watchdog_resets(Some((id("b")?, 2)));
+    Ok(block(record, Note::default(), 31)?)
+}
+
+/// Minor 2: slots a and b have said that they are up; two starts of b since have not.
+fn starts() -> Result<Block, Box<dyn Error>> {
+    let mut record = two_good()?;
+    for (letter, manifest) in [("a", 0xa1), ("b", 0xb2)] {
+        record = state::came_up(&record, id(letter)?, &[manifest; 32])?;
+    }
+    record.set_starts(Some((id("b")?, 2)));
+    Ok(block(record, Note::default(), 32)?)
+}
+
+/// Slot a was good and is on trial: it has its priority still.
+fn good_on_trial() -> Result<Block, Box<dyn Error>> {
+    let record = state::activate(&two_good()?, id("a")?, 3)?;
+    Ok(block(record, Note::default(), 33)?)
+}
+
+/// A note with a byte behind it that is not zero, under a right hash: no note.
+fn note_with_more() -> Result<Block, Box<dyn Error>> {
+    let mut block = block(installed()?, Note::new("why"), 34)?;
+    if let Some((area, hash)) = block
+        .get_mut(512..)
+        .and_then(|area| area.split_at_mut_checked(3552))
+    {
+        if let Some(behind) = area.get_mut(100) {
+            *behind = 1;
+        }
+        hash.copy_from_slice(blake3::hash(area).as_bytes());
+    }
+    Ok(block)
 }
 
 /// Slot a good, slot b ready, slot c empty.

@@ -36,8 +36,9 @@ impl Note {
             let (hashed, hash) = area.split_at_checked(NOTE_HASH)?;
             let intact = blake3::hash(hashed).as_bytes().as_slice() == hash;
             let (length, text) = hashed.split_first_chunk().filter(|_| intact)?;
-            let text = text.get(..usize::from(u16::from_le_bytes(*length)))?;
-            core::str::from_utf8(text).ok()
+            let (text, behind) = text.split_at_checked(u16::from_le_bytes(*length).into())?;
+            let unused = behind.iter().all(|byte| *byte == 0);
+            core::str::from_utf8(text).ok().filter(|_| unused)
         };
         Note(read().unwrap_or_default().into())
     }

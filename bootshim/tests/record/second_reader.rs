@@ -144,6 +144,19 @@ fn fields(text: &mut String, block: &Block) {
     line("stage", failed(number(block, 44, 1)).to_string());
     line("found at", failed(number(block, 48, 8)).to_string());
     line("floor", number(block, 56, 8).to_string());
+    let minor = number(block, 10, 2);
+    for (name, since, at) in [("resets", 1, 45), ("starts", 2, 64)] {
+        let (slot, count) = (block[at], block[at + 1]);
+        if minor >= since && count > 0 && slot < block[12] {
+            line(name, format!("{} {count}", letter(at)));
+        }
+    }
+    for slot in 0..usize::from(block[12]) {
+        let mark = &block[72 + 3 * slot..][..3];
+        if minor >= 2 && *mark == block[96 + 48 * slot + 16..][..3] && *mark != [0; 3] {
+            line("says when up", char::from(b'a' + slot as u8).to_string());
+        }
+    }
     for slot in 0..usize::from(block[12]) {
         let at = 96 + 48 * slot;
         let names = [
@@ -190,6 +203,9 @@ fn note(block: &Block) -> Option<String> {
     }
     let length = number(block, 512, 2) as usize;
     let text = block[514..4064].get(..length)?;
+    if block[514 + length..4064].iter().any(|byte| *byte != 0) {
+        return None;
+    }
     String::from_utf8(text.to_vec()).ok()
 }
 

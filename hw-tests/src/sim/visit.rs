@@ -169,6 +169,7 @@ impl<'a> Visit<'a> {
         }
         if ran.error.is_none()
             && let Some(expected) = starts_next(operation, was, &now)
+            && self.is_told(ran, &now, expected)
         {
             let boot = Operation::Boot { refused: false };
             let started = self
@@ -188,6 +189,16 @@ impl<'a> Visit<'a> {
             held.push((Promise::Heals, kept));
         }
         held
+    }
+
+    /// Whether the command could know what bootshim knows: on these disks nothing tells
+    /// it the firmware's floor of security versions, as bootshim does on a controller.
+    fn is_told(&self, ran: &Ran, now: &Record, slot: SlotId) -> bool {
+        let images = &self.explorer.judge.images;
+        let installed = now.slot(slot).manifest;
+        let image = images.iter().find(|image| image.digest == installed);
+        let floor = ran.variable.floor(now.floor).security_version;
+        image.is_some_and(|image| image.security_version >= floor)
     }
 
     /// Without a good slot: what runs is confirmed, whatever state it has, and what
@@ -479,16 +490,17 @@ fn stays_good(operation: Operation, was: &Record, now: &Record) -> Option<Result
     })
 }
 
-/// The slot that is to start after a command was done, where it says so.
+/// The slot that is to start after a command was done, where it says so. What was on
+/// trial before stays so, with the tries that it has left.
 fn starts_next(operation: Operation, was: &Record, now: &Record) -> Option<SlotId> {
+    let new_trial = || now.trial().filter(|trial| was.trial() != Some(*trial));
     match operation {
         Operation::Once(slot) => Some(slot),
         _ if now.once.is_some() => None,
-        Operation::Activate(slot) => Some(slot),
-        Operation::Rollback => now.trial().or_else(|| now.known_good()),
-        Operation::Install { activate: true, .. } => {
-            now.trial().filter(|trial| was.trial() != Some(*trial))
-        }
+        Operation::Activate(slot) if now.trial().is_none() => Some(slot),
+        Operation::Rollback if now.trial().is_none() => now.known_good(),
+        Operation::Activate(_) | Operation::Rollback => new_trial(),
+        Operation::Install { activate: true, .. } => new_trial(),
         _ => None,
     }
 }

@@ -274,7 +274,9 @@ impl Visit<'_> {
             variable: first.variable,
             ..machine
         };
-        if let Err(words) = in_a_row(hanging, copies, slot) {
+        let row = first.record.as_ref().and_then(Record::starts);
+        let counted = row.map_or(0, |(_, starts)| starts);
+        if let Err(words) = in_a_row(hanging, copies, slot, counted) {
             let promise = Promise::LeadsOn;
             self.violation(stand, cut.how.to_string(), Broken { promise, words });
         }
@@ -341,14 +343,25 @@ impl Visit<'_> {
     }
 }
 
-/// `slot` runs from this disk and hangs, again and again.
-fn in_a_row(mut machine: Machine<'_>, mut copies: Copies, slot: SlotId) -> Result<(), String> {
-    for reset in 1..=LEFT_AT {
+/// `slot` runs from this disk and hangs, again and again; so many starts, this one
+/// among them, never came up.
+fn in_a_row(
+    mut machine: Machine<'_>,
+    mut copies: Copies,
+    slot: SlotId,
+    counted: u8,
+) -> Result<(), String> {
+    // Starts before it that never came up count as well.
+    let left_at = match counted {
+        0 => LEFT_AT,
+        counted => (LEFT_AT + 1).saturating_sub(counted).clamp(1, LEFT_AT),
+    };
+    for reset in 1..=left_at {
         copies = Copies::new(copies.blocks(), None);
         let ended = machine.start(&copies);
         machine.variable = ended.variable;
         let now = ended.started.map(|started| started.slot);
-        if (now == Some(slot)) == (reset == LEFT_AT) || now.is_none() {
+        if (now == Some(slot)) == (reset == left_at) || now.is_none() {
             let now = now.map_or("none".into(), |now| now.to_string());
             return Err(format!(
                 "slot {slot} ran, slot {now} after reset {reset} in a row"
