@@ -58,10 +58,14 @@ pub fn explore(world: &World, tell: &dyn Fn(&str)) -> Report {
         from: None,
     }];
     let mut report = Report::default();
-    if world.firmware {
+    let begin = if world.firmware {
         explorer.go_ahead(&mut nodes);
-    }
-    let mut level = nodes.len().min(FACTORY) - 1..nodes.len();
+        FACTORY - 1
+    } else {
+        explorer.lose_all_good(&mut nodes);
+        0
+    };
+    let mut level = begin..nodes.len();
     while !level.is_empty() {
         let visited = explorer.visit_all(&nodes, level.clone());
         for (id, (successors, part)) in level.clone().zip(visited) {
@@ -168,7 +172,28 @@ impl Explorer {
         let way = factory.into_iter().chain([boot]);
         let way = way.chain(update(1)).chain(update(2));
         let way = way.chain([Operation::Hang; 3]);
-        for operation in way.chain(update(2)).chain(update(2)) {
+        self.walk(nodes, way.chain(update(2)).chain(update(2)));
+    }
+
+    /// A disk whose record was lost, and then the power in the one start that its only
+    /// image was given, lies far from the factory: it is explored from as well.
+    fn lose_all_good(&self, nodes: &mut Vec<Node>) {
+        let boot = Operation::Boot { refused: false };
+        let install = Operation::Install {
+            image: 0,
+            delta: false,
+            slot: SlotId::new(0),
+            activate: false,
+            retry: false,
+        };
+        let factory = [Operation::Create, install, Operation::Provision, boot];
+        let lost = [Operation::LoseRecord, boot, boot];
+        self.walk(nodes, factory.into_iter().chain(lost));
+    }
+
+    /// Walks from the last state through these operations.
+    fn walk(&self, nodes: &mut Vec<Node>, way: impl Iterator<Item = Operation>) {
+        for operation in way {
             let from = nodes.len() - 1;
             let node = &nodes[from];
             let bench = self.bench();

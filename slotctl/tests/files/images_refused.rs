@@ -336,3 +336,19 @@ fn forge(slot: &[u8], key: &images::key::SecretKey) -> (Vec<u8>, images::Digest)
     slot[at..].copy_from_slice(&area);
     (slot, digest)
 }
+
+#[test]
+fn an_image_whose_software_does_not_read_the_record_of_this_disk_is_refused() {
+    let bench = Bench::new();
+    let mut image = bench.read("unsigned.slotimg");
+    let parts = Parts::of(&image);
+    image[parts.manifest + 12] = 2;
+    std::fs::write(bench.file("later.slotimg"), image).unwrap();
+    bench.run("image sign later.slotimg --key ours.key").ok();
+    let error = bench.refuses("install later.slotimg", 3, "record-format");
+    assert_eq!(
+        error["found"],
+        "the software in the image reads boot records of format 2"
+    );
+    assert_eq!(error["expected"], "this disk has one of format 1");
+}
