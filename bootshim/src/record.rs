@@ -60,7 +60,7 @@ pub const SEQUENCE_END: u64 = 1 << 63;
 /// The first minor in which resets by the watchdog are counted.
 const MINOR_WATCHDOG_RESETS: u16 = 1;
 /// The first minor in which starts that never came up are counted.
-const MINOR_STARTS: u16 = 2;
+pub const MINOR_STARTS: u16 = 2;
 /// Where the marks of the systems that say when they are up begin among the kept
 /// bytes, and the length of each.
 const MARKS: usize = 11;

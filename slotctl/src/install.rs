@@ -18,7 +18,7 @@ use crate::progress::Progress;
 use crate::source::Source;
 use crate::verify;
 use bootshim::medium::Medium;
-use bootshim::record::{Record, SlotId, State};
+use bootshim::record::{MAJOR, Record, SlotId, State};
 use bootshim::state;
 use ground::Ground;
 use images::head::Head;
@@ -116,6 +116,7 @@ pub fn install(
     drop(rest);
     let record = disk.record_to_change().map_err(gone)?;
     check_compatible(&head.manifest, compatible).map_err(untouched)?;
+    check_record_format(&head.manifest).map_err(untouched)?;
     check_epoch(disk, &record, trusted, &head.manifest).map_err(untouched)?;
     floor::check(disk, &record, trusted, &head.manifest, "image")
         .map_err(|refused| untouched(refused.advice("install a newer image")))?;
@@ -259,6 +260,21 @@ fn check_compatible(image: &Manifest, compatible: Option<&Compatible>) -> Result
         );
     }
     Ok(())
+}
+
+/// What the software in the image cannot read it can neither confirm nor change. A
+/// minor number is no hindrance: what it adds an older one keeps.
+fn check_record_format(image: &Manifest) -> Result<()> {
+    if image.record_major == MAJOR {
+        return Ok(());
+    }
+    let found = format!(
+        "the software in the image reads boot records of format {}",
+        image.record_major
+    );
+    Err(Error::new(Exit::Refused, "record-format", found)
+        .expected(format!("this disk has one of format {MAJOR}"))
+        .advice("build the image with a slotctl for this format"))
 }
 
 /// From the first good slot of a later key set on, nothing is installed that an

@@ -2,6 +2,7 @@
 
 use crate::disk::{Committed, Disk, Search};
 use crate::error::{Error, Exit, Result};
+use crate::esp;
 use crate::floor;
 use crate::progress::{Progress, Quiet};
 use crate::renewal;
@@ -10,7 +11,7 @@ use crate::verify;
 use crate::watch::{self, Up};
 use bootshim::copies::Note;
 use bootshim::handover::Handover;
-use bootshim::record::{Armed, Arming, Digest, Reason, Record, SlotId, Stage, State};
+use bootshim::record::{Armed, Arming, Digest, MINOR_STARTS, Reason, Record, SlotId, Stage, State};
 use bootshim::state::{self, Judge};
 use images::trust::Trust;
 use std::path::{Path, PathBuf};
@@ -140,6 +141,14 @@ impl<'a> Running<'a> {
         let Handover { slot, manifest, .. } = self.handover;
         self.disk
             .update(|record, note| Ok((state::came_up(record, *slot, manifest)?, note)))
+    }
+
+    /// Whether the bootshim on the ESP counts starts, and so reads what is written to
+    /// end a row: nobody writes a newer format than it reads.
+    fn bootshim_counts(&self) -> bool {
+        let program = self.disk.whole();
+        let program = program.and_then(|whole| esp::read_program(whole, self.disk.layout()));
+        program.is_ok_and(|program| program.trust().record_minor >= MINOR_STARTS)
     }
 
     /// As what it runs, where it is not on trial.
@@ -379,7 +388,10 @@ impl watch::Trial for Watched {
         let settled = self.with(|running| running.settled_as())?;
         match settled.unwrap_or(Settled::Otherwise) {
             Settled::Good => {
-                self.with(|running| running.came_up())?;
+                let counts = self.with(|running| Ok(running.bootshim_counts()))?;
+                if counts == Some(true) {
+                    self.with(|running| running.came_up())?;
+                }
                 Ok(Up::Noted)
             }
             Settled::LastResort if !healthy => Ok(Up::Later),
