@@ -11,6 +11,7 @@
 mod alone;
 mod arm64;
 mod choice;
+mod memory;
 mod replay;
 mod secure_boot;
 mod story;
