@@ -54,10 +54,18 @@ pub fn begun() -> Option<ExitCode> {
 /// has none of it.
 fn begin_anew() {
     signals_as_usual();
-    // SAFETY: this process has just begun, and nothing in it owns a descriptor but
-    // the first three. A kernel before 5.9 knows no such call; there, ours are
-    // closed all the same, when a program is started.
-    let _ = unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+    close_range(3, Some(u32::MAX));
+}
+
+/// Closes these descriptors, which nothing in this process may use any more. A kernel
+/// before 5.9 does not know the call, and they stay open.
+/// Safe after a fork.
+pub(crate) fn close_range(first: u32, last: Option<u32>) {
+    let Some(last) = last.filter(|last| *last >= first) else {
+        return;
+    };
+    // SAFETY: plain numbers; who calls this answers for what they stand for.
+    unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
 }
 
 /// No signal is ignored, caught or blocked in this thread. Safe after a fork.

@@ -109,17 +109,8 @@ fn close_others(kept: &[Option<i32>]) {
     };
     let mut from = 0;
     while let Some(next) = kept().filter(|fd| *fd >= from).min() {
-        close_range(from, next.checked_sub(1));
+        helper::close_range(from, next.checked_sub(1));
         from = next.saturating_add(1);
     }
-    close_range(from, Some(u32::MAX));
-}
-
-fn close_range(first: u32, last: Option<u32>) {
-    let Some(last) = last.filter(|last| *last >= first) else {
-        return;
-    };
-    // SAFETY: closes descriptors that nothing uses any more. A kernel older than 5.9
-    // does not know the call, and they stay open.
-    unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    helper::close_range(from, Some(u32::MAX));
 }
