@@ -42,6 +42,7 @@ pub mod kernel;
 pub mod key;
 pub mod key_set;
 pub mod manifest;
+pub mod memory;
 #[cfg(feature = "std")]
 pub mod new_file;
 pub mod patch;

@@ -13,6 +13,7 @@ use crate::error::{Error, Exit, Result};
 use crate::floor;
 use crate::lock::What;
 use crate::medium::Mode;
+use crate::memory;
 use crate::program::Machine;
 use crate::progress::Progress;
 use crate::source::Source;
@@ -143,6 +144,9 @@ pub fn install(
         moved,
     };
     let ground = Ground::find(disk, &record, slot, source, &head, trusted).map_err(untouched)?;
+    if let Some(words) = memory::warning(disk, &head.manifest) {
+        progress.say(&words);
+    }
     if request.dry_run {
         return Ok(outcome(record.slot(slot).state, false, Moved::default()));
     }

@@ -10,6 +10,7 @@ use images::head::Head;
 use images::hex;
 use images::key::{KeyId, PublicKey, SecretKey};
 use images::manifest::{Kind, Manifest};
+use images::memory::Need;
 use images::read::{ReadError, SpoolError};
 use images::sign::{self, SignError, Signed};
 use images::trust::Trust;
@@ -120,7 +121,8 @@ fn build(words: &Build, voice: Voice) -> Result<Answer> {
     let warnings: Vec<String> = built.warnings.iter().map(ToString::to_string).collect();
     let fields = json!({
         "changed": true, "file": out.to_string(), "manifest": hex(&built.digest),
-        "file_length": length, "content_length": image.content_len, "warnings": warnings,
+        "file_length": length, "content_length": image.content_len,
+        "memory_needed": Need::of(image).whole(), "warnings": warnings,
     });
     Ok(Answer::new(text, fields))
 }
@@ -311,6 +313,7 @@ fn in_words(head: &Head, length: u64, signers: &[KeyId]) -> String {
             format!("{} at {}", bytes(payload.length), payload.offset),
         );
     }
+    line("memory to start", Need::of(image).to_string());
     line(
         "file",
         format!(
@@ -349,6 +352,7 @@ pub fn describe(manifest: &Manifest) -> Value {
         "cmdline": manifest.cmdline,
         "watchdog_seconds": manifest.watchdog_seconds,
         "content_length": manifest.content_len,
+        "memory_needed": Need::of(manifest).whole(),
         "payloads": manifest.payloads.iter().map(payload).collect::<Vec<_>>(),
     })
 }

@@ -352,3 +352,21 @@ fn an_image_whose_software_does_not_read_the_record_of_this_disk_is_refused() {
     );
     assert_eq!(error["expected"], "this disk has one of format 1");
 }
+
+#[test]
+fn what_a_start_takes_of_memory_is_said_when_an_image_is_built_and_shown() {
+    let bench = Bench::new();
+    let shown = bench.ask("image show v1.slotimg");
+    let length = |kind| {
+        let payloads = shown["payloads"].as_array().unwrap().iter();
+        let mut of_kind = payloads.filter(|payload| payload["kind"] == kind);
+        of_kind.next().unwrap()["length"].as_u64().unwrap()
+    };
+    let needed = length("kernel") + 3 * length("initrd");
+    assert_eq!(shown["memory_needed"], needed);
+    let words = bench.run("image show v1.slotimg").ok().stdout;
+    let line = words
+        .lines()
+        .find(|line| line.starts_with("memory to start"));
+    assert!(line.unwrap().contains("the initrd 1 MiB twice"), "{words}");
+}
