@@ -15,6 +15,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use images::build::Inputs;
 use images::head::Head;
 use images::signature::tbs;
 use images::trust::Trust;
@@ -43,6 +44,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => inputs::key().public().save_new(&path)?,
         }
     }
+    let root = directory.join("3/root.erofs");
+    if root.exists() {
+        let inputs = inputs::with_key_set(scratch.path(), &root)?;
+        format_3(&inputs, &directory.join("3"))?;
+    }
     let folder = directory.join("refused");
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("../right.bin"), refused::right())?;
@@ -50,6 +56,26 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(folder.join(name).with_extension("bin"), bytes)?;
     }
     Ok(())
+}
+
+/// An image with a key set, and what it leaves at the end of a slot.
+fn format_3(inputs: &Inputs, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let image = folder.join("image.bin");
+    images::build::build(inputs, &image, &|_, _| {})?;
+    let (header, rest) = read::head(&mut fs::File::open(&image)?)?;
+    let head = Head::open_untrusted(&header, &rest)?.0;
+    fs::write(folder.join("area.bin"), head.slot_area()?)?;
+    let mut text = expected(&head)?;
+    if let (Some(verity), Some(set)) = (head.manifest.verity, &head.key_set) {
+        let hex = images::hex;
+        writeln!(text, "root_hash = {}", hex(&verity.root_hash))?;
+        writeln!(text, "salt = {}", hex(&verity.salt))?;
+        writeln!(text, "key_set_digest = {}", hex(&set.digest))?;
+    }
+    let pieces = head.index.pieces().iter();
+    let lengths: Vec<String> = pieces.map(|piece| piece.length.to_string()).collect();
+    writeln!(text, "pieces = {}", lengths.join(" "))?;
+    Ok(fs::write(folder.join("expected.txt"), text)?)
 }
 
 fn expected(head: &Head) -> Result<String, Box<dyn Error>> {

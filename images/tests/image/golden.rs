@@ -36,7 +36,11 @@ fn golden(name: &str) -> PathBuf {
 }
 
 fn expected() -> HashMap<String, String> {
-    let text = fs::read_to_string(golden("expected.txt")).unwrap();
+    expected_in("expected.txt")
+}
+
+fn expected_in(name: &str) -> HashMap<String, String> {
+    let text = fs::read_to_string(golden(name)).unwrap();
     let pair = |line: &str| {
         let (name, value) = line.split_once(" = ").unwrap();
         (name.to_owned(), value.to_owned())
@@ -170,4 +174,50 @@ fn what_must_be_refused_is_refused_and_what_it_was_made_of_is_not() {
     }
     let files = fs::read_dir(golden("refused")).unwrap().count();
     assert_eq!(files, made.len());
+}
+
+#[test]
+fn the_golden_image_with_a_key_set_verifies_under_root_keys_and_leaves_the_golden_area() {
+    let roots = inputs::ROOTS.map(|seed| SecretKey::from_seed(&[seed; 32]).public());
+    let roots = Trust::roots(roots, 2);
+    let direct = Trust::direct([PublicKey::load(&golden("public.pem")).unwrap()]);
+    let image = fs::read(golden("3/image.bin")).unwrap();
+    let expected = expected_in("3/expected.txt");
+    let area = fs::read(golden("3/area.bin")).unwrap();
+    for trusted in [roots, direct] {
+        let head = verify(image.as_slice(), &trusted, &|_, _| {}).unwrap();
+        assert_eq!(head.header.format, 3);
+        assert_eq!(hex(&head.digest), expected["image_digest"]);
+        assert_eq!(hex(&head.table_digest), expected["table_digest"]);
+        let set = head.key_set.as_ref().unwrap();
+        assert_eq!(hex(&set.digest), expected["key_set_digest"]);
+        assert!(head.slot_area().unwrap() == area);
+        assert_eq!(hex(&digest(&area)), expected["slot_area_blake3"]);
+        let installed = slot_area::open(&area, &trusted).unwrap();
+        assert_eq!(installed.digest, head.digest);
+    }
+    assert_eq!(area[8], 2, "format of the area");
+}
+
+#[test]
+fn the_golden_erofs_is_still_cut_and_hashed_as_it_was() {
+    let directory = TempDir::new().unwrap();
+    let inputs = inputs::with_key_set(directory.path(), &golden("3/root.erofs")).unwrap();
+    let out = directory.path().join("out");
+    let built = build(&inputs, &out, &|_, _| {}).unwrap().manifest;
+    let expected = expected_in("3/expected.txt");
+    // The rest of the manifest says what the software in an image reads, and grows.
+    assert_eq!(hex(&built.index_hash), expected["index_hash"]);
+    let verity = built.verity.unwrap();
+    assert_eq!(hex(&verity.root_hash), expected["root_hash"]);
+    assert_eq!(hex(&verity.salt), expected["salt"]);
+    let image = fs::read(golden("3/image.bin")).unwrap();
+    let (header, rest) = read::head(&mut image.as_slice()).unwrap();
+    let golden = images::head::Head::open_untrusted(&header, &rest)
+        .unwrap()
+        .0;
+    assert_eq!(built.payloads, golden.manifest.payloads);
+    let pieces = golden.index.pieces().iter();
+    let lengths: Vec<_> = pieces.map(|piece| piece.length.to_string()).collect();
+    assert_eq!(lengths.join(" "), expected["pieces"]);
 }
