@@ -362,9 +362,13 @@ impl Hands for Machine<'_> {
         say!(self.console, "{}", self.clock.show());
         self.console.hand_over();
         let why = kernel.start();
-        Err(match initrd.and_then(|initrd| initrd.defect()) {
-            Some(defect) => defect.into(),
-            None => why,
+        let defect = initrd.and_then(|initrd| initrd.defect());
+        Err(match (defect, why, firmware::free_memory()) {
+            (Some(defect), _, _) => defect.into(),
+            (None, Why::NoMemory(words), Some(free)) => {
+                Why::NoMemory(alloc::format!("{words}; {free}"))
+            }
+            (None, why, _) => why,
         })
     }
 
