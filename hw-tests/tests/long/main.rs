@@ -22,6 +22,7 @@ mod resets;
 mod secure_boot;
 mod shim;
 mod shutdowns;
+mod starts;
 mod token;
 mod twin;
 mod verity;

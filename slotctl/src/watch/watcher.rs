@@ -208,7 +208,10 @@ impl<'a> Watcher<'a> {
     fn say_up(&mut self, now: Duration) {
         self.up_at = Some(now + UP_AGAIN);
         match self.trial.came_up(self.verdict.stable()) {
-            Ok(Up::Noted) => self.up_at = None,
+            Ok(Up::Noted) => {
+                self.up_at = None;
+                self.say("up", "the system is up");
+            }
             Ok(Up::Confirmed) => {
                 self.say(
                     "confirmed",

@@ -1,0 +1,59 @@
+//! A good slot that restarts again and again before it is up, and not by the
+//! watchdog; a disk whose record is lost.
+
+use super::{status, two_good};
+use hw_tests::machine::{Cause, Machine, START};
+use std::time::Duration;
+
+const UP: Duration = Duration::from_secs(120);
+
+/// `watch` stands still, so that nothing says that the system is up.
+fn restart_before_it_is_up(machine: &mut Machine) {
+    machine.run("killall -STOP slotctl").unwrap();
+    machine.tell("reboot -f").unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
+}
+
+#[test]
+fn a_good_slot_that_restarts_itself_five_times_before_it_is_up_is_left_for_the_other_one() {
+    let disk = two_good("never-up");
+    let mut machine = Machine::new("never-up").disk(&disk).start().unwrap();
+    machine
+        .expect("starting slot b, version 2.0, as good", START)
+        .unwrap();
+    machine
+        .expect("slotctl watch: the system is up", UP)
+        .unwrap();
+    // From now on it is known to say so. A restart in order counts for nothing.
+    machine.tell("reboot").unwrap();
+    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
+    for before in 0..5 {
+        if before > 0 {
+            let said = format!("good slot b never said that it is up: {before} starts in a row");
+            machine.expect(&said, START).unwrap();
+        }
+        machine
+            .expect("starting slot b, version 2.0, as good", START)
+            .unwrap();
+        machine
+            .expect("slotctl watch: this slot is not on trial", START)
+            .unwrap();
+        restart_before_it_is_up(&mut machine);
+    }
+    machine
+        .expect(
+            "slot b passed over: it never came up, again and again",
+            START,
+        )
+        .unwrap();
+    machine
+        .expect("starting slot a, version 1.0, as good", START)
+        .unwrap();
+    let status = status(&mut machine);
+    assert_eq!(status["running"], "a", "{status}");
+    assert_eq!(status["slots"][1]["state"], "good", "{status}");
+    assert_eq!(
+        status["last_failure"]["reason"],
+        "it never came up, again and again"
+    );
+}
