@@ -10,7 +10,6 @@ mod file;
 mod tests;
 
 use crate::error::{Error, Result};
-use crate::plain;
 use bootshim::handover::Handover;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -162,11 +161,16 @@ impl Events {
 
     fn tell_kernel(&self, event: &Event) {
         let mut line = format!("<5>slotctl: {}: ", event.event);
-        for character in plain::line(&event.text).chars() {
+        // Whoever shows the kernel's log on a terminal escapes it (dmesg(1)).
+        for character in event.text.chars() {
             if line.len() >= KERNEL_LINE_MAX {
                 break;
             }
-            line.push(character);
+            line.push(if character.is_control() {
+                ' '
+            } else {
+                character
+            });
         }
         line.push('\n');
         // There is nobody left to tell if this fails too.
