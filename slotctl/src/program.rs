@@ -3,11 +3,11 @@
 
 use crate::error::{Error, Exit, Result};
 use bootshim::trust::{SECTION_NAME, Section, SectionError};
+use images::kernel::Processor;
 use images::key::PublicKey;
 use images::new_file::{NewFile, ORDINARY};
 use object::pe::{
     IMAGE_DIRECTORY_ENTRY_SECURITY, IMAGE_FILE_MACHINE_AMD64, IMAGE_FILE_MACHINE_ARM64,
-    IMAGE_FILE_MACHINE_I386,
 };
 use object::read::pe::{ImageNtHeaders, PeFile64};
 use object::{LittleEndian, Object, ObjectSection};
@@ -55,46 +55,13 @@ impl Machine {
         }
     }
 
-    /// The number of this machine in a PE header.
+    /// The same in the words of a kernel.
     #[must_use]
-    pub fn number(self) -> u16 {
+    pub fn processor(self) -> Processor {
         match self {
-            Machine::X64 => IMAGE_FILE_MACHINE_AMD64,
-            Machine::Aa64 => IMAGE_FILE_MACHINE_ARM64,
+            Machine::X64 => Processor::X64,
+            Machine::Aa64 => Processor::Arm64,
         }
-    }
-}
-
-impl fmt::Display for Machine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Machine::X64 => "64-bit x86",
-            Machine::Aa64 => "64-bit Arm",
-        })
-    }
-}
-
-/// As much of a program as has its PE header.
-pub const PE_HEAD: usize = 4096;
-
-/// The number of the machine that a program is for; `None` where its first bytes
-/// are not those of a PE program.
-#[must_use]
-pub fn pe_machine(head: &[u8]) -> Option<u16> {
-    let at = head.strip_prefix(b"MZ")?.get(0x3a..)?.first_chunk()?;
-    let header = head.get(usize::try_from(u32::from_le_bytes(*at)).ok()?..)?;
-    let number = header.strip_prefix(b"PE\0\0")?.first_chunk()?;
-    Some(u16::from_le_bytes(*number))
-}
-
-/// The processor of a machine's number, in words.
-#[must_use]
-pub fn processor(number: u16) -> String {
-    let known = Machine::ALL.into_iter().find(|m| m.number() == number);
-    match (known, number) {
-        (Some(machine), _) => machine.to_string(),
-        (None, IMAGE_FILE_MACHINE_I386) => "32-bit x86".into(),
-        (None, other) => format!("the machine type {other:#06x}"),
     }
 }
 
@@ -292,22 +259,6 @@ mod tests {
     }
 
     #[test]
-    fn a_program_says_for_which_processor_it_is() {
-        for (number, words) in [
-            (0x8664, "64-bit x86"),
-            (0xaa64, "64-bit Arm"),
-            (0x014c, "32-bit x86"),
-            (0x5064, "the machine type 0x5064"),
-        ] {
-            let bytes = sample::program(number);
-            assert_eq!(pe_machine(&bytes), Some(number));
-            assert_eq!(processor(number), words);
-        }
-        assert_eq!(pe_machine(b"MZ"), None);
-        assert_eq!(pe_machine(&[b'M', b'Z'].repeat(300)), None);
-    }
-
-    #[test]
     fn keys_that_are_put_in_are_read_back_and_nothing_else_changes() {
         let before = Program::parse(sample::program(0x8664)).unwrap();
         let twice = [keys(3), keys(2)].concat();
@@ -394,7 +345,6 @@ mod tests {
             let mut bytes = sample::program(0x8664);
             bytes[at] = value;
             bytes.truncate(cut.max(1));
-            let _ = pe_machine(&bytes);
             let _ = Program::parse(bytes);
         }
     }

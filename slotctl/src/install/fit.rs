@@ -3,14 +3,18 @@
 use super::target::Writing;
 use crate::disk::Disk;
 use crate::error::{Error, Exit, Result};
-use crate::program::{self, Machine, PE_HEAD};
+use crate::program::Machine;
 use crate::size;
 use bootshim::layout::Layout;
 use bootshim::medium::Medium;
 use bootshim::record::{Record, SlotId};
+use images::kernel::processor;
 use images::manifest::{Kind, Manifest};
 use images::trust::Trust;
 use images::version;
+
+/// As much of a program as has its PE header.
+const PE_HEAD: usize = 4096;
 
 /// An older image is never installed by mistake: what is compared is what runs, or
 /// else the good slot that boots, first by security version and then by version.
@@ -57,14 +61,14 @@ pub(super) fn check_processor<M: Medium + Sync>(
     let length = usize::try_from(kernel.length).map_or(PE_HEAD, |len| len.min(PE_HEAD));
     let head = head.get_mut(..length).unwrap_or_default();
     target.read_at(kernel.offset, head)?;
-    match program::pe_machine(head) {
-        Some(found) if found != machine.number() => {
-            let found = format!(
-                "the kernel of the image is for {}",
-                program::processor(found)
-            );
+    match processor(head) {
+        Some(found) if found != machine.processor() => {
+            let found = format!("the kernel of the image is for {found}");
             Err(Error::new(Exit::Refused, "wrong-processor", found)
-                .expected(format!("the bootshim of this disk is for {machine}"))
+                .expected(format!(
+                    "the bootshim of this disk is for {}",
+                    machine.processor()
+                ))
                 .advice("install an image for this processor"))
         }
         _ => Ok(()),

@@ -161,17 +161,12 @@ fn image_for(bench: &Bench, machine: u16) {
 
 #[test]
 fn a_kernel_for_another_processor_than_bootshim_never_becomes_the_trial() {
-    for (machine, words) in [(0xaa64, "64-bit Arm"), (0x014c, "32-bit x86")] {
-        let bench = Bench::new();
-        image_for(&bench, machine);
-        let error = bench.breaks_off("install its.slotimg", 3, "wrong-processor");
-        assert!(error["found"].as_str().unwrap().contains(words), "{error}");
-        assert!(
-            error["expected"].as_str().unwrap().contains("64-bit x86"),
-            "{error}"
-        );
-        bench.next_install_works();
-    }
+    let bench = Bench::new();
+    image_for(&bench, 0xaa64);
+    let error = bench.breaks_off("install its.slotimg", 3, "wrong-processor");
+    assert_eq!(error["found"], "the kernel of the image is for arm64");
+    assert_eq!(error["expected"], "the bootshim of this disk is for x86-64");
+    bench.next_install_works();
     let bench = Bench::new();
     image_for(&bench, 0x8664);
     assert_eq!(bench.ask("install its.slotimg")["state"], "trying");
