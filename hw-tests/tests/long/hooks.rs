@@ -6,6 +6,7 @@ use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine, Position, START, target};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// As the manual has it; without a watchdog: none of these initrds loads its driver.
 const COMMAND_LINE: &str = "root=/dev/mapper/slotctl-root rootfstype=erofs ro \
@@ -75,6 +76,30 @@ fn the_hook_for_initramfs_tools_opens_the_root() {
 fn the_hook_for_dracut_opens_the_root() {
     let disk = disk_of("dracut", "dracut");
     opens_the_root("dracut", &disk);
+}
+
+/// LVM gives our name to a volume `root` of a group `slotctl`, on whatever disk. Here
+/// it leads to the root of the slot, past dm-verity.
+#[test]
+fn the_hook_for_dracut_takes_nothing_else_that_has_the_name_of_our_root() {
+    let hook = "usr/lib/dracut/hooks/initqueue/settled/05-other.sh";
+    let folder = PLANT.directory().join("other-root");
+    let hook = folder.join(hook);
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    let other = "mkdir -p /dev/mapper\n\
+        [ -e /dev/mapper/slotctl-root ] || ln -s ../vda4 /dev/mapper/slotctl-root\n";
+    fs::write(&hook, other).unwrap();
+    let (made, initrd) = (target().join("initrds"), folder.with_extension("img"));
+    let words = format!(
+        "{{ find usr | cpio -o -H newc --quiet; cat {}/dracut.img; }} >{}",
+        made.display(),
+        initrd.display()
+    );
+    let mut packing = Command::new("sh");
+    let packing = packing.args(["-c", &words]).current_dir(&folder).status();
+    assert!(packing.unwrap().success());
+    let kernel = made.join("vmlinuz").display().to_string();
+    opens_the_root("other-root", &disk("other-root", &kernel, &initrd));
 }
 
 #[test]

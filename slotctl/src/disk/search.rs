@@ -32,12 +32,15 @@ const NOT_PERMITTED: &str = "not permitted";
 /// The GUID of the boot record of a disk; nothing where it has none. The error says
 /// why it could not be read.
 pub(crate) fn record_of(node: &Path) -> Answer {
-    match Disk::open(node) {
-        Ok(disk) => Ok(disk.layout.record.id.to_string()),
-        Err(error) if error.code == "no-permission" => Ok(NOT_PERMITTED.to_owned()),
-        // The kernel knows it, and its node comes.
-        Err(error) if error.exit == Exit::Io || error.code == "not-found" => Err(error.found),
-        Err(_) => Ok(String::new()),
+    let error = match Disk::open(node) {
+        Ok(disk) => return Ok(disk.layout.record.id.to_string()),
+        Err(error) => error,
+    };
+    match error.code {
+        "no-permission" => Ok(NOT_PERMITTED.to_owned()),
+        "not-gpt" | "not-a-controller" | "not-a-disk" => Ok(String::new()),
+        // Also that its node is not there yet, or that its table is damaged.
+        _ => Err(error.found),
     }
 }
 
