@@ -83,7 +83,7 @@ fn the_hook_for_dracut_opens_the_root() {
 #[test]
 fn the_hook_for_dracut_takes_nothing_else_that_has_the_name_of_our_root() {
     let hook = "usr/lib/dracut/hooks/initqueue/settled/05-other.sh";
-    let folder = PLANT.directory().join("other-root");
+    let folder = PLANT.directory().join("other-root-initrd");
     let hook = folder.join(hook);
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
     let other = "mkdir -p /dev/mapper\n\
