@@ -295,10 +295,14 @@ impl Shared {
         }
     }
 
-    /// The whole file that is on its way, if the byte at `at` is still to come.
+    /// The whole file that is on its way, if the byte at `at` is still to come, and
+    /// nobody fetches what lies before it.
     fn whole(&self, at: u64) -> Option<Part> {
-        let whole = self.lock().whole.take();
-        whole.filter(|whole| whole.is_before(at))
+        let mut state = self.lock();
+        if state.active > 1 {
+            return None;
+        }
+        state.whole.take().filter(|whole| whole.is_before(at))
     }
 
     /// Keeps the whole file for when it is nobody else's turn: read from front to
