@@ -114,7 +114,7 @@ impl Client {
         let address = Address::parse(address)?;
         let name = address::shown(address.uri());
         Ok(Client {
-            silence: Silence::new(&name, patience, &settings.progress)?,
+            silence: Silence::new(&name, &settings.progress)?,
             name,
             address,
             ca: settings.ca.clone(),

@@ -95,3 +95,112 @@ fn pick<'a>(
         register_shutdown: Arc::clone(&details.register_shutdown),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::thread;
+    use ureq::Agent;
+    use ureq::config::Config;
+    use ureq::http::Uri;
+    use ureq::unversioned::resolver::{DefaultResolver, Resolver};
+
+    /// A host with these addresses.
+    #[derive(Debug)]
+    struct Host(Vec<SocketAddr>);
+
+    impl Resolver for Host {
+        fn resolve(
+            &self,
+            _: &Uri,
+            _: &Config,
+            _: NextTimeout,
+        ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+            let mut found = DefaultResolver::default().empty();
+            self.0.iter().for_each(|address| found.push(*address));
+            Ok(found)
+        }
+    }
+
+    fn agent(addresses: &[SocketAddr], turn: &Turn) -> Agent {
+        // Whoever waits for a dead address for long never comes to the next.
+        let patience = Some(Duration::from_secs(20_000));
+        let config = Agent::config_builder().timeout_connect(patience).build();
+        let connector = ().chain(Dial::new(turn));
+        Agent::with_parts(config, connector, Host(addresses.to_vec()))
+    }
+
+    /// Answers each connection once, and gives what it is.
+    fn server() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for mut client in listener.incoming().flatten() {
+                let _ = client.read(&mut [0; 1024]);
+                let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+                let _ = client.write_all(head.as_bytes());
+            }
+        });
+        address
+    }
+
+    /// An address that swallows packets: the system drops what knocks at a queue
+    /// that is full. Held by what is given.
+    fn dead() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let knock = || TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+        let held = std::iter::from_fn(knock).collect();
+        (address, listener, held)
+    }
+
+    #[test]
+    fn an_address_that_swallows_packets_does_not_keep_from_the_next() {
+        let (dead, _listener, _held) = dead();
+        let turn = Turn::default();
+        let agent = agent(&[dead, server()], &turn);
+        agent.get("http://host.example/").call().unwrap();
+        assert_eq!(
+            turn.0.load(Ordering::Relaxed),
+            1,
+            "it goes first from now on"
+        );
+        agent.get("http://host.example/").call().unwrap();
+    }
+
+    #[test]
+    fn where_nobody_listens_the_next_is_tried_and_all_of_them_before_it_fails() {
+        // Port 1 is nobody's.
+        let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let turn = Turn::default();
+        turn.next();
+        let addresses = [server(), nobody, nobody];
+        agent(&addresses, &turn)
+            .get("http://host.example/")
+            .call()
+            .unwrap();
+        let failed = agent(&addresses[1..], &turn)
+            .get("http://host.example/")
+            .call();
+        assert!(
+            matches!(failed, Err(ureq::Error::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused)
+        );
+    }
+
+    #[test]
+    fn what_brought_nothing_is_not_first_the_next_time() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let turn = Turn::default();
+        let agent = agent(&[silent.local_addr().unwrap(), server()], &turn);
+        let asking = thread::spawn({
+            let agent = agent.clone();
+            move || agent.get("http://host.example/").call().is_ok()
+        });
+        drop(silent.accept().unwrap());
+        assert!(!asking.join().unwrap());
+        turn.next();
+        agent.get("http://host.example/").call().unwrap();
+    }
+}

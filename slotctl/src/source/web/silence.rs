@@ -1,6 +1,5 @@
 //! Says that a server says nothing, while it is waited for.
 
-use super::tries::Patience;
 use crate::duration;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -37,7 +36,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn listen(&self, patience: Patience, say: impl Fn(String)) {
+    fn listen(&self, say: impl Fn(String)) {
         let mut state = self.lock();
         while !state.over {
             let lasted = match state.since {
@@ -53,29 +52,22 @@ impl Shared {
             }
             state.said = next;
             drop(state);
-            say(format!(
-                "not a byte for {}; it is asked again after {}",
-                duration::spell(next),
-                duration::spell(patience.stall)
-            ));
+            let lasted = duration::spell(next);
+            say(format!("not a byte for {lasted}, waiting on"));
             state = self.lock();
         }
     }
 }
 
 impl Silence {
-    pub(super) fn new(
-        name: &str,
-        patience: Patience,
-        progress: &Arc<dyn Progress + Send>,
-    ) -> Result<Silence> {
+    pub(super) fn new(name: &str, progress: &Arc<dyn Progress + Send>) -> Result<Silence> {
         let shared = Arc::new(Shared::default());
         let (listening, progress) = (Arc::clone(&shared), Arc::clone(progress));
         let name = name.to_owned();
         std::thread::Builder::new()
             .name("silence".into())
             .spawn(move || {
-                listening.listen(patience, |words| progress.say(&format!("{name}: {words}")));
+                listening.listen(|words| progress.say(&format!("{name}: {words}")));
             })
             .map_err(|error| Error::io("starting a thread", &error))?;
         Ok(Silence { shared })

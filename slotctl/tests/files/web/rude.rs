@@ -134,14 +134,7 @@ impl Reply {
 
 impl Rude {
     pub fn new(behave: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Rude {
-        Rude::at(TcpListener::bind("127.0.0.1:0").unwrap(), behave)
-    }
-
-    /// The same, where somebody listens already.
-    pub fn at(
-        listener: TcpListener,
-        behave: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
-    ) -> Rude {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let ending = Arc::new(AtomicBool::new(false));

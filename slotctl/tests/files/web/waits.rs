@@ -1,11 +1,10 @@
 //! What is waited for, for how long, and what is said meanwhile.
 
 use super::rude::{Asked, Reply, Rude, Then};
-use super::yard::{FIRST, HASTY, Yard, image, small};
+use super::yard::{FIRST, Yard, image, small};
 use slotctl::error::Exit;
 use slotctl::progress::{Phase, Progress};
 use slotctl::source::{Patience, Settings, Source};
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -147,66 +146,4 @@ fn a_connection_that_trickles_costs_the_others_nothing() {
     let yard = Yard::new();
     yard.install_hastily(&server.url()).unwrap();
     yard.bench.on_disk("verify b").ok();
-}
-
-/// A port on which both addresses of `localhost` are free, the first of them
-/// first; `None` where it has only one.
-fn two_addresses() -> Option<(TcpListener, TcpListener)> {
-    let known: Vec<SocketAddr> = ("localhost", 0).to_socket_addrs().unwrap().collect();
-    let (first, second) = (
-        known.first()?,
-        known.iter().find(|one| one.ip() != known[0].ip())?,
-    );
-    for _ in 0..100 {
-        let Ok(listener) = TcpListener::bind(first) else {
-            return None;
-        };
-        let port = listener.local_addr().unwrap().port();
-        if let Ok(other) = TcpListener::bind((second.ip(), port)) {
-            return Some((listener, other));
-        }
-    }
-    None
-}
-
-/// Takes connections until the system drops what knocks: a host that swallows
-/// packets.
-fn swallow(listener: &TcpListener) -> Vec<TcpStream> {
-    let address = listener.local_addr().unwrap();
-    let knock = || TcpStream::connect_timeout(&address, Duration::from_millis(200));
-    std::iter::from_fn(|| knock().ok()).collect()
-}
-
-#[test]
-fn an_address_that_swallows_packets_does_not_keep_from_the_next() {
-    let Some((first, second)) = two_addresses() else {
-        println!("localhost has one address here");
-        return;
-    };
-    let port = second.local_addr().unwrap().port();
-    let _held = swallow(&first);
-    let server = Rude::at(second, honest);
-    // Whoever waits for the first for long never comes to the second.
-    let patience = Patience {
-        stall: Duration::from_secs(20_000),
-        ..HASTY
-    };
-    let url = format!("http://localhost:{port}/image");
-    let mut source = Source::open_with(&url, &Settings::default(), patience).unwrap();
-    source.head().unwrap();
-    assert!(!server.seen().is_empty());
-}
-
-#[test]
-fn an_address_that_takes_connections_and_says_nothing_does_not_keep_from_the_next() {
-    let Some((first, second)) = two_addresses() else {
-        println!("localhost has one address here");
-        return;
-    };
-    let port = second.local_addr().unwrap().port();
-    let _server = Rude::at(second, honest);
-    let url = format!("http://localhost:{port}/image");
-    let mut source = Source::open_with(&url, &Settings::default(), HASTY).unwrap();
-    source.head().unwrap();
-    drop(first);
 }
