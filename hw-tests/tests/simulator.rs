@@ -99,6 +99,7 @@ fn every_operation_is_cut() {
         "reject",
         "reset by the watchdog",
         "rollback",
+        "up",
     ];
     assert_eq!(operations, expected);
 }
