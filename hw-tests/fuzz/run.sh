@@ -48,7 +48,8 @@ names=$(sed -n 's/^name = "\(.*\)"/\1/p' hw-tests/fuzz/Cargo.toml | grep -v '^fu
 
 if [ "${1-}" = --smoke ]; then
 	# Without what sees where they went, as every compiler builds them.
-	cargo build -q --manifest-path hw-tests/fuzz/Cargo.toml --target-dir "$work/smoke"
+	CARGO_PROFILE_DEV_DEBUG=0 cargo build -q --manifest-path hw-tests/fuzz/Cargo.toml \
+		--target-dir "$work/smoke"
 	for name in $names; do
 		"$work/smoke/debug/$name" $limits hw-tests/fuzz/corpus/"$name"/* >"$work/$name.log" 2>&1 || {
 			echo "fuzz $name: failed, see $work/$name.log" >&2
