@@ -151,13 +151,11 @@ fn image_for(bench: &Bench, machine: u16) {
     // Linux says so that it asks for its initrd.
     kernel[0x80 + 24 + 44] = 1;
     fs::write(bench.directory().join("its-kernel"), kernel).unwrap();
-    bench
-        .run(
-            "image build --rootfs root2 --kernel its-kernel --cmdline quiet --compatible plc-4 \
-             --version v5 --security-version 1 --key ours.key --out its.slotimg",
-        )
-        .ok();
+    bench.run(BUILD).ok();
 }
+
+const BUILD: &str = "image build --rootfs root2 --kernel its-kernel --cmdline quiet --compatible plc-4 \
+     --version v5 --security-version 1 --key ours.key --out its.slotimg";
 
 #[test]
 fn a_kernel_for_another_processor_than_bootshim_never_becomes_the_trial() {
@@ -170,6 +168,21 @@ fn a_kernel_for_another_processor_than_bootshim_never_becomes_the_trial() {
     let bench = Bench::new();
     image_for(&bench, 0x8664);
     assert_eq!(bench.ask("install its.slotimg")["state"], "trying");
+}
+
+#[test]
+fn no_image_is_built_with_a_kernel_that_no_bootshim_starts() {
+    let bench = Bench::new();
+    image_for(&bench, 0x8664);
+    let mut kernel = bench.read("its-kernel");
+    kernel[0x84..0x86].copy_from_slice(&0x014c_u16.to_le_bytes());
+    fs::write(bench.file("its-kernel"), kernel).unwrap();
+    let ran = bench.run(&format!("--json {BUILD}")).with_status(2);
+    let error = &ran.json()["error"];
+    assert!(
+        error["found"].as_str().unwrap().contains("32-bit x86"),
+        "{error}"
+    );
 }
 
 #[test]
