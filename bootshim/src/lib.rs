@@ -23,6 +23,7 @@
 //! | [`slot`] | a slot on disk: manifest and boot payloads, verified |
 //! | [`floor`] | what may not boot any more, and whose word on it counts |
 //! | [`reset`] | what a reset by the watchdog means for a good slot |
+//! | [`remains`] | what memory still holds of the start before |
 //! | [`boot`] | one start from record to kernel: read, choose, commit, verify, start |
 //! | [`handover`] | what the started system is told |
 //! | [`watchdog`] | what the started system is told about the hardware's watchdog |
@@ -57,6 +58,7 @@ pub mod memory;
 pub mod pci;
 pub mod record;
 pub mod relay;
+pub mod remains;
 pub mod reset;
 pub mod restart;
 pub mod secure_boot;

@@ -15,8 +15,8 @@ use crate::record::{Reason, Record, SlotId, State};
 use crate::state;
 use core::fmt;
 
-/// So many starts in a row that the watchdog ended leave a good slot for the next
-/// one.
+/// So many starts in a row that the watchdog ended, or that never came up and that no
+/// loss of power ended, leave a good slot for the next one.
 pub const IN_A_ROW: u8 = 3;
 
 /// So many starts in a row that never came up leave it where the power may have
@@ -35,15 +35,18 @@ pub enum Cause {
     Watchdog,
     /// The power came back.
     PowerOn,
+    /// The machine was restarted, and had power all the time.
+    Restart,
 }
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Cause; 4] = [
+    pub const ALL: [Cause; 5] = [
         Cause::Unknown,
         Cause::Other,
         Cause::Watchdog,
         Cause::PowerOn,
+        Cause::Restart,
     ];
 
     /// The word for it, for programs.
@@ -54,13 +57,23 @@ impl Cause {
             Cause::Other => "other",
             Cause::Watchdog => "watchdog",
             Cause::PowerOn => "power-on",
+            Cause::Restart => "restart",
+        }
+    }
+
+    /// What is known besides where memory still holds what the last start left there.
+    #[must_use]
+    pub fn with_memory_kept(self) -> Cause {
+        match self {
+            Cause::Unknown | Cause::Other => Cause::Restart,
+            Cause::Watchdog | Cause::PowerOn | Cause::Restart => self,
         }
     }
 
     /// How many starts that never came up leave a slot at a start with this cause.
     fn limit(self) -> u8 {
         match self {
-            Cause::Watchdog => IN_A_ROW,
+            Cause::Watchdog | Cause::Restart => IN_A_ROW,
             Cause::Unknown | Cause::Other | Cause::PowerOn => IN_A_ROW_UNKNOWN,
         }
     }

@@ -7,6 +7,7 @@ use crate::firmware;
 use crate::initrd::Offer;
 use crate::kernel::Kernel;
 use crate::relay;
+use crate::remains;
 use crate::variables;
 use crate::watchdog::{self, Watchdog};
 use crate::{loader, measure};
@@ -44,6 +45,8 @@ pub struct Machine<'a> {
     /// It, and its period in seconds, where arming went well.
     watching: Option<(Chip, u32)>,
     last_reset: Cause,
+    /// Whether memory was kept since the start before.
+    memory_kept: bool,
     passed_over: [Option<String>; MAX_SLOTS],
     /// The floor that counts, once it is known.
     floor: Option<Counts>,
@@ -82,6 +85,7 @@ impl<'a> Machine<'a> {
             foreign: false,
             watching: None,
             last_reset,
+            memory_kept: false,
             passed_over: Default::default(),
             floor: None,
             relay: None,
@@ -104,6 +108,11 @@ impl<'a> Machine<'a> {
             self.console,
             "watchdog {chip} runs already: an image that does not pet it is reset"
         );
+    }
+
+    /// Looks for what the last start left in memory.
+    pub fn look_at_memory(&mut self) {
+        self.memory_kept = remains::look(self.layout.record.id);
     }
 
     /// It was handed over by another bootshim: a kernel starts here, and no third
@@ -391,6 +400,9 @@ impl Hands for Machine<'_> {
     }
 
     fn last_reset(&self) -> Cause {
-        self.last_reset
+        match self.memory_kept {
+            true => self.last_reset.with_memory_kept(),
+            false => self.last_reset,
+        }
     }
 }

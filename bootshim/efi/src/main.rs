@@ -25,6 +25,7 @@ mod menu;
 #[cfg(target_os = "uefi")]
 mod panic;
 mod relay;
+mod remains;
 mod sbat;
 mod secure_boot;
 mod trust;
@@ -148,6 +149,7 @@ fn start_a_slot(disk: &Disk, layout: &Layout, console: &Console, clock: Clock) -
     let record = Part::new(disk, layout.record.extent);
     let mut machine = Machine::new(disk, layout, trust::keys(console), console, clock);
     machine.heed_foreign_watchdog();
+    machine.look_at_memory();
     let mut boot = Boot::new(record, layout.record.id, layout.slots.len(), machine);
     boot.run();
     loop {

@@ -34,7 +34,7 @@ fn after(record: &Record, causes: &[Cause]) -> Record {
         .fold(record.clone(), |record, cause| heed(&record, *cause).0)
 }
 
-use Cause::{Other, PowerOn, Unknown, Watchdog};
+use Cause::{Other, PowerOn, Restart, Unknown, Watchdog};
 
 #[test]
 fn the_third_reset_in_a_row_leaves_a_good_slot_for_the_next_one() {
@@ -163,6 +163,21 @@ fn three_starts_that_never_came_up_lead_on_where_the_power_did_not_end_them() {
     assert_eq!(led.known_good(), Some(id("a")));
     assert_eq!(led.slot(id("b")).state, State::Good);
     assert_eq!(led.last_failure.unwrap().reason, Reason::NeverUp);
+}
+
+#[test]
+fn a_restart_with_power_all_the_time_is_one_of_three() {
+    for cause in [Unknown, Other] {
+        assert_eq!(cause.with_memory_kept(), Restart);
+    }
+    for cause in [Watchdog, PowerOn] {
+        assert_eq!(cause.with_memory_kept(), cause, "the hardware knows better");
+    }
+    let third = starts(&saying(), &[Restart; 3]);
+    assert_eq!(third.known_good(), Some(id("b")));
+    let (led, meaning) = heed(&third, Restart);
+    assert_eq!(meaning, Meaning::Left(id("b"), Reason::NeverUp));
+    assert_eq!(led.known_good(), Some(id("a")));
 }
 
 #[test]

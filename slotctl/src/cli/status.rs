@@ -147,7 +147,7 @@ fn watchdog(told: Option<Told>) -> String {
     };
     let reset = match told.last_reset {
         Cause::Watchdog => "; it led to this start",
-        Cause::Other | Cause::PowerOn => "",
+        Cause::Other | Cause::PowerOn | Cause::Restart => "",
         Cause::Unknown => "; what led to a start cannot be read here",
     };
     armed + reset

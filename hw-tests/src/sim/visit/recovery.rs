@@ -313,8 +313,10 @@ impl Visit<'_> {
             Copies::new(copies.blocks(), None),
             slot,
         );
-        let left = left_after(again(Cause::Other), copies, slot, counted);
-        for words in [power, left].into_iter().filter_map(Result::err) {
+        let kept = Copies::new(copies.blocks(), None);
+        let restarted = left_after(again(Cause::Restart), kept, slot, counted, LEFT_AT);
+        let left = left_after(again(Cause::Other), copies, slot, counted, NEVER_UP_AT);
+        for words in [power, restarted, left].into_iter().filter_map(Result::err) {
             let promise = Promise::NeverUp;
             self.violation(stand, cut.how.to_string(), Broken { promise, words });
         }
@@ -371,19 +373,21 @@ fn in_a_row(
     Ok(())
 }
 
-/// `slot` runs from this disk, the last of so many starts, and never comes up.
+/// `slot` runs from this disk, the last of `counted` starts, and never comes up: after
+/// `left_at` of them it is left.
 fn left_after(
     mut machine: Machine<'_>,
     mut copies: Copies,
     slot: SlotId,
     counted: u8,
+    left_at: u8,
 ) -> Result<(), String> {
-    for start in counted..=NEVER_UP_AT {
+    for start in counted..=left_at.max(counted) {
         copies = Copies::new(copies.blocks(), None);
         let ended = machine.start(&copies);
         machine.variable = ended.variable;
         let now = ended.started.map(|started| started.slot);
-        if (now == Some(slot)) == (start == NEVER_UP_AT) || now.is_none() {
+        if (now == Some(slot)) == (start >= left_at) || now.is_none() {
             return Err(format!(
                 "slot {slot} ran {counted} starts, {now:?} after {start} that never came up"
             ));
