@@ -57,3 +57,25 @@ fn a_good_slot_that_restarts_itself_three_times_before_it_is_up_is_left_for_the_
         "it never came up, again and again"
     );
 }
+
+#[test]
+fn mains_that_dip_four_times_in_a_start_do_not_lead_to_an_older_version() {
+    let disk = two_good("dips");
+    let started = || {
+        let mut machine = Machine::new("dips").disk(&disk).start().unwrap();
+        machine
+            .expect("starting slot b, version 2.0, as good", START)
+            .unwrap();
+        machine
+    };
+    // It says once that it is up, so that it counts when it does not.
+    started()
+        .expect("slotctl watch: the system is up", UP)
+        .unwrap();
+    for _ in 0..4 {
+        drop(started());
+    }
+    started()
+        .expect("slotctl watch: the system is up", UP)
+        .unwrap();
+}
