@@ -91,7 +91,8 @@ fn a_kernel_that_the_firmware_does_not_trust_is_passed_over_and_the_next_good_sl
         ],
     );
     make_good(&disk);
-    slotctl(&disk, &["install", "--slot", "b", "unsigned.slotimg"]);
+    let older = ["install", "--allow-downgrade", "--slot", "b"];
+    slotctl(&disk, &[&older[..], &["unsigned.slotimg"]].concat());
 
     let mut machine = PLANT.machine("kernels").disk(&disk).start().unwrap();
     machine.expect("Secure Boot: on", START).unwrap();

@@ -137,7 +137,7 @@ fn without_a_place_for_the_directory_the_line_goes_to_the_kernel() {
     let log = place.directory.path().join("var/lib/slotctl");
     let events = Events::at(&log, &place.directory.path().join("kmsg"), None);
     events.record("given-up", "no\nanswer", Value::Null);
-    assert_eq!(place.kernel_log(), "<5>slotctl: given-up: no\\nanswer\n");
+    assert_eq!(place.kernel_log(), "<5>slotctl: given-up: no answer\n");
     assert!(!place.directory.path().join("var").exists());
     let why = events.missing().unwrap();
     assert!(why.contains("var/lib/slotctl is not there"), "{why}");

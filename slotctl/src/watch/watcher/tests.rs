@@ -192,7 +192,8 @@ fn a_healthy_trial_is_confirmed_once() {
             "watchdog-timeout",
             "watch-begun",
             "check-passed",
-            "confirmed"
+            "confirmed",
+            "up"
         ]
     );
     assert_eq!(plc.host.restarts, 0);
@@ -269,7 +270,8 @@ fn a_sick_good_slot_is_petted_and_never_given_up() {
     assert!(plc.trial.done.is_empty());
     assert_eq!(plc.host.restarts, 0);
     assert_eq!(plc.pettings(), ".".repeat(67));
-    assert_eq!(log, ["watchdog-timeout", "watch-begun", "check-failed"]);
+    let said = ["watchdog-timeout", "watch-begun", "check-failed", "up"];
+    assert_eq!(log, said);
 }
 
 /// A power cut between the confirm and the swap leaves the old one.
@@ -320,7 +322,7 @@ fn a_broken_configuration_never_fails_a_good_slot() {
     assert!(plc.trial.done.is_empty());
     assert_eq!(plc.host.restarts, 0);
     assert_eq!(plc.pettings(), ".".repeat(67));
-    assert_eq!(log.last().unwrap(), "config-broken");
+    assert!(log.contains(&"config-broken".to_owned()), "{log:?}");
 }
 
 #[test]
