@@ -4,6 +4,7 @@
 
 mod describe;
 mod memory;
+mod sections;
 mod vectors;
 
 use std::error::Error;
@@ -17,6 +18,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         let path = |kind: &str| directory.join(format!("{name}.{kind}"));
         fs::write(path("bin"), blocks.concat())?;
         fs::write(path("txt"), describe::describe(&vectors::open(&blocks)))?;
+    }
+    let directory = directory.join("slotkey");
+    fs::create_dir_all(&directory)?;
+    for (name, bytes) in sections::all()? {
+        let path = |kind: &str| directory.join(format!("{name}.{kind}"));
+        let section = bootshim::trust::Section::parse(&bytes)?;
+        fs::write(path("bin"), &bytes)?;
+        fs::write(path("txt"), sections::describe(&section))?;
     }
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use crate::describe::describe;
 use crate::vectors::{self, Blocks, open};
-use crate::{memory, second_reader};
+use crate::{memory, second_reader, sections};
 use bootshim::copies::{CommitError, Note};
+use bootshim::trust::Section;
 use std::fs;
 use std::path::PathBuf;
 
@@ -77,4 +78,20 @@ fn a_commit_is_refused_where_one_golden_copy_has_an_unknown_major() {
     let next = store.record().unwrap().clone();
     let refused = store.commit(next, Note::default());
     assert_eq!(refused, Err(CommitError::UnknownMajor(2)));
+}
+
+#[test]
+fn every_golden_key_section_says_what_is_written_beside_it() {
+    let made = sections::all().unwrap();
+    for (name, written) in &made {
+        let bytes = fs::read(golden(&format!("slotkey/{name}.bin"))).unwrap();
+        assert_eq!(&bytes, written, "{name}: what writes today writes it");
+        let section = Section::parse(&bytes).unwrap();
+        assert_eq!(
+            sections::describe(&section),
+            text(&format!("slotkey/{name}"))
+        );
+    }
+    let files = fs::read_dir(golden("slotkey")).unwrap().count();
+    assert_eq!(files, 2 * made.len());
 }

@@ -13,6 +13,8 @@
 mod describe;
 #[path = "../../examples/golden/memory.rs"]
 mod memory;
+#[path = "../../examples/golden/sections.rs"]
+mod sections;
 #[path = "../../examples/golden/vectors.rs"]
 mod vectors;
 
