@@ -276,7 +276,7 @@ impl Visit<'_> {
         };
         let row = first.record.as_ref().and_then(Record::starts);
         let counted = row.map_or(0, |(_, starts)| starts);
-        if let Err(words) = in_a_row(hanging, copies, slot, counted) {
+        if let Err(words) = left_at(hanging, copies, slot, last(LEFT_AT, counted)) {
             let promise = Promise::LeadsOn;
             self.violation(stand, cut.how.to_string(), Broken { promise, words });
         }
@@ -308,14 +308,11 @@ impl Visit<'_> {
             variable: first.variable,
             ..Machine::of(self.explorer.id, crash)
         };
-        let power = unpowered(
-            again(Cause::PowerOn),
-            Copies::new(copies.blocks(), None),
-            slot,
-        );
-        let kept = Copies::new(copies.blocks(), None);
-        let restarted = left_after(again(Cause::Restart), kept, slot, counted, LEFT_AT);
-        let left = left_after(again(Cause::Other), copies, slot, counted, NEVER_UP_AT);
+        let same = || Copies::new(copies.blocks(), None);
+        let (three, five) = (last(LEFT_AT, counted), last(NEVER_UP_AT, counted));
+        let power = unpowered(again(Cause::PowerOn), same(), slot);
+        let restarted = left_at(again(Cause::Restart), same(), slot, three);
+        let left = left_at(again(Cause::Other), same(), slot, five);
         for words in [power, restarted, left].into_iter().filter_map(Result::err) {
             let promise = Promise::NeverUp;
             self.violation(stand, cut.how.to_string(), Broken { promise, words });
@@ -345,51 +342,29 @@ impl Visit<'_> {
     }
 }
 
-/// `slot` runs from this disk and hangs, again and again; so many starts, this one
-/// among them, never came up.
-fn in_a_row(
-    mut machine: Machine<'_>,
-    mut copies: Copies,
-    slot: SlotId,
-    counted: u8,
-) -> Result<(), String> {
-    // Starts before it that never came up count as well.
-    let left_at = match counted {
-        0 => LEFT_AT,
-        counted => (LEFT_AT + 1).saturating_sub(counted).clamp(1, LEFT_AT),
-    };
-    for reset in 1..=left_at {
-        copies = Copies::new(copies.blocks(), None);
-        let ended = machine.start(&copies);
-        machine.variable = ended.variable;
-        let now = ended.started.map(|started| started.slot);
-        if (now == Some(slot)) == (reset == left_at) || now.is_none() {
-            let now = now.map_or("none".into(), |now| now.to_string());
-            return Err(format!(
-                "slot {slot} ran, slot {now} after reset {reset} in a row"
-            ));
-        }
-    }
-    Ok(())
+/// Which start from now on is that of another slot, where `limit` starts in a row leave
+/// one and `counted` of them have been.
+fn last(limit: u8, counted: u8) -> u8 {
+    (limit + 1).saturating_sub(counted).clamp(1, limit)
 }
 
-/// `slot` runs from this disk, the last of `counted` starts, and never comes up: after
-/// `left_at` of them it is left.
-fn left_after(
+/// `slot` runs from this disk, and its starts go on ending in the same way: at the
+/// `last` of them it is left, and not before.
+fn left_at(
     mut machine: Machine<'_>,
     mut copies: Copies,
     slot: SlotId,
-    counted: u8,
-    left_at: u8,
+    last: u8,
 ) -> Result<(), String> {
-    for start in counted..=left_at.max(counted) {
+    for start in 1..=last {
         copies = Copies::new(copies.blocks(), None);
         let ended = machine.start(&copies);
         machine.variable = ended.variable;
         let now = ended.started.map(|started| started.slot);
-        if (now == Some(slot)) == (start >= left_at) || now.is_none() {
+        if (now == Some(slot)) == (start == last) || now.is_none() {
+            let now = now.map_or("none".into(), |now| now.to_string());
             return Err(format!(
-                "slot {slot} ran {counted} starts, {now:?} after {start} that never came up"
+                "slot {slot} ran, slot {now} at start {start} of the {last} that it has"
             ));
         }
     }
