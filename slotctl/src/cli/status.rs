@@ -43,6 +43,7 @@ fn status_fields(disk: &Disk, status: &Status) -> Value {
             "security_version": slot.security_version,
             "manifest": (slot.manifest != NO_DIGEST).then(|| hex(&slot.manifest)),
             "reason": reason(slot.reason),
+            "good_before": record.was_good(id),
         })
     };
     let failure = record.last_failure.map(|failure| {
@@ -171,6 +172,9 @@ fn row(status: &Status, id: SlotId, slot: &Slot) -> Vec<String> {
     }
     if status.record.known_good() == Some(id) {
         words.push("known-good".to_owned());
+    }
+    if status.record.was_good(id) {
+        words.push("good before".to_owned());
     }
     words.extend(reason(slot.reason));
     let version = status.version(id).unwrap_or("-").to_owned();

@@ -182,7 +182,11 @@ fn a_roll_back_that_is_called_off_leaves_the_way_back() {
     running.confirm().unwrap();
     for _ in 0..2 {
         assert_eq!(bench.ask("rollback")["slot"], "a");
-        assert_eq!(bench.ask("status")["slots"][0]["state"], "trying");
+        let slot = bench.ask("status")["slots"][0].clone();
+        assert_eq!(
+            (&slot["state"], &slot["good_before"]),
+            (&"trying".into(), &true.into())
+        );
     }
     bench.ask("activate b");
     let status = bench.ask("status");
