@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes initrds with the tools that Debian's systems have, in a Debian of their own,
-# with slotctl and its hooks put there as docs/manual.md says: initrds.sh SLOTCTL OUT.
+# with slotctl and its hooks put there as docs/production.md says: initrds.sh SLOTCTL OUT.
 # Leaves vmlinuz, initramfs-tools.img and dracut.img in OUT.
 set -eu
 

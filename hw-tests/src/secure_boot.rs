@@ -1,6 +1,6 @@
 //! The owner of a machine with Secure Boot: the keys PK, KEK and db, programs
 //! signed with them, and the settings of a firmware in which they are enrolled.
-//! All of it by `openssl`, `sbsign` and `objcopy`, as the manual says.
+//! All of it by `openssl`, `sbsign` and `objcopy`, as docs/pipeline.md says.
 
 use crate::machine::Error;
 use crate::variables::{Store, Vendor};

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// As the manual has it; without a watchdog: none of these initrds loads its driver.
+/// As docs/production.md has it; without a watchdog: none of these initrds loads its driver.
 const COMMAND_LINE: &str = "root=/dev/mapper/slotctl-root rootfstype=erofs ro \
     console=ttyS0 panic=0 mitigations=off cryptomgr.notests";
 

@@ -1,4 +1,4 @@
-//! The key in a token: PKCS#11, as the manual says, with SoftHSM for the hardware.
+//! The key in a token: PKCS#11, as docs/pipeline.md says, with SoftHSM for the hardware.
 
 use super::PLANT;
 use hw_tests::machine::target;
