@@ -81,20 +81,21 @@ lint:
 setup:
 	@hw-tests/setup.sh
 
-# slotctl for the demo OS: static, since that has no libraries. Only the last
-# step of its build differs from that of `cargo build --release`.
+# The programs for the demo OS: static, since that has no libraries. Only the last
+# step of their build differs from that of `cargo build --release`.
 .PHONY: FORCE
-target/demo/slotctl: FORCE
+target/demo/slotctl target/demo/slotctl-root: FORCE
 	@mkdir -p target/demo
-	cargo rustc -q --release -p slotctl --bin slotctl -- -Ctarget-feature=+crt-static
-	@strip -o $@.new target/release/slotctl
+	cargo rustc -q --release -p $(@F) --bin $(@F) -- -Ctarget-feature=+crt-static
+	@strip -o $@.new target/release/$(@F)
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 .PHONY: demo-os
 demo-os: target/demo-os/root-v4.erofs
 
-target/demo-os/root-v4.erofs: target/demo/slotctl $(shell find images/demo -type f)
-	images/demo/build.sh $< target/demo-os
+target/demo-os/root-v4.erofs: target/demo/slotctl target/demo/slotctl-root \
+		$(shell find images/demo -type f)
+	images/demo/build.sh target/demo target/demo-os
 
 # Kernel, initramfs and root for the scenarios on arm64.
 .PHONY: demo-arm64
@@ -103,19 +104,20 @@ demo-arm64: target/demo-arm64/root.erofs
 target/demo-arm64/root.erofs: $(shell find images/demo/arm64 images/demo/*.sh -type f)
 	images/demo/arm64.sh target/demo-arm64
 
-target/demo-arm64/slotctl: FORCE
+target/demo-arm64/slotctl target/demo-arm64/slotctl-root: FORCE
 	@slotctl/cross.sh $@
 
-target/demo-os-arm64/root-v4.erofs: target/demo-arm64/slotctl $(shell find images/demo -type f)
-	images/demo/build.sh $< target/demo-os-arm64 arm64
+target/demo-os-arm64/root-v4.erofs: target/demo-arm64/slotctl target/demo-arm64/slotctl-root \
+		$(shell find images/demo -type f)
+	images/demo/build.sh target/demo-arm64 target/demo-os-arm64 arm64
 
 # For the scenario that asks it what booted.
 target/bootctl.tar: hw-tests/bootctl.sh
 	@$< $@
 
 # With the hooks of slotctl, for the scenarios that run them.
-target/initrds/dracut.img: hw-tests/initrds.sh target/demo/slotctl $(shell find slotctl/dist -type f)
-	$< target/demo/slotctl $(@D)
+target/initrds/dracut.img: hw-tests/initrds.sh target/demo/slotctl-root $(shell find slotctl/dist -type f)
+	$< target/demo/slotctl-root $(@D)
 
 # The program before the kernel, for x86_64 and aarch64.
 .PHONY: bootshim

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Makes initrds with the tools that Debian's systems have, in a Debian of their own,
-# with slotctl and its hooks put there as docs/production.md says: initrds.sh SLOTCTL OUT.
+# with slotctl-root and its hooks put there as docs/production.md says: initrds.sh PROGRAM OUT.
 # Leaves vmlinuz, initramfs-tools.img and dracut.img in OUT.
 set -eu
 
-slotctl=$(realpath "$1")
+program=$(realpath "$1")
 out=$(realpath -m "$2")
 hooks=$(dirname "$(realpath "$0")")/../slotctl/dist
 rm -rf "$out"
@@ -15,7 +15,7 @@ echo "initrds: making a Debian to make them in; two minutes"
 # away. systemd-sysv has `reboot`.
 mmdebstrap --quiet --variant=minbase \
 	--include=linux-image-amd64,initramfs-tools,dracut-core,systemd-sysv \
-	--customize-hook="copy-in '$slotctl' /usr/bin" \
+	--customize-hook="copy-in '$program' /usr/bin" \
 	--customize-hook="copy-in '$hooks/initramfs-tools/hooks/slotctl' /etc/initramfs-tools/hooks" \
 	--customize-hook="copy-in '$hooks/initramfs-tools/scripts/local-top/slotctl' \
 		/etc/initramfs-tools/scripts/local-top" \

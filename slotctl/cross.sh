@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds slotctl for aarch64 Linux, static: cross.sh OUT
+# Builds a program of slotctl for aarch64 Linux, static: cross.sh OUT, where OUT has
+# the name of the program.
 #
 # A toolchain with that target (rustup target add) needs Debian's cross compiler
 # for C and nothing else; else Debian's compiler builds the standard library from
@@ -8,6 +9,7 @@ set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 target=aarch64-unknown-linux-gnu
+name=$(basename "$1")
 export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export RUSTFLAGS=-Ctarget-feature=+crt-static
@@ -17,7 +19,7 @@ if ! ls "$(rustc --print target-libdir --target $target)"/libcore-*.rlib >/dev/n
 	library=-Zbuild-std=std,panic_abort
 	export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
 fi
-(cd "$root" && cargo build -q --locked --release -p slotctl --bin slotctl \
+(cd "$root" && cargo build -q --locked --release -p "$name" --bin "$name" \
 	--target $target --target-dir target/aarch64 $library)
 mkdir -p "$(dirname "$1")"
-aarch64-linux-gnu-strip -o "$1" "$root/target/aarch64/$target/release/slotctl"
+aarch64-linux-gnu-strip -o "$1" "$root/target/aarch64/$target/release/$name"

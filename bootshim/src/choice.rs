@@ -4,7 +4,8 @@
 //! start, and of whether anything can be committed. The order: the one-shot, the
 //! trial, the good slots by priority, and at last whatever verifies.
 
-use crate::record::{Arming, Reason, Record, SlotId, State};
+use crate::record::{Arming, Reason, Record, SlotId, Stage, State};
+use crate::state;
 use core::fmt;
 
 /// As what a slot starts.
@@ -126,6 +127,18 @@ pub fn next(record: &Record, now: &Situation) -> Step {
         by_turns(record, now)
     };
     slot.map_or(Step::Nothing, |slot| Step::Start(slot, Kind::LastResort))
+}
+
+/// The slot that starts if every slot verifies. A trial without a start left is over
+/// on the way there, as bootshim would commit it.
+#[must_use]
+pub fn first(record: &Record, now: &Situation) -> Option<(SlotId, Kind)> {
+    match next(record, now) {
+        Step::Start(slot, kind) => Some((slot, kind)),
+        // What is over is bad: this comes to an end.
+        Step::EndTrial(slot, reason) => first(&state::fail(record, slot, reason, Stage::None), now),
+        Step::Nothing => None,
+    }
 }
 
 fn trial(record: &Record, slot: SlotId) -> Step {

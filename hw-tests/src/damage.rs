@@ -4,17 +4,17 @@ use crate::machine::Error;
 use bootshim::record::{Arming, Record, Slot, SlotId};
 use bootshim::slot::area_offset;
 use bootshim::state;
+use controller::disk::Disk;
 use images::key::SecretKey;
 use images::manifest::{Kind, Manifest, Payload};
 use images::signature::{Signature, SignatureArea, tbs};
 use images::trust::Trust;
 use images::{Part, Refused, slot_area};
-use slotctl::disk::Disk;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-fn failed(what: &'static str) -> impl Fn(slotctl::error::Error) -> Error {
+fn failed(what: &'static str) -> impl Fn(controller::error::Error) -> Error {
     move |error| Error::host(what)(std::io::Error::other(error))
 }
 

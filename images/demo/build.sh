@@ -1,11 +1,12 @@
 #!/bin/sh
-# Builds the demo OS: build.sh SLOTCTL OUT [arm64]
+# Builds the demo OS: build.sh PROGRAMS OUT [arm64], where PROGRAMS is the folder
+# with slotctl and slotctl-root, static.
 # Leaves vmlinuz, initrd.img and root-v1.erofs … root-v4.erofs in OUT. The same
-# inputs give the same bytes. README.md says what is in them. With arm64, and a
-# slotctl for it, the same of Debian's packages for arm64.
+# inputs give the same bytes. README.md says what is in them. With arm64, and
+# programs for it, the same of Debian's packages for arm64.
 set -eu
 
-slotctl=$(realpath "$1")
+programs=$(realpath "$1")
 mkdir -p "$2"
 out=$(realpath "$2")
 here=$(dirname "$(realpath "$0")")
@@ -121,7 +122,7 @@ initrd() {
 	mkdir -p "$tree/dev" "$tree/proc" "$tree/sys" "$tree/newroot"
 	cp -r "$here/initramfs/." "$tree"
 	busybox_into "$tree"
-	install -D "$slotctl" "$tree/usr/bin/slotctl"
+	install -D "$programs/slotctl-root" "$tree/usr/bin/slotctl-root"
 	modules_into "$tree"
 	find "$tree" -exec touch -h -d @0 {} +
 	# Not compressed: unpacking would cost more than reading.
@@ -140,7 +141,7 @@ root() {
 	program "$tree" mke2fs
 	program "$tree" blkid
 	busybox_into "$tree"
-	install -D "$slotctl" "$tree/usr/bin/slotctl"
+	install -D -t "$tree/usr/bin" "$programs/slotctl" "$programs/slotctl-root"
 	printf 'NAME="slotctl demo"\nID=slotctl-demo\nVERSION_ID=%s\n' "$1" >"$tree/etc/os-release"
 	echo ok >"$tree/srv/www/health"
 	echo "<h1>Demo plant, version $1</h1>" >"$tree/srv/www/index.html"

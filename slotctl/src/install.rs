@@ -1,376 +1,147 @@
-//! Installing an image: into a slot that is not in use, every byte checked
-//! before it is written and read back after, then one durable flip.
+//! `slotctl install`.
 
-mod fit;
-mod ground;
-mod holdings;
-mod pipeline;
-mod plan;
-mod target;
-
-use crate::disk::{Committed, Disk};
-use crate::error::{Error, Exit, Result};
-use crate::floor;
-use crate::lock::What;
-use crate::medium::Mode;
-use crate::memory;
-use crate::program::Machine;
-use crate::progress::Progress;
-use crate::source::Source;
-use crate::verify;
-use bootshim::medium::Medium;
-use bootshim::record::{MAJOR, Record, SlotId, State};
-use bootshim::state;
-use ground::Ground;
-use images::head::Head;
-use images::manifest::Manifest;
+use crate::args::{Args, Install};
+use crate::history;
+use crate::key;
+use controller::disk::Disk;
+use controller::error::Result;
+use controller::size::Size;
+use controller::system::Restart;
+use controller::trust;
+use images::hex;
 use images::trust::Trust;
-use pipeline::Copy;
-use plan::Plan;
-use std::sync::atomic::AtomicU64;
-use target::{Complete, Writing};
+use install::source::{self, Settings, Source};
+use install::{Moved, Outcome, Request};
+use serde_json::json;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use talk::answer::{Answer, Voice, bytes};
+use talk::bar::Bar;
 
-/// What to install, and how.
-#[derive(Clone, Debug, Default)]
-pub struct Request {
-    /// The slot to write, instead of the one that is chosen.
-    pub slot: Option<SlotId>,
-    /// Tries of the trial, instead of the record's default.
-    pub tries: Option<u8>,
-    /// Whether the slot becomes the trial.
-    pub activate: bool,
-    /// Whether an image that failed here before is tried again.
-    pub retry: bool,
-    /// Whether everything is checked and nothing is written.
-    pub dry_run: bool,
-    /// Whether an image may be older than what runs.
-    pub allow_downgrade: bool,
-    /// The processor for which the kernel must be, where it is known.
-    pub machine: Option<Machine>,
-}
-
-/// For which machines images are, and who said so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compatible {
-    /// The name that an image must have.
-    pub name: String,
-    /// Where it stands.
-    pub from: String,
-}
-
-/// How an install ended.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The slot that holds the image, or that would be written.
-    pub slot: SlotId,
-    /// Its state.
-    pub state: State,
-    /// What the image says of itself.
-    pub manifest: Manifest,
-    /// Its digest.
-    pub digest: images::Digest,
-    /// Whether the slot held the image before.
-    pub already: bool,
-    /// Whether anything was written.
-    pub changed: bool,
-    /// How it came into the slot.
-    pub moved: Moved,
-}
-
-/// How content came into a slot, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Moved {
-    /// Content that was written.
-    pub written: u64,
-    /// Content that lay there already.
-    pub kept: u64,
-    /// Content that was copied from other slots.
-    pub reused: u64,
-    /// What the source gave: the head of the image and packed chunks.
-    pub fetched: u64,
-}
-
-/// Installs the image that `source` gives. `compatible` is `None` on a disk that
-/// never said for what machine it is.
-///
-/// # Errors
-/// What is wrong with image, disk or device, with what was changed: before the
-/// first chunk nothing, after it only the slot that is `writing`.
-pub fn install(
-    disk: &Disk,
-    trusted: &Trust,
-    compatible: Option<&Compatible>,
-    source: &mut Source,
-    request: &Request,
-    progress: &dyn Progress,
-) -> Result<Outcome> {
-    let untouched = |error: Error| error.changed("nothing was written");
-    let gone = |error| untouched(vanished(disk, error));
-    let _lock = if request.dry_run {
-        None
-    } else {
-        disk.lock(What::Install).map_err(gone)?
+pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
+    let disk = crate::open(args, voice)?;
+    let restart = Restart::asked(&disk, words.reboot)?;
+    let trusted = trusted(&disk, words, voice)?;
+    let (record, _) = disk.read_record()?;
+    let compatible = install::compatible(&disk, &record, args.config.as_deref(), &trusted)?;
+    let request = Request {
+        slot: words.slot.map(|slot| slot.0),
+        tries: words.tries,
+        activate: !words.no_activate,
+        retry: words.retry,
+        dry_run: words.dry_run,
+        allow_downgrade: words.allow_downgrade,
+        machine: trust::machine(&disk),
     };
-    let (header, rest) = source.head().map_err(untouched)?;
-    let head = Head::open(&header, &rest, trusted)
-        .map_err(|refused| untouched(source.failed(refused.into())))?;
-    drop(rest);
-    let record = disk.record_to_change().map_err(gone)?;
-    check_compatible(&head.manifest, compatible).map_err(untouched)?;
-    check_record_format(&head.manifest).map_err(untouched)?;
-    check_epoch(disk, &record, trusted, &head.manifest).map_err(untouched)?;
-    floor::check(disk, &record, trusted, &head.manifest, "image")
-        .map_err(|refused| untouched(refused.advice("install a newer image")))?;
-    if !request.allow_downgrade {
-        fit::check_age(disk, &record, trusted, &head.manifest).map_err(untouched)?;
+    let bar = Arc::new(Bar::new(voice));
+    let settings = Settings {
+        progress: bar.clone(),
+        ..settings(args, words, voice)?
+    };
+    let mut source = Source::open(&words.source, &settings)?;
+    if let Some(notice) = source.notice() {
+        voice.warn(&notice);
     }
-    if let Some(known) =
-        already_here(disk, trusted, &head, &record, request, progress).map_err(gone)?
+    let done = install::install(
+        &disk,
+        &trusted,
+        compatible.as_ref(),
+        &mut source,
+        &request,
+        bar.as_ref(),
+    )?;
+    let mut answer = answer(&done, words.dry_run);
+    if done.changed {
+        history::note(&disk, "installed", &answer.text);
+    }
+    let restarted = restart.after(done.changed);
+    let restarted = restarted.map_err(|error| error.changed(answer.text.clone()))?;
+    answer.text.push_str(restarted);
+    let due = restart.is_due(done.changed);
+    answer.fields.insert("restarting".into(), due.into());
+    Ok(answer)
+}
+
+/// The keys that were named, or else those of the disk's own bootshim: what no key
+/// in there has signed would be installed and never start, which is said.
+fn trusted(disk: &Disk, words: &Install, voice: Voice) -> Result<Trust> {
+    if words.trust.is_empty() {
+        return trust::keys(disk);
+    }
+    let named =
+        key::public_keys(&words.trust).map_err(|error| error.changed("nothing was written"))?;
+    match trust::keys(disk) {
+        Ok(own) if !named.iter().any(|key| own.keys().contains(key)) => voice.warn(&format!(
+            "the bootshim of {} trusts none of these keys; what they signed will not start there",
+            disk.path().display()
+        )),
+        Ok(_) => {}
+        Err(error) => voice.warn(&error.to_string()),
+    }
+    Ok(trust::named(disk, named))
+}
+
+/// What the words and, for what is on the network, the configuration say.
+fn settings(args: &Args, words: &Install, voice: Voice) -> Result<Settings> {
+    let mut settings = Settings {
+        limit_rate: words.limit_rate.map(|Size(bytes)| bytes),
+        ..Settings::default()
+    };
+    if words.source.to_str().is_some_and(source::is_address)
+        && let Some(config) = config::find(args.config.as_deref())?
     {
-        return Ok(known);
+        for key in &config.unknown_keys {
+            voice.warn(&format!("the configuration has an unknown key: {key}"));
+        }
+        settings.ca = config.source.ca;
     }
-    let in_use = disk.handover().map(|handover| handover.slot);
-    let slot = state::write_target(&record, in_use, request.slot)
-        .map_err(|refusal| untouched(refusal.into()))?;
-    fit::check_room(&head.manifest, disk.layout(), slot).map_err(untouched)?;
-    disk.check_whole(slot).map_err(untouched)?;
-    let outcome = |state, changed, moved| Outcome {
+    Ok(settings)
+}
+
+fn answer(done: &Outcome, dry_run: bool) -> Answer {
+    let Outcome {
         slot,
         state,
-        manifest: head.manifest.clone(),
-        digest: head.digest,
-        already: false,
+        manifest,
+        already,
         changed,
         moved,
-    };
-    let ground = Ground::find(disk, &record, slot, source, &head, trusted).map_err(untouched)?;
-    if let Some(words) = memory::warning(disk, &head.manifest) {
-        progress.say(&words);
-    }
-    if request.dry_run {
-        return Ok(outcome(record.slot(slot).state, false, Moved::default()));
-    }
-    // Opened before anything is committed: a slot that is mounted stays as it is.
-    let medium = disk.slot(slot, Mode::WriteExclusive).map_err(gone)?;
-    let begun = disk
-        .update(|record, note| Ok((state::begin_writing(record, slot, in_use)?, note)))
-        .map_err(|error| vanished(disk, error).changed("no slot was changed"))?;
-    let half = |error: Error| {
-        vanished(disk, error).changed(format!(
-            "slot {slot} is being written and does not boot; all others are untouched"
-        ))
-    };
-    let target = Writing::begin(medium, &begun.durable, slot).map_err(half)?;
-    let (complete, moved) =
-        write(target, trusted, source, &head, &ground, request, progress).map_err(half)?;
-    // A commit that failed half-way may count all the same.
-    let committed = commit(disk, &head, &complete, request)
-        .map_err(|error| vanished(disk, error).changed(unsure(slot)))?;
-    let state = committed.durable.record().slot(slot).state;
-    Ok(outcome(state, true, moved))
-}
-
-/// The order of design, after the record says `writing` and the manifest is
-/// away: content, flush, read back, manifest, and only then can it be committed.
-/// A piece that lies there already is not written again; it is flushed and read
-/// back with the others, so nothing is committed that was only in a cache.
-fn write<M: Medium + Sync>(
-    target: Writing<M>,
-    trusted: &Trust,
-    source: &mut Source,
-    head: &Head,
-    ground: &Ground,
-    request: &Request,
-    progress: &dyn Progress,
-) -> Result<(Complete, Moved)> {
-    let may = ground.may_be_kept(&head.index);
-    let kept = if may.contains(&true) {
-        target.kept(head, |number| may.get(number) == Some(&true), progress)?
-    } else {
-        may
-    };
-    // Reading a file costs less than reading another slot; a line does not.
-    let copies = source.is_remote() && source.seeks();
-    let plan = Plan::new(head, &kept, copies.then_some(&ground.holdings));
-    let sums = plan.sums(head);
-    for words in ground.announcement(head, &sums, source) {
-        progress.say(&words);
-    }
-    let copy = Copy {
-        head,
-        target: &target,
-        holdings: &ground.holdings,
-        base: ground.base.as_ref(),
-        progress,
-        written: AtomicU64::new(0),
-        reused: AtomicU64::new(0),
-    };
-    let ran = copy.run(source, plan);
-    ran.map_err(|error| source.blamed(error))?;
-    if let Some(machine) = request.machine {
-        fit::check_processor(&target, &head.manifest, machine)?;
-    }
-    let moved = Moved {
-        written: copy.written.into_inner(),
-        reused: copy.reused.into_inner(),
-        kept: sums.kept,
-        fetched: source.fetched(),
-    };
-    let complete = target
-        .finish(head)?
-        .prove(head, progress)?
-        .complete(head, trusted)?;
-    Ok((complete, moved))
-}
-
-fn unsure(slot: SlotId) -> String {
-    format!("slot {slot} holds the whole image; `slotctl status` says whether it starts next")
-}
-
-/// A disk that was there when the install began and is not any more.
-fn vanished(disk: &Disk, error: Error) -> Error {
-    if error.code != "not-found" {
-        return error;
-    }
-    Error::new(
-        Exit::Io,
-        "vanished",
-        format!("{} is gone", disk.path().display()),
-    )
-}
-
-fn commit(disk: &Disk, head: &Head, done: &Complete, request: &Request) -> Result<Committed> {
-    let version = head.manifest.security_version;
-    disk.update(|record, note| {
-        let ready = state::finish_writing(record, done.slot(), done.manifest(), version)?;
-        let tries = request.tries.unwrap_or(record.default_tries);
-        let next = if request.activate {
-            state::activate(&ready, done.slot(), tries)?
-        } else {
-            ready
-        };
-        Ok((next, note))
-    })
-}
-
-fn check_compatible(image: &Manifest, compatible: Option<&Compatible>) -> Result<()> {
-    if let Some(here) = compatible.filter(|here| here.name != image.compatible) {
-        let found = format!("image is for \"{}\"", image.compatible);
-        return Err(
-            Error::new(Exit::Refused, "wrong-compatible", found).expected(format!(
-                "this controller is \"{}\" (compatible in {})",
-                here.name, here.from
-            )),
-        );
-    }
-    Ok(())
-}
-
-/// What the software in the image cannot read it can neither confirm nor change. A
-/// minor number is no hindrance: what it adds an older one keeps.
-fn check_record_format(image: &Manifest) -> Result<()> {
-    if image.record_major == MAJOR {
-        return Ok(());
-    }
-    let found = format!(
-        "the software in the image reads boot records of format {}",
-        image.record_major
-    );
-    Err(Error::new(Exit::Refused, "record-format", found)
-        .expected(format!("this disk has one of format {MAJOR}"))
-        .advice("build the image with a slotctl for this format"))
-}
-
-/// From the first good slot of a later key set on, nothing is installed that an
-/// earlier one signed: its keys may be the reason for the later one. What was
-/// installed before stays, as the way back.
-fn check_epoch(disk: &Disk, record: &Record, trusted: &Trust, image: &Manifest) -> Result<()> {
-    let Some(epoch) = trusted.epoch(image) else {
-        return Ok(());
-    };
-    let good = record.good().into_iter().filter_map(|slot| {
-        let installed = disk.manifest(slot, trusted).ok()?;
-        let epoch = trusted.epoch(&installed.manifest)?;
-        Some((epoch, slot))
-    });
-    match good.max_by_key(|(epoch, _)| *epoch) {
-        Some((newest, slot)) if epoch < newest => {
-            let found = format!("the key set of the image has epoch {epoch}");
-            Err(Error::new(Exit::Refused, "old-key-set", found)
-                .expected(format!("the good slot {slot} has epoch {newest}"))
-                .advice("sign the image under the newer key set"))
+        ..
+    } = done;
+    let version = &manifest.version;
+    let text = match (already, changed) {
+        (true, true) => format!("{version} was in slot {slot} already, now it is {state}"),
+        (true, false) => {
+            format!("{version} is in slot {slot} already ({state}); nothing was written")
         }
-        _ => Ok(()),
-    }
+        (false, _) if dry_run => {
+            format!("{version} would be written to slot {slot}; nothing was written")
+        }
+        (false, _) => format!(
+            "{version} is in slot {slot} ({state}), {} written and read back{}",
+            bytes(moved.written),
+            spared(moved)
+        ),
+    };
+    let fields = json!({
+        "event": "done", "changed": changed, "slot": slot.to_string(), "state": state.word(),
+        "version": version, "security_version": manifest.security_version,
+        "manifest": hex(&done.digest), "written": moved.written, "kept": moved.kept, "reused": moved.reused,
+        "fetched": moved.fetched, "dry_run": dry_run,
+    });
+    Answer::new(text, fields)
 }
 
-/// The same image twice: what is here already, and still whole, is not written
-/// again; what failed here is not tried again unless somebody says so.
-fn already_here(
-    disk: &Disk,
-    trusted: &Trust,
-    head: &Head,
-    record: &Record,
-    request: &Request,
-    progress: &dyn Progress,
-) -> Result<Option<Outcome>> {
-    let same = record
-        .slots()
-        .filter(|(_, slot)| slot.manifest == head.digest);
-    if let Some((slot, known)) = same.clone().find(|(_, slot)| slot.state == State::Bad)
-        && !request.retry
-    {
-        let found = format!("this image failed in slot {slot} before: {}", known.reason);
-        return Err(Error::new(Exit::Refused, "failed-before", found)
-            .advice("`slotctl status` says more; --retry installs it again"));
+/// What did not have to be written, or fetched.
+fn spared(moved: &Moved) -> String {
+    let mut text = String::new();
+    for (count, how) in [
+        (moved.kept, "lay there already"),
+        (moved.reused, "copied from other slots"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {} {how}", bytes(count));
+        }
     }
-    let wanted = |slot: SlotId| request.slot.is_none_or(|wanted| wanted == slot);
-    // The trial before a good slot, that before one that waits.
-    let worth = |state| match state {
-        State::Ready => Some(1),
-        State::Good => Some(2),
-        State::Trying => Some(3),
-        _ => None,
-    };
-    let here = same.filter(|(id, slot)| worth(slot.state).is_some() && wanted(*id));
-    let Some((slot, known)) = here.max_by_key(|(_, slot)| worth(slot.state)) else {
-        return Ok(None);
-    };
-    // The record says what was installed, the disk what is there: a damaged slot
-    // is no reason not to install the image again.
-    match verify::slot(disk, record, slot, trusted, progress) {
-        Ok(_) => {}
-        Err(error) if error.exit == Exit::NotAuthentic => return Ok(None),
-        Err(error) => return Err(error),
-    }
-    let mut outcome = Outcome {
-        slot,
-        state: known.state,
-        manifest: head.manifest.clone(),
-        digest: head.digest,
-        already: true,
-        changed: false,
-        moved: Moved {
-            kept: head.manifest.content_len,
-            ..Moved::default()
-        },
-    };
-    if request.activate && !request.dry_run {
-        let tries = request.tries.unwrap_or(record.default_tries);
-        let committed = disk.update(|now, note| {
-            verify::unchanged(record, now, slot)?;
-            Ok((state::activate(now, slot, tries)?, note))
-        });
-        // As for an install: a commit that failed half-way may count.
-        let committed = committed.map_err(|error| match error.exit {
-            Exit::Io => error.changed(unsure(slot)),
-            _ => error,
-        })?;
-        outcome.state = committed.durable.record().slot(slot).state;
-        outcome.changed = committed.changed;
-    }
-    Ok(Some(outcome))
+    text
 }
-
-#[cfg(test)]
-mod tests;

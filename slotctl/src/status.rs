@@ -1,111 +1,227 @@
-//! What is on a disk: slots, states, what runs, what boots next and why, the
-//! last failure.
+//! `slotctl status` and `slotctl next-boot`.
 
-use crate::disk::Disk;
-use crate::error::Result;
-use crate::floor;
-use crate::renewal;
-use crate::variable;
-use bootshim::choice::{self, Kind, Situation, Slots, Step};
-use bootshim::copies::{Copy, Note};
-use bootshim::floor::Counts;
-use bootshim::handover::WATCHDOG_VARIABLE;
-use bootshim::record::{Record, Slot, SlotId, State};
+use bootshim::choice::Kind;
+use bootshim::record::{NO_DIGEST, Reason, Slot, SlotId, State};
+use bootshim::reset::Cause;
 use bootshim::watchdog::Told;
-use images::trust::Trust;
+use controller::disk::Disk;
+use controller::error::Result;
+use controller::next_boot;
+use controller::plain;
+use controller::status::Status;
+use controller::trust;
+use images::hex;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use talk::answer::{Answer, Voice, table};
 
-/// What is on a disk.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// The record that counts.
-    pub record: Record,
-    /// The words beside it.
-    pub note: Note,
-    /// What was found where its copies lie.
-    pub copies: [Copy; 4],
-    /// A slot each, with the version that its manifest gives.
-    pub versions: Vec<Option<String>>,
-    /// The slot that runs, where this controller runs from this disk.
-    pub running: Option<SlotId>,
-    /// The floor that counts, and whose it is.
-    pub floor: Counts,
-    /// What bootshim told of the hardware's watchdog, where this controller runs
-    /// from this disk and it told anything.
-    pub watchdog: Option<Told>,
-    /// The image that runs brings a bootshim which firmware does not start yet.
-    pub bootshim_missing: bool,
-    /// What boots next, if everything verifies.
-    pub next: Option<(SlotId, Kind)>,
+pub fn status(disk: &Disk, voice: Voice) -> Result<Answer> {
+    // Without its bootshim a disk has no trusted keys; its record is shown all
+    // the same, without versions.
+    let trusted = trust::keys(disk).unwrap_or_else(|error| {
+        voice.warn(&error.to_string());
+        images::trust::Trust::direct([])
+    });
+    let status = Status::read(disk, &trusted)?;
+    Ok(Answer::new(
+        status_in_words(&status),
+        status_fields(disk, &status),
+    ))
 }
 
-impl Status {
-    /// Reads it; nothing is written.
-    ///
-    /// # Errors
-    /// The operating system's; a lost record.
-    pub fn read(disk: &Disk, trusted: &Trust) -> Result<Status> {
-        let store = disk.store()?;
-        let (record, note) = disk.read_record()?;
-        let version = |(slot, known): (SlotId, &Slot)| {
-            let installed = !matches!(known.state, State::Empty | State::Writing);
-            let manifest = installed
-                .then(|| disk.manifest(slot, trusted).ok())
-                .flatten();
-            manifest
-                .filter(|m| m.digest == known.manifest)
-                .map(|m| m.manifest.version)
-        };
-        Ok(Status {
-            versions: record.slots().map(version).collect(),
-            floor: floor::counts(disk, &record),
-            running: disk.running(&record),
-            watchdog: disk.handover().and_then(|_| watchdog()),
-            bootshim_missing: disk
-                .handover()
-                .is_some_and(|handover| renewal::is_missing(disk, handover, trusted)),
-            next: next(&record, store.unknown_major().is_none()),
-            copies: *store.copies(),
-            note,
-            record,
+fn status_fields(disk: &Disk, status: &Status) -> Value {
+    let record = &status.record;
+    let name = |slot: Option<SlotId>| slot.map(|slot| slot.to_string());
+    let slot = |(id, slot): (SlotId, &Slot)| {
+        json!({
+            "name": id.to_string(),
+            "state": slot.state.word(),
+            "tries_left": slot.tries_left,
+            "attempts": slot.attempts,
+            "priority": slot.priority,
+            "version": status.version(id),
+            "security_version": slot.security_version,
+            "manifest": (slot.manifest != NO_DIGEST).then(|| hex(&slot.manifest)),
+            "reason": reason(slot.reason),
+            "good_before": record.was_good(id),
         })
-    }
-
-    /// The version in a slot, where its manifest is authentic.
-    #[must_use]
-    pub fn version(&self, slot: SlotId) -> Option<&str> {
-        self.versions.get(slot.index())?.as_deref()
-    }
-
-    /// How many copies of the record hold a valid one.
-    #[must_use]
-    pub fn copies_valid(&self) -> usize {
-        self.copies
-            .iter()
-            .filter(|copy| matches!(copy, Copy::Valid(_)))
-            .count()
-    }
-}
-
-fn watchdog() -> Option<Told> {
-    Told::parse(&variable::told(WATCHDOG_VARIABLE).ok()??)
-}
-
-/// What boots next by the record alone; `next-boot` verifies the slots too.
-fn next(record: &Record, can_commit: bool) -> Option<(SlotId, Kind)> {
-    let mut record = record.clone();
-    let now = Situation {
-        passed: Slots::default(),
-        can_commit,
-        turn: 0,
     };
-    loop {
-        match choice::next(&record, &now) {
-            Step::Start(slot, kind) => return Some((slot, kind)),
-            Step::Nothing => return None,
-            Step::EndTrial(slot, reason) => {
-                let stage = bootshim::record::Stage::None;
-                record = bootshim::state::fail(&record, slot, reason, stage);
-            }
+    let failure = record.last_failure.map(|failure| {
+        json!({
+            "slot": failure.slot.to_string(),
+            "reason": failure.reason.to_string(),
+            "stage": failure.stage.to_string(),
+            "sequence": failure.sequence,
+            "note": status.note.text(),
+        })
+    });
+    json!({
+        "disk": disk.path().display().to_string(),
+        "slots": record.slots().map(slot).collect::<Vec<_>>(),
+        "running": name(status.running),
+        "next": name(status.next.map(|(slot, _)| slot)),
+        "next_kind": status.next.map_or("none", |(_, kind)| kind.word()),
+        "known_good": name(record.known_good()),
+        "once": name(record.once),
+        "last_failure": failure,
+        "floor": status.floor.floor.security_version,
+        "floor_source": status.floor.source.word(),
+        "floor_hint": record.floor,
+        "watchdog": status.watchdog.map(|told| json!({
+            "armed": told.armed.map(|(chip, _)| chip.word()),
+            "seconds": told.armed.map(|(_, seconds)| seconds),
+            "last_reset": told.last_reset.word(),
+        })),
+        "never_up": record.starts().map(|(slot, starts)| json!({
+            "slot": slot.to_string(),
+            "starts": starts,
+        })),
+        "bootshim_missing": status.bootshim_missing,
+        "record": { "sequence": record.sequence, "copies_valid": status.copies_valid() },
+    })
+}
+
+fn reason(reason: Reason) -> Option<String> {
+    (reason != Reason::None).then(|| reason.to_string())
+}
+
+fn status_in_words(status: &Status) -> String {
+    let record = &status.record;
+    let head = ["slot", "state", "version", "security", ""]
+        .map(str::to_owned)
+        .to_vec();
+    let rows: Vec<Vec<String>> = std::iter::once(head)
+        .chain(record.slots().map(|(id, slot)| row(status, id, slot)))
+        .collect();
+    let mut text = table(&rows);
+    let next = match status.next {
+        Some((slot, Kind::Good)) => format!("slot {slot}"),
+        Some((slot, kind)) => format!("slot {slot}, as {kind}"),
+        None => "nothing".into(),
+    };
+    let _ = writeln!(text, "next boot: {next}");
+    let _ = writeln!(
+        text,
+        "floor: security version {}, {}",
+        status.floor.floor.security_version, status.floor.source
+    );
+    if status.running.is_some() {
+        let _ = writeln!(text, "watchdog: {}", watchdog(status.watchdog));
+    }
+    // The first start that has not said so yet is the one that runs.
+    if let Some((slot, starts)) = record.starts().filter(|(_, starts)| *starts > 1) {
+        let _ = writeln!(
+            text,
+            "slot {slot}: {starts} starts in a row that never came up"
+        );
+    }
+    if let Some(slot) = status.running.filter(|_| status.bootshim_missing) {
+        let _ = writeln!(text, "bootshim: {}", missing(record.slot(slot).state));
+    }
+    if let Some(failure) = record.last_failure {
+        let _ = writeln!(
+            text,
+            "last failure: slot {}: {} ({})",
+            failure.slot, failure.reason, failure.stage
+        );
+        if !status.note.text().is_empty() {
+            let _ = writeln!(text, "  {}", plain::line(status.note.text()));
         }
     }
+    if status.copies_valid() < 4 {
+        let _ = writeln!(
+            text,
+            "boot record: {} of 4 copies valid",
+            status.copies_valid()
+        );
+    }
+    text
+}
+
+fn watchdog(told: Option<Told>) -> String {
+    let Some(told) = told else {
+        return "not known, bootshim told nothing of it".into();
+    };
+    let armed = match told.armed {
+        Some((chip, seconds)) => format!("{}, armed before the kernel, {seconds} s", chip.word()),
+        None => "none armed before the kernel".into(),
+    };
+    let reset = match told.last_reset {
+        Cause::Watchdog => "; it led to this start",
+        Cause::Other | Cause::PowerOn | Cause::Restart => "",
+        Cause::Unknown => "; what led to a start cannot be read here",
+    };
+    armed + reset
+}
+
+fn missing(state: State) -> &'static str {
+    match state {
+        State::Good => "the one that this image brings is not on the ESP; `slotctl log` says why",
+        _ => "the one that this image brings comes to the ESP when the slot is good",
+    }
+}
+
+fn row(status: &Status, id: SlotId, slot: &Slot) -> Vec<String> {
+    let state = match slot.state {
+        State::Trying => format!("trying, {} of {} left", slot.tries_left, slot.tries),
+        state => state.to_string(),
+    };
+    let mut words = Vec::new();
+    if status.running == Some(id) {
+        words.push("running".to_owned());
+    }
+    if status.record.known_good() == Some(id) {
+        words.push("known-good".to_owned());
+    }
+    if status.record.was_good(id) {
+        words.push("good before".to_owned());
+    }
+    words.extend(reason(slot.reason));
+    let version = status.version(id).unwrap_or("-").to_owned();
+    vec![
+        id.to_string(),
+        state,
+        version,
+        slot.security_version.to_string(),
+        words.join(", "),
+    ]
+}
+
+pub fn next_boot(disk: &Disk, arm: bool, voice: Voice) -> Result<Answer> {
+    let trusted = trust::keys(disk)?;
+    let next = if arm {
+        next_boot::arm(disk, &trusted)
+    } else {
+        next_boot::ask(disk, &trusted)
+    }?;
+    let mut text = match next.choice {
+        Some((slot, kind)) => format!("slot {slot}, as {kind}\n"),
+        None => "no slot starts\n".into(),
+    };
+    if let Some(counts) = next.floor {
+        let _ = writeln!(
+            text,
+            "  floor: security version {}, {}",
+            counts.floor.security_version, counts.source
+        );
+    }
+    for (slot, reason) in &next.passed_over {
+        let _ = writeln!(text, "  not {slot}: {}", plain::line(reason));
+    }
+    if voice.verbose {
+        next.said.iter().for_each(|line| {
+            let _ = writeln!(text, "bootshim: {}", plain::line(line));
+        });
+    }
+    let passed_over =
+        |(slot, reason): &(SlotId, String)| json!({ "slot": slot.to_string(), "reason": reason });
+    let fields = json!({
+        "slot": next.choice.map(|(slot, _)| slot.to_string()),
+        "kind": next.choice.map_or("none", |(_, kind)| kind.word()),
+        "passed_over": next.passed_over.iter().map(passed_over).collect::<Vec<_>>(),
+        "floor": next.floor.map(|counts| counts.floor.security_version),
+        "floor_source": next.floor.map(|counts| counts.source.word()),
+        "changed": arm && next.changed,
+    });
+    Ok(Answer::new(text, fields))
 }

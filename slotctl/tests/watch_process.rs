@@ -25,24 +25,23 @@ mod ran;
 
 use bench::Bench;
 use bootshim::handover::Handover;
+use controller::disk::Disk;
+use controller::error::Result;
+use controller::running::Running;
 use halfway::Halfway;
 use libtest_mimic::{Arguments, Failed, Trial as Test};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
-use slotctl::config;
-use slotctl::disk::Disk;
-use slotctl::error::Result;
-use slotctl::events::Events;
-use slotctl::running::Running;
-use slotctl::watch::{self, Trial, Up};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
+use watch::events::Events;
+use watch::{Trial, Up};
 
 const WATCH: &str = "watch-in";
 
@@ -50,7 +49,7 @@ const WATCH: &str = "watch-in";
 const BAD_MANNERS: &str = "trap '' INT QUIT; exec 7</dev/null; exec \"$0\" \"$@\"";
 
 fn main() -> ExitCode {
-    if let Some(exit) = slotctl::helper::begun() {
+    if let Some(exit) = controller::helper::begun(&[controller::disk::ASK, watch::RUN]) {
         return exit;
     }
     let mut words = std::env::args_os().skip(1);

@@ -1,7 +1,6 @@
 //! `slotctl.toml`.
 
-use slotctl::config;
-use slotctl::error::Exit;
+use controller::error::Exit;
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What a web server answers.
 
-use slotctl::error::{Error, Exit};
-use slotctl::source::{Patience, Settings, Source};
+use controller::error::{Error, Exit};
+use install::source::{Patience, Settings, Source};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{LazyLock, Mutex};

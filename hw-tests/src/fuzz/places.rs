@@ -1,11 +1,11 @@
 //! The two places of a bootshim on a filesystem that may be damaged.
 
 use super::input::Input;
-use super::seeds::sample;
 use bootshim::medium::{Access, Fault, Medium, check_range};
-use slotctl::date::Date;
-use slotctl::esp::{self, Contents, Places};
-use slotctl::program::Program;
+use controller::date::Date;
+use controller::esp::{self, Contents, Places};
+use controller::program::Program;
+use fakedisk::program as sample;
 use std::cell::RefCell;
 use std::sync::LazyLock;
 

@@ -2,8 +2,8 @@
 
 use super::draft::key;
 use bootshim::trust::{SECTION_LEN, Section};
-use slotctl::error::Exit;
-use slotctl::program::Program;
+use controller::error::Exit;
+use controller::program::Program;
 
 /// Any file gives an answer; keys that are put into a program are read back, and
 /// its key section has one encoding.

@@ -9,12 +9,10 @@ use bootshim::guid::Guid;
 use bootshim::handover::Handover;
 use bootshim::record::SlotId;
 use bootshim::trust::Section;
+use fakedisk::program as sample;
 use images::head::Head;
 use std::fs;
 use std::path::Path;
-
-#[path = "../../../slotctl/src/program/sample.rs"]
-pub(super) mod sample;
 
 /// The seeds of every target: its name, that of the seed, and its bytes.
 #[must_use]

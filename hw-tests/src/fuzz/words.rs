@@ -4,9 +4,9 @@
 use bootshim::guid::Guid;
 use bootshim::handover::Handover;
 use bootshim::record::SlotId;
+use controller::duration;
+use controller::size::Size;
 use images::version;
-use slotctl::duration;
-use slotctl::size::Size;
 use std::cmp::Ordering;
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ pub enum Error {
     Log(#[from] LogError),
     /// The disk from before is not that of a controller.
     #[error("the disk before: {}", .0.found)]
-    Disk(slotctl::error::Error),
+    Disk(controller::error::Error),
     /// Reading the disk from before.
     #[error("the disk before: {0}")]
     Read(Fault),

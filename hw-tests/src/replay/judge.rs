@@ -10,10 +10,10 @@ use bootshim::layout::Layout;
 use bootshim::medium::{Medium, Part};
 use bootshim::record::{DEFAULT_TRIES, Digest, Reason, Record, SlotId};
 use bootshim::slot;
-use slotctl::disk::Disk;
-use slotctl::overlay::Overlay;
-use slotctl::progress::Quiet;
-use slotctl::verify;
+use controller::disk::Disk;
+use controller::overlay::Overlay;
+use controller::progress::Quiet;
+use controller::verify;
 use std::collections::HashMap;
 use std::sync::Arc;
 

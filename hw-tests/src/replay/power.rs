@@ -7,8 +7,8 @@ use crate::machine::{Error as MachineError, Moment, Point, START, VolatileDisk, 
 use crate::plant::Plant;
 use bootshim::medium::{BLOCK, Extent};
 use bootshim::record::SlotId;
+use controller::disk::Disk;
 use fastrand::Rng;
-use slotctl::disk::Disk;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

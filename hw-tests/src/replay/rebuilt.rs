@@ -4,8 +4,8 @@ use super::Error;
 use bootshim::layout::Layout;
 use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
 use bootshim::record::{MAX_SLOTS, SlotId};
+use controller::disk::Disk;
 use images::trust::Trust;
-use slotctl::disk::Disk;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -30,7 +30,7 @@ impl Before {
     /// When it is not that of a controller.
     pub fn open(path: &Path) -> Result<Before, Error> {
         let disk = Disk::open(path).map_err(Error::Disk)?;
-        let trusted = slotctl::trust::keys(&disk).map_err(Error::Disk)?;
+        let trusted = controller::trust::keys(&disk).map_err(Error::Disk)?;
         let whole = disk.whole().map_err(Error::Disk)?;
         let failed = crate::machine::Error::host(path.display().to_string());
         Ok(Before {

@@ -7,6 +7,9 @@ use bootshim::boot::{Defect, Facts};
 use bootshim::guid::Guid;
 use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
 use bootshim::record::{Record, SlotId, State};
+use controller::disk::Disk;
+use controller::error::Exit;
+use controller::progress::Quiet;
 use images::SLOT_AREA_LEN;
 use images::build::{Boot, Inputs, build};
 use images::delta;
@@ -16,10 +19,7 @@ use images::key_set::{KeySet, SignedKeySet, tbs};
 use images::signature::Signature;
 use images::trust::Trust;
 use images::verity::{self, Salted, Tree};
-use slotctl::disk::Disk;
-use slotctl::error::Exit;
-use slotctl::progress::Quiet;
-use slotctl::source::{Settings, Source};
+use install::source::{Settings, Source};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -173,7 +173,7 @@ impl Judge {
         let mut known = *record.slot(first);
         (known.state, known.manifest) = (State::Ready, facts.manifest);
         record.set_slot(first, known);
-        match slotctl::verify::slot(&disk, &record, first, &self.trusted, &Quiet) {
+        match controller::verify::slot(&disk, &record, first, &self.trusted, &Quiet) {
             Ok(_) => true,
             Err(error) => {
                 assert_eq!(error.exit, Exit::NotAuthentic, "{error}");

@@ -8,19 +8,19 @@ use super::recorder::{Epoch, Recorder};
 use bootshim::handover::Handover;
 use bootshim::medium::Extent;
 use bootshim::record::{Digest, SlotId, State};
+use controller::date::Date;
+use controller::disk::{Device, Disk};
+use controller::esp;
+use controller::next_boot;
+use controller::program::Program;
+use controller::progress::Quiet;
+use controller::running::Running;
 use images::build::{Boot, Inputs, build};
 use images::key::SecretKey;
 use images::trust::Trust;
-use slotctl::create::{Options, Sizes, create};
-use slotctl::date::Date;
-use slotctl::disk::{Device, Disk};
-use slotctl::esp;
-use slotctl::install::{self, Request};
-use slotctl::next_boot;
-use slotctl::program::Program;
-use slotctl::progress::Quiet;
-use slotctl::running::Running;
-use slotctl::source::{Settings, Source};
+use install::Request;
+use install::source::{Settings, Source};
+use make::{Options, Sizes, create};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -163,7 +163,7 @@ impl Bench {
     /// A start by the bootshim on the ESP, and what it hands over.
     fn boot(&self, content: &mut Content) -> Result<Handover, String> {
         let on = Arc::new(Recorder::new(content.clone()));
-        let words = |error: slotctl::error::Error| error.to_string();
+        let words = |error: controller::error::Error| error.to_string();
         let disk = Disk::on(Arc::clone(&on) as Arc<dyn Device>, None).map_err(words)?;
         let next = next_boot::arm(&disk, &self.trusted).map_err(words)?;
         let (slot, _) = next.choice.ok_or_else(|| next.said.join("; "))?;
@@ -298,7 +298,7 @@ impl Bench {
         let whole = || disk.whole().unwrap();
         let program = esp::read_program(whole(), disk.layout()).unwrap();
         let spare = esp::read_spare(whole(), disk.layout(), program.machine()).unwrap();
-        let waits = esp::Places::find(&disk.esp(slotctl::medium::Mode::Read).unwrap());
+        let waits = esp::Places::find(&disk.esp(controller::medium::Mode::Read).unwrap());
         if program.bytes() != self.new_bytes || spare != self.old || !waits.unwrap().is_settled() {
             let words = "gone on with, the new bootshim is not the one that starts";
             all.violations.push(format!("{how}: {words}"));

@@ -15,7 +15,7 @@ use super::world::Case;
 use bootshim::handover::Handover;
 use bootshim::record::{Arming, Reason, Record, SlotId, State};
 use bootshim::state;
-use slotctl::error::Exit;
+use controller::error::Exit;
 use std::collections::{HashMap, HashSet};
 
 /// One state, from which every operation is run and cut.

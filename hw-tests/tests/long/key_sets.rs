@@ -4,11 +4,11 @@
 use super::{PLANT, secure_boot, slot, status};
 use bootshim::floor::Floor;
 use bootshim::handover::FLOOR_KEPT_VARIABLE;
+use controller::disk::Disk;
 use hw_tests::damage;
 use hw_tests::machine::{Machine, START, WebServer, target};
 use hw_tests::variables::{Store, Vendor};
 use images::SLOT_AREA_LEN;
-use slotctl::disk::Disk;
 use std::path::{Path, PathBuf};
 
 /// Where the release keys of a set lie in the last bytes of a slot.

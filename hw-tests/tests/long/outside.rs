@@ -2,9 +2,9 @@
 
 use super::{PLANT, slot};
 use bootshim::handover::Handover;
+use controller::disk::Disk;
 use hw_tests::machine::{Machine, START};
 use hw_tests::variables::{Store, Vendor};
-use slotctl::disk::Disk;
 
 /// A kernel would take all of it from its command line, an initrd on the ESP too.
 const OPTIONS: &str = r"init=/bin/sh injected=1 initrd=\EFI\BOOT\BOOTX64.EFI";
@@ -50,7 +50,7 @@ fn the_options_of_a_boot_entry_do_not_reach_the_kernel() {
 
     let line = machine.run("cat /proc/cmdline").unwrap().stdout;
     let opened = Disk::open(&disk).unwrap();
-    let trust = slotctl::trust::keys(&opened).unwrap();
+    let trust = controller::trust::keys(&opened).unwrap();
     let signed = opened.manifest(slot("a"), &trust).unwrap().manifest.cmdline;
     let partition = opened.layout().slot(slot("a")).unwrap().id;
     let handover = Handover::parse(&line).unwrap();

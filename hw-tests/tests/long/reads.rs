@@ -4,16 +4,16 @@
 use super::{PLANT, slot};
 use bootshim::medium::Extent;
 use bootshim::slot::area_offset;
+use controller::disk::Disk;
 use hw_tests::machine::{CountedDisk, Machine, START};
 use images::SLOT_AREA_LEN;
 use images::manifest::Kind;
-use slotctl::disk::Disk;
 
 #[test]
 fn kernel_initrd_and_manifest_are_read_from_the_disk_once() {
     let image = PLANT.disk("counted.img", 512).unwrap();
     let opened = Disk::open(&image).unwrap();
-    let trust = slotctl::trust::keys(&opened).unwrap();
+    let trust = controller::trust::keys(&opened).unwrap();
     let manifest = opened.manifest(slot("a"), &trust).unwrap().manifest;
     let place = opened.layout().slot(slot("a")).unwrap().extent;
     let at = |offset, len| Extent {

@@ -13,7 +13,7 @@ const HANDED_OVER: &str = "handing over to the bootshim of this image";
 
 /// A file on the ESP of a disk image, through mtools, which is nothing of ours.
 fn on_esp(disk: &Path, name: &str) -> Vec<u8> {
-    let layout = slotctl::disk::Disk::open(disk).unwrap().layout().clone();
+    let layout = controller::disk::Disk::open(disk).unwrap().layout().clone();
     let start = layout.esp.unwrap().extent.start;
     let image = format!("{}@@{start}", disk.display());
     let output = std::process::Command::new("mtype")

@@ -1,9 +1,9 @@
 //! Secure Boot, where `make test` has no time for it.
 
 use super::{initramfs_with, status};
+use controller::disk::Disk;
 use hw_tests::machine::{Machine, START, target};
 use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
-use slotctl::disk::Disk;
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;

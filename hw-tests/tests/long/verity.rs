@@ -1,10 +1,10 @@
 //! Damage in the root of a good slot.
 
 use super::{PLANT, slot, status, two_good};
+use controller::disk::Disk;
 use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine, START};
 use images::manifest::Kind;
-use slotctl::disk::Disk;
 use std::path::Path;
 
 /// Overwrites block 500 of the root that runs, behind its back. It is in a library
@@ -56,7 +56,7 @@ fn a_good_slot_whose_root_does_not_open_is_left_for_the_other_good_one() {
 /// Where the kernel begins in a slot.
 fn kernel_offset(disk: &Path, name: &str) -> u64 {
     let opened = Disk::open(disk).unwrap();
-    let trust = slotctl::trust::keys(&opened).unwrap();
+    let trust = controller::trust::keys(&opened).unwrap();
     let manifest = opened.manifest(slot(name), &trust).unwrap().manifest;
     manifest.payload(Kind::Kernel).unwrap().offset
 }

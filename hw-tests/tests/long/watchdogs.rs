@@ -3,10 +3,10 @@
 
 use super::{PLANT, initramfs_with, slot, status};
 use bootshim::slot::area_offset;
+use controller::disk::Disk;
 use hw_tests::damage;
 use hw_tests::machine::{Cause, Line, Machine, Position, START, Watchdog};
 use serde_json::Value;
-use slotctl::disk::Disk;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -4,9 +4,9 @@
 use super::PLANT;
 use bootshim::copies::{COPIES, Copy, SPACING};
 use bootshim::record::Record;
+use controller::disk::Disk;
 use hw_tests::machine::{Bus, Machine, START};
 use serde_json::Value;
-use slotctl::disk::Disk;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;

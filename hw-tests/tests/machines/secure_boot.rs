@@ -1,13 +1,13 @@
 //! Machines whose firmware starts only what the plant's owner signed.
 
 use bootshim::record::{Record, Slot, SlotId, State};
+use controller::disk::Disk;
+use controller::program::Program;
 use hw_tests::machine::{Machine, START, target};
 use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
 use hw_tests::secure_boot::Owner;
 use images::key::PublicKey;
 use serde_json::Value;
-use slotctl::disk::Disk;
-use slotctl::program::Program;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;

@@ -3,7 +3,7 @@
 # leave the root at /newroot.
 
 modprobe dm_verity
-if ! { slotctl open-root && mount -o ro /dev/mapper/slotctl-root /newroot; } >/dev/console 2>&1
+if ! { slotctl-root && mount -o ro /dev/mapper/slotctl-root /newroot; } >/dev/console 2>&1
 then
 	echo "slotctl: no root; restarting in 5 seconds" >/dev/console
 	sleep 5

@@ -10,11 +10,11 @@ use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, SPACING};
 use bootshim::medium::Medium;
 use bootshim::record::SlotId;
-use slotctl::activation::{self, How};
-use slotctl::disk::Disk;
-use slotctl::medium::Mode;
-use slotctl::next_boot;
-use slotctl::progress::Quiet;
+use controller::disk::Disk;
+use controller::medium::Mode;
+use controller::next_boot;
+use controller::progress::Quiet;
+use install::activation::{self, How};
 use std::sync::Arc;
 
 /// A disk that is started from.

@@ -8,10 +8,10 @@ use crate::report::Report;
 use crate::wrong::Wrong;
 use bootshim::handover::Handover;
 use bootshim::record::State;
-use slotctl::disk::{Committed, Disk};
-use slotctl::error::{Exit, Result};
-use slotctl::next_boot;
-use slotctl::running::Running;
+use controller::disk::{Committed, Disk};
+use controller::error::{Exit, Result};
+use controller::next_boot;
+use controller::running::Running;
 use std::sync::Arc;
 
 /// A disk from which slot b runs, on trial.

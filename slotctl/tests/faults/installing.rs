@@ -8,9 +8,9 @@ use crate::report::Report;
 use crate::wrong::Wrong;
 use bootshim::choice::Kind;
 use bootshim::handover::Handover;
-use slotctl::disk::Disk;
-use slotctl::error::{Error, Exit, Result};
-use slotctl::install::Outcome;
+use controller::disk::Disk;
+use controller::error::{Error, Exit, Result};
+use install::Outcome;
 use std::sync::Arc;
 
 /// The version that is installed.

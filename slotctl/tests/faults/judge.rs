@@ -7,10 +7,10 @@ use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, SPACING};
 use bootshim::medium::Extent;
 use bootshim::record::SlotId;
-use slotctl::disk::Disk;
-use slotctl::next_boot::{self, NextBoot};
-use slotctl::progress::Quiet;
-use slotctl::verify;
+use controller::disk::Disk;
+use controller::next_boot::{self, NextBoot};
+use controller::progress::Quiet;
+use controller::verify;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

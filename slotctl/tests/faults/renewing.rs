@@ -6,28 +6,24 @@ use crate::report::Report;
 use crate::wrong::Wrong;
 use bootshim::handover::Handover;
 use bootshim::record::{SlotId, State};
+use controller::date::Date;
+use controller::disk::Disk;
+use controller::error::{Error, Result};
+use controller::esp;
+use controller::next_boot;
+use controller::program::Program;
+use controller::progress::Quiet;
+use controller::running::Running;
+use fakedisk::program as sample;
 use images::build::{Boot, Inputs, build};
 use images::digest;
 use images::key::SecretKey;
 use images::trust::Trust;
-use slotctl::create::{Options, Sizes, create};
-use slotctl::date::Date;
-use slotctl::disk::Disk;
-use slotctl::error::{Error, Result};
-use slotctl::esp;
-use slotctl::install;
-use slotctl::next_boot;
-use slotctl::program::Program;
-use slotctl::progress::Quiet;
-use slotctl::running::Running;
-use slotctl::source::{Settings, Source};
+use install::source::{Settings, Source};
+use make::{Options, Sizes, create};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-#[allow(dead_code, reason = "the signed one is for others")]
-#[path = "../../src/program/sample.rs"]
-mod sample;
 
 const MIB: u64 = 1 << 20;
 

@@ -3,10 +3,10 @@
 
 use crate::bench::Bench;
 use crate::ran::Ran;
+use controller::disk::Disk;
+use controller::medium::Mode;
 use nix::mount::{MsFlags, mount, umount};
 use nix::unistd::getpgrp;
-use slotctl::disk::Disk;
-use slotctl::medium::Mode;
 use std::fs::{self, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;

@@ -5,8 +5,8 @@ use crate::bench::{Bench, range};
 use crate::block_device::{Device, tool};
 use crate::plant::write_sparse;
 use crate::ran::Ran;
+use controller::disk::Disk;
 use serde_json::Value;
-use slotctl::disk::Disk;
 use std::fs::{self, OpenOptions};
 use std::process::Command;
 

@@ -2,13 +2,13 @@
 
 use crate::bench::Bench;
 use crate::halfway::Halfway;
+use controller::disk::Disk;
+use controller::error::Exit;
+use controller::progress::Quiet;
+use controller::trust;
+use install::source::{Settings, Source};
+use install::{Request, install};
 use nix::sys::signal::Signal;
-use slotctl::disk::Disk;
-use slotctl::error::Exit;
-use slotctl::install::{Request, install};
-use slotctl::progress::Quiet;
-use slotctl::source::{Settings, Source};
-use slotctl::trust;
 use std::fs;
 use std::io::Write;
 use std::process::Stdio;

@@ -4,11 +4,11 @@ use crate::bench::{Bench, handover, range};
 use bootshim::handover::Handover;
 use bootshim::record::{Arming, Reason, SlotId, Stage, State};
 use bootshim::state::{self, Judge};
-use slotctl::disk::Disk;
-use slotctl::error::Exit;
-use slotctl::progress::Quiet;
-use slotctl::running::Running;
-use slotctl::trust;
+use controller::disk::Disk;
+use controller::error::Exit;
+use controller::progress::Quiet;
+use controller::running::Running;
+use controller::trust;
 
 fn a() -> SlotId {
     SlotId::new(0).unwrap()

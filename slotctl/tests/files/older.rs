@@ -2,12 +2,12 @@
 
 use crate::bench::{Bench, handover};
 use bootshim::state;
-use slotctl::disk::Disk;
-use slotctl::install::{Outcome, Request, install};
-use slotctl::medium::{FileMedium, Mode};
-use slotctl::progress::Quiet;
-use slotctl::source::{Settings, Source};
-use slotctl::trust;
+use controller::disk::Disk;
+use controller::medium::{FileMedium, Mode};
+use controller::progress::Quiet;
+use controller::trust;
+use install::source::{Settings, Source};
+use install::{Outcome, Request, install};
 use std::sync::Arc;
 
 /// An image with this version, in a file of that name.

@@ -3,10 +3,10 @@
 
 use crate::bench::{Bench, sgdisk_words};
 use bootshim::copies::{Note, Store};
+use controller::disk::Disk;
+use controller::medium::Mode;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use slotctl::disk::Disk;
-use slotctl::medium::Mode;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 

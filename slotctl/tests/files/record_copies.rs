@@ -3,7 +3,7 @@
 use crate::bench::{Bench, range};
 use crate::plant::DISK;
 use bootshim::copies::{COPIES, SPACING};
-use slotctl::disk::Disk;
+use controller::disk::Disk;
 use std::ops::Range;
 
 /// Where a copy lies on the disk.

@@ -2,12 +2,12 @@
 
 use crate::bench::{Bench, handover};
 use bootshim::handover::Handover;
-use slotctl::disk::Disk;
-use slotctl::error::{Error, Exit};
-use slotctl::esp;
-use slotctl::program::Machine;
-use slotctl::running::Running;
-use slotctl::status::Status;
+use controller::disk::Disk;
+use controller::error::{Error, Exit};
+use controller::esp;
+use controller::program::Machine;
+use controller::running::Running;
+use controller::status::Status;
 use std::fs;
 
 fn build(bench: &Bench, bootshim: &str, out: &str) -> crate::ran::Ran {
@@ -105,7 +105,7 @@ fn until_it_is_the_one_that_starts_the_status_says_so() {
     let new = fs::read(bench.file("new.efi")).unwrap();
     let missing = || {
         let disk = Disk::open(&bench.file("disk.img")).unwrap();
-        let trusted = slotctl::trust::keys(&disk).unwrap();
+        let trusted = controller::trust::keys(&disk).unwrap();
         let disk = Disk::on(disk.whole().unwrap(), Some(trial)).unwrap();
         Status::read(&disk, &trusted).unwrap().bootshim_missing
     };

@@ -2,8 +2,8 @@
 //! it is good, everything from then on.
 
 use crate::bench::Bench;
-use slotctl::disk::Disk;
-use slotctl::running::Running;
+use controller::disk::Disk;
+use controller::running::Running;
 
 /// Builds `fixed.slotimg`, of security version 2, that revokes what is below this.
 fn build(bench: &Bench, below: u64) -> crate::ran::Ran {

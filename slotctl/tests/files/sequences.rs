@@ -177,8 +177,8 @@ fn a_damaged_trial_is_bad_at_its_first_start_and_says_why() {
 fn a_roll_back_that_is_called_off_leaves_the_way_back() {
     let bench = Bench::new();
     let running = bench.start_version_2();
-    let disk = slotctl::disk::Disk::open(&bench.file("disk.img")).unwrap();
-    let running = slotctl::running::Running::new(&disk, &running);
+    let disk = controller::disk::Disk::open(&bench.file("disk.img")).unwrap();
+    let running = controller::running::Running::new(&disk, &running);
     running.confirm().unwrap();
     for _ in 0..2 {
         assert_eq!(bench.ask("rollback")["slot"], "a");

@@ -1,9 +1,9 @@
 //! A disk on which firmware starts shim, and shim bootshim, as threats.md describes it.
 
 use crate::bench::{Bench, handover, range};
+use controller::disk::Disk;
+use controller::running::Running;
 use fatfs::{FileSystem, FsOptions};
-use slotctl::disk::Disk;
-use slotctl::running::Running;
 use std::fs;
 use std::io::{Cursor, Read, Write};
 

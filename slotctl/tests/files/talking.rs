@@ -1,8 +1,7 @@
 //! How commands talk to people, to programs, and to nobody.
 
 use crate::bench::Bench;
-use slotctl::config;
-use slotctl::error::Exit;
+use controller::error::Exit;
 use std::fs;
 use std::process::Stdio;
 

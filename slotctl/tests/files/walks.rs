@@ -2,10 +2,10 @@
 
 use crate::bench::Bench;
 use bootshim::state;
+use controller::disk::Disk;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use slotctl::disk::Disk;
 
 /// A start after which production runs well.
 const GOOD_START: &str = "next-boot --arm, and confirm";

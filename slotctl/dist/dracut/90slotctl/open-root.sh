@@ -9,7 +9,7 @@ open_slotctl_root() {
 	[ ! -e /run/slotctl-root-opened ] || return 0
 	modprobe dm_verity
 	# Not to systemd's journal, which has no time to show it before a restart.
-	slotctl open-root >/dev/console 2>&1 && : >/run/slotctl-root-opened && return 0
+	slotctl-root >/dev/console 2>&1 && : >/run/slotctl-root-opened && return 0
 	# Nobody is there for a shell.
 	echo "slotctl: no root; restarting in 5 seconds" >/dev/console
 	sleep 5

@@ -7,10 +7,10 @@ use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, SPACING};
 use bootshim::guid::Guid;
 use bootshim::record::{Digest, Reason, Record, Slot, SlotId, State};
+use controller::disk::Disk;
+use controller::next_boot::{self, NextBoot};
+use controller::trust;
 use images::trust::Trust;
-use slotctl::disk::Disk;
-use slotctl::next_boot::{self, NextBoot};
-use slotctl::trust;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 

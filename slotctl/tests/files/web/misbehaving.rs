@@ -3,8 +3,8 @@
 
 use super::rude::{Asked, Reply, Rude, Then, each_byte_once};
 use super::yard::{FIRST, HASTY, ROOT, Yard, header, image};
-use slotctl::error::Exit;
-use slotctl::source::{Settings, Source};
+use controller::error::Exit;
+use install::source::{Settings, Source};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;

@@ -2,7 +2,7 @@
 
 use super::nginx::{Nginx, each_byte_once};
 use super::yard::{FIRST, SEGMENT, Yard, header, image, small};
-use slotctl::source::{Settings, Source};
+use install::source::{Settings, Source};
 use std::time::Instant;
 
 fn serving(lines: &str) -> Nginx {

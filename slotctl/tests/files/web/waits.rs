@@ -2,9 +2,9 @@
 
 use super::rude::{Asked, Reply, Rude, Then};
 use super::yard::{FIRST, Yard, image, small};
-use slotctl::error::Exit;
-use slotctl::progress::{Phase, Progress};
-use slotctl::source::{Patience, Settings, Source};
+use controller::error::Exit;
+use controller::progress::{Phase, Progress};
+use install::source::{Patience, Settings, Source};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;

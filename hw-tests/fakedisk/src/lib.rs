@@ -1,0 +1,14 @@
+//! What tests put in the place of a disk, and the smallest things to lay on it.
+
+#![forbid(unsafe_code)]
+// It serves tests, where a panic is the answer to what must not happen.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc
+)]
+
+pub mod program;
+mod sparse;
+
+pub use sparse::Sparse;

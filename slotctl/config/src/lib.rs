@@ -1,0 +1,131 @@
+//! `/etc/slotctl/slotctl.toml`: what this controller is, how production is
+//! watched, and where images come from.
+
+#![forbid(unsafe_code)]
+
+mod mistake;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use controller::error::{Error, Exit, Result};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the configuration lies.
+pub const PATH: &str = "/etc/slotctl/slotctl.toml";
+
+/// The whole configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What images must be made for to be installed here.
+    pub compatible: String,
+    /// The watchdog and the rules of a trial.
+    pub watch: Watch,
+    /// Where images come from.
+    pub source: Source,
+    /// What production is asked, in the order of the file.
+    pub checks: Vec<Check>,
+    /// Keys that this version does not know, such as `watch.colour`: a warning.
+    pub unknown_keys: Vec<String>,
+}
+
+/// The watchdog, and when a trial is good or lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The watchdog's device node.
+    pub device: PathBuf,
+    /// How long the watchdog waits for the next petting; whole seconds.
+    pub timeout: Duration,
+    /// How long a start on trial may take to be confirmed.
+    pub deadline: Duration,
+    /// How long every check must pass without a break before a confirm.
+    pub stable_for: Duration,
+    /// How long an orderly shutdown may take before the watchdog ends it.
+    pub shutdown_max: Duration,
+}
+
+impl Default for Watch {
+    fn default() -> Watch {
+        Watch {
+            device: PathBuf::from("/dev/watchdog"),
+            timeout: Duration::from_secs(60),
+            deadline: Duration::from_secs(5 * 60),
+            stable_for: Duration::from_secs(60),
+            shutdown_max: Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+/// How images are fetched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The authorities that the certificate of an `https://` server must be from,
+    /// in PEM, instead of those of the system.
+    pub ca: Option<PathBuf>,
+}
+
+/// One thing that production is asked again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Its name in messages; unique.
+    pub name: String,
+    /// What is asked.
+    pub target: Target,
+    /// From one question to the next.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+}
+
+/// What a check asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// GET of this `http://` address; passes with a status of 200 to 299.
+    Http(String),
+    /// A connection to this `host:port`; passes when it is accepted.
+    Tcp(String),
+    /// This program with these arguments; passes with exit status 0.
+    Command(Vec<String>),
+    /// This unit of systemd; passes while it is active.
+    Systemd(String),
+}
+
+/// Reads the configuration that a person named, which must be there, or else the
+/// one of this controller; `None` where that is not there.
+///
+/// # Errors
+/// As [`load`].
+pub fn find(named: Option<&Path>) -> Result<Option<Config>> {
+    let Some(path) = named else {
+        return load(Path::new(PATH));
+    };
+    let missing = || {
+        let found = format!("{} does not exist", path.display());
+        Error::new(Exit::Usage, "not-found", found).expected("--config names a file")
+    };
+    load(path)?.map(Some).ok_or_else(missing)
+}
+
+/// Reads the configuration; `None` where there is no such file.
+///
+/// # Errors
+/// The operating system's; or a mistake in the file, with line and column.
+pub fn load(path: &Path) -> Result<Option<Config>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(&text, path).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(
+            format_args!("reading {}", path.display()),
+            &error,
+        )),
+    }
+}
+
+/// The configuration in `text`; `path` is for messages.
+///
+/// # Errors
+/// A mistake in the file, with line and column.
+pub fn parse(text: &str, path: &Path) -> Result<Config> {
+    shape::read(text).map_err(|mistake| mistake.into_error(text, path))
+}

@@ -1,0 +1,65 @@
+//! A mistake in the configuration, and where it is.
+
+use controller::error::{Error, Exit};
+use std::ops::Range;
+use std::path::Path;
+
+/// What is wrong, and at which bytes of the file.
+#[derive(Debug)]
+pub(super) struct Mistake {
+    at: Option<Range<usize>>,
+    found: String,
+    expected: String,
+}
+
+impl Mistake {
+    pub(super) fn new(
+        at: Option<Range<usize>>,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Mistake {
+        Mistake {
+            at,
+            found: found.into(),
+            expected: expected.into(),
+        }
+    }
+
+    /// The error that a person sees.
+    pub(super) fn into_error(self, text: &str, path: &Path) -> Error {
+        let path = path.display();
+        let found = match self.at.and_then(|at| position(text, at.start)) {
+            Some((line, column)) => {
+                format!("{path}, line {line}, column {column}: {}", self.found)
+            }
+            None => format!("{path}: {}", self.found),
+        };
+        let error = Error::new(Exit::Usage, "bad-config", found);
+        let error = if self.expected.is_empty() {
+            error
+        } else {
+            error.expected(format!("expected {}", self.expected))
+        };
+        error.advice("correct the file")
+    }
+}
+
+/// The parser says both in one: "invalid type: integer `5`, expected a string".
+impl From<toml::de::Error> for Mistake {
+    fn from(error: toml::de::Error) -> Mistake {
+        let message = error.message().replace('\n', ", ");
+        let (found, expected) = match message.split_once(", expected ") {
+            Some((found, expected)) => (found.to_owned(), expected.to_owned()),
+            None => (message, String::new()),
+        };
+        Mistake::new(error.span(), found, expected)
+    }
+}
+
+/// Line and column, both from 1, columns in characters.
+fn position(text: &str, at: usize) -> Option<(usize, usize)> {
+    let before = text.get(..at)?;
+    let line = before.matches('\n').count().checked_add(1)?;
+    let start_of_line = before.rsplit('\n').next()?;
+    Some((line, start_of_line.chars().count().checked_add(1)?))
+}

@@ -1,0 +1,31 @@
+//! A controller, as every program of ours knows it: its disk, the boot record, the
+//! slots, the ESP with bootshim, whom it trusts, and the one error that says what is
+//! wrong with any of them. Nothing in here reads a command line or uses a network.
+
+#![deny(unsafe_code)]
+
+pub mod content;
+pub mod date;
+pub mod disk;
+pub mod duration;
+pub mod error;
+pub mod esp;
+pub mod floor;
+pub mod helper;
+pub mod lock;
+pub mod medium;
+pub mod memory;
+pub mod next_boot;
+pub mod overlay;
+pub mod plain;
+pub mod program;
+pub mod progress;
+pub mod renewal;
+pub mod running;
+pub mod size;
+pub mod status;
+pub mod stream;
+pub mod system;
+pub mod trust;
+pub mod variable;
+pub mod verify;

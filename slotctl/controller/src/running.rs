@@ -1,0 +1,273 @@
+//! The slot that runs, and what can be said of its trial.
+
+use crate::disk::{Committed, Disk};
+use crate::error::Result;
+use crate::esp;
+use crate::floor;
+use crate::progress::Progress;
+use crate::renewal;
+use crate::verify;
+use bootshim::copies::Note;
+use bootshim::handover::Handover;
+use bootshim::record::{Armed, Arming, Digest, MINOR_STARTS, Reason, Record, SlotId, Stage, State};
+use bootshim::state::{self, Judge};
+use images::trust::Trust;
+
+/// The running slot of the disk that this controller booted from.
+#[derive(Clone, Copy, Debug)]
+pub struct Running<'a> {
+    disk: &'a Disk,
+    handover: &'a Handover,
+    started_by: Option<Digest>,
+}
+
+impl<'a> Running<'a> {
+    /// The slot that was handed over, on its disk.
+    #[must_use]
+    pub fn new(disk: &'a Disk, handover: &'a Handover) -> Running<'a> {
+        Running {
+            disk,
+            handover,
+            started_by: None,
+        }
+    }
+
+    /// The same, started by the bootshim of an image ([`renewal::told`]).
+    #[must_use]
+    pub fn started_by(self, bootshim: Option<Digest>) -> Running<'a> {
+        Running {
+            started_by: bootshim,
+            ..self
+        }
+    }
+
+    /// Whether it is on trial, by the record as it is now: armed, not yet
+    /// confirmed, and still the image that runs.
+    ///
+    /// # Errors
+    /// The record's.
+    pub fn is_on_trial(&self) -> Result<bool> {
+        let (record, _) = self.disk.read_record()?;
+        let Handover { slot, manifest, .. } = self.handover;
+        let known = record.slot(*slot);
+        let armed = record.armed.filter(|armed| armed.slot == *slot);
+        // After a last resort `ready` is confirmed like a trial.
+        let tried = match armed.map(|armed| armed.as_what) {
+            Some(Arming::LastResort) => matches!(known.state, State::Trying | State::Ready),
+            Some(_) => known.state == State::Trying,
+            None => false,
+        };
+        Ok(tried && known.manifest == *manifest)
+    }
+
+    /// It is good.
+    ///
+    /// # Errors
+    /// Refused unless it is the armed trial; the record's.
+    pub fn confirm(&self) -> Result<Committed> {
+        // A bootshim that it brings is made ready before the commit: after a cut it
+        // is known by that. Production counts for more, and `renew` says what failed.
+        let _ = renewal::prepare(self.disk, self.handover, self.started_by);
+        let Handover { slot, manifest, .. } = self.handover;
+        self.disk.update(|record, note| {
+            let known = record.slot(*slot);
+            if known.state == State::Good && known.manifest == *manifest {
+                // A person says that it runs well: resets before this count no longer.
+                // `watch` does not: a slot that hangs each day is left for another, too.
+                return Ok((state::settle(record, *slot), note));
+            }
+            Ok((state::confirm(record, *slot, manifest)?, note))
+        })
+    }
+
+    /// Every byte of it is verified, and that it is not below the floor, where a
+    /// confirm needs that: a bad slot that runs as last resort. `None` where it does
+    /// not.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; the record's.
+    pub fn prove(
+        &self,
+        trusted: impl FnOnce() -> Result<Trust>,
+        progress: &dyn Progress,
+    ) -> Result<Option<Proven>> {
+        let (record, _) = self.disk.read_record()?;
+        let slot = self.handover.slot;
+        if !is_bad_last_resort(&record, slot) {
+            return Ok(None);
+        }
+        let trusted = trusted()?;
+        let image = verify::slot(self.disk, &record, slot, &trusted, progress)?;
+        floor::check(
+            self.disk,
+            &record,
+            &trusted,
+            &image,
+            &format!("slot {slot}"),
+        )?;
+        Ok(Some(Proven { record }))
+    }
+
+    /// It was bad, runs as last resort, and is good.
+    ///
+    /// # Errors
+    /// Refused unless it still is what was proven, and where a person rejected it and
+    /// checks are the judge; the record's.
+    pub fn confirm_last_resort(&self, proven: &Proven, judge: Judge) -> Result<Committed> {
+        let Handover { slot, manifest, .. } = self.handover;
+        self.disk.update(|record, note| {
+            verify::unchanged(&proven.record, record, *slot)?;
+            let good = state::confirm_last_resort(record, *slot, manifest, judge)?;
+            Ok((good, note))
+        })
+    }
+
+    /// Its system is up ([`state::came_up`]).
+    ///
+    /// # Errors
+    /// Refused unless it is a good slot; the record's.
+    pub fn came_up(&self) -> Result<Committed> {
+        let Handover { slot, manifest, .. } = self.handover;
+        self.disk
+            .update(|record, note| Ok((state::came_up(record, *slot, manifest)?, note)))
+    }
+
+    /// Whether the bootshim on the ESP counts starts, and so reads what is written to
+    /// end a row: nobody writes a newer format than it reads.
+    #[must_use]
+    pub fn bootshim_counts(&self) -> bool {
+        let program = self.disk.whole();
+        let program = program.and_then(|whole| esp::read_program(whole, self.disk.layout()));
+        program.is_ok_and(|program| program.trust().record_minor >= MINOR_STARTS)
+    }
+
+    /// As what it runs, where it is not on trial.
+    ///
+    /// # Errors
+    /// The record's.
+    pub fn settled_as(&self) -> Result<Settled> {
+        let (record, _) = self.disk.read_record()?;
+        let Handover { slot, manifest, .. } = self.handover;
+        let known = record.slot(*slot);
+        Ok(match known.state {
+            _ if known.manifest != *manifest => Settled::Otherwise,
+            State::Good => Settled::Good,
+            State::Bad if known.reason == Reason::Rejected => Settled::Otherwise,
+            State::Bad if is_bad_last_resort(&record, *slot) => Settled::LastResort,
+            _ => Settled::Otherwise,
+        })
+    }
+
+    /// The bootshim that the image of a good slot brings, and that has started it,
+    /// is on the ESP from now on; whether one was due.
+    ///
+    /// # Errors
+    /// Why it is not; the one before still starts.
+    pub fn renew(&self) -> Result<bool> {
+        let (record, _) = self.disk.read_record()?;
+        if record.slot(self.handover.slot).state != State::Good {
+            return Ok(false);
+        }
+        let Some(ready) = renewal::prepare(self.disk, self.handover, self.started_by)? else {
+            return Ok(false);
+        };
+        let as_it_is = |record: &Record, note| Ok((record.clone(), note));
+        ready.put(&self.disk.update(as_it_is)?.durable)?;
+        Ok(true)
+    }
+
+    /// It is bad, at once, for this reason.
+    ///
+    /// # Errors
+    /// Refused unless it is on trial; the record's.
+    pub fn reject(&self, reason: &str) -> Result<Committed> {
+        let Handover { slot, manifest, .. } = self.handover;
+        let words = self.note(reason);
+        self.disk.update(|record, note| {
+            let known = record.slot(*slot);
+            if known.state == State::Bad && known.reason == Reason::Rejected {
+                return Ok((record.clone(), note));
+            }
+            Ok((state::reject(record, *slot, manifest)?, words))
+        })
+    }
+
+    /// This start is given up, because its checks did not pass in time; `words`
+    /// say which and what they said.
+    ///
+    /// # Errors
+    /// Refused unless it is the armed trial; the record's.
+    pub fn give_up_start(&self, words: &str) -> Result<Committed> {
+        let slot = self.handover.slot;
+        let words = self.note(words);
+        self.disk
+            .update(|record, _| Ok((state::give_up_start(record, slot, Reason::Deadline)?, words)))
+    }
+
+    /// Its root is not what was signed, or cannot be read; `words` say where. A good
+    /// slot goes behind the other good ones, any other is bad.
+    ///
+    /// # Errors
+    /// Refused where the slot holds another image by now; the record's.
+    pub fn root_failed(&self, reason: Reason, words: &str) -> Result<Committed> {
+        let Handover { slot, manifest, .. } = self.handover;
+        self.disk.update(|record, note| {
+            let known = record.slot(*slot);
+            if known.manifest != *manifest {
+                return Err(state::Refusal::OtherImage(*slot).into());
+            }
+            if known.reason == reason && known.state != State::Trying {
+                return Ok((record.clone(), note));
+            }
+            let failed = state::fail(record, *slot, reason, Stage::Started);
+            Ok((failed, self.note(words)))
+        })
+    }
+
+    /// The system goes down in order ([`state::went_down_in_order`]).
+    ///
+    /// # Errors
+    /// The record's.
+    pub fn shut_down(&self) -> Result<Committed> {
+        let slot = self.handover.slot;
+        self.disk.update(|record, note| {
+            let next = state::went_down_in_order(record, slot);
+            let given_up = next.slot(slot).state == State::Bad && next != *record;
+            let note = if given_up {
+                self.note("started three times its tries and never confirmed")
+            } else {
+                note
+            };
+            Ok((next, note))
+        })
+    }
+
+    fn note(&self, words: &str) -> Note {
+        Note::new(&format!(
+            "slot {}, start {}: {words}",
+            self.handover.slot, self.handover.boot
+        ))
+    }
+}
+
+/// As what a slot runs that is not on trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// As a good one.
+    Good,
+    /// As last resort, bad, and nobody rejected it.
+    LastResort,
+    /// As something that checks have no say in.
+    Otherwise,
+}
+
+/// A bad slot of which every byte was verified, and the record it was so in.
+#[derive(Debug)]
+pub struct Proven {
+    record: Record,
+}
+
+fn is_bad_last_resort(record: &Record, slot: SlotId) -> bool {
+    let as_last_resort = |armed: Armed| armed.slot == slot && armed.as_what == Arming::LastResort;
+    record.slot(slot).state == State::Bad && record.armed.is_some_and(as_last_resort)
+}

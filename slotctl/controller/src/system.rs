@@ -1,0 +1,90 @@
+//! The system that this runs on.
+
+use crate::disk::Disk;
+use crate::error::{Error, Exit, Result};
+use std::path::Path;
+use std::process::Command;
+
+/// Whether a restart follows a change, as a command was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Restart {
+    wanted: bool,
+}
+
+impl Restart {
+    /// Asked for before anything is done to `disk`.
+    ///
+    /// # Errors
+    /// Refused for a disk that this machine does not run from: it would restart
+    /// this one, and nothing of what was done would start.
+    pub fn asked(disk: &Disk, wanted: bool) -> Result<Restart> {
+        if wanted && disk.handover().is_none() {
+            let found = format!(
+                "--reboot would restart this machine, which does not run from {}",
+                disk.path().display()
+            );
+            return Err(Error::new(Exit::Refused, "not-running", found)
+                .advice("leave --reboot out")
+                .changed("nothing was written"));
+        }
+        Ok(Restart { wanted })
+    }
+
+    /// Whether it is due: production is never stopped for nothing.
+    #[must_use]
+    pub fn is_due(self, changed: bool) -> bool {
+        self.wanted && changed
+    }
+
+    /// Restarts where it is due, and says in words that follow what was done where
+    /// it is not although it was asked for.
+    ///
+    /// # Errors
+    /// When the command for it fails.
+    pub fn after(self, changed: bool) -> Result<&'static str> {
+        if self.is_due(changed) {
+            restart()?;
+        }
+        Ok(match self.wanted && !changed {
+            true => "; nothing was changed, so nothing is restarted",
+            false => "",
+        })
+    }
+}
+
+/// Restarts in order: services are stopped and filesystems are unmounted.
+///
+/// # Errors
+/// When the command for it fails.
+pub fn restart() -> Result<()> {
+    let systemd = Path::new("/run/systemd/system").exists();
+    let (program, args): (_, &[&str]) = if systemd {
+        ("systemctl", &["reboot"])
+    } else {
+        ("reboot", &[])
+    };
+    let ended = Command::new(program).args(args).status();
+    match ended {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => {
+            let found = format!("`{program}` ended with {status}");
+            Err(Error::new(Exit::Unexpected, "no-restart", found).advice("restart it by hand"))
+        }
+        Err(error) => Err(Error::io(format_args!("running `{program}`"), &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_change_that_a_restart_was_asked_for_restarts() {
+        let due = |wanted, changed| Restart { wanted }.is_due(changed);
+        assert!(due(true, true));
+        assert!(!due(true, false) && !due(false, true) && !due(false, false));
+        let words = Restart { wanted: true }.after(false).unwrap();
+        assert!(words.contains("nothing is restarted"));
+        assert_eq!(Restart { wanted: false }.after(true).unwrap(), "");
+    }
+}

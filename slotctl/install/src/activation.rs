@@ -1,0 +1,102 @@
+//! Which slot starts next, where a person says so: activating, and going back.
+
+use bootshim::record::{Reason, Record, SlotId, State};
+use bootshim::state;
+use controller::disk::{Committed, Disk};
+use controller::error::{Error, Exit, Result};
+use controller::floor;
+use controller::progress::Progress;
+use controller::verify;
+use images::trust::Trust;
+use std::cell::LazyCell;
+
+/// How a slot becomes what starts next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// As the trial, with these tries or else the record's default.
+    Trial(Option<u8>),
+    /// For one start.
+    Once,
+}
+
+/// The trusted keys, read where they are asked for.
+type Keys<F> = LazyCell<Result<Trust>, F>;
+
+fn read<F: FnOnce() -> Result<Trust>>(keys: &Keys<F>) -> Result<&Trust> {
+    keys.as_ref().map_err(Clone::clone)
+}
+
+/// Makes a slot what starts next. One that failed before starts again only if every
+/// byte of it is right; none that bootshim would not start, because it is below the
+/// floor or a good slot has revoked it.
+///
+/// # Errors
+/// Refused for a slot without an image, or below the floor; what is wrong with one
+/// that failed; the record's.
+pub fn activate(
+    disk: &Disk,
+    slot: SlotId,
+    how: How,
+    trusted: impl FnOnce() -> Result<Trust>,
+    progress: &dyn Progress,
+) -> Result<Committed> {
+    let trusted = LazyCell::new(trusted);
+    let (record, _) = disk.read_record()?;
+    let known = record.slot(slot);
+    if known.state == State::Bad || known.reason != Reason::None {
+        verify::slot(disk, &record, slot, read(&trusted)?, progress)?;
+    }
+    disk.update(|now, note| {
+        verify::unchanged(&record, now, slot)?;
+        let next = match how {
+            How::Once => state::activate_once(now, slot)?,
+            How::Trial(tries) => state::activate(now, slot, tries.unwrap_or(now.default_tries))?,
+        };
+        check(disk, now, &next, slot, &trusted)?;
+        Ok((next, note))
+    })
+}
+
+/// Goes back to the highest good slot other than the running one; which that is.
+///
+/// # Errors
+/// Refused where there is none, or where bootshim would not start it, because it is
+/// below the floor or a good slot has revoked it; the record's.
+pub fn rollback(
+    disk: &Disk,
+    trusted: impl FnOnce() -> Result<Trust>,
+) -> Result<(SlotId, Committed)> {
+    let trusted = LazyCell::new(trusted);
+    let mut target = None;
+    let done = disk.update(|now, note| {
+        let (to, next) = state::rollback(now, disk.running(now), now.default_tries)?;
+        check(disk, now, &next, to, &trusted)?;
+        target = Some(to);
+        Ok((next, note))
+    })?;
+    let none = || Error::new(Exit::Unexpected, "internal", "no slot to roll back to");
+    Ok((target.ok_or_else(none)?, done))
+}
+
+/// What becomes the trial or the one-shot is what bootshim would start: else the next
+/// start would stop production for nothing. Ending a trial asks for no key.
+fn check<F: FnOnce() -> Result<Trust>>(
+    disk: &Disk,
+    now: &Record,
+    next: &Record,
+    slot: SlotId,
+    trusted: &Keys<F>,
+) -> Result<()> {
+    let on_trial = |record: &Record| record.trial() == Some(slot);
+    let becomes_trial = on_trial(next) && !on_trial(now);
+    if !becomes_trial && next.once != Some(slot) {
+        return Ok(());
+    }
+    let trusted = read(trusted)?;
+    let image = verify::manifest(disk, now, slot, trusted)?;
+    floor::check(disk, now, trusted, &image, &format!("slot {slot}")).map_err(|refused| {
+        refused
+            .advice("it would not start; install a newer image")
+            .changed("nothing was written")
+    })
+}

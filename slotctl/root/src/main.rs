@@ -1,0 +1,77 @@
+//! `slotctl-root`: opens the root of the slot that was started, for hooks in an
+//! initramfs. `slotctl open-root` runs it.
+
+#![forbid(unsafe_code)]
+
+use controller::disk;
+use controller::error::{Error, Exit, Result};
+use controller::helper;
+use serde_json::json;
+use slotctl_root::{Outcome, open, restart};
+use std::process::ExitCode;
+use talk::answer::{Answer, Voice};
+use talk::sibling::{Call, VERSION};
+
+const NAME: &str = "slotctl-root";
+const HELP: &str = "\
+Opens the root of the slot that was started through dm-verity, as
+/dev/mapper/slotctl-root; for hooks in an initramfs.
+
+Usage: slotctl-root [--json] [--quiet]
+";
+
+fn main() -> ExitCode {
+    if let Some(exit) = helper::begun(&[disk::ASK]) {
+        return exit;
+    }
+    let call = Call::read(std::env::args_os().skip(1));
+    let voice = Voice {
+        command: "open-root",
+        json: call.everywhere.json,
+        quiet: call.everywhere.quiet,
+        verbose: call.everywhere.verbose,
+    };
+    voice.finish(run(&call, voice))
+}
+
+fn run(call: &Call, voice: Voice) -> Result<Answer> {
+    call.check_caller(NAME)?;
+    match call.words.first() {
+        None => open_root(voice),
+        Some(word) if word == "-h" || word == "--help" => Ok(Answer::raw(HELP.into())),
+        Some(word) if word == "-V" || word == "--version" => {
+            Ok(Answer::raw(format!("{NAME} {VERSION}\n").into_bytes()))
+        }
+        Some(word) => {
+            let found = format!("{NAME} does not know `{}`", word.display());
+            Err(Error::new(Exit::Usage, "usage", found)
+                .advice(format!("`{NAME} --help` says what it knows"))
+                .changed("nothing was done"))
+        }
+    }
+}
+
+fn open_root(voice: Voice) -> Result<Answer> {
+    match open()? {
+        Outcome::Opened(opened) => {
+            opened.remarks.iter().for_each(|remark| voice.warn(remark));
+            let (device, slot) = (opened.device.display(), opened.slot);
+            let text = format!(
+                "the root is {device}: slot {slot}, version {}, verified as it is read; a \
+                 damaged block is {}",
+                opened.version, opened.on_damage
+            );
+            let fields = json!({
+                "device": device.to_string(), "slot": slot.to_string(),
+                "version": opened.version, "on_damage": opened.on_damage,
+                "remarks": opened.remarks,
+            });
+            Ok(Answer::new(text, fields))
+        }
+        Outcome::Restart { why, next } => {
+            voice.warn(&format!("{why}; restarting, slot {next} starts next"));
+            restart()?;
+            Ok(Answer::default())
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! `slotctl image`.
+
+use crate::args::{Args, Build, Delta, Image, Sign};
+use crate::{key, key_set};
+use controller::disk::Disk;
+use controller::error::{Error, Exit, Result};
+use controller::program::Program;
+use controller::progress::{Phase, Progress};
+use images::build::{self, Boot, BuildError, Inputs};
+use images::delta::{self, DeltaError};
+use images::head::Head;
+use images::hex;
+use images::key::{KeyId, PublicKey, SecretKey};
+use images::manifest::{Kind, Manifest};
+use images::memory::Need;
+use images::read::{ReadError, SpoolError};
+use images::sign::{self, SignError, Signed};
+use images::trust::Trust;
+use images::verify;
+use install::source::{Settings, Source};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use talk::answer::{Answer, Voice, bytes};
+use talk::bar::Bar;
+
+pub fn run(args: &Args, command: &Image, voice: Voice) -> Result<Answer> {
+    match command {
+        Image::Build(build) => self::build(build, voice),
+        Image::Tbs { file } => {
+            let message = sign::message(file).map_err(|error| unreadable(file, error))?;
+            Ok(Answer::raw(message.to_vec()))
+        }
+        Image::Delta(delta) => self::delta(delta, voice),
+        Image::Sign(sign) => self::sign(sign),
+        Image::Show { file } => show(file),
+        Image::Verify { file, trust, roots } => {
+            let trusted = if trust.is_empty() && roots.roots.is_empty() {
+                keys_of_disk(args.disk.as_deref())?
+            } else {
+                key::trust(trust, roots)?
+            };
+            verify(file, &trusted, voice)
+        }
+    }
+}
+
+/// What starts the root.
+fn starts(words: &Build) -> Result<Boot> {
+    match (&words.kernel, &words.uki) {
+        (_, Some(uki)) => Ok(Boot::Uki(uki.clone())),
+        (Some(kernel), None) => Ok(Boot::Kernel {
+            kernel: kernel.clone(),
+            initrd: words.initrd.clone(),
+        }),
+        (None, None) => Err(
+            Error::new(Exit::Usage, "usage", "nothing that starts the root")
+                .expected("expected --kernel or --uki"),
+        ),
+    }
+}
+
+/// A bootshim that can go into an image: one that trusts nobody would start nothing.
+fn bootshim(file: &Path) -> Result<PathBuf> {
+    let program = Program::load(file)?;
+    if program.trust().keys.is_empty() {
+        let found = format!("{} trusts no key", file.display());
+        return Err(Error::new(Exit::Usage, "no-trusted-keys", found)
+            .expected("expected a bootshim with the trusted keys in")
+            .advice("put them in with `slotctl bootshim trust`, sign it for Secure Boot after that")
+            .changed("no image was written"));
+    }
+    Ok(file.into())
+}
+
+fn build(words: &Build, voice: Voice) -> Result<Answer> {
+    let inputs = Inputs {
+        rootfs: words.rootfs.clone(),
+        boot: starts(words)?,
+        bootshim: words.bootshim.as_deref().map(bootshim).transpose()?,
+        cmdline: words.cmdline.clone(),
+        compatible: words.compatible.clone(),
+        version: words.version.clone(),
+        security_version: words.security_version,
+        revoke_below: words.revoke_below,
+        watchdog_seconds: words.watchdog.unwrap_or_default(),
+        keys: key::secret_keys(&words.key)?,
+        key_set: words.key_set.as_deref().map(key_set::load).transpose()?,
+    };
+    let bar = Bar::new(voice);
+    let built = following(&bar, Phase::Building, |told| {
+        build::build(&inputs, &words.out, told)
+    })
+    .map_err(not_built)?;
+    for warning in &built.warnings {
+        voice.warn(&warning.to_string());
+    }
+    if inputs.keys.is_empty() {
+        voice.warn("the image is not signed; no controller takes it before `slotctl image sign`");
+    }
+    let out = words.out.display();
+    let (image, length) = (&built.manifest, built.file_length);
+    let mut text = format!(
+        "{out}: \"{}\" {}, {} of content in {}, {}",
+        image.compatible,
+        image.version,
+        bytes(image.content_len),
+        bytes(length),
+        signed_by(inputs.keys.len())
+    );
+    if let (Some(was), Some(initrd)) = (built.unpacked_initrd, image.payload(Kind::Initrd)) {
+        let is = bytes(initrd.length);
+        let _ = write!(
+            text,
+            "\nthe initrd of {} is stored unpacked, {is}",
+            bytes(was)
+        );
+    }
+    let warnings: Vec<String> = built.warnings.iter().map(ToString::to_string).collect();
+    let fields = json!({
+        "changed": true, "file": out.to_string(), "manifest": hex(&built.digest),
+        "file_length": length, "content_length": image.content_len,
+        "memory_needed": Need::of(image).whole(), "warnings": warnings,
+    });
+    Ok(Answer::new(text, fields))
+}
+
+fn signed_by(keys: usize) -> String {
+    match keys {
+        0 => "not signed".into(),
+        1 => "signed by 1 key".into(),
+        keys => format!("signed by {keys} keys"),
+    }
+}
+
+fn delta(words: &Delta, voice: Voice) -> Result<Answer> {
+    let inputs = delta::Inputs {
+        from: words.from.clone(),
+        to: words.to.clone(),
+        keys: key::secret_keys(&words.key)?,
+    };
+    let bar = Bar::new(voice);
+    let built = following(&bar, Phase::Building, |told| {
+        delta::build(&inputs, &words.out, told)
+    })
+    .map_err(no_delta)?;
+    if inputs.keys.is_empty() {
+        voice.warn("the delta is not signed; no controller takes it before `slotctl image sign`");
+    }
+    let (out, image) = (words.out.display(), &built.to.manifest);
+    let mut text = format!(
+        "{out}: \"{}\" from {} to {}, {} instead of {}, {}",
+        image.compatible,
+        built.base.version,
+        image.version,
+        bytes(built.file_length),
+        bytes(built.base.full_len),
+        signed_by(inputs.keys.len())
+    );
+    for (kind, length) in &built.payloads {
+        let _ = write!(text, "\n  {kind}: {}", bytes(*length));
+    }
+    let payload =
+        |(kind, length): &(Kind, u64)| json!({ "kind": kind.to_string(), "length": length });
+    let fields = json!({
+        "changed": true, "file": out.to_string(), "manifest": hex(&built.to.digest),
+        "base": hex(&built.base.manifest), "base_version": built.base.version,
+        "file_length": built.file_length, "full_length": built.base.full_len,
+        "payloads": built.payloads.iter().map(payload).collect::<Vec<_>>(),
+    });
+    Ok(Answer::new(text, fields))
+}
+
+fn no_delta(error: DeltaError) -> Error {
+    let error = match error {
+        DeltaError::Input(file, error) => unreadable(&file, error),
+        DeltaError::Output(error) => return not_built(error),
+        DeltaError::Spool(error) => no_room(error),
+        other @ DeltaError::Pack(_) => Error::new(Exit::Io, "io", other.to_string()),
+        other @ (DeltaError::OfADelta(_) | DeltaError::OtherMachine { .. }) => {
+            Error::new(Exit::Refused, "no-delta", other.to_string())
+        }
+        other @ DeltaError::Signature(_) => Error::new(Exit::Usage, "not-built", other.to_string()),
+    };
+    error.changed("no image was written")
+}
+
+fn not_built(error: BuildError) -> Error {
+    let found = error.to_string();
+    let failed = match error {
+        BuildError::Input { source, .. } | BuildError::Output { source, .. } => Error {
+            found,
+            ..Error::io("", &source)
+        },
+        BuildError::NotMade(error) => Error {
+            changed: String::new(),
+            ..error.into()
+        },
+        _ => Error::new(Exit::Usage, "not-built", found),
+    };
+    failed.changed("no image was written")
+}
+
+fn sign(words: &Sign) -> Result<Answer> {
+    let file = &words.file;
+    let failed = |error| not_signed(file, error);
+    let (id, signed) = match (&words.key, &words.signature, &words.public) {
+        (None, Some(signature), Some(public)) => {
+            let public = PublicKey::load(public).map_err(key::refused)?;
+            let signature = read_signature(signature)?;
+            (
+                public.id(),
+                sign::attach(file, &public, &signature).map_err(failed)?,
+            )
+        }
+        (Some(secret), ..) => {
+            let secret = SecretKey::load(secret).map_err(key::refused)?;
+            (
+                secret.public().id(),
+                sign::sign(file, &secret).map_err(failed)?,
+            )
+        }
+        _ => {
+            return Err(Error::new(
+                Exit::Usage,
+                "usage",
+                "neither a key nor a signature",
+            ));
+        }
+    };
+    let file = file.display();
+    let (text, changed) = match signed {
+        Signed::Added => (format!("{file} is signed by key {id}"), true),
+        Signed::Already => (format!("{file} was signed by key {id} already"), false),
+    };
+    Ok(Answer::new(
+        text,
+        json!({ "changed": changed, "key": id.to_string() }),
+    ))
+}
+
+pub fn read_signature(file: &Path) -> Result<[u8; 64]> {
+    let bytes = std::fs::read(file)
+        .map_err(|error| Error::io(format_args!("reading {}", file.display()), &error))?;
+    bytes.try_into().map_err(|bytes: Vec<u8>| {
+        let found = format!("{} has {} bytes", file.display(), bytes.len());
+        Error::new(Exit::NotAuthentic, "not-a-signature", found)
+            .expected("an Ed25519 signature has 64")
+            .advice("make it with `openssl pkeyutl -sign -rawin`")
+    })
+}
+
+fn not_signed(file: &Path, error: SignError) -> Error {
+    match error {
+        SignError::Read(error) => unreadable(file, error),
+        SignError::Write(error) => Error::io(format_args!("signing {}", file.display()), &error),
+        other => Error::new(Exit::NotAuthentic, "not-signed", other.to_string())
+            .changed("nothing was written"),
+    }
+}
+
+fn show(file: &Path) -> Result<Answer> {
+    let mut source = Source::open(file, &Settings::default())?;
+    let (header, rest) = source.head()?;
+    let head = Head::open_untrusted(&header, &rest)?.0;
+    let signers: Vec<KeyId> = head.signatures.signatures().iter().map(|s| s.key).collect();
+    let mut fields = describe(&head.manifest);
+    if let Value::Object(fields) = &mut fields {
+        fields.insert("manifest".into(), json!(hex(&head.digest)));
+        fields.insert("file_length".into(), json!(header.file_length()));
+        let signers: Vec<String> = signers.iter().map(ToString::to_string).collect();
+        fields.insert("signatures".into(), json!(signers));
+        fields.insert("verified".into(), json!(false));
+        if let Some(key_set) = &head.key_set {
+            fields.insert("key_set".into(), key_set::describe(key_set));
+        }
+        if let Some(base) = head.table.base() {
+            fields.insert("base".into(), json!(hex(&base.manifest)));
+            fields.insert("base_version".into(), json!(base.version));
+        }
+    }
+    Ok(Answer::new(
+        in_words(&head, header.file_length(), &signers),
+        fields,
+    ))
+}
+
+fn in_words(head: &Head, length: u64, signers: &[KeyId]) -> String {
+    let image = &head.manifest;
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:18}{value}");
+    };
+    line("compatible", image.compatible.clone());
+    line("version", image.version.clone());
+    line("security version", image.security_version.to_string());
+    if image.revoke_below > 0 {
+        line("revokes below", image.revoke_below.to_string());
+    }
+    line("command line", image.cmdline.clone());
+    line(
+        "watchdog",
+        match image.watchdog_seconds {
+            0 => "not petted by this image".into(),
+            seconds => format!("petted, {seconds} s"),
+        },
+    );
+    for payload in &image.payloads {
+        line(
+            &payload.kind.to_string(),
+            format!("{} at {}", bytes(payload.length), payload.offset),
+        );
+    }
+    line("memory to start", Need::of(image).to_string());
+    line(
+        "file",
+        format!(
+            "{} for {} of content",
+            bytes(length),
+            bytes(image.content_len)
+        ),
+    );
+    line("manifest", hex(&head.digest));
+    if let Some(key_set) = &head.key_set {
+        line("key set", key_set::in_words(key_set));
+    }
+    if let Some(base) = head.table.base() {
+        line(
+            "delta from",
+            format!("{} (manifest {})", base.version, hex(&base.manifest)),
+        );
+    }
+    match signers {
+        [] => line("signed by", "nobody".into()),
+        signers => signers
+            .iter()
+            .for_each(|key| line("signed by", format!("{key} (not checked)"))),
+    }
+    text
+}
+
+/// A manifest as programs read it.
+pub fn describe(manifest: &Manifest) -> Value {
+    let payload = |p: &images::manifest::Payload| json!({ "kind": p.kind.to_string(), "offset": p.offset, "length": p.length, "blake3": hex(&p.hash) });
+    json!({
+        "compatible": manifest.compatible,
+        "version": manifest.version,
+        "security_version": manifest.security_version,
+        "revoke_below": manifest.revoke_below,
+        "cmdline": manifest.cmdline,
+        "watchdog_seconds": manifest.watchdog_seconds,
+        "content_length": manifest.content_len,
+        "memory_needed": Need::of(manifest).whole(),
+        "payloads": manifest.payloads.iter().map(payload).collect::<Vec<_>>(),
+    })
+}
+
+/// The keys of the disk that is named, or else of the one that booted.
+fn keys_of_disk(disk: Option<&Path>) -> Result<Trust> {
+    let disk = Disk::open_or_booted(disk).map_err(|error| match error.code {
+        "not-booted" => error.advice("name the trusted keys with --trust, or a disk with --disk"),
+        _ => error,
+    })?;
+    controller::trust::keys(&disk)
+}
+
+fn verify(file: &Path, trusted: &Trust, voice: Voice) -> Result<Answer> {
+    let input = File::open(file)
+        .map_err(|error| Error::io(format_args!("opening {}", file.display()), &error))?;
+    let bar = Bar::new(voice);
+    let head = following(&bar, Phase::Verifying, |told| {
+        verify::verify(input, trusted, told)
+    })
+    .map_err(|error| unreadable(file, error))?;
+    let signers: Vec<String> = head.signed_by.iter().map(ToString::to_string).collect();
+    let image = &head.manifest;
+    let text = format!(
+        "{}: \"{}\" {} is whole, signed by {}{}",
+        file.display(),
+        image.compatible,
+        image.version,
+        signers.join(", "),
+        match head.table.base() {
+            Some(base) => format!("; a delta, made against {}", base.version),
+            None => String::new(),
+        }
+    );
+    let fields = json!({
+        "verified": true, "manifest": hex(&head.digest), "version": image.version,
+        "signed_by": signers,
+    });
+    Ok(Answer::new(text, fields))
+}
+
+fn unreadable(file: &Path, error: ReadError) -> Error {
+    let found = format!("{}: {error}", file.display());
+    match error {
+        ReadError::Io(error) => Error {
+            found,
+            ..Error::io("", &error)
+        },
+        ReadError::Refused(refused) => Error {
+            found,
+            ..Error::from(refused)
+        },
+        ReadError::Spool(error) => no_room(error),
+    }
+}
+
+/// The file is whole, and so is the image: what is full is another place.
+fn no_room(error: SpoolError) -> Error {
+    Error {
+        found: error.to_string(),
+        ..Error::io("", &error.source)
+    }
+}
+
+/// Runs work that tells how much of how much is done.
+fn following<T>(bar: &Bar, phase: Phase, work: impl FnOnce(&(dyn Fn(u64, u64) + Sync)) -> T) -> T {
+    let before = AtomicU64::new(u64::MAX);
+    let told = |done: u64, total: u64| {
+        let last = before.swap(done, Ordering::Relaxed);
+        if last == u64::MAX {
+            bar.begin(phase, total);
+            bar.advance(done);
+        } else {
+            bar.advance(done.saturating_sub(last));
+        }
+    };
+    let result = work(&told);
+    bar.end();
+    result
+}

@@ -1,0 +1,106 @@
+//! `slotctl key`.
+
+use crate::args::{Key, Roots};
+use crate::key_set;
+use controller::error::{Error, Exit, Result};
+use controller::program::Program;
+use images::key::{AnyKey, KeyError, PublicKey, SecretKey};
+use images::trust::Trust;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use talk::answer::Answer;
+
+pub fn run(command: &Key) -> Result<Answer> {
+    match command {
+        Key::Generate { out } => generate(out),
+        Key::Show { file } => show(file),
+        Key::Set(command) => key_set::run(command),
+    }
+}
+
+fn generate(out: &Path) -> Result<Answer> {
+    let (secret_file, public_file) = (with_ending(out, "key"), with_ending(out, "pub"));
+    let secret = SecretKey::generate().map_err(refused)?;
+    // Both are there before one of them gets its name.
+    let secret_half = secret.new_file(&secret_file).map_err(refused)?;
+    let public_half = secret.public().new_file(&public_file);
+    let public_half = public_half.map_err(refused)?;
+    secret_half.publish()?;
+    public_half.publish()?;
+    let (secret_file, public_file) = (secret_file.display(), public_file.display());
+    let id = secret.public().id();
+    let text = format!("key {id}: {secret_file} (keep it secret) and {public_file}");
+    let (secret_file, public_file) = (secret_file.to_string(), public_file.to_string());
+    let fields = json!({
+        "changed": true, "id": id.to_string(), "key": secret_file, "public": public_file,
+    });
+    Ok(Answer::new(text, fields))
+}
+
+fn show(file: &Path) -> Result<Answer> {
+    let (id, kind) = match AnyKey::load(file) {
+        Ok(AnyKey::Public(public)) => (public.id(), "public"),
+        Ok(AnyKey::Secret(secret)) => (secret.public().id(), "secret"),
+        Err(KeyError::NotAKey { .. }) if key_set::is_one(file) => return key_set::show(file),
+        Err(error) => return Err(refused(error)),
+    };
+    let text = format!("{id}  {kind} Ed25519 key  {}", file.display());
+    Ok(Answer::new(
+        text,
+        json!({ "id": id.to_string(), "kind": kind, "algorithm": "ed25519" }),
+    ))
+}
+
+/// The public keys in these files.
+pub fn public_keys(files: &[PathBuf]) -> Result<Vec<PublicKey>> {
+    files
+        .iter()
+        .map(|file| PublicKey::load(file).map_err(refused))
+        .collect()
+}
+
+/// The secret keys in these files.
+pub fn secret_keys(files: &[PathBuf]) -> Result<Vec<SecretKey>> {
+    let load = |file: &PathBuf| SecretKey::load(file).map_err(refused);
+    files.iter().map(load).collect()
+}
+
+/// Whom these words trust; nobody where they name nobody.
+pub fn trust(direct: &[PathBuf], roots: &Roots) -> Result<Trust> {
+    if roots.roots.is_empty() {
+        return Ok(Trust::direct(public_keys(direct)?));
+    }
+    let keys = public_keys(&roots.roots)?;
+    Ok(Trust::roots(keys, roots.root_threshold.unwrap_or(1)))
+}
+
+/// The same in a program.
+pub fn put(program: Program, direct: &[PathBuf], roots: &Roots) -> Result<Program> {
+    if roots.roots.is_empty() {
+        return program.with_trust(&public_keys(direct)?);
+    }
+    let threshold = roots.root_threshold.unwrap_or(1);
+    program.with_roots(&public_keys(&roots.roots)?, threshold)
+}
+
+/// The error of a key file.
+pub fn refused(error: KeyError) -> Error {
+    let found = error.to_string();
+    match error {
+        KeyError::Read { source, .. } => Error {
+            found,
+            ..Error::io("", &source)
+        },
+        KeyError::NotMade(error) => error.into(),
+        KeyError::NotAKey { .. } => Error::new(Exit::NotAuthentic, "not-a-key", found)
+            .advice("keys are PEM files, as `slotctl key generate` or OpenSSL makes them"),
+        KeyError::Random(_) => Error::new(Exit::Unexpected, "no-randomness", found),
+    }
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}

@@ -1,0 +1,204 @@
+//! `slotctl activate`, `rollback`, `confirm`, `reject` and `verify`.
+
+use crate::args::{Activate, Slot};
+use crate::history;
+use bootshim::handover::Handover;
+use bootshim::record::{NO_DIGEST, SlotId, State};
+use bootshim::state::Judge;
+use controller::disk::{Committed, Disk};
+use controller::error::{Error, Exit, Result};
+use controller::plain;
+use controller::renewal::{self, RENEWED};
+use controller::running::Running;
+use controller::system::Restart;
+use controller::{trust, verify};
+use install::activation::{self, How};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use talk::answer::{Answer, Voice};
+use talk::bar::Bar;
+
+pub fn activate(disk: &Disk, words: &Activate, voice: Voice) -> Result<Answer> {
+    let slot = words.slot.0;
+    let restart = Restart::asked(disk, words.reboot)?;
+    let how = if words.once {
+        How::Once
+    } else {
+        How::Trial(words.tries)
+    };
+    let trusted = || trust::keys(disk);
+    let done = activation::activate(disk, slot, how, trusted, &Bar::new(voice))?;
+    let after = done.durable.record();
+    let text = match (words.once, after.slot(slot).state) {
+        (true, _) => format!("slot {slot} starts next, once"),
+        (false, State::Trying) => {
+            format!(
+                "slot {slot} is the trial, with {} tries",
+                after.slot(slot).tries_left
+            )
+        }
+        (false, state) => format!("slot {slot} is {state} and starts next"),
+    };
+    Done {
+        disk,
+        slot,
+        committed: &done,
+        event: "activated",
+        text,
+    }
+    .answer(restart)
+}
+
+pub fn rollback(disk: &Disk, reboot: bool) -> Result<Answer> {
+    let restart = Restart::asked(disk, reboot)?;
+    let (slot, done) = activation::rollback(disk, || trust::keys(disk))?;
+    let after = done.durable.record();
+    let text = match after.slot(slot).state {
+        State::Trying => format!("rolling back to slot {slot}, on trial"),
+        _ => format!("rolling back to slot {slot}, the known-good one"),
+    };
+    Done {
+        disk,
+        slot,
+        committed: &done,
+        event: "rolled-back",
+        text,
+    }
+    .answer(restart)
+}
+
+pub fn confirm(disk: &Disk, voice: Voice) -> Result<Answer> {
+    let handover = handover(disk)?;
+    let running = Running::new(disk, handover).started_by(renewal::told());
+    let done = match running.prove(|| trust::keys(disk), &Bar::new(voice))? {
+        Some(proven) => running.confirm_last_resort(&proven, Judge::Person)?,
+        None => running.confirm()?,
+    };
+    let slot = handover.slot;
+    let text = if done.changed {
+        format!("slot {slot} is good")
+    } else {
+        format!("slot {slot} was good already")
+    };
+    let done = Done {
+        disk,
+        slot,
+        committed: &done,
+        event: "confirmed",
+        text,
+    };
+    let mut answer = done.answer(Restart::asked(disk, false)?)?;
+    let renewed = running.renew();
+    answer.fields.insert(
+        "bootshim_renewed".into(),
+        json!(*renewed.as_ref().unwrap_or(&false)),
+    );
+    match renewed {
+        Ok(false) => {}
+        Ok(true) => {
+            history::note(disk, "bootshim-renewed", RENEWED);
+            answer.text.push('\n');
+            answer.text.push_str(RENEWED);
+        }
+        // The slot is good all the same.
+        Err(error) => {
+            history::note(disk, "bootshim-not-renewed", &error.to_string());
+            voice.warn(&error.to_string());
+        }
+    }
+    Ok(answer)
+}
+
+pub fn reject(disk: &Disk, reason: &str) -> Result<Answer> {
+    let handover = handover(disk)?;
+    let done = Running::new(disk, handover).reject(reason)?;
+    let (slot, after) = (handover.slot, done.durable.record());
+    let back = after.known_good().map_or(String::new(), |good| {
+        format!("; a restart goes back to slot {good}")
+    });
+    let text = format!("slot {slot} is bad: {}{back}", plain::line(reason));
+    Done {
+        disk,
+        slot,
+        committed: &done,
+        event: "rejected",
+        text,
+    }
+    .answer(Restart::asked(disk, false)?)
+}
+
+fn handover(disk: &Disk) -> Result<&Handover> {
+    disk.handover().ok_or_else(|| {
+        let found = format!(
+            "this controller does not run from {}",
+            disk.path().display()
+        );
+        Error::new(Exit::Refused, "not-running", found)
+            .expected("only the running trial can be confirmed or rejected")
+            .changed("nothing was written")
+    })
+}
+
+/// Something was done to a slot.
+struct Done<'a> {
+    disk: &'a Disk,
+    slot: SlotId,
+    committed: &'a Committed,
+    /// Its word in the event log.
+    event: &'static str,
+    text: String,
+}
+
+impl Done<'_> {
+    fn answer(self, restart: Restart) -> Result<Answer> {
+        let changed = self.committed.changed;
+        if changed {
+            history::note(self.disk, self.event, &self.text);
+        }
+        let restarted = restart.after(changed);
+        let restarted = restarted.map_err(|error| error.changed(self.text.clone()))?;
+        let record = self.committed.durable.record();
+        let fields = json!({
+            "changed": changed,
+            "slot": self.slot.to_string(),
+            "state": record.slot(self.slot).state.word(),
+            "sequence": record.sequence,
+            "restarting": restart.is_due(changed),
+        });
+        Ok(Answer::new(self.text + restarted, fields))
+    }
+}
+
+pub fn verify(disk: &Disk, wanted: &[Slot], voice: Voice) -> Result<Answer> {
+    let trusted = trust::keys(disk)?;
+    let (record, _) = disk.read_record()?;
+    let slots: Vec<SlotId> = if wanted.is_empty() {
+        record
+            .ids()
+            .filter(|slot| record.slot(*slot).manifest != NO_DIGEST)
+            .collect()
+    } else {
+        wanted.iter().map(|slot| slot.0).collect()
+    };
+    let mut answer = Answer::default();
+    let mut checked: Vec<Value> = Vec::new();
+    for slot in slots {
+        let name = slot.to_string();
+        // The others are checked all the same: one damaged slot says nothing of them.
+        match verify::slot(disk, &record, slot, &trusted, &Bar::new(voice)) {
+            Ok(image) => {
+                let _ = writeln!(answer.text, "slot {slot}: {} is whole", image.version);
+                checked.push(json!({ "slot": name, "version": image.version, "whole": true }));
+            }
+            Err(error) => {
+                answer.errors.push(error);
+                checked.push(json!({ "slot": name, "version": null, "whole": false }));
+            }
+        }
+    }
+    if checked.is_empty() {
+        answer.text.push_str("no slot holds an image");
+    }
+    answer.fields.insert("slots".into(), checked.into());
+    Ok(answer)
+}

@@ -1,0 +1,165 @@
+//! The programs that slotctl is made of: `slotctl NOUN …` runs `slotctl-NOUN`, as git
+//! and cargo do, and gives it its own version and the options that stand before the
+//! noun.
+
+use controller::error::{Error, Exit, Result};
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where a sibling lies that is not beside the program that runs it.
+const LIBRARY: &str = "/usr/lib/slotctl";
+/// The option by which a sibling is told the version of what runs it.
+const CALLED_BY: &str = "--called-by";
+/// The version of all programs of slotctl that belong together.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The options that each command takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Everywhere {
+    /// The disk that the command is about.
+    pub disk: Option<PathBuf>,
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// Whether the answer is JSON.
+    pub json: bool,
+    /// Whether only errors are said.
+    pub quiet: bool,
+    /// Whether more is said.
+    pub verbose: bool,
+}
+
+impl Everywhere {
+    fn words(&self) -> Vec<OsString> {
+        let mut words = Vec::new();
+        for (name, path) in [("--disk", &self.disk), ("--config", &self.config)] {
+            if let Some(path) = path {
+                words.extend([name.into(), path.clone().into_os_string()]);
+            }
+        }
+        let switches = [
+            ("--json", self.json),
+            ("--quiet", self.quiet),
+            ("--verbose", self.verbose),
+        ];
+        let set = switches.into_iter().filter(|(_, set)| *set);
+        words.extend(set.map(|(name, _)| name.into()));
+        words
+    }
+}
+
+/// Becomes the sibling for a noun; comes back only with the reason why it did not.
+#[must_use]
+pub fn run(noun: &str, everywhere: &Everywhere, words: &[OsString]) -> Error {
+    let name = format!("slotctl-{noun}");
+    let own = std::env::current_exe().ok();
+    let beside = own.as_deref().and_then(Path::parent);
+    for folder in beside.into_iter().chain([Path::new(LIBRARY)]) {
+        let path = folder.join(&name);
+        let error = Command::new(&path)
+            .args([CALLED_BY, VERSION])
+            .args(everywhere.words())
+            .args(words)
+            .exec();
+        if error.kind() != ErrorKind::NotFound {
+            return Error::io(format_args!("running {}", path.display()), &error);
+        }
+    }
+    let found = format!("the program {name} is not installed");
+    Error::new(Exit::Usage, "no-program", found)
+        .expected(format!("it lies beside slotctl or in {LIBRARY}"))
+        .advice(format!("install the package {name}"))
+        .changed("nothing was done")
+}
+
+/// What a sibling was called with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    /// The options that each command takes.
+    pub everywhere: Everywhere,
+    /// The words that are left: the sibling's own.
+    pub words: Vec<OsString>,
+    caller: Option<OsString>,
+}
+
+impl Call {
+    /// Reads the words behind the name of the program, up to the first that is none
+    /// of the options that each command takes.
+    #[must_use]
+    pub fn read(words: impl IntoIterator<Item = OsString>) -> Call {
+        let mut call = Call::default();
+        let mut words = words.into_iter();
+        while let Some(word) = words.next() {
+            let everywhere = &mut call.everywhere;
+            match word.to_str() {
+                Some(CALLED_BY) => call.caller = words.next(),
+                Some("--disk") => everywhere.disk = words.next().map(PathBuf::from),
+                Some("--config") => everywhere.config = words.next().map(PathBuf::from),
+                Some("--json") => everywhere.json = true,
+                Some("-q" | "--quiet") => everywhere.quiet = true,
+                Some("-v" | "--verbose") => everywhere.verbose = true,
+                _ => {
+                    call.words.push(word);
+                    call.words.extend(words);
+                    break;
+                }
+            }
+        }
+        call
+    }
+
+    /// Whether a program of the same version called, or a person.
+    ///
+    /// # Errors
+    /// Refused for any other version: what it means is not known here.
+    pub fn check_caller(&self, name: &str) -> Result<()> {
+        match self.caller.as_deref() {
+            Some(version) if version != OsStr::new(VERSION) => {
+                let found = format!("slotctl {} called {name} {VERSION}", version.display());
+                Err(Error::new(Exit::Refused, "other-version", found)
+                    .expected("both are of one version")
+                    .advice(format!("install slotctl and {name} from the same build"))
+                    .changed("nothing was done"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &[&str]) -> Call {
+        Call::read(words.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn a_sibling_reads_what_it_is_given() {
+        let everywhere = Everywhere {
+            disk: Some("a disk".into()),
+            config: Some("--odd".into()),
+            json: true,
+            quiet: true,
+            verbose: true,
+        };
+        let own = ["now".into(), "--json".into()];
+        let call = Call::read(everywhere.words().into_iter().chain(own.clone()));
+        assert_eq!(call.everywhere, everywhere);
+        assert_eq!(call.words, own);
+        assert!(call.check_caller("slotctl-x").is_ok());
+    }
+
+    #[test]
+    fn a_caller_of_another_version_is_refused() {
+        assert!(
+            read(&[CALLED_BY, VERSION])
+                .check_caller("slotctl-x")
+                .is_ok()
+        );
+        let error = read(&[CALLED_BY, "0.0.0"]).check_caller("slotctl-x");
+        assert_eq!(error.unwrap_err().exit, Exit::Refused);
+    }
+}

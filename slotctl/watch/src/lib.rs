@@ -1,0 +1,228 @@
+//! `slotctl watch`: pets the watchdog, asks production how it is, and ends a
+//! trial: by a confirm, or by giving the start up.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `watcher` | the one loop, turn by turn |
+//! | `verdict` | the decision: a pure state machine |
+//! | `checks`, `probe` | asking production, a thread for each check |
+//! | `device` | the watchdog |
+//! | `signals`, `host` | requests to stop, and the restart |
+//! | `keeper` | petting on while the system goes down |
+//! | `journal` | saying what happens |
+
+#![deny(unsafe_code)]
+
+mod checks;
+mod device;
+mod host;
+mod journal;
+mod keeper;
+mod probe;
+mod signals;
+mod verdict;
+mod watcher;
+
+pub mod events;
+mod watched;
+
+pub use probe::RUN;
+pub use watched::Watched;
+
+use crate::events::Events;
+use config::{Config, Target, Watch};
+use controller::error::{Error, Exit as Status, Result};
+use host::{ServiceManager, Stop, System};
+use journal::Journal;
+use serde_json::Value;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Instant;
+use watcher::{Message, Watcher};
+
+/// Messages that may wait for the loop.
+const WAITING_MAX: usize = 64;
+
+/// The boot record, as far as `watch` is concerned: the slot that runs.
+pub trait Trial {
+    /// Whether the slot that runs is on trial now: armed and not yet confirmed.
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    fn is_on_trial(&mut self) -> Result<bool>;
+    /// What a person should know of the disk that it is on, once it is known.
+    fn remark(&self) -> Option<String> {
+        None
+    }
+    /// The trial is good.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    fn confirm(&mut self) -> Result<()>;
+    /// The bootshim that the image of this good slot brings, where it has started
+    /// it, is the one that firmware starts from now on; whether one was due.
+    ///
+    /// # Errors
+    /// Why it is not.
+    fn renew(&mut self) -> Result<bool>;
+    /// This start is lost; `reason` goes into the record's note.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    fn give_up(&mut self, reason: &str) -> Result<()>;
+    /// The system of a slot that is not on trial is up: a good one counts as come up,
+    /// and a bad one that runs as last resort is confirmed where `healthy`, which is
+    /// that all checks have passed for long enough.
+    ///
+    /// # Errors
+    /// When the record cannot be written, or the slot does not verify.
+    fn came_up(&mut self, healthy: bool) -> Result<Up>;
+    /// The system goes down in order, however that ends: a trial's start costs no
+    /// try, and a reset that ends the shutdown is not held against a good slot.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    fn shut_down(&mut self) -> Result<()>;
+}
+
+/// What came of a system being up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Up {
+    /// It is written down, or there was nothing to write.
+    Noted,
+    /// The slot was bad, ran as last resort, and is good now.
+    Confirmed,
+    /// Not yet: its checks have not passed, or its bytes are being verified.
+    Later,
+}
+
+/// Why `watch` came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// A person stopped it. On a good slot the watchdog is disarmed, where it can be.
+    Stopped,
+    /// The system goes down; the watchdog stays armed, and is petted for as long as
+    /// a shutdown may take.
+    SystemGoesDown,
+    /// The start was given up, and the restart is under way.
+    GaveUp,
+}
+
+/// Watches until the system goes down, or somebody stops it. To be called
+/// before the program has begun a thread.
+///
+/// Without a configuration, or with a broken one, a good slot is watched all
+/// the same; a trial fails by a broken one.
+///
+/// # Errors
+/// Only when it cannot begin at all.
+pub fn run(config: Result<Option<Config>>, trial: &mut dyn Trial, events: Events) -> Result<Exit> {
+    let cannot = |error: std::io::Error| Error::io("beginning to watch", &error);
+    let signals = signals::take_over().map_err(cannot)?;
+    let journal = Journal::begin(events, std::io::stderr()).map_err(cannot)?;
+    let (inbox, messages) = sync_channel(WAITING_MAX);
+    signals::forward(signals, inbox.clone()).map_err(cannot)?;
+    let mut host = System {
+        inbox: inbox.clone(),
+    };
+    let (config, broken) = usable(config);
+    for key in &config.unknown_keys {
+        let text = format!("unknown key {key} in the configuration is ignored");
+        journal.say("config-unknown-key", text, Value::Null);
+    }
+    let start = Instant::now();
+    let mut watcher = Watcher::begin(&config, trial, &mut host, &journal);
+    match broken {
+        Some(error) => watcher.no_use(start.elapsed(), &error.to_string()),
+        None => checks::begin(&config.checks, start, &inbox).map_err(cannot)?,
+    }
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    Ok(turns(&mut watcher, start, &messages))
+}
+
+fn turns(watcher: &mut Watcher<'_>, start: Instant, messages: &Receiver<Message>) -> Exit {
+    let manager = ServiceManager::of_this_system();
+    loop {
+        watcher.turn(start.elapsed());
+        if manager.shows_shutdown()
+            && let Some(exit) = watcher.take(Message::Stop(Stop::Shutdown))
+        {
+            return exit;
+        }
+        let patience = watcher.patience(start.elapsed());
+        let first = messages.recv_timeout(patience).ok();
+        // All that waits, so that a loop that was late decides by the latest.
+        for message in first.into_iter().chain(messages.try_iter()) {
+            if let Some(exit) = watcher.take(message) {
+                return exit;
+            }
+        }
+    }
+}
+
+/// The configuration to go by, and what is wrong with the one there is.
+fn usable(config: Result<Option<Config>>) -> (Config, Option<Error>) {
+    let none = Config {
+        compatible: String::new(),
+        watch: Watch::default(),
+        source: config::Source::default(),
+        checks: Vec::new(),
+        unknown_keys: Vec::new(),
+    };
+    match config {
+        Ok(Some(config)) => match unsupported(&config) {
+            None => (config, None),
+            Some(error) => (config, Some(error)),
+        },
+        Ok(None) => (none, None),
+        Err(error) => (none, Some(error)),
+    }
+}
+
+fn unsupported(config: &Config) -> Option<Error> {
+    let systemd = |check: &&config::Check| matches!(check.target, Target::Systemd(_));
+    let check = config.checks.iter().find(systemd)?;
+    let found = format!(
+        "check {}: kind `systemd` is not supported by this version",
+        check.name
+    );
+    Some(
+        Error::new(Status::Refused, "unsupported-check", found)
+            .expected("expected `http`, `tcp` or `command`"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn parsed(text: &str) -> Result<Option<Config>> {
+        config::parse(text, Path::new("slotctl.toml")).map(Some)
+    }
+
+    #[test]
+    fn without_a_usable_file_the_defaults_pet_the_watchdog() {
+        let broken = parsed("compatible = \"plc-4\"\n[watch]\ndeadline = 5\n");
+        let (config, why) = usable(broken);
+        assert_eq!(config.watch, Watch::default());
+        let why = why.unwrap().to_string();
+        assert!(
+            why.starts_with("slotctl.toml, line 3, column 12: "),
+            "{why}"
+        );
+        let (config, why) = usable(Ok(None));
+        assert_eq!((config.watch, why), (Watch::default(), None));
+    }
+
+    #[test]
+    fn a_kind_of_check_for_later_is_named() {
+        let text = "compatible = \"plc-4\"\n[[check]]\nname = \"unit\"\nkind = \"systemd\"\ntarget = \"production.service\"\n";
+        let (_, why) = usable(parsed(text));
+        let why = why.unwrap().to_string();
+        assert!(
+            why.starts_with("check unit: kind `systemd` is not supported"),
+            "{why}"
+        );
+    }
+}

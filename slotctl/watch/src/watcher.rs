@@ -1,0 +1,532 @@
+//! The one loop of `watch`, turn by turn: takes what came in, decides, pets.
+//! It never waits for anything but the boot record: if it stops, so does the
+//! petting, and the watchdog restarts the machine.
+
+#[cfg(test)]
+mod tests;
+
+use super::device::{Device, Disarmed};
+use super::host::{Host, Stop};
+use super::journal::Journal;
+use super::keeper;
+use super::verdict::{Change, Decision, Verdict};
+use super::{Exit, Trial, Up};
+use crate::events::rfc3339;
+use crate::watched::TOO_EARLY;
+use config::{Config, Watch};
+use controller::duration::spell;
+use controller::error::Error;
+use controller::renewal::RENEWED;
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime};
+
+/// The loop comes round at least so often.
+const TURN: Duration = Duration::from_secs(1);
+/// That the system is up is tried so long after it could not be said.
+const UP_AGAIN: Duration = Duration::from_secs(5);
+/// A bootshim waits so long for an ESP that somebody uses.
+const RENEW_AGAIN: Duration = Duration::from_secs(60);
+
+/// A process that is told to end is looked for so often, after so long each.
+const RELIEVED: u32 = 20;
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What comes in from other threads.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// The answer to a check.
+    Answer {
+        /// Its place in the configuration.
+        check: usize,
+        /// When, since the begin.
+        at: Duration,
+        /// What it said, if it failed.
+        outcome: Result<(), String>,
+    },
+    /// Somebody asks this program to stop.
+    Stop(Stop),
+    /// The orderly restart could not be begun.
+    RestartFailed(String),
+}
+
+fn standing(rules: &Watch, on_trial: bool) -> String {
+    if !on_trial {
+        return "this slot is not on trial".to_owned();
+    }
+    let (deadline, stable) = (spell(rules.deadline), spell(rules.stable_for));
+    format!("on trial: {deadline} to pass all checks for {stable} without a break")
+}
+
+/// `watch` at work.
+pub(super) struct Watcher<'a> {
+    rules: Watch,
+    verdict: Verdict,
+    device: Option<Device>,
+    next_petting: Duration,
+    petting_fails: bool,
+    /// Whether the record could be asked if this slot is on trial; until then it
+    /// is asked again, and the deadline counts all the same.
+    known: bool,
+    /// Whether it was said why not.
+    unknown_said: bool,
+    /// Why the configuration is of no use, until that is acted on.
+    broken: Option<String>,
+    /// The latest turn.
+    now: Duration,
+    /// When it is said that the system is up; `None` once that is done.
+    up_at: Option<Duration>,
+    /// Whether it could not be said, which is told once.
+    up_fails: bool,
+    /// When a bootshim that is due is tried again.
+    renew_at: Option<Duration>,
+    /// Until when a restart of our own, which is under way, is petted.
+    restarting: Option<Duration>,
+    trial: &'a mut dyn Trial,
+    host: &'a mut dyn Host,
+    journal: &'a Journal,
+}
+
+impl<'a> Watcher<'a> {
+    /// Opens the watchdog and says how things stand. Times are counted from
+    /// here.
+    pub(super) fn begin(
+        config: &Config,
+        trial: &'a mut dyn Trial,
+        host: &'a mut dyn Host,
+        journal: &'a Journal,
+    ) -> Watcher<'a> {
+        // Before the disk is touched: that may take its time.
+        let rules = config.watch.clone();
+        let device = open(&rules, journal);
+        let mut watcher = Watcher {
+            verdict: Verdict::new(&rules, &config.checks, false),
+            device,
+            rules,
+            next_petting: Duration::ZERO,
+            petting_fails: false,
+            known: false,
+            unknown_said: false,
+            broken: None,
+            now: Duration::ZERO,
+            up_at: Some(config.watch.stable_for),
+            up_fails: false,
+            renew_at: None,
+            restarting: None,
+            trial,
+            host,
+            journal,
+        };
+        watcher.ask();
+        watcher
+    }
+
+    /// How long the loop may wait for the next message.
+    pub(super) fn patience(&self, now: Duration) -> Duration {
+        self.next_petting.saturating_sub(now).min(TURN)
+    }
+
+    /// A configuration that is of no use: a trial fails by it, a good slot does
+    /// not.
+    pub(super) fn no_use(&mut self, now: Duration, why: &str) {
+        self.broken = Some(why.to_owned());
+        self.judge_by_configuration(now);
+    }
+
+    /// As soon as it is known whether there is a trial.
+    fn judge_by_configuration(&mut self, now: Duration) {
+        let Some(why) = self.broken.take_if(|_| self.known) else {
+            return;
+        };
+        if self.verdict.on_trial() {
+            self.give_up(now, &why);
+        } else {
+            self.say("config-broken", format!("{why}; watching without checks"));
+        }
+    }
+
+    /// Takes one message.
+    pub(super) fn take(&mut self, message: Message) -> Option<Exit> {
+        match message {
+            Message::Answer { check, at, outcome } => {
+                if let Some(change) = self.verdict.answer(check, at, outcome) {
+                    self.tell(change);
+                }
+                None
+            }
+            Message::Stop(meaning) => Some(self.stop(meaning)),
+            Message::RestartFailed(why) => {
+                self.say("restart-failed", format!("the restart failed: {why}"));
+                // There is no shutdown to wait for.
+                self.restarting = self.restarting.map(|until| until.min(self.now));
+                None
+            }
+        }
+    }
+
+    /// Comes round once: decides, and pets.
+    pub(super) fn turn(&mut self, now: Duration) {
+        self.now = now;
+        if let Some(until) = self.restarting {
+            return self.wait_for_restart(now, until);
+        }
+        if !self.known {
+            self.ask();
+            self.judge_by_configuration(now);
+        }
+        if self.renew_at.is_some_and(|at| now >= at) {
+            self.renew();
+        }
+        for change in self.verdict.expire(now) {
+            self.tell(change);
+        }
+        match self.verdict.decide(now) {
+            Some(Decision::Confirm) => self.confirm(now),
+            Some(Decision::GiveUp) => {
+                let clock = |moment: Duration| rfc3339(SystemTime::now() - (now - moment));
+                let why = self.verdict.reason(clock);
+                self.give_up(now, &why);
+            }
+            None => {}
+        }
+        if self.restarting.is_none() && now >= self.next_petting {
+            self.pet(now);
+        }
+        if self.is_up(now) {
+            self.say_up(now);
+        }
+    }
+
+    /// A system that ran for so long is up; what is on trial is confirmed instead.
+    fn is_up(&self, now: Duration) -> bool {
+        self.known
+            && !self.verdict.on_trial()
+            && self.restarting.is_none()
+            && !self.petting_fails
+            && self.up_at.is_some_and(|at| now >= at)
+    }
+
+    fn say_up(&mut self, now: Duration) {
+        self.up_at = Some(now + UP_AGAIN);
+        match self.trial.came_up(self.verdict.stable()) {
+            Ok(Up::Noted) => {
+                self.up_at = None;
+                self.say("up", "the system is up");
+            }
+            Ok(Up::Confirmed) => {
+                self.say(
+                    "confirmed",
+                    "confirmed: it ran as last resort, verifies, and passes all checks",
+                );
+                self.renew();
+            }
+            Ok(Up::Later) => {}
+            Err(error) if !self.up_fails => {
+                self.up_fails = true;
+                let text = format!("it could not be noted that the system is up: {error}");
+                self.say("up-not-noted", text);
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Services have their time to stop; after it the watchdog has its turn.
+    fn wait_for_restart(&mut self, now: Duration, until: Duration) {
+        if now < until {
+            if now >= self.next_petting {
+                self.pet(now);
+            }
+        } else if now >= until + 3 * self.rules.timeout {
+            // Orderly did not work, and neither did the watchdog.
+            self.host.force_restart();
+        }
+    }
+
+    /// The boot disk, if it hangs here, hangs the petting too, and the watchdog
+    /// resets: a slot whose disk is gone is no good one.
+    fn ask(&mut self) {
+        let on_trial = match self.trial.is_on_trial() {
+            Ok(on_trial) => on_trial,
+            Err(error) => return self.not_known(&error),
+        };
+        self.known = true;
+        if let Some(remark) = self.trial.remark() {
+            self.say("disk-silent", remark);
+        }
+        if on_trial {
+            self.verdict.begin_trial();
+        }
+        let text = standing(&self.rules, on_trial);
+        self.journal
+            .say("watch-begun", text, json!({ "on_trial": on_trial }));
+        if !on_trial {
+            // What a cut between the confirm and this has left.
+            self.renew();
+        }
+    }
+
+    fn not_known(&mut self, error: &Error) {
+        if error.code != TOO_EARLY && !self.unknown_said {
+            self.unknown_said = true;
+            let text = format!("cannot tell yet whether this slot is on trial: {error}");
+            self.say("record-unreadable", text);
+        }
+    }
+
+    fn confirm(&mut self, now: Duration) {
+        let confirmed = match self.trial.is_on_trial() {
+            Ok(true) => self.trial.confirm(),
+            Ok(false) => return self.ended_by_others(),
+            Err(error) => Err(error),
+        };
+        match confirmed {
+            Ok(()) => {
+                self.verdict.end_trial();
+                let stable = spell(self.rules.stable_for);
+                let text = format!("confirmed: all checks passed for {stable}");
+                self.say("confirmed", text);
+                self.renew();
+            }
+            Err(error) => {
+                self.verdict.confirm_failed(now, error.to_string());
+                let text = format!("the confirm could not be written: {error}");
+                self.say("confirm-failed", text);
+            }
+        }
+    }
+
+    fn renew(&mut self) {
+        let failed_before = self.renew_at.take().is_some();
+        match self.trial.renew() {
+            Ok(false) => {}
+            Ok(true) => self.say("bootshim-renewed", RENEWED),
+            Err(error) if matches!(error.code, "mounted" | "in-use") => {
+                self.renew_at = Some(self.now + RENEW_AGAIN);
+                if !failed_before {
+                    let again = spell(RENEW_AGAIN);
+                    let text = format!("{error}; tried again every {again} until it is free");
+                    self.say("bootshim-not-renewed", text);
+                }
+            }
+            Err(error) => self.say("bootshim-not-renewed", error.to_string()),
+        }
+    }
+
+    fn give_up(&mut self, now: Duration, why: &str) {
+        if matches!(self.trial.is_on_trial(), Ok(false)) {
+            return self.ended_by_others();
+        }
+        self.say("given-up", format!("this start is given up: {why}"));
+        if let Err(error) = self.trial.give_up(why) {
+            // The try is spent all the same: bootshim took it before the start.
+            let text = format!("the reason could not be written: {error}");
+            self.say("give-up-failed", text);
+        }
+        self.verdict.end_trial();
+        self.journal.flush();
+        self.pet(now);
+        self.restarting = Some(now + self.rules.shutdown_max);
+        self.host.restart();
+    }
+
+    /// A person, or production itself, was faster.
+    fn ended_by_others(&mut self) {
+        self.verdict.end_trial();
+        self.say("trial-ended", "the trial was ended by a command");
+    }
+
+    fn stop(&mut self, meaning: Stop) -> Exit {
+        let exit = match (self.restarting, meaning) {
+            (Some(until), _) => {
+                self.pet_on_for(until.saturating_sub(self.now));
+                Exit::GaveUp
+            }
+            (None, Stop::Shutdown | Stop::Unknown) => {
+                self.go_down_in_order(meaning);
+                self.pet_on_for(self.rules.shutdown_max);
+                Exit::SystemGoesDown
+            }
+            (None, Stop::Alone) => {
+                self.leave();
+                Exit::Stopped
+            }
+        };
+        self.journal.flush();
+        exit
+    }
+
+    fn is_on_trial(&mut self) -> bool {
+        // Where nothing is known yet, it may be one.
+        let maybe = self.verdict.on_trial() || !self.known;
+        maybe && self.trial.is_on_trial().unwrap_or(true)
+    }
+
+    /// The system goes down in order, and the record is told at once: nobody knows
+    /// how the shutdown ends.
+    fn go_down_in_order(&mut self, meaning: Stop) {
+        if meaning == Stop::Unknown {
+            let text = "asked to stop, and nobody says whether the system goes down: it is taken for a shutdown (SIGINT stops watching alone)";
+            self.say("stop-unknown", text);
+        }
+        let on_trial = self.is_on_trial();
+        match (self.trial.shut_down(), on_trial) {
+            (Ok(()), false) => {}
+            (Ok(()), true) => self.say(
+                "given-back",
+                "the system goes down: this try does not count",
+            ),
+            (Err(error), true) => {
+                let text = format!("the try could not be given back: {error}");
+                self.say("give-back-failed", text);
+            }
+            (Err(error), false) => {
+                let text = format!("the shutdown could not be noted in the record: {error}");
+                self.say("shutdown-not-noted", text);
+            }
+        }
+    }
+
+    /// This program comes to its end, and the shutdown does not yet.
+    fn pet_on_for(&mut self, limit: Duration) {
+        let Some(device) = self.device.take() else {
+            return;
+        };
+        let timeout = spell(device.timeout);
+        match keeper::leave(device, limit, self.journal.kernel_log()) {
+            Ok(()) => {
+                let limit = spell(limit);
+                let text = format!("the shutdown has {limit}; then the watchdog ends it");
+                self.say("petting-on", text);
+            }
+            Err(error) => {
+                let text = format!(
+                    "nobody can be left behind to pet: {}; the shutdown has {timeout}",
+                    error.desc()
+                );
+                self.say("petting-ends", text);
+            }
+        }
+    }
+
+    /// Only a good slot may be without a watchdog.
+    fn leave(&mut self) {
+        let on_trial = self.is_on_trial();
+        let text = match self.device.take() {
+            None => "stopped".to_owned(),
+            Some(device) if on_trial => {
+                let limit = spell(device.timeout);
+                format!("stopped during a trial: the watchdog restarts the machine within {limit}")
+            }
+            Some(device) => disarm(device),
+        };
+        self.say("watch-stopped", text);
+    }
+
+    fn pet(&mut self, now: Duration) {
+        let Some(device) = &mut self.device else {
+            self.next_petting = now + TURN;
+            return self.look_for_device();
+        };
+        self.next_petting = now + device.timeout / 4;
+        let failed = device.pet().err();
+        if let (Some(error), false) = (&failed, self.petting_fails) {
+            let text = format!("the watchdog cannot be petted: {error}");
+            self.say("watchdog-failed", text);
+        }
+        self.petting_fails = failed.is_some();
+    }
+
+    /// A driver that is loaded later than this begins, or a program that had it first.
+    fn look_for_device(&mut self) {
+        if let Ok(device) = take(&self.rules) {
+            let path = self.rules.device.display();
+            self.say("watchdog-found", format!("watchdog {path} is there now"));
+            tell_remark(&device, self.journal);
+            self.device = Some(device);
+        }
+    }
+
+    fn tell(&self, change: Change) {
+        let Change { check, outcome } = change;
+        let details = json!({ "check": check });
+        match outcome {
+            Ok(()) => {
+                let text = format!("check {check} passes");
+                self.journal.say("check-passed", text, details);
+            }
+            Err(said) => {
+                let text = format!("check {check} fails: {said}");
+                self.journal.say("check-failed", text, details);
+            }
+        }
+    }
+
+    fn say(&self, event: &'static str, text: impl Into<String>) {
+        self.journal.say(event, text, Value::Null);
+    }
+}
+
+/// What came of it, in words.
+fn disarm(device: Device) -> String {
+    let limit = spell(device.timeout);
+    match device.disarm() {
+        Ok(Disarmed::Yes) => "stopped; the watchdog is disarmed".to_owned(),
+        Ok(Disarmed::No) => format!(
+            "stopped; the watchdog stays armed, because its driver lets nobody stop it (nowayout), and restarts the machine within {limit} unless `slotctl watch` runs again"
+        ),
+        Ok(Disarmed::Asked) => format!(
+            "stopped; the watchdog was told to disarm, and its driver does not say whether it did: if not, it restarts the machine within {limit}"
+        ),
+        Err(error) => format!("stopped; the watchdog cannot be disarmed: {error}"),
+    }
+}
+
+/// Without a watchdog `watch` goes on: a good slot must not fail by it.
+fn open(rules: &Watch, journal: &Journal) -> Option<Device> {
+    let path = rules.device.display();
+    match take(rules) {
+        Ok(device) => {
+            tell_remark(&device, journal);
+            Some(device)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
+            let text = format!(
+                "watchdog {path} is in use by another program (systemd's RuntimeWatchdogSec?); going on without it until it is free: nobody restarts this machine if it hangs"
+            );
+            journal.say("watchdog-busy", text, Value::Null);
+            None
+        }
+        Err(error) => {
+            let text = format!(
+                "watchdog {path} cannot be opened: {error}; going on without it until it can: nobody restarts this machine if it hangs"
+            );
+            journal.say("watchdog-missing", text, Value::Null);
+            None
+        }
+    }
+}
+
+/// Opens the watchdog, and takes it back from who was left behind with it.
+fn take(rules: &Watch) -> std::io::Result<Device> {
+    let open = || Device::open(&rules.device, rules.timeout);
+    let is_busy = |answer: &std::io::Result<Device>| {
+        let error = answer.as_ref().err().map(std::io::Error::kind);
+        error == Some(std::io::ErrorKind::ResourceBusy)
+    };
+    let mut answer = open();
+    if is_busy(&answer) && keeper::relieve(&rules.device) {
+        for _ in 0..RELIEVED {
+            if !is_busy(&answer) {
+                break;
+            }
+            std::thread::sleep(LOOK);
+            answer = open();
+        }
+    }
+    answer
+}
+
+fn tell_remark(device: &Device, journal: &Journal) {
+    if let Some(remark) = &device.remark {
+        journal.say("watchdog-timeout", remark.as_str(), Value::Null);
+    }
+}
