@@ -40,6 +40,7 @@ mod renewing;
 mod revoking;
 mod sequences;
 mod shim_first;
+mod siblings;
 mod signing;
 mod small_updates;
 mod tables;
