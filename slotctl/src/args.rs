@@ -103,6 +103,12 @@ pub enum Command {
     Watch,
     /// What happened here
     Log,
+    /// What a code means, and what to do
+    Explain {
+        /// The word in `error.code`; without it, a line for each
+        #[arg(value_name = "CODE")]
+        code: Option<String>,
+    },
     /// Open the root of the slot that was started, for hooks in an initramfs
     #[command(hide = true)]
     OpenRoot,

@@ -5,9 +5,10 @@ use crate::key;
 use bootshim::copies::Copy;
 use bootshim::gpt::{Partition, Source as TableSource};
 use bootshim::guid::Guid;
+use controller::code::Code;
 use controller::date::Date;
 use controller::disk::Disk;
-use controller::error::{Error, Exit, Result};
+use controller::error::{Error, Result};
 use controller::program::Program;
 use controller::trust;
 use install::source::{Settings, Source};
@@ -28,7 +29,7 @@ pub fn create(words: &Create, voice: Voice) -> Result<Answer> {
     if program.trust().keys.is_empty() {
         if words.image.is_some() {
             let found = format!("{} trusts no key", words.bootshim.display());
-            return Err(Error::new(Exit::NotAuthentic, "no-trusted-keys", found)
+            return Err(Error::new(Code::NoTrustedKeys, found)
                 .advice("name the key that signed the image with --trust")
                 .changed("no disk was made"));
         }
@@ -83,7 +84,7 @@ fn sizes(words: &Create) -> Sizes {
 
 fn parse_seed(text: &str) -> Result<Guid> {
     text.parse().map_err(|_| {
-        Error::new(Exit::Usage, "bad-seed", format!("the seed is {text:?}"))
+        Error::new(Code::BadSeed, format!("the seed is {text:?}"))
             .expected("expected a UUID, such as `uuidgen` prints")
             .changed("nothing was written")
     })
@@ -105,7 +106,7 @@ fn first_image(draft: &Draft, image: &Path, words: &Create, voice: Voice) -> Res
     let mut source = Source::open(image, &Settings::default())?;
     let bar = Bar::new(voice);
     let no_disk = |mut error: Error| {
-        if error.code == "slot-too-small" {
+        if error.code == Code::SlotTooSmall {
             let (disk, slots) = (words.size, words.slots);
             error.advice = format!(
                 "a disk of {disk} with {slots} slots is too small for it; give it more with --size, or fewer slots with --slots"

@@ -2,8 +2,9 @@
 
 use crate::args::{Args, Build, Delta, Image, Sign};
 use crate::{key, key_set};
+use controller::code::Code;
 use controller::disk::Disk;
-use controller::error::{Error, Exit, Result};
+use controller::error::{Error, Result};
 use controller::program::Program;
 use controller::progress::{Phase, Progress};
 use images::build::{self, Boot, BuildError, Inputs};
@@ -55,10 +56,8 @@ fn starts(words: &Build) -> Result<Boot> {
             kernel: kernel.clone(),
             initrd: words.initrd.clone(),
         }),
-        (None, None) => Err(
-            Error::new(Exit::Usage, "usage", "nothing that starts the root")
-                .expected("expected --kernel or --uki"),
-        ),
+        (None, None) => Err(Error::new(Code::Usage, "nothing that starts the root")
+            .expected("expected --kernel or --uki")),
     }
 }
 
@@ -67,7 +66,7 @@ fn bootshim(file: &Path) -> Result<PathBuf> {
     let program = Program::load(file)?;
     if program.trust().keys.is_empty() {
         let found = format!("{} trusts no key", file.display());
-        return Err(Error::new(Exit::Usage, "no-trusted-keys", found)
+        return Err(Error::new(Code::BootshimWithoutKeys, found)
             .expected("expected a bootshim with the trusted keys in")
             .advice("put them in with `slotctl bootshim trust`, sign it for Secure Boot after that")
             .changed("no image was written"));
@@ -178,11 +177,11 @@ fn no_delta(error: DeltaError) -> Error {
         DeltaError::Input(file, error) => unreadable(&file, error),
         DeltaError::Output(error) => return not_built(error),
         DeltaError::Spool(error) => no_room(error),
-        other @ DeltaError::Pack(_) => Error::new(Exit::Io, "io", other.to_string()),
+        other @ DeltaError::Pack(_) => Error::new(Code::Io, other.to_string()),
         other @ (DeltaError::OfADelta(_) | DeltaError::OtherMachine { .. }) => {
-            Error::new(Exit::Refused, "no-delta", other.to_string())
+            Error::new(Code::NoDelta, other.to_string())
         }
-        other @ DeltaError::Signature(_) => Error::new(Exit::Usage, "not-built", other.to_string()),
+        other @ DeltaError::Signature(_) => Error::new(Code::NotBuilt, other.to_string()),
     };
     error.changed("no image was written")
 }
@@ -198,7 +197,7 @@ fn not_built(error: BuildError) -> Error {
             changed: String::new(),
             ..error.into()
         },
-        _ => Error::new(Exit::Usage, "not-built", found),
+        _ => Error::new(Code::NotBuilt, found),
     };
     failed.changed("no image was written")
 }
@@ -223,11 +222,7 @@ fn sign(words: &Sign) -> Result<Answer> {
             )
         }
         _ => {
-            return Err(Error::new(
-                Exit::Usage,
-                "usage",
-                "neither a key nor a signature",
-            ));
+            return Err(Error::new(Code::Usage, "neither a key nor a signature"));
         }
     };
     let file = file.display();
@@ -246,7 +241,7 @@ pub fn read_signature(file: &Path) -> Result<[u8; 64]> {
         .map_err(|error| Error::io(format_args!("reading {}", file.display()), &error))?;
     bytes.try_into().map_err(|bytes: Vec<u8>| {
         let found = format!("{} has {} bytes", file.display(), bytes.len());
-        Error::new(Exit::NotAuthentic, "not-a-signature", found)
+        Error::new(Code::NotASignature, found)
             .expected("an Ed25519 signature has 64")
             .advice("make it with `openssl pkeyutl -sign -rawin`")
     })
@@ -256,8 +251,7 @@ fn not_signed(file: &Path, error: SignError) -> Error {
     match error {
         SignError::Read(error) => unreadable(file, error),
         SignError::Write(error) => Error::io(format_args!("signing {}", file.display()), &error),
-        other => Error::new(Exit::NotAuthentic, "not-signed", other.to_string())
-            .changed("nothing was written"),
+        other => Error::new(Code::NotSigned, other.to_string()).changed("nothing was written"),
     }
 }
 
@@ -360,7 +354,9 @@ pub fn describe(manifest: &Manifest) -> Value {
 /// The keys of the disk that is named, or else of the one that booted.
 fn keys_of_disk(disk: Option<&Path>) -> Result<Trust> {
     let disk = Disk::open_or_booted(disk).map_err(|error| match error.code {
-        "not-booted" => error.advice("name the trusted keys with --trust, or a disk with --disk"),
+        Code::NotBooted => {
+            error.advice("name the trusted keys with --trust, or a disk with --disk")
+        }
         _ => error,
     })?;
     controller::trust::keys(&disk)

@@ -2,7 +2,8 @@
 
 use crate::args::{Key, Roots};
 use crate::key_set;
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use controller::program::Program;
 use images::key::{AnyKey, KeyError, PublicKey, SecretKey};
 use images::trust::Trust;
@@ -92,9 +93,9 @@ pub fn refused(error: KeyError) -> Error {
             ..Error::io("", &source)
         },
         KeyError::NotMade(error) => error.into(),
-        KeyError::NotAKey { .. } => Error::new(Exit::NotAuthentic, "not-a-key", found)
+        KeyError::NotAKey { .. } => Error::new(Code::NotAKey, found)
             .advice("keys are PEM files, as `slotctl key generate` or OpenSSL makes them"),
-        KeyError::Random(_) => Error::new(Exit::Unexpected, "no-randomness", found),
+        KeyError::Random(_) => Error::new(Code::NoRandomness, found),
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::args::{CreateSet, KeySet as Command, Sign};
 use crate::image::read_signature;
 use crate::key;
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use images::hex;
 use images::key::{PublicKey, SecretKey};
 use images::key_set::{self, KeySetError, SignedKeySet, tbs};
@@ -51,7 +52,7 @@ fn sign(words: &Sign) -> Result<Answer> {
         }
         _ => {
             let found = "neither a key nor a signature";
-            return Err(Error::new(Exit::Usage, "usage", found));
+            return Err(Error::new(Code::Usage, found));
         }
     };
     let (how, changed) = match signed.map_err(refused)? {
@@ -123,12 +124,12 @@ fn refused(error: KeySetError) -> Error {
             ..Error::io("", &source)
         },
         KeySetError::NotMade(error) => error.into(),
-        KeySetError::Refused { .. } => Error::new(Exit::NotAuthentic, "not-a-key-set", found),
+        KeySetError::Refused { .. } => Error::new(Code::NotAKeySet, found),
         KeySetError::NoSuchSet(_) | KeySetError::SameKey(_) => {
-            Error::new(Exit::Usage, "bad-key-set", found).changed("nothing was written")
+            Error::new(Code::BadKeySet, found).changed("nothing was written")
         }
         KeySetError::Wrong { .. } | KeySetError::NotAdded(_) => {
-            Error::new(Exit::NotAuthentic, "not-signed", found).changed("nothing was written")
+            Error::new(Code::NotSigned, found).changed("nothing was written")
         }
     }
 }

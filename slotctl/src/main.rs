@@ -7,6 +7,7 @@ mod args;
 mod bootshim;
 mod disk;
 mod ending;
+mod explain;
 mod history;
 mod image;
 mod install;
@@ -68,6 +69,7 @@ fn dispatch(args: &Args, voice: Voice) -> Result<Answer> {
         Command::Verify { slots } => slots::verify(&open(args, voice)?, slots, voice),
         Command::Watch => watch::run(args),
         Command::Log => log::run(args, voice),
+        Command::Explain { code } => explain::run(code.as_deref()),
         Command::OpenRoot => Err(sibling::run("root", &args.everywhere(), &[])),
     }
 }
@@ -100,6 +102,7 @@ fn name(command: &Command) -> &'static str {
         Command::Verify { .. } => "verify",
         Command::Watch => "watch",
         Command::Log => "log",
+        Command::Explain { .. } => "explain",
         Command::OpenRoot => "open-root",
     }
 }

@@ -5,8 +5,9 @@ use crate::history;
 use bootshim::handover::Handover;
 use bootshim::record::{NO_DIGEST, SlotId, State};
 use bootshim::state::Judge;
+use controller::code::Code;
 use controller::disk::{Committed, Disk};
-use controller::error::{Error, Exit, Result};
+use controller::error::{Error, Result};
 use controller::plain;
 use controller::renewal::{self, RENEWED};
 use controller::running::Running;
@@ -133,7 +134,7 @@ fn handover(disk: &Disk) -> Result<&Handover> {
             "this controller does not run from {}",
             disk.path().display()
         );
-        Error::new(Exit::Refused, "not-running", found)
+        Error::new(Code::NotRunning, found)
             .expected("only the running trial can be confirmed or rejected")
             .changed("nothing was written")
     })

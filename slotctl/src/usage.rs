@@ -3,7 +3,8 @@
 use crate::args::Args;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use controller::error::{Error, Exit};
+use controller::code::Code;
+use controller::error::Error;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use talk::answer;
@@ -76,7 +77,7 @@ fn wrong(said: &clap::Error) -> Error {
         let words: Vec<&str> = first.split_whitespace().collect();
         words.join(" ").trim_start_matches("error: ").to_owned()
     };
-    Error::new(Exit::Usage, "usage", found)
+    Error::new(Code::Usage, found)
         .advice("`slotctl help` lists the commands, `slotctl help COMMAND` their options")
         .changed("nothing was written")
 }

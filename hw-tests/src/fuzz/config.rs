@@ -1,6 +1,6 @@
 //! `slotctl.toml`.
 
-use controller::error::Exit;
+use controller::code::Code;
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub fn config(data: &[u8]) {
             }
         }
         Err(error) => {
-            assert_eq!((error.exit, error.code), (Exit::Usage, "bad-config"));
+            assert_eq!(error.code, Code::BadConfig);
             assert!(error.found.starts_with("slotctl.toml"));
             assert!(!error.to_string().contains('\n'), "{error}");
         }

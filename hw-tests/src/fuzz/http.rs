@@ -1,6 +1,7 @@
 //! What a web server answers.
 
-use controller::error::{Error, Exit};
+use controller::code::Exit;
+use controller::error::Error;
 use install::source::{Patience, Settings, Source};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -39,13 +40,13 @@ pub fn http(data: &[u8]) {
     let error = match Source::open_with(&SERVER.address, &Settings::default(), HASTY) {
         Ok(source) => read(source).err(),
         Err(error) => {
-            assert_eq!(error.exit, Exit::Network, "{error:?}");
+            assert_eq!(error.exit(), Exit::Network, "{error:?}");
             Some(error)
         }
     };
     if let Some(error) = error {
         assert!(
-            matches!(error.exit, Exit::Network | Exit::NotAuthentic),
+            matches!(error.exit(), Exit::Network | Exit::NotAuthentic),
             "{error:?}"
         );
     }

@@ -9,8 +9,9 @@ use bootshim::handover::Handover;
 use bootshim::layout::Layout;
 use bootshim::medium::{BLOCK, Extent, Part};
 use bootshim::record::{Record, SlotId, State};
+use controller::code::{Code, Exit};
 use controller::disk::Disk;
-use controller::error::{Error, Exit};
+use controller::error::Error;
 use controller::progress::Quiet;
 use controller::verify;
 use images::build::{Boot, Inputs, build};
@@ -143,8 +144,8 @@ fn refused(
     changed: &BTreeSet<u64>,
     written: &BTreeSet<usize>,
 ) {
-    let expected = matches!(error.exit, Exit::Refused | Exit::NotAuthentic);
-    assert!(expected || error.code == "unknown-slot", "{error:?}");
+    let expected = matches!(error.exit(), Exit::Refused | Exit::NotAuthentic);
+    assert!(expected || error.code == Code::UnknownSlot, "{error:?}");
     assert!(!error.changed.is_empty(), "{error:?}");
     if changed.is_empty() {
         assert_eq!(before, after);
@@ -236,8 +237,14 @@ mod tests {
         assert_eq!((done.state, done.changed), (State::Trying, true));
         assert_eq!(case(1, ALL, (0, 0)).unwrap().state, State::Ready);
         assert!(!case(48, ALL, (0, 0)).unwrap().changed);
-        assert_eq!(case(0, ALL & !32, (0, 0)).unwrap_err().code, "not-trusted");
-        assert_eq!(case(0, ALL, (70, 1)).unwrap_err().exit, Exit::NotAuthentic);
+        assert_eq!(
+            case(0, ALL & !32, (0, 0)).unwrap_err().code,
+            Code::NotTrusted
+        );
+        assert_eq!(
+            case(0, ALL, (70, 1)).unwrap_err().exit(),
+            Exit::NotAuthentic
+        );
         // As it was built: nothing in it needs to be made right.
         assert!(case(0, ALL & !PIECES, (0, 0)).is_ok());
     }

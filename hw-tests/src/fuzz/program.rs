@@ -2,7 +2,7 @@
 
 use super::draft::key;
 use bootshim::trust::{SECTION_LEN, Section};
-use controller::error::Exit;
+use controller::code::{Code, Exit};
 use controller::program::Program;
 
 /// Any file gives an answer; keys that are put into a program are read back, and
@@ -16,7 +16,7 @@ pub fn program(data: &[u8]) {
     let program = match Program::parse(data.to_vec()) {
         Ok(program) => program,
         Err(error) => {
-            assert_eq!(error.exit, Exit::NotAuthentic, "{error}");
+            assert_eq!(error.exit(), Exit::NotAuthentic, "{error}");
             return;
         }
     };
@@ -27,6 +27,6 @@ pub fn program(data: &[u8]) {
             assert_eq!(again.trust().keys, [key().public()]);
             assert_eq!(again.bytes().len(), data.len());
         }
-        Err(error) => assert_eq!(error.code, "already-signed", "{error}"),
+        Err(error) => assert_eq!(error.code, Code::AlreadySigned, "{error}"),
     }
 }

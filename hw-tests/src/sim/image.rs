@@ -7,8 +7,8 @@ use bootshim::boot::{Defect, Facts};
 use bootshim::guid::Guid;
 use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
 use bootshim::record::{Record, SlotId, State};
+use controller::code::Exit;
 use controller::disk::Disk;
-use controller::error::Exit;
 use controller::progress::Quiet;
 use images::SLOT_AREA_LEN;
 use images::build::{Boot, Inputs, build};
@@ -176,7 +176,7 @@ impl Judge {
         match controller::verify::slot(&disk, &record, first, &self.trusted, &Quiet) {
             Ok(_) => true,
             Err(error) => {
-                assert_eq!(error.exit, Exit::NotAuthentic, "{error}");
+                assert_eq!(error.exit(), Exit::NotAuthentic, "{error}");
                 false
             }
         }

@@ -15,7 +15,7 @@ use super::world::Case;
 use bootshim::handover::Handover;
 use bootshim::record::{Arming, Reason, Record, SlotId, State};
 use bootshim::state;
-use controller::error::Exit;
+use controller::code::{Code, Exit};
 use std::collections::{HashMap, HashSet};
 
 /// One state, from which every operation is run and cut.
@@ -226,7 +226,7 @@ impl<'a> Visit<'a> {
                 }
                 let kept = match (&ran.error, now.known_good() == Some(slot)) {
                     (None, true) => Ok(()),
-                    (Some(error), _) if error.code == "below-floor" => Ok(()),
+                    (Some(error), _) if error.code == Code::BelowFloor => Ok(()),
                     (error, _) => Err(format!("slot {slot} runs and is not confirmed: {error:?}")),
                 };
                 Some(kept)
@@ -270,7 +270,7 @@ impl<'a> Visit<'a> {
     /// A command is done or refused; and an install that could be done is.
     fn unexpected(&self, operation: Operation, ran: &Ran) -> Option<String> {
         let error = ran.error.as_ref()?;
-        if error.exit != Exit::Refused {
+        if error.exit() != Exit::Refused {
             return Some(format!("{operation} fails: {error}"));
         }
         let record = self.before.record.as_ref()?;
@@ -295,7 +295,7 @@ impl<'a> Visit<'a> {
             return None;
         };
         // Of a delta whose base is nowhere nothing can be made.
-        if error.code == "missing-base" {
+        if error.code == Code::MissingBase {
             return None;
         }
         let image = &self.explorer.judge.images[image];
@@ -316,7 +316,7 @@ impl<'a> Visit<'a> {
             Some(behaviour(&record))
         };
         if let Some(error) = &second.error
-            && error.exit != Exit::Refused
+            && error.exit() != Exit::Refused
         {
             return Some(format!("the second time it fails: {error}"));
         }

@@ -8,7 +8,8 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -102,7 +103,7 @@ pub fn find(named: Option<&Path>) -> Result<Option<Config>> {
     };
     let missing = || {
         let found = format!("{} does not exist", path.display());
-        Error::new(Exit::Usage, "not-found", found).expected("--config names a file")
+        Error::new(Code::NotFound, found).expected("--config names a file")
     };
     load(path)?.map(Some).ok_or_else(missing)
 }

@@ -1,6 +1,7 @@
 //! A mistake in the configuration, and where it is.
 
-use controller::error::{Error, Exit};
+use controller::code::Code;
+use controller::error::Error;
 use std::ops::Range;
 use std::path::Path;
 
@@ -34,7 +35,7 @@ impl Mistake {
             }
             None => format!("{path}: {}", self.found),
         };
-        let error = Error::new(Exit::Usage, "bad-config", found);
+        let error = Error::new(Code::BadConfig, found);
         let error = if self.expected.is_empty() {
             error
         } else {

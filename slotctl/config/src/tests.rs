@@ -1,4 +1,5 @@
 use super::*;
+use controller::code::Code;
 use proptest::prelude::*;
 
 fn parsed(text: &str) -> Result<Config> {
@@ -273,7 +274,7 @@ fn every_mistake_is_named_with_line_and_column_and_what_was_expected() {
     ];
     for (text, place, found, expected) in table {
         let error = parsed(&text).unwrap_err();
-        assert_eq!(error.code, "bad-config", "{text}");
+        assert_eq!(error.code, Code::BadConfig, "{text}");
         let said = &error.found;
         assert!(said.starts_with("/etc/slotctl/slotctl.toml, "), "{said}");
         assert!(
@@ -331,7 +332,7 @@ proptest! {
 #[test]
 fn a_configuration_that_was_named_must_be_there() {
     let error = find(Some(Path::new("nowhere.toml"))).unwrap_err();
-    assert_eq!((error.exit, error.code), (Exit::Usage, "not-found"));
+    assert_eq!(error.code, Code::NotFound);
 }
 
 #[test]

@@ -246,6 +246,9 @@ codes! {
     ChangedUnderneath: Refused "changed-underneath",
         "The server gave two different images during one install.",
         "Run the same command again: what came is kept.";
+    UnsupportedCheck: Refused "unsupported-check",
+        "The configuration has a check of a kind that this slotctl cannot ask.",
+        "Use another kind of check, or a newer slotctl.";
     OtherVersion: Refused "other-version",
         "The programs of slotctl are of different versions.",
         "Install them from the same build.";

@@ -3,7 +3,8 @@
 
 mod in_order;
 
-use crate::error::{Error, Exit, Result};
+use crate::code::Code;
+use crate::error::{Error, Result};
 use crate::medium::Aligned;
 use crate::progress::{Phase, Progress};
 use bootshim::medium::Medium;
@@ -76,11 +77,7 @@ impl FirstError {
         match self.0.into_inner() {
             Ok(Some(error)) => Err(error),
             Ok(None) => Ok(()),
-            Err(_) => Err(Error::new(
-                Exit::Unexpected,
-                "internal",
-                "a worker thread died",
-            )),
+            Err(_) => Err(Error::new(Code::Internal, "a worker thread died")),
         }
     }
 }
@@ -230,5 +227,5 @@ fn differs(piece: &Piece) -> Error {
         "{} bytes at {} are not what the image says",
         piece.length, piece.offset
     );
-    Error::new(Exit::NotAuthentic, "not-intact", found)
+    Error::new(Code::NotIntact, found)
 }

@@ -1,7 +1,8 @@
 //! The time that is written into what is made, so that the same input can give
 //! the same bytes.
 
-use crate::error::{Error, Exit, Result};
+use crate::code::Code;
+use crate::error::{Error, Result};
 use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -25,7 +26,7 @@ impl Date {
     fn parse(text: &str) -> Result<Date> {
         text.parse().map(Date).map_err(|_| {
             let found = format!("SOURCE_DATE_EPOCH is {text:?}");
-            Error::new(Exit::Usage, "bad-date", found)
+            Error::new(Code::BadDate, found)
                 .expected("expected seconds since 1970, at most 4294967295")
         })
     }
@@ -42,12 +43,13 @@ impl Date {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::code::Exit;
 
     #[test]
     fn the_date_of_a_build_is_a_number_of_seconds_or_refused() {
         assert_eq!(Date::parse("1700000000"), Ok(Date(1_700_000_000)));
         for text in ["", "now", "-1", "1.5", "4294967296"] {
-            assert_eq!(Date::parse(text).unwrap_err().exit, Exit::Usage, "{text}");
+            assert_eq!(Date::parse(text).unwrap_err().exit(), Exit::Usage, "{text}");
         }
     }
 }

@@ -10,7 +10,8 @@ pub use booted::ROOT;
 pub use search::ASK;
 pub use search::Search;
 
-use crate::error::{Error, Exit, Result};
+use crate::code::Code;
+use crate::error::{Error, Result};
 use crate::lock::{self, Lock, What};
 use crate::medium::{FileMedium, Mode};
 use bootshim::boot::Defect;
@@ -69,7 +70,7 @@ impl Disk {
         let kind = std::fs::metadata(path).map_err(failed)?.file_type();
         if !kind.is_block_device() && !kind.is_file() {
             let found = format!("{} is neither a block device nor a file", path.display());
-            return Err(Error::new(Exit::Usage, "not-a-disk", found));
+            return Err(Error::new(Code::NotADisk, found));
         }
         let access = if kind.is_block_device() {
             Access::Block
@@ -229,7 +230,7 @@ impl Disk {
     pub fn esp(&self, mode: Mode) -> Result<Slice> {
         let esp = self.layout.esp.as_ref().ok_or_else(|| {
             let found = "the disk has no EFI system partition";
-            Error::new(Exit::NotAuthentic, "no-esp", found)
+            Error::new(Code::NoEsp, found)
         })?;
         self.partition(esp, mode)
     }
@@ -241,8 +242,7 @@ impl Disk {
     pub fn slot(&self, slot: SlotId, mode: Mode) -> Result<Slice> {
         let partition = self.layout.slot(slot).ok_or_else(|| {
             let found = format!("{} has no slot {slot}", self.path.display());
-            Error::new(Exit::Usage, "unknown-slot", found)
-                .advice("`slotctl status` lists the slots")
+            Error::new(Code::UnknownSlot, found).advice("`slotctl status` lists the slots")
         })?;
         self.partition(partition, mode)
     }
@@ -256,7 +256,7 @@ impl Disk {
             (Access::Block, Some(partition)) => block::partition_node(&self.path, partition),
             _ => {
                 let found = format!("{} has no node of slot {slot}", self.path.display());
-                Err(Error::new(Exit::Usage, "no-slot-node", found))
+                Err(Error::new(Code::NoSlotNode, found))
             }
         }
     }
@@ -317,7 +317,7 @@ impl Disk {
     fn beyond(&self, partition: &Partition, cut: Cut) -> Error {
         let (path, name) = (self.path.display(), &partition.name);
         let found = format!("{path}: {cut}, and {name} does not lie whole on it");
-        Error::new(Exit::Refused, "beyond-disk", found)
+        Error::new(Code::BeyondDisk, found)
             .advice("have the firmware show the whole disk, or name a slot that lies on it (`slotctl disk show`)")
             .changed("nothing was written")
     }
@@ -393,7 +393,7 @@ impl Disk {
         let (has, disk) = (record.ids().count(), self.layout.slots.len());
         if has != disk {
             let found = format!("the boot record has {has} slots, the disk {disk}");
-            return Err(Error::new(Exit::NotAuthentic, "record-mismatch", found));
+            return Err(Error::new(Code::RecordMismatch, found));
         }
         Ok(record.clone())
     }
@@ -469,8 +469,8 @@ fn read_table<M: Medium>(path: &Path, whole: &M) -> Result<Table> {
                 primary: Invalid::Unreadable(fault),
                 backup: Invalid::Unreadable(_),
             } => Error::fault(format_args!("{}: reading the GPT", path.display()), fault),
-            GptError::NoTable { .. } => refused("not-gpt", found, &error.mend()),
-            GptError::Range(_) => refused("bad-gpt", found, &error.mend()),
+            GptError::NoTable { .. } => refused(Code::NotGpt, found, &error.mend()),
+            GptError::Range(_) => refused(Code::BadGpt, found, &error.mend()),
         }
         .changed("nothing was written")
     })
@@ -479,8 +479,8 @@ fn read_table<M: Medium>(path: &Path, whole: &M) -> Result<Table> {
 fn find_layout(path: &Path, table: &Table) -> Result<Layout> {
     Layout::find(table).map_err(|error| {
         let code = match error {
-            LayoutError::Overlap(..) | LayoutError::SameGuid(..) => "bad-gpt",
-            _ => "not-a-controller",
+            LayoutError::Overlap(..) | LayoutError::SameGuid(..) => Code::BadGpt,
+            _ => Code::NotAController,
         };
         let found = format!("{}: {error}", path.display());
         refused(code, found, &error.mend()).changed("nothing was written")
@@ -488,8 +488,8 @@ fn find_layout(path: &Path, table: &Table) -> Result<Layout> {
 }
 
 /// A disk that cannot be taken for that of a controller, and what mends it.
-fn refused(code: &'static str, found: String, mend: &str) -> Error {
-    Error::new(Exit::NotAuthentic, code, found).advice(format!(
+fn refused(code: Code, found: String, mend: &str) -> Error {
+    Error::new(code, found).advice(format!(
         "name the whole disk of a controller; to mend this one, {mend}"
     ))
 }

@@ -1,47 +1,17 @@
 //! The one error of the tool: what was found, what was expected, what to do,
-//! and what was changed; with the exit status that scripts rely on.
+//! and what was changed; with the code and the exit status that scripts rely on.
 
+use crate::code::{Code, Exit};
 use bootshim::medium::{Access, Cause, Fault};
 use images::new_file::NewFileError;
 use nix::libc::EPERM;
 use std::fmt;
 
-/// Exit status of a command that failed, as documented in the manual; stable.
-/// (One that a signal ended has 128 and the signal: that is the shell's doing.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// Something that should not happen.
-    Unexpected = 1,
-    /// Wrong use, an unknown slot or file.
-    Usage = 2,
-    /// Refused: unsafe, wrong machine.
-    Refused = 3,
-    /// Not authentic, not intact, not an image, unknown format.
-    NotAuthentic = 4,
-    /// Input or output failed, no permission, no space.
-    Io = 5,
-    /// The network failed.
-    Network = 6,
-    /// Somebody else is at it; try again.
-    Busy = 7,
-}
-
-impl Exit {
-    /// The number that the process ends with.
-    #[must_use]
-    pub fn status(self) -> u8 {
-        self as u8
-    }
-}
-
 /// A failure that a person or a script can act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// Exit status.
-    pub exit: Exit,
-    /// A stable word for scripts, such as `wrong-compatible`.
-    pub code: &'static str,
+    /// What scripts go by.
+    pub code: Code,
     /// What was found.
     pub found: String,
     /// What was expected instead; may be empty.
@@ -58,17 +28,22 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error with what was found; the rest is added by the methods below.
     #[must_use]
-    pub fn new(exit: Exit, code: &'static str, found: impl Into<String>) -> Error {
+    pub fn new(code: Code, found: impl Into<String>) -> Error {
         let none = String::new;
         let found = found.into();
         Error {
-            exit,
             code,
             found,
             expected: none(),
             advice: none(),
             changed: none(),
         }
+    }
+
+    /// The status that a command ends with.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.code.exit()
     }
 
     /// Says what was expected instead.
@@ -101,20 +76,20 @@ impl Error {
         use std::io::ErrorKind;
         let found = format!("{doing}: {error}");
         match error.kind() {
-            ErrorKind::NotFound => Error::new(Exit::Usage, "not-found", found),
+            ErrorKind::NotFound => Error::new(Code::NotFound, found),
             ErrorKind::IsADirectory | ErrorKind::NotADirectory => {
-                Error::new(Exit::Usage, "not-a-file", found)
+                Error::new(Code::NotAFile, found)
             }
-            ErrorKind::PermissionDenied => Error::new(Exit::Io, "no-permission", found)
+            ErrorKind::PermissionDenied => Error::new(Code::NoPermission, found)
                 .advice("run it as root, or with the rights to this file"),
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                Error::new(Exit::Io, "no-space", found).advice("make room and try again")
+                Error::new(Code::NoSpace, found).advice("make room and try again")
             }
-            ErrorKind::FileTooLarge => Error::new(Exit::Io, "file-too-large", found)
+            ErrorKind::FileTooLarge => Error::new(Code::FileTooLarge, found)
                 .advice("raise the limit of the size of files (`ulimit -f`), or use a filesystem that takes such files"),
-            ErrorKind::ReadOnlyFilesystem => Error::new(Exit::Io, "read-only", found),
-            ErrorKind::ResourceBusy => Error::new(Exit::Refused, "in-use", found),
-            _ => Error::new(Exit::Io, "io", found),
+            ErrorKind::ReadOnlyFilesystem => Error::new(Code::ReadOnly, found),
+            ErrorKind::ResourceBusy => Error::new(Code::InUse, found),
+            _ => Error::new(Code::Io, found),
         }
     }
 
@@ -124,18 +99,16 @@ impl Error {
         match fault.cause {
             // What could be opened for writing, and then must not be written.
             Cause::Device(errno) if errno == EPERM && fault.access == Access::Write => {
-                Error::new(Exit::Io, "read-only", format!("{doing}: {fault}"))
+                Error::new(Code::ReadOnly, format!("{doing}: {fault}"))
                     .advice("the device is write-protected")
             }
             Cause::Device(errno) => {
                 let system = std::io::Error::from_raw_os_error(errno);
                 Error::io(format_args!("{doing}: {fault}"), &system)
             }
-            Cause::Differs => {
-                Error::new(Exit::Io, "read-back-differs", format!("{doing}: {fault}"))
-                    .advice("the device does not keep what is written to it; replace it")
-            }
-            _ => Error::new(Exit::Io, "io", format!("{doing}: {fault}")),
+            Cause::Differs => Error::new(Code::ReadBackDiffers, format!("{doing}: {fault}"))
+                .advice("the device does not keep what is written to it; replace it"),
+            _ => Error::new(Code::Io, format!("{doing}: {fault}")),
         }
     }
 }
@@ -163,16 +136,18 @@ impl From<bootshim::state::Refusal> for Error {
         use bootshim::state::Refusal;
         let found = refusal.to_string();
         match refusal {
-            Refusal::NoSuchSlot(_) => Error::new(Exit::Usage, "unknown-slot", found)
-                .advice("`slotctl status` lists the slots"),
-            Refusal::WrongState(..) => Error::new(Exit::Refused, "wrong-state", found),
-            Refusal::NoTarget(_) => Error::new(Exit::Refused, "no-free-slot", found)
-                .advice("confirm or reject the trial first"),
-            Refusal::Protected(..) => Error::new(Exit::Refused, "protected-slot", found),
-            Refusal::NotArmed(_) => Error::new(Exit::Refused, "not-on-trial", found),
-            Refusal::OtherImage(_) => Error::new(Exit::Refused, "other-image", found),
-            Refusal::NoOtherGood => Error::new(Exit::Refused, "no-other-good", found),
-            Refusal::Rejected(_) => Error::new(Exit::Refused, "rejected", found)
+            Refusal::NoSuchSlot(_) => {
+                Error::new(Code::UnknownSlot, found).advice("`slotctl status` lists the slots")
+            }
+            Refusal::WrongState(..) => Error::new(Code::WrongState, found),
+            Refusal::NoTarget(_) => {
+                Error::new(Code::NoFreeSlot, found).advice("confirm or reject the trial first")
+            }
+            Refusal::Protected(..) => Error::new(Code::ProtectedSlot, found),
+            Refusal::NotArmed(_) => Error::new(Code::NotOnTrial, found),
+            Refusal::OtherImage(_) => Error::new(Code::OtherImage, found),
+            Refusal::NoOtherGood => Error::new(Code::NoOtherGood, found),
+            Refusal::Rejected(_) => Error::new(Code::Rejected, found)
                 .advice("`slotctl confirm` by a person takes that back"),
         }
     }
@@ -185,14 +160,14 @@ impl From<bootshim::copies::CommitError> for Error {
         match error {
             CommitError::NotDurable([first, _]) => Error::fault("writing the boot record", first),
             CommitError::UnknownMajor(_) => {
-                Error::new(Exit::NotAuthentic, "unknown-format", error.to_string())
+                Error::new(Code::UnknownFormat, error.to_string())
                     .advice("use the slotctl that wrote it, or a newer one")
             }
-            CommitError::NoRecord => Error::new(Exit::NotAuthentic, "record-lost", error.to_string())
+            CommitError::NoRecord => Error::new(Code::RecordLost, error.to_string())
                 .advice("bootshim makes it anew at the next start; `slotctl next-boot --arm` does the same on an image"),
-            CommitError::NoNumberLeft => Error::new(Exit::NotAuthentic, "record-worn-out", error.to_string())
+            CommitError::NoNumberLeft => Error::new(Code::RecordWornOut, error.to_string())
                 .advice("fill the partition bootrecord with zeros; bootshim makes the record anew at the next start"),
-            CommitError::Invalid(_) => Error::new(Exit::Unexpected, "internal", error.to_string()),
+            CommitError::Invalid(_) => Error::new(Code::Internal, error.to_string()),
         }
     }
 }
@@ -202,10 +177,11 @@ impl From<NewFileError> for Error {
     fn from(error: NewFileError) -> Error {
         let found = error.to_string();
         let error = match error {
-            NewFileError::Exists(_) => Error::new(Exit::Refused, "exists", found)
-                .advice("remove it first, or choose another name"),
+            NewFileError::Exists(_) => {
+                Error::new(Code::Exists, found).advice("remove it first, or choose another name")
+            }
             NewFileError::NoFile(_) | NewFileError::LinkToNothing(_) => {
-                Error::new(Exit::Usage, "not-a-file", found).advice("choose another name")
+                Error::new(Code::NotAFile, found).advice("choose another name")
             }
             NewFileError::Write { source, .. } => Error {
                 found,
@@ -220,21 +196,17 @@ impl From<NewFileError> for Error {
 impl From<images::Refused> for Error {
     fn from(refused: images::Refused) -> Error {
         let code = match &refused {
-            images::Refused::Unsigned => "unsigned",
-            images::Refused::NoTrustedSignature { .. } => "not-trusted",
-            images::Refused::TooFewSignatures { .. } => "too-few-signatures",
-            images::Refused::NoKeySet => "no-key-set",
-            images::Refused::KeySetUnproven(_) => "key-set-not-trusted",
-            images::Refused::KeySetBelowFloor { .. } => "below-floor",
-            images::Refused::NotAnImage => "not-an-image",
-            images::Refused::UnknownFormat { .. } => "unknown-format",
-            images::Refused::Truncated { .. } => "truncated",
-            _ => "not-intact",
+            images::Refused::Unsigned => Code::Unsigned,
+            images::Refused::NoTrustedSignature { .. } => Code::NotTrusted,
+            images::Refused::TooFewSignatures { .. } => Code::TooFewSignatures,
+            images::Refused::NoKeySet => Code::NoKeySet,
+            images::Refused::KeySetUnproven(_) => Code::KeySetNotTrusted,
+            images::Refused::KeySetBelowFloor { .. } => Code::BelowFloor,
+            images::Refused::NotAnImage => Code::NotAnImage,
+            images::Refused::UnknownFormat { .. } => Code::UnknownFormat,
+            images::Refused::Truncated { .. } => Code::Truncated,
+            _ => Code::NotIntact,
         };
-        let exit = match &refused {
-            images::Refused::KeySetBelowFloor { .. } => Exit::Refused,
-            _ => Exit::NotAuthentic,
-        };
-        Error::new(exit, code, refused.to_string())
+        Error::new(code, refused.to_string())
     }
 }

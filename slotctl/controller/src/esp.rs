@@ -5,8 +5,9 @@ mod clock;
 mod dots;
 mod places;
 
+use crate::code::Code;
 use crate::date::Date;
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, Result};
 use crate::program::{Machine, PROGRAM_MAX, Program};
 use crate::stream::Stream;
 use bootshim::layout::Layout;
@@ -73,7 +74,7 @@ pub fn write<M: Medium>(esp: M, sector: u16, contents: &Contents<'_>) -> Result<
                 "the ESP of {} KiB is too small for its content ({error})",
                 length / 1024
             );
-            Error::new(Exit::Refused, "esp-too-small", found).advice("give it more with --esp-size")
+            Error::new(Code::EspTooSmall, found).advice("give it more with --esp-size")
         }
         _ => Error::io("writing the ESP", &error),
     })
@@ -112,8 +113,7 @@ fn first<M: Medium>(disk: &M, layout: &Layout) -> Result<Result<Program>> {
         }
     }
     Ok(Err(Error::new(
-        Exit::NotAuthentic,
-        "no-bootshim",
+        Code::NoBootshim,
         format!("the ESP has neither {}", names.join(" nor ")),
     )))
 }
@@ -167,8 +167,7 @@ pub fn write_spare<M: Medium>(esp: M, program: &Program, date: Date) -> Result<(
         .unwrap_or_else(|_| Err(ErrorKind::InvalidData.into()));
     answer.map_err(|error| match error.kind() {
         ErrorKind::WriteZero => Error::new(
-            Exit::Refused,
-            "esp-too-small",
+            Code::EspTooSmall,
             "the ESP has no room for another bootshim",
         ),
         _ => unread(&error),
@@ -183,13 +182,8 @@ pub fn read_compatible<M: Medium>(disk: M, layout: &Layout) -> Result<Option<Str
     let Some(bytes) = read_file(disk, layout, DISK_FILE, DISK_FILE_MAX)? else {
         return Ok(None);
     };
-    let damaged = |why: String| {
-        Error::new(
-            Exit::NotAuthentic,
-            "damaged-esp",
-            format!("{DISK_FILE} on the ESP: {why}"),
-        )
-    };
+    let damaged =
+        |why: String| Error::new(Code::DamagedEsp, format!("{DISK_FILE} on the ESP: {why}"));
     let text = String::from_utf8(bytes).map_err(|error| damaged(error.to_string()))?;
     let file: DiskFile =
         toml::from_str(&text).map_err(|error| damaged(error.message().to_owned()))?;
@@ -249,13 +243,10 @@ fn add_files<S: ReadWriteSeek>(
 
 /// The content of a file on the ESP; `None` where there is none.
 fn read_file<M: Medium>(disk: M, layout: &Layout, path: &str, max: u64) -> Result<Option<Vec<u8>>> {
-    let esp = layout.esp.as_ref().ok_or_else(|| {
-        Error::new(
-            Exit::NotAuthentic,
-            "no-esp",
-            "the disk has no EFI system partition",
-        )
-    })?;
+    let esp = layout
+        .esp
+        .as_ref()
+        .ok_or_else(|| Error::new(Code::NoEsp, "the disk has no EFI system partition"))?;
     let read = || {
         let mut stream = Stream::bounded(Part::new(disk, esp.extent), READ_MAX);
         let filesystem = FileSystem::new(&mut stream, FsOptions::new())?;
@@ -282,8 +273,7 @@ fn unread(error: &io::Error) -> Error {
     match error.raw_os_error() {
         Some(_) => Error::io("the ESP", error),
         None => Error::new(
-            Exit::NotAuthentic,
-            "damaged-esp",
+            Code::DamagedEsp,
             format!("the filesystem of the ESP is damaged: {error}"),
         ),
     }

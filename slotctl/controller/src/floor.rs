@@ -1,8 +1,9 @@
 //! The floor that counts on a disk: what bootshim told this controller, or the
 //! hint in the record.
 
+use crate::code::Code;
 use crate::disk::Disk;
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, Result};
 use crate::variable;
 use bootshim::floor::{Counts, Kept, Source};
 use bootshim::handover::FLOOR_VARIABLE;
@@ -53,7 +54,7 @@ pub fn check(
 ) -> Result<()> {
     let below = |why: String| {
         let found = format!("{what} has security version {}", image.security_version);
-        Err(Error::new(Exit::Refused, "below-floor", found).expected(why))
+        Err(Error::new(Code::BelowFloor, found).expected(why))
     };
     let floor = counts(disk, record).floor.security_version;
     if image.security_version < floor {

@@ -4,6 +4,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod code;
 pub mod content;
 pub mod date;
 pub mod disk;

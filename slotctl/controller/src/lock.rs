@@ -5,7 +5,8 @@
 //! so that a killed command leaves nothing behind that blocks the
 //! next, and a confirm never waits for an install.
 
-use crate::error::{Error, Exit, Result};
+use crate::code::Code;
+use crate::error::{Error, Result};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -77,7 +78,7 @@ impl Lock {
                 }
                 Err(Errno::EAGAIN | Errno::EACCES) => {
                     let found = format!("another slotctl is writing to {}", disk.display());
-                    return Err(Error::new(Exit::Busy, "busy", found)
+                    return Err(Error::new(Code::Busy, found)
                         .advice("try again when it has ended")
                         .changed("nothing was written"));
                 }
@@ -115,7 +116,7 @@ pub fn refuse_locked(disk: &Path) -> Result<()> {
         return Ok(());
     }
     let found = format!("another program has {} in use", disk.display());
-    Err(Error::new(Exit::Refused, "in-use", found)
+    Err(Error::new(Code::InUse, found)
         .expected("expected no virtual machine to run from it")
         .advice("shut it down first, or update it from within")
         .changed("nothing was written"))
@@ -124,13 +125,14 @@ pub fn refuse_locked(disk: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::code::Exit;
 
     #[test]
     fn a_second_install_is_told_to_try_again_and_a_confirm_does_not_wait() {
         let disk = tempfile::NamedTempFile::new().unwrap();
         let held = Lock::take(disk.path(), What::Install).unwrap();
         assert_eq!(
-            Lock::take(disk.path(), What::Install).unwrap_err().exit,
+            Lock::take(disk.path(), What::Install).unwrap_err().exit(),
             Exit::Busy
         );
         drop(Lock::take(disk.path(), What::Record).unwrap());
@@ -143,6 +145,6 @@ mod tests {
         let disk = tempfile::NamedTempFile::new().unwrap();
         let _held = Lock::take(disk.path(), What::Record).unwrap();
         let refused = Lock::take_within(disk.path(), What::Record, 3 * LOOK);
-        assert_eq!(refused.unwrap_err().exit, Exit::Busy);
+        assert_eq!(refused.unwrap_err().exit(), Exit::Busy);
     }
 }

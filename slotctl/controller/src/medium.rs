@@ -385,7 +385,7 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let error = FileMedium::open(Path::new("no/such/disk"), Mode::Read).unwrap_err();
-        assert_eq!(error.exit, crate::error::Exit::Usage);
+        assert_eq!(error.exit(), crate::code::Exit::Usage);
         assert!(error.found.contains("no/such/disk"));
     }
 }

@@ -1,7 +1,8 @@
 //! What bootshim would choose: asked of the very code that bootshim runs.
 
+use crate::code::Code;
 use crate::disk::{Disk, Slice};
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, Result};
 use crate::floor;
 use crate::lock::What;
 use crate::medium::Mode;
@@ -46,7 +47,7 @@ pub fn ask(disk: &Disk, trusted: &Trust) -> Result<NextBoot> {
 pub fn arm(disk: &Disk, trusted: &Trust) -> Result<NextBoot> {
     if disk.handover().is_some() {
         let found = format!("this controller runs from {}", disk.path().display());
-        return Err(Error::new(Exit::Refused, "running-disk", found)
+        return Err(Error::new(Code::RunningDisk, found)
             .expected("--arm is for disk images")
             .changed("nothing was written"));
     }

@@ -1,7 +1,8 @@
 //! The bootshim program as a file: which machine it is for, which keys it
 //! trusts, and how keys are put into it.
 
-use crate::error::{Error, Exit, Result};
+use crate::code::Code;
+use crate::error::{Error, Result};
 use bootshim::trust::{SECTION_NAME, Section, SectionError};
 use images::kernel::Processor;
 use images::key::PublicKey;
@@ -99,8 +100,7 @@ impl Program {
         let raw = bytes.get(section.clone()).unwrap_or_default();
         let trust = Section::parse(raw).map_err(|error| match error {
             SectionError::UnknownFormat(_) => {
-                Error::new(Exit::NotAuthentic, "unknown-format", error.to_string())
-                    .advice("use a newer slotctl")
+                Error::new(Code::UnknownFormat, error.to_string()).advice("use a newer slotctl")
             }
             error => not_bootshim(error),
         })?;
@@ -170,8 +170,7 @@ impl Program {
     fn with_keys(mut self, keys: &[PublicKey], root_threshold: Option<u32>) -> Result<Program> {
         if self.signed {
             return Err(Error::new(
-                Exit::Refused,
-                "already-signed",
+                Code::AlreadySigned,
                 "this bootshim is signed for Secure Boot; new keys would break the signature",
             )
             .advice("put the keys in first (`slotctl bootshim trust`) and sign it then"));
@@ -185,10 +184,10 @@ impl Program {
         }
         let section = self.trust.encode().map_err(|error| {
             let code = match error {
-                SectionError::Threshold(_) => "bad-threshold",
-                _ => "too-many-keys",
+                SectionError::Threshold(_) => Code::BadThreshold,
+                _ => Code::TooManyKeys,
             };
-            Error::new(Exit::Usage, code, error.to_string())
+            Error::new(code, error.to_string())
         })?;
         if let Some(place) = self.bytes.get_mut(self.section.clone()) {
             place.copy_from_slice(&section);
@@ -226,17 +225,14 @@ fn section_range(pe: &PeFile64<'_>) -> Option<Range<usize>> {
 }
 
 fn not_bootshim(why: impl fmt::Display) -> Error {
-    Error::new(
-        Exit::NotAuthentic,
-        "not-bootshim",
-        format!("not a bootshim program: {why}"),
-    )
-    .advice("`make bootshim` builds one")
+    Error::new(Code::NotBootshim, format!("not a bootshim program: {why}"))
+        .advice("`make bootshim` builds one")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::code::Exit;
     use fakedisk::program as sample;
     use proptest::prelude::*;
 
@@ -282,7 +278,7 @@ mod tests {
         let signed = Program::parse(sample::signed()).unwrap();
         assert_eq!(
             signed.with_trust(&keys(1)).unwrap_err().code,
-            "already-signed"
+            Code::AlreadySigned
         );
     }
 
@@ -291,7 +287,7 @@ mod tests {
         let program = Program::parse(sample::program(0x8664)).unwrap();
         assert_eq!(
             program.with_trust(&keys(101)).unwrap_err().code,
-            "too-many-keys"
+            Code::TooManyKeys
         );
     }
 
@@ -311,16 +307,16 @@ mod tests {
             .unwrap();
         later[section + 8] = 3;
         let cases = [
-            (vec![], "not-bootshim"),
-            (b"MZ".to_vec(), "not-bootshim"),
-            (sample::program(0x014c), "not-bootshim"),
-            (nameless, "not-bootshim"),
-            (good[..good.len() - 1].to_vec(), "not-bootshim"),
-            (later, "unknown-format"),
+            (vec![], Code::NotBootshim),
+            (b"MZ".to_vec(), Code::NotBootshim),
+            (sample::program(0x014c), Code::NotBootshim),
+            (nameless, Code::NotBootshim),
+            (good[..good.len() - 1].to_vec(), Code::NotBootshim),
+            (later, Code::UnknownFormat),
         ];
         for (bytes, code) in cases {
             let error = Program::parse(bytes).unwrap_err();
-            assert_eq!((error.exit, error.code), (Exit::NotAuthentic, code));
+            assert_eq!((error.exit(), error.code), (Exit::NotAuthentic, code));
         }
     }
 

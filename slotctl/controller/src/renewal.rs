@@ -8,9 +8,10 @@
 //! after a cut at any moment before it; after it, the new one, which has started a
 //! good slot.
 
+use crate::code::Code;
 use crate::date::Date;
 use crate::disk::{Disk, Slice};
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, Result};
 use crate::esp::{self, Places};
 use crate::floor;
 use crate::lock::What;
@@ -112,7 +113,7 @@ fn settle(disk: &Disk) -> Result<()> {
             Places::find(&esp)?.set_waits(&esp, false)
         }
         // An ESP that others made, with this bootshim on it: nothing is due.
-        Err(error) if error.code == "no-spare-place" => Ok(()),
+        Err(error) if error.code == Code::NoSparePlace => Ok(()),
         Err(error) => Err(error),
     }
 }
@@ -213,5 +214,5 @@ fn unusable(defect: Defect) -> Error {
 
 fn refused(why: impl std::fmt::Display) -> Error {
     let found = format!("the bootshim of this image does not come to the ESP: {why}");
-    Error::new(Exit::Refused, "bootshim-not-renewed", found).changed("the one before still starts")
+    Error::new(Code::BootshimNotRenewed, found).changed("the one before still starts")
 }

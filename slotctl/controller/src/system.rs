@@ -1,7 +1,8 @@
 //! The system that this runs on.
 
+use crate::code::Code;
 use crate::disk::Disk;
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, Result};
 use std::path::Path;
 use std::process::Command;
 
@@ -23,7 +24,7 @@ impl Restart {
                 "--reboot would restart this machine, which does not run from {}",
                 disk.path().display()
             );
-            return Err(Error::new(Exit::Refused, "not-running", found)
+            return Err(Error::new(Code::NotRunning, found)
                 .advice("leave --reboot out")
                 .changed("nothing was written"));
         }
@@ -68,7 +69,7 @@ pub fn restart() -> Result<()> {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => {
             let found = format!("`{program}` ended with {status}");
-            Err(Error::new(Exit::Unexpected, "no-restart", found).advice("restart it by hand"))
+            Err(Error::new(Code::NoRestart, found).advice("restart it by hand"))
         }
         Err(error) => Err(Error::io(format_args!("running `{program}`"), &error)),
     }

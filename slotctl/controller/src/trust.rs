@@ -1,7 +1,8 @@
 //! Whom a command trusts, and for which processor a disk is.
 
+use crate::code::Code;
 use crate::disk::Disk;
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, Result};
 use crate::esp;
 use crate::floor;
 use crate::program::Machine;
@@ -18,7 +19,7 @@ pub fn keys(disk: &Disk) -> Result<Trust> {
     let trust = program.trust().trust();
     if trust.keys().is_empty() {
         let found = format!("the bootshim of {} trusts no key", disk.path().display());
-        return Err(Error::new(Exit::NotAuthentic, "no-trusted-keys", found)
+        return Err(Error::new(Code::NoTrustedKeys, found)
             .advice("make the disk with `slotctl disk create --trust`"));
     }
     Ok(trust.with_epoch_floor(floor::key_epoch(disk)))

@@ -1,8 +1,9 @@
 //! Reading a slot back and checking every byte against its signed manifest.
 
+use crate::code::Code;
 use crate::content;
 use crate::disk::Disk;
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, Result};
 use crate::medium::Mode;
 use crate::progress::{Phase, Progress};
 use bootshim::boot::Defect;
@@ -32,7 +33,7 @@ pub fn slot(
     let expected = record.slot(slot).manifest;
     if expected == NO_DIGEST {
         let found = format!("slot {slot} is {}", record.slot(slot).state);
-        return Err(Error::new(Exit::Refused, "not-installed", found).expected("it holds no image"));
+        return Err(Error::new(Code::NotInstalled, found).expected("it holds no image"));
     }
     let installed = bootshim::slot::manifest(&medium, trusted).map_err(|d| failed(defect(d)))?;
     if installed.digest != expected {
@@ -66,7 +67,7 @@ pub fn manifest(disk: &Disk, record: &Record, slot: SlotId, trusted: &Trust) -> 
 
 fn another(slot: SlotId) -> Error {
     let found = format!("slot {slot} holds another image than the one installed there");
-    Error::new(Exit::NotAuthentic, "not-intact", found)
+    Error::new(Code::NotIntact, found)
 }
 
 /// What was looked at, without the record's lock, must still be so when it is
@@ -83,7 +84,7 @@ pub fn unchanged(before: &Record, now: &Record, slot: SlotId) -> Result<()> {
         "slot {slot} was {} and is {} now: another command changed it",
         was.state, is.state
     );
-    Err(Error::new(Exit::Busy, "busy", found)
+    Err(Error::new(Code::Busy, found)
         .advice("try again")
         .changed("nothing was written"))
 }
@@ -103,7 +104,7 @@ pub fn installed_index<M: Medium>(medium: &M, slot: SlotId, trusted: &Trust) -> 
 
 fn read_index<M: Medium>(medium: &M, manifest: &Manifest) -> Result<Index> {
     let length = usize::try_from(manifest.index_len)
-        .map_err(|_| Error::new(Exit::NotAuthentic, "not-intact", "an index beyond memory"))?;
+        .map_err(|_| Error::new(Code::NotIntact, "an index beyond memory"))?;
     let mut bytes = vec![0; length];
     medium
         .read_at(manifest.index_offset(), &mut bytes)
@@ -115,16 +116,15 @@ fn defect(defect: Defect) -> Error {
     match defect {
         Defect::Unreadable(fault) => Error::fault("reading the manifest", fault),
         // Whole, and too old: so `install` says of the same image.
-        old @ Defect::Bad(Reason::BelowFloor, _) => {
-            Error::new(Exit::Refused, "below-floor", old.to_string())
-        }
-        bad @ Defect::Bad(..) => Error::new(Exit::NotAuthentic, "not-intact", bad.to_string()),
+        old @ Defect::Bad(Reason::BelowFloor, _) => Error::new(Code::BelowFloor, old.to_string()),
+        bad @ Defect::Bad(..) => Error::new(Code::NotIntact, bad.to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::code::Exit;
     use bootshim::guid::Guid;
     use bootshim::record::{Slot, State};
 
@@ -132,8 +132,8 @@ mod tests {
     fn what_is_too_old_is_refused_and_what_is_wrong_is_not_authentic() {
         let error = |reason| defect(Defect::Bad(reason, String::new()));
         let old = error(Reason::BelowFloor);
-        assert_eq!((old.exit, old.code), (Exit::Refused, "below-floor"));
-        assert_eq!(error(Reason::Damaged).exit, Exit::NotAuthentic);
+        assert_eq!(old.code, Code::BelowFloor);
+        assert_eq!(error(Reason::Damaged).exit(), Exit::NotAuthentic);
     }
 
     #[test]
@@ -155,7 +155,10 @@ mod tests {
         let before = record(State::Ready, 1);
         assert!(unchanged(&before, &record(State::Ready, 1), slot).is_ok());
         for now in [record(State::Ready, 2), record(State::Bad, 1)] {
-            assert_eq!(unchanged(&before, &now, slot).unwrap_err().exit, Exit::Busy);
+            assert_eq!(
+                unchanged(&before, &now, slot).unwrap_err().exit(),
+                Exit::Busy
+            );
         }
     }
 }

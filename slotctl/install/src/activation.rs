@@ -2,8 +2,9 @@
 
 use bootshim::record::{Reason, Record, SlotId, State};
 use bootshim::state;
+use controller::code::Code;
 use controller::disk::{Committed, Disk};
-use controller::error::{Error, Exit, Result};
+use controller::error::{Error, Result};
 use controller::floor;
 use controller::progress::Progress;
 use controller::verify;
@@ -74,7 +75,7 @@ pub fn rollback(
         target = Some(to);
         Ok((next, note))
     })?;
-    let none = || Error::new(Exit::Unexpected, "internal", "no slot to roll back to");
+    let none = || Error::new(Code::Internal, "no slot to roll back to");
     Ok((target.ok_or_else(none)?, done))
 }
 

@@ -4,8 +4,9 @@ use super::target::Writing;
 use bootshim::layout::Layout;
 use bootshim::medium::Medium;
 use bootshim::record::{Record, SlotId};
+use controller::code::Code;
 use controller::disk::Disk;
-use controller::error::{Error, Exit, Result};
+use controller::error::{Error, Result};
 use controller::program::Machine;
 use controller::size;
 use images::kernel::processor;
@@ -41,7 +42,7 @@ pub(super) fn check_age(
         "the image is older than what {how} in slot {slot}: {}",
         words(image)
     );
-    Err(Error::new(Exit::Refused, "downgrade", found)
+    Err(Error::new(Code::Downgrade, found)
         .expected(format!("expected {} or newer", words(&here)))
         .advice("`slotctl rollback` goes back to a good slot; --allow-downgrade installs an older image all the same"))
 }
@@ -64,7 +65,7 @@ pub(super) fn check_processor<M: Medium + Sync>(
     match processor(head) {
         Some(found) if found != machine.processor() => {
             let found = format!("the kernel of the image is for {found}");
-            Err(Error::new(Exit::Refused, "wrong-processor", found)
+            Err(Error::new(Code::WrongProcessor, found)
                 .expected(format!(
                     "the bootshim of this disk is for {}",
                     machine.processor()
@@ -87,7 +88,7 @@ pub(super) fn check_room(image: &Manifest, layout: &Layout, slot: SlotId) -> Res
                 format!("{n} bytes ({})", size::words(n))
             });
             let found = format!("image needs {needed} in its slot");
-            Err(Error::new(Exit::Refused, "slot-too-small", found)
+            Err(Error::new(Code::SlotTooSmall, found)
                 .expected(format!("slot {slot} has {has}"))
                 .advice(format!(
                     "build an image of at most {}, or make a disk with larger slots",

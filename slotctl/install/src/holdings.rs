@@ -2,8 +2,9 @@
 //! and the content that a delta is made against.
 
 use bootshim::record::{Record, SlotId, State};
+use controller::code::Code;
 use controller::disk::{Disk, Slice};
-use controller::error::{Error, Exit, Result};
+use controller::error::{Error, Result};
 use controller::medium::Mode;
 use controller::verify;
 use images::Digest;
@@ -123,7 +124,7 @@ pub(super) fn base(
         base.version,
         short(&base.manifest)
     );
-    Err(Error::new(Exit::Refused, "missing-base", found)
+    Err(Error::new(Code::MissingBase, found)
         .expected(format!("which no slot holds for it: {looked}"))
         .advice("install the full image"))
 }
@@ -133,7 +134,7 @@ fn other_length(base: &Base, slot: SlotId, installed: &Manifest) -> Error {
         "the delta says that its base has {} bytes of content",
         base.content_len
     );
-    Error::new(Exit::NotAuthentic, "not-intact", found)
+    Error::new(Code::NotIntact, found)
         .expected(format!(
             "{} in slot {slot} has {}",
             installed.version, installed.content_len

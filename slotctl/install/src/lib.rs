@@ -15,8 +15,9 @@ mod target;
 
 use crate::source::Source;
 pub use compatible::{Compatible, of as compatible};
+use controller::code::{Code, Exit};
 use controller::disk::{Committed, Disk};
-use controller::error::{Error, Exit, Result};
+use controller::error::{Error, Result};
 use controller::floor;
 use controller::lock::What;
 use controller::medium::Mode;
@@ -227,14 +228,10 @@ fn unsure(slot: SlotId) -> String {
 
 /// A disk that was there when the install began and is not any more.
 fn vanished(disk: &Disk, error: Error) -> Error {
-    if error.code != "not-found" {
+    if error.code != Code::NotFound {
         return error;
     }
-    Error::new(
-        Exit::Io,
-        "vanished",
-        format!("{} is gone", disk.path().display()),
-    )
+    Error::new(Code::Vanished, format!("{} is gone", disk.path().display()))
 }
 
 fn commit(disk: &Disk, head: &Head, done: &Complete, request: &Request) -> Result<Committed> {
@@ -254,12 +251,10 @@ fn commit(disk: &Disk, head: &Head, done: &Complete, request: &Request) -> Resul
 fn check_compatible(image: &Manifest, compatible: Option<&Compatible>) -> Result<()> {
     if let Some(here) = compatible.filter(|here| here.name != image.compatible) {
         let found = format!("image is for \"{}\"", image.compatible);
-        return Err(
-            Error::new(Exit::Refused, "wrong-compatible", found).expected(format!(
-                "this controller is \"{}\" (compatible in {})",
-                here.name, here.from
-            )),
-        );
+        return Err(Error::new(Code::WrongCompatible, found).expected(format!(
+            "this controller is \"{}\" (compatible in {})",
+            here.name, here.from
+        )));
     }
     Ok(())
 }
@@ -274,7 +269,7 @@ fn check_record_format(image: &Manifest) -> Result<()> {
         "the software in the image reads boot records of format {}",
         image.record_major
     );
-    Err(Error::new(Exit::Refused, "record-format", found)
+    Err(Error::new(Code::RecordFormat, found)
         .expected(format!("this disk has one of format {MAJOR}"))
         .advice("build the image with a slotctl for this format"))
 }
@@ -294,7 +289,7 @@ fn check_epoch(disk: &Disk, record: &Record, trusted: &Trust, image: &Manifest) 
     match good.max_by_key(|(epoch, _)| *epoch) {
         Some((newest, slot)) if epoch < newest => {
             let found = format!("the key set of the image has epoch {epoch}");
-            Err(Error::new(Exit::Refused, "old-key-set", found)
+            Err(Error::new(Code::OldKeySet, found)
                 .expected(format!("the good slot {slot} has epoch {newest}"))
                 .advice("sign the image under the newer key set"))
         }
@@ -319,7 +314,7 @@ fn already_here(
         && !request.retry
     {
         let found = format!("this image failed in slot {slot} before: {}", known.reason);
-        return Err(Error::new(Exit::Refused, "failed-before", found)
+        return Err(Error::new(Code::FailedBefore, found)
             .advice("`slotctl status` says more; --retry installs it again"));
     }
     let wanted = |slot: SlotId| request.slot.is_none_or(|wanted| wanted == slot);
@@ -338,7 +333,7 @@ fn already_here(
     // is no reason not to install the image again.
     match verify::slot(disk, record, slot, trusted, progress) {
         Ok(_) => {}
-        Err(error) if error.exit == Exit::NotAuthentic => return Ok(None),
+        Err(error) if error.exit() == Exit::NotAuthentic => return Ok(None),
         Err(error) => return Err(error),
     }
     let mut outcome = Outcome {
@@ -360,7 +355,7 @@ fn already_here(
             Ok((state::activate(now, slot, tries)?, note))
         });
         // As for an install: a commit that failed half-way may count.
-        let committed = committed.map_err(|error| match error.exit {
+        let committed = committed.map_err(|error| match error.exit() {
             Exit::Io => error.changed(unsure(slot)),
             _ => error,
         })?;

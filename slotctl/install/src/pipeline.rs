@@ -10,9 +10,10 @@ use super::target::Writing;
 use crate::source::Source;
 use bootshim::medium::Medium;
 use bootshim::record::SlotId;
+use controller::code::Code;
 use controller::content::{self, FirstError};
 use controller::disk::Slice;
-use controller::error::{Error, Exit, Result};
+use controller::error::{Error, Result};
 use controller::medium::Aligned;
 use controller::progress::{Phase, Progress};
 use images::Part;
@@ -119,8 +120,7 @@ impl<M: Medium + Sync> Copy<'_, M> {
         {
             Some(error) => Err(error),
             None => Err(Error::new(
-                Exit::Unexpected,
-                "internal",
+                Code::Internal,
                 "a group was to be made of what had failed before",
             )),
         }
@@ -337,18 +337,12 @@ impl<'a, M: Medium + Sync> Worker<'a, M> {
         let error = match self.copy.base {
             Some((slot, _)) => {
                 let found = format!("slot {slot}, which the delta is made against, is damaged");
-                Error::new(
-                    Exit::NotAuthentic,
-                    "base-damaged",
-                    format!("{found}: {refused}"),
-                )
-                .advice(format!(
+                Error::new(Code::BaseDamaged, format!("{found}: {refused}")).advice(format!(
                     "`slotctl verify {slot}` says where; install the full image"
                 ))
             }
             None => Error::new(
-                Exit::Io,
-                "read-back-differs",
+                Code::ReadBackDiffers,
                 format!("what was written reads back differently: {refused}"),
             )
             .advice("the device does not keep what is written to it; replace it"),

@@ -5,7 +5,8 @@ mod file;
 mod stream;
 mod web;
 
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use controller::progress::{Progress, Quiet};
 use file::Plain;
 use images::header::Header;
@@ -130,7 +131,7 @@ impl Source {
         let kind = file.metadata().map_err(failed)?.file_type();
         if kind.is_dir() {
             let found = format!("{name} is a folder");
-            return Err(Error::new(Exit::Usage, "not-a-file", found).expected("expected an image"));
+            return Err(Error::new(Code::NotAFile, found).expected("expected an image"));
         }
         // What a shell makes of `<(curl …)` has a path and is a pipe.
         let origin = if kind.is_file() {
@@ -191,7 +192,7 @@ impl Source {
         for range in &ranges {
             if range.start < end || range.end < range.start {
                 let found = format!("bytes {range:?} were asked for after byte {end}");
-                return Err(Error::new(Exit::Unexpected, "internal", found));
+                return Err(Error::new(Code::Internal, found));
             }
             end = range.end;
         }
@@ -213,7 +214,7 @@ impl Source {
         let Some(range) = next.filter(|range| range.end.checked_sub(range.start) == Some(length))
         else {
             let found = format!("{part} is not what was announced");
-            return Err(Error::new(Exit::Unexpected, "internal", found));
+            return Err(Error::new(Code::Internal, found));
         };
         let filled = match &mut self.origin {
             Origin::File(file) => file.read(range.start, buffer, part),
@@ -292,8 +293,7 @@ impl Source {
             return web.lost(&words);
         }
         let found = format!("{}: {words}", self.name);
-        Error::new(Exit::NotAuthentic, "truncated", found)
-            .expected(format!("its header says {expected}"))
+        Error::new(Code::Truncated, found).expected(format!("its header says {expected}"))
     }
 
     /// The error of this source, or of what came from it.
@@ -327,7 +327,9 @@ impl Source {
     #[must_use]
     pub fn blamed(&self, error: Error) -> Error {
         match &self.origin {
-            Origin::Web(web) if error.code == "not-intact" => web.changed(&error).unwrap_or(error),
+            Origin::Web(web) if error.code == Code::NotIntact => {
+                web.changed(&error).unwrap_or(error)
+            }
             _ => error,
         }
     }

@@ -15,9 +15,10 @@ use bootshim::boot::Defect;
 use bootshim::copies::Durable;
 use bootshim::medium::{BLOCK, Cause, Fault, Medium};
 use bootshim::record::{SlotId, State};
+use controller::code::Code;
 use controller::content;
 use controller::disk::Slice;
-use controller::error::{Error, Exit, Result};
+use controller::error::{Error, Result};
 use controller::progress::{Phase, Progress};
 use images::head::Head;
 use images::trust::Trust;
@@ -40,7 +41,7 @@ impl<M: Medium + Sync> Writing<M> {
     pub fn begin(medium: M, proof: &Durable, slot: SlotId) -> Result<Writing<M>> {
         if proof.record().slot(slot).state != State::Writing {
             let found = format!("slot {slot} is to be written and its record does not say so");
-            return Err(Error::new(Exit::Unexpected, "internal", found));
+            return Err(Error::new(Code::Internal, found));
         }
         let writing = Writing { slot, medium };
         writing.put(writing.area_offset()?, &[0; SLOT_AREA_LEN])?;
@@ -100,7 +101,7 @@ impl<M: Medium + Sync> Writing<M> {
     fn area_offset(&self) -> Result<u64> {
         bootshim::slot::area_offset(self.medium.len()).ok_or_else(|| {
             let found = format!("slot {} has only {} bytes", self.slot, self.medium.len());
-            Error::new(Exit::Refused, "slot-too-small", found)
+            Error::new(Code::SlotTooSmall, found)
         })
     }
 
@@ -166,12 +167,12 @@ impl<M: Medium + Sync> Written<M> {
 
 /// What was written right and comes back wrong is the device's fault.
 fn back_differs(slot: SlotId, error: Error) -> Error {
-    if error.code != "not-intact" {
+    if error.code != Code::NotIntact {
         let found = format!("slot {slot}: {}", error.found);
         return Error { found, ..error };
     }
     let found = format!("slot {slot}: read back, {}", error.found);
-    Error::new(Exit::Io, "read-back-differs", found)
+    Error::new(Code::ReadBackDiffers, found)
         .advice("the device does not keep what is written to it; replace it")
 }
 
@@ -197,10 +198,7 @@ impl<M: Medium + Sync> Proven<M> {
             Defect::Unreadable(fault) => target.failed(fault),
             Defect::Bad(..) => {
                 let found = format!("the manifest at {at}: {defect}");
-                back_differs(
-                    target.slot,
-                    Error::new(Exit::NotAuthentic, "not-intact", found),
-                )
+                back_differs(target.slot, Error::new(Code::NotIntact, found))
             }
         })?;
         Ok(Complete {

@@ -3,6 +3,7 @@ use crate::source::Settings;
 use bootshim::copies::{Durable, Note, Store};
 use bootshim::guid::Guid;
 use bootshim::medium::{Access, Cause, Fault, check_range};
+use controller::code::Code;
 use controller::progress::Quiet;
 use images::SLOT_AREA_LEN;
 use images::build::{Boot, Inputs, build};
@@ -267,13 +268,13 @@ fn a_device_that_loses_a_write_is_found_out_before_the_manifest_is_there() {
         let mut device = sample.device();
         device.loses = Some(place);
         let error = sample.install(&device).unwrap_err();
-        assert_eq!((error.exit, error.code), (Exit::Io, "read-back-differs"));
+        assert_eq!(error.code, Code::ReadBackDiffers);
         assert!(device.area().iter().all(|byte| *byte == 0), "{place}");
     }
     let mut device = sample.device();
     device.loses = Some(device.len() - SLOT_AREA_LEN as u64);
     let error = sample.install(&device).unwrap_err();
-    assert_eq!((error.exit, error.code), (Exit::Io, "read-back-differs"));
+    assert_eq!(error.code, Code::ReadBackDiffers);
 }
 
 #[test]
@@ -282,7 +283,7 @@ fn an_error_of_any_flush_fails_the_install() {
     for flush in 1..=3 {
         let mut device = sample.device();
         device.fails_in_flush = Some(flush);
-        assert_eq!(sample.install(&device).unwrap_err().exit, Exit::Io);
+        assert_eq!(sample.install(&device).unwrap_err().exit(), Exit::Io);
     }
     sample.install(&sample.device()).unwrap();
 }

@@ -6,7 +6,8 @@ use bootshim::layout::{
 };
 use bootshim::medium::{BLOCK, Extent};
 use bootshim::record::{MAX_SLOTS, MIN_SLOTS, SlotId};
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use controller::size::{MIB, Size};
 
 /// Every partition begins and ends at a multiple of this.
@@ -85,8 +86,9 @@ pub(super) fn plan(sizes: &Sizes) -> Result<Vec<Planned>> {
             Size(data),
             Size(needed)
         );
-        return Err(Error::new(Exit::Refused, "does-not-fit", found)
-            .advice("make the disk larger or its parts smaller"));
+        return Err(
+            Error::new(Code::DoesNotFit, found).advice("make the disk larger or its parts smaller")
+        );
     }
     let parts = [
         ("esp".to_owned(), ESP_TYPE, sizes.esp),
@@ -109,9 +111,8 @@ pub(super) fn plan(sizes: &Sizes) -> Result<Vec<Planned>> {
 }
 
 fn check(sizes: &Sizes) -> Result<()> {
-    let wrong = |found: String, expected: &str| {
-        Err(Error::new(Exit::Usage, "bad-size", found).expected(expected))
-    };
+    let wrong =
+        |found: String, expected: &str| Err(Error::new(Code::BadSize, found).expected(expected));
     if !matches!(sizes.sector, 512 | 4096) {
         return wrong(
             format!("a sector size of {}", sizes.sector),
@@ -155,6 +156,7 @@ fn round_down(size: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use controller::code::Exit;
     use controller::size::GIB;
     use proptest::prelude::*;
 
@@ -209,7 +211,7 @@ mod tests {
             ..Sizes::new(GIB)
         };
         let error = plan(&tight).unwrap_err();
-        assert_eq!((error.exit, error.code), (Exit::Refused, "does-not-fit"));
+        assert_eq!(error.code, Code::DoesNotFit);
         assert!(error.found.contains("1GiB has 1022MiB"), "{error}");
         assert!(error.found.contains("3 slots of 400MiB"), "{error}");
         assert!(error.found.contains("need 1319MiB"), "{error}");
@@ -222,7 +224,7 @@ mod tests {
                 ..Sizes::new(GIB)
             },
         ] {
-            assert_eq!(plan(&sizes).unwrap_err().code, "does-not-fit");
+            assert_eq!(plan(&sizes).unwrap_err().code, Code::DoesNotFit);
         }
     }
 
@@ -250,7 +252,7 @@ mod tests {
                 ..good
             },
         ] {
-            assert_eq!(plan(&sizes).unwrap_err().exit, Exit::Usage);
+            assert_eq!(plan(&sizes).unwrap_err().exit(), Exit::Usage);
         }
     }
 

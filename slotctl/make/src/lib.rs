@@ -13,9 +13,10 @@ use bootshim::guid::Guid;
 use bootshim::layout::Layout;
 use bootshim::medium::{Medium, Part};
 use bootshim::record::Record;
+use controller::code::Code;
 use controller::date::Date;
 use controller::disk::Disk;
-use controller::error::{Error, Exit, Result};
+use controller::error::{Error, Result};
 use controller::esp::{self, Contents};
 use controller::medium::FileMedium;
 use controller::program::Program;
@@ -142,7 +143,7 @@ fn check_compatible(compatible: Option<&str>) -> Result<()> {
             if name.is_empty() || name.len() > NAME_MAX || name.contains(char::is_control) =>
         {
             let found = format!("compatible is {name:?}");
-            Err(Error::new(Exit::Usage, "bad-compatible", found)
+            Err(Error::new(Code::BadCompatible, found)
                 .expected("expected 1 to 128 bytes without control characters"))
         }
         _ => Ok(()),
@@ -151,8 +152,7 @@ fn check_compatible(compatible: Option<&str>) -> Result<()> {
 
 fn internal(error: &dyn std::fmt::Display) -> Error {
     Error::new(
-        Exit::Unexpected,
-        "internal",
+        Code::Internal,
         format!("the new disk cannot be read: {error}"),
     )
 }

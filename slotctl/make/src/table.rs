@@ -4,7 +4,8 @@ use super::geometry::Planned;
 use super::identity::Identity;
 use bootshim::guid::Guid;
 use bootshim::medium::Medium;
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use controller::stream::Stream;
 use gpt::disk::LogicalBlockSize;
 use gpt::mbr::{MBRError, ProtectiveMBR};
@@ -74,8 +75,7 @@ fn uuid(guid: Guid) -> Uuid {
 
 fn internal(error: &dyn std::fmt::Display) -> Error {
     Error::new(
-        Exit::Unexpected,
-        "internal",
+        Code::Internal,
         format!("the partition table cannot be made: {error}"),
     )
 }

@@ -1,6 +1,8 @@
 use super::*;
 use bootshim::copies::Copy;
 use bootshim::record::State;
+use controller::code::Code;
+use controller::code::Exit;
 use controller::disk::Disk;
 use controller::medium::Mode;
 use controller::size::{GIB, MIB};
@@ -129,10 +131,10 @@ fn a_file_that_exists_is_never_overwritten() {
     assert_eq!(
         create(&path, &options(Sizes::new(128 * MIB)))
             .unwrap_err()
-            .exit,
+            .exit(),
         Exit::Refused
     );
-    assert_eq!(draft.publish().unwrap_err().exit, Exit::Refused);
+    assert_eq!(draft.publish().unwrap_err().exit(), Exit::Refused);
     assert_eq!(fs::read(&path).unwrap(), b"mine");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }
@@ -150,20 +152,23 @@ fn a_create_that_fails_leaves_nothing() {
             ..Sizes::new(64 * MIB)
         })
     };
-    assert_eq!(create(&path, &too_long).unwrap_err().code, "esp-too-small");
+    assert_eq!(
+        create(&path, &too_long).unwrap_err().code,
+        Code::EspTooSmall
+    );
     let tiny = options(Sizes::new(4 * MIB));
-    assert_eq!(create(&path, &tiny).unwrap_err().code, "does-not-fit");
+    assert_eq!(create(&path, &tiny).unwrap_err().code, Code::DoesNotFit);
     let nameless = Options {
         compatible: Some(String::new()),
         ..options(Sizes::new(64 * MIB))
     };
-    assert_eq!(create(&path, &nameless).unwrap_err().exit, Exit::Usage);
+    assert_eq!(create(&path, &nameless).unwrap_err().exit(), Exit::Usage);
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     let nowhere = directory.path().join("no/disk.img");
     assert_eq!(
         create(&nowhere, &options(Sizes::new(64 * MIB)))
             .unwrap_err()
-            .exit,
+            .exit(),
         Exit::Usage
     );
 }

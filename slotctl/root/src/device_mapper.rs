@@ -3,7 +3,8 @@
 
 #![allow(unsafe_code)]
 
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use nix::errno::Errno;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
@@ -185,7 +186,7 @@ impl Message {
         let length = length.next_multiple_of(8);
         if HEADER.saturating_add(length) > SIZE || table.target.len() >= 16 {
             let found = format!("a table of {} bytes for the device mapper", words.len());
-            return Err(Error::new(Exit::Unexpected, "internal", found));
+            return Err(Error::new(Code::Internal, found));
         }
         self.put_u32(20, 1);
         self.put(HEADER + 8, &table.sectors.to_ne_bytes());
@@ -229,6 +230,7 @@ fn failed(name: &str, doing: &str, errno: Errno) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use controller::code::Exit;
 
     #[test]
     fn a_call_lies_where_the_kernel_looks_for_it() {
@@ -259,7 +261,7 @@ mod tests {
             parameters: "x".repeat(SIZE),
         };
         let refused = Message::new("x", NO_FLAGS).put_table(&table);
-        assert_eq!(refused.unwrap_err().exit, Exit::Unexpected);
+        assert_eq!(refused.unwrap_err().exit(), Exit::Unexpected);
     }
 
     #[test]

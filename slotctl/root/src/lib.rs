@@ -14,8 +14,9 @@ use crate::device_mapper::DeviceMapper;
 use bootshim::handover::Handover;
 use bootshim::medium::{Fault, Medium};
 use bootshim::record::{Reason, SlotId};
+use controller::code::Code;
 use controller::disk::{Disk, ROOT as NAME, Search, Slice};
-use controller::error::{Error, Exit, Result};
+use controller::error::{Error, Result};
 use controller::medium::{Aligned, FileMedium, Mode};
 use controller::running::Running;
 use images::SLOT_AREA_LEN;
@@ -143,18 +144,18 @@ fn wait_for_disk() -> Result<(Disk, PathBuf)> {
 
 /// Whether an error is one that passes when the kernel has found all devices.
 fn is_early(error: &Error) -> bool {
-    ["disk-lost", "no-partition-node", "not-found"].contains(&error.code)
+    [Code::DiskLost, Code::NoPartitionNode, Code::NotFound].contains(&error.code)
 }
 
 fn lost() -> Error {
     let found = "the disk is not the one that bootshim named";
-    Error::new(Exit::Io, "disk-lost", found)
+    Error::new(Code::DiskLost, found)
 }
 
 /// The manifest that bootshim verified, from the slot.
 fn manifest(slot: &Slice, handover: &Handover) -> Result<Manifest> {
     let failed = |fault| Error::fault("reading the manifest", fault);
-    let too_small = || Error::new(Exit::NotAuthentic, "not-intact", "the slot is too small");
+    let too_small = || Error::new(Code::NotIntact, "the slot is too small");
     let at = bootshim::slot::area_offset(slot.len()).ok_or_else(too_small)?;
     let mut area = vec![0; SLOT_AREA_LEN];
     slot.read_at(at, &mut area).map_err(failed)?;

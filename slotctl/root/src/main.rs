@@ -3,8 +3,9 @@
 
 #![forbid(unsafe_code)]
 
+use controller::code::Code;
 use controller::disk;
-use controller::error::{Error, Exit, Result};
+use controller::error::{Error, Result};
 use controller::helper;
 use serde_json::json;
 use slotctl_root::{Outcome, open, restart};
@@ -44,7 +45,7 @@ fn run(call: &Call, voice: Voice) -> Result<Answer> {
         }
         Some(word) => {
             let found = format!("{NAME} does not know `{}`", word.display());
-            Err(Error::new(Exit::Usage, "usage", found)
+            Err(Error::new(Code::Usage, found)
                 .advice(format!("`{NAME} --help` says what it knows"))
                 .changed("nothing was done"))
         }

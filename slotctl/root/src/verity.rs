@@ -2,7 +2,8 @@
 //! `Documentation/admin-guide/device-mapper/verity.rst`).
 
 use crate::device_mapper::Table;
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use images::manifest::{Kind, Manifest};
 use images::verity::Shape;
 use images::{ALIGN, hex};
@@ -50,7 +51,7 @@ pub(super) fn table(node: &Path, manifest: &Manifest, on_damage: OnDamage) -> Re
         manifest.verity,
     ) else {
         let found = format!("image {} has no verity tree", manifest.version);
-        return Err(Error::new(Exit::Refused, "no-tree", found)
+        return Err(Error::new(Code::NoTree, found)
             .advice("build it with this slotctl, or mount its root by PARTUUID"));
     };
     let blocks = Shape::over(root.length).data_blocks;

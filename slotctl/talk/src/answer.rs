@@ -1,6 +1,7 @@
 //! What a command says: one clear line for a person, one object for a program.
 
-use controller::error::{Error, Exit};
+use controller::code::Exit;
+use controller::error::Error;
 use controller::plain;
 pub use controller::size::words as bytes;
 use serde_json::{Map, Value, json};
@@ -103,7 +104,7 @@ impl Voice {
         answer
             .errors
             .first()
-            .map_or(written, |error| exit_code(error.exit))
+            .map_or(written, |error| exit_code(error.exit()))
     }
 }
 
@@ -111,7 +112,7 @@ impl Voice {
 pub fn refuse(command: &str, error: &Error) -> ExitCode {
     let fields = Map::from_iter([("error".to_owned(), describe(error))]);
     write_out(format!("{}\n", object(command, fields)).as_bytes());
-    exit_code(error.exit)
+    exit_code(error.exit())
 }
 
 /// An object with the schema of a command.
@@ -125,8 +126,8 @@ fn object(command: &str, fields: Map<String, Value>) -> Value {
 /// The error as programs read it.
 fn describe(error: &Error) -> Value {
     json!({
-        "code": error.code,
-        "exit": error.exit.status(),
+        "code": error.code.word(),
+        "exit": error.exit().status(),
         "found": error.found,
         "expected": error.expected,
         "advice": error.advice,

@@ -2,7 +2,8 @@
 //! and cargo do, and gives it its own version and the options that stand before the
 //! noun.
 
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
@@ -68,7 +69,7 @@ pub fn run(noun: &str, everywhere: &Everywhere, words: &[OsString]) -> Error {
         }
     }
     let found = format!("the program {name} is not installed");
-    Error::new(Exit::Usage, "no-program", found)
+    Error::new(Code::NoProgram, found)
         .expected(format!("it lies beside slotctl or in {LIBRARY}"))
         .advice(format!("install the package {name}"))
         .changed("nothing was done")
@@ -118,7 +119,7 @@ impl Call {
         match self.caller.as_deref() {
             Some(version) if version != OsStr::new(VERSION) => {
                 let found = format!("slotctl {} called {name} {VERSION}", version.display());
-                Err(Error::new(Exit::Refused, "other-version", found)
+                Err(Error::new(Code::OtherVersion, found)
                     .expected("both are of one version")
                     .advice(format!("install slotctl and {name} from the same build"))
                     .changed("nothing was done"))
@@ -131,6 +132,7 @@ impl Call {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use controller::code::Exit;
 
     fn read(words: &[&str]) -> Call {
         Call::read(words.iter().map(OsString::from))
@@ -160,6 +162,6 @@ mod tests {
                 .is_ok()
         );
         let error = read(&[CALLED_BY, "0.0.0"]).check_caller("slotctl-x");
-        assert_eq!(error.unwrap_err().exit, Exit::Refused);
+        assert_eq!(error.unwrap_err().exit(), Exit::Refused);
     }
 }

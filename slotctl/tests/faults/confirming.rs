@@ -8,8 +8,9 @@ use crate::report::Report;
 use crate::wrong::Wrong;
 use bootshim::handover::Handover;
 use bootshim::record::State;
+use controller::code::Exit;
 use controller::disk::{Committed, Disk};
-use controller::error::{Exit, Result};
+use controller::error::Result;
 use controller::next_boot;
 use controller::running::Running;
 use std::sync::Arc;
@@ -47,7 +48,7 @@ impl Scene {
         device.begin(Some((request, wrong)));
         let done = self.confirm(&device);
         if let Err(error) = &done
-            && error.exit != Exit::Io
+            && error.exit() != Exit::Io
         {
             return Err(format!("{error:?}"));
         }

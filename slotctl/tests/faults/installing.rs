@@ -8,8 +8,9 @@ use crate::report::Report;
 use crate::wrong::Wrong;
 use bootshim::choice::Kind;
 use bootshim::handover::Handover;
+use controller::code::Exit;
 use controller::disk::Disk;
-use controller::error::{Error, Exit, Result};
+use controller::error::{Error, Result};
 use install::Outcome;
 use std::sync::Arc;
 
@@ -121,7 +122,7 @@ fn says_what_and_where(
     request: &Request,
     wrong: Wrong,
 ) -> std::result::Result<(), String> {
-    let Error { exit, found, .. } = error;
+    let (exit, found) = (error.exit(), &error.found);
     let place = place_of(request);
     let named = match place {
         // A copy of the record, and what another slot says, may be borne, and the next
@@ -148,7 +149,7 @@ fn says_what_and_where(
         }
         Some(_) => found.contains(" at ") || found.contains("flushing"),
     };
-    if *exit != Exit::Io || !named || !placed {
+    if exit != Exit::Io || !named || !placed {
         return Err(format!("{error:?}"));
     }
     Ok(())

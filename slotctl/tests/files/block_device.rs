@@ -3,6 +3,7 @@
 
 use crate::bench::Bench;
 use crate::ran::Ran;
+use controller::code::Code;
 use controller::disk::Disk;
 use controller::medium::Mode;
 use nix::mount::{MsFlags, mount, umount};
@@ -196,7 +197,7 @@ fn an_esp_that_an_automount_holds_is_written_once_nobody_uses_it() {
     let automount = Automount::of(&device.partition(1));
     let used = fs::File::open(automount.place.path()).unwrap();
     let refused = disk.esp(Mode::WriteExclusive).unwrap_err();
-    assert_eq!(refused.code, "mounted");
+    assert_eq!(refused.code, Code::Mounted);
     assert!(automount.is_mounted(), "who uses it goes on");
     drop(used);
     disk.esp(Mode::WriteExclusive).unwrap();
@@ -216,5 +217,5 @@ fn an_esp_that_is_mounted_otherwise_stays_mounted() {
     mount(Some(esp.as_str()), place.path(), Some("ext4"), flags, none).unwrap();
     let refused = disk.esp(Mode::WriteExclusive).map(drop);
     umount(place.path()).expect("it is mounted still");
-    assert_eq!(refused.unwrap_err().code, "mounted");
+    assert_eq!(refused.unwrap_err().code, Code::Mounted);
 }

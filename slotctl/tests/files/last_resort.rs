@@ -4,8 +4,8 @@ use crate::bench::{Bench, handover, range};
 use bootshim::handover::Handover;
 use bootshim::record::{Arming, Reason, SlotId, Stage, State};
 use bootshim::state::{self, Judge};
+use controller::code::{Code, Exit};
 use controller::disk::Disk;
-use controller::error::Exit;
 use controller::progress::Quiet;
 use controller::running::Running;
 use controller::trust;
@@ -48,7 +48,7 @@ fn what_runs_well_as_last_resort_is_good_after_a_full_verify() {
     let disk = Disk::open(&bench.file("disk.img")).unwrap();
     let running = Running::new(&disk, &running);
     let error = running.confirm().unwrap_err();
-    assert_eq!(error.exit, Exit::Refused, "not without one");
+    assert_eq!(error.exit(), Exit::Refused, "not without one");
     let proven = running.prove(|| trust::keys(&disk), &Quiet).unwrap();
     running
         .confirm_last_resort(&proven.unwrap(), Judge::Checks)
@@ -69,7 +69,7 @@ fn a_damaged_slot_that_runs_as_last_resort_stays_bad() {
     let disk = Disk::open(&bench.file("disk.img")).unwrap();
     let running = Running::new(&disk, &running);
     let error = running.prove(|| trust::keys(&disk), &Quiet).unwrap_err();
-    assert_eq!(error.exit, Exit::NotAuthentic, "{error}");
+    assert_eq!(error.exit(), Exit::NotAuthentic, "{error}");
     assert_eq!(bench.record().slot(a()).state, State::Bad);
 }
 
@@ -80,7 +80,7 @@ fn a_slot_below_the_floor_that_runs_as_last_resort_stays_bad() {
     let disk = Disk::open(&bench.file("disk.img")).unwrap();
     let running = Running::new(&disk, &running);
     let error = running.prove(|| trust::keys(&disk), &Quiet).unwrap_err();
-    assert_eq!(error.code, "below-floor", "{error}");
+    assert_eq!(error.code, Code::BelowFloor, "{error}");
 }
 
 #[test]
@@ -94,6 +94,6 @@ fn what_a_person_rejected_is_confirmed_by_a_person_alone() {
     let running = Running::new(&disk, &running);
     let proven = running.prove(|| trust::keys(&disk), &Quiet).unwrap();
     let confirm = |judge| running.confirm_last_resort(proven.as_ref().unwrap(), judge);
-    assert_eq!(confirm(Judge::Checks).unwrap_err().code, "rejected");
+    assert_eq!(confirm(Judge::Checks).unwrap_err().code, Code::Rejected);
     confirm(Judge::Person).unwrap();
 }

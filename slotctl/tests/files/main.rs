@@ -20,6 +20,7 @@ mod creating;
 mod disks_refused;
 mod ending;
 mod environment;
+mod explaining;
 mod failing_device;
 mod full_log;
 mod halfway;

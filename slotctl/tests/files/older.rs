@@ -2,6 +2,7 @@
 
 use crate::bench::{Bench, handover};
 use bootshim::state;
+use controller::code::Code;
 use controller::disk::Disk;
 use controller::medium::{FileMedium, Mode};
 use controller::progress::Quiet;
@@ -104,7 +105,7 @@ fn what_is_compared_is_what_runs_and_not_only_what_is_good() {
         install(&disk, &trusted, None, &mut source, &request, &Quiet)
     };
     let error = put(false).unwrap_err();
-    assert_eq!(error.code, "downgrade");
+    assert_eq!(error.code, Code::Downgrade);
     assert!(
         error.found.contains("older than what runs in slot b"),
         "{error}"

@@ -2,8 +2,9 @@
 
 use crate::bench::{Bench, handover};
 use bootshim::handover::Handover;
+use controller::code::Code;
 use controller::disk::Disk;
-use controller::error::{Error, Exit};
+use controller::error::Error;
 use controller::esp;
 use controller::program::Machine;
 use controller::running::Running;
@@ -139,10 +140,7 @@ fn one_that_would_not_start_a_slot_that_is_good_now_is_refused_and_nothing_is_lo
     let (bench, trial) = on_trial("stranger.pub");
     let (old, new) = (active(&bench), fs::read(bench.file("new.efi")).unwrap());
     let error = confirm(&bench, &trial, &new).unwrap_err();
-    assert_eq!(
-        (error.exit, error.code),
-        (Exit::Refused, "bootshim-not-renewed")
-    );
+    assert_eq!(error.code, Code::BootshimNotRenewed);
     assert!(error.found.contains("it would not start slot"), "{error}");
     assert_eq!(error.changed, "the one before still starts");
     assert_eq!(active(&bench), old);

@@ -1,6 +1,7 @@
 //! A disk on which firmware starts shim, and shim bootshim, as threats.md describes it.
 
 use crate::bench::{Bench, handover, range};
+use controller::code::Code;
 use controller::disk::Disk;
 use controller::running::Running;
 use fatfs::{FileSystem, FsOptions};
@@ -79,7 +80,7 @@ fn with_shim_first_nothing_that_an_image_brings_takes_the_place_of_shim() {
     let running = Running::new(&disk, &trial).started_by(Some(images::digest(&new)));
     running.confirm().unwrap();
     let error = running.renew().unwrap_err();
-    assert_eq!(error.code, "bootshim-not-renewed");
+    assert_eq!(error.code, Code::BootshimNotRenewed);
     assert!(error.found.contains("shim starts it here"), "{error}");
     assert!(before == bench.read("disk.img")[esp], "the ESP was changed");
 }

@@ -4,8 +4,8 @@ use crate::bench::Bench;
 use crate::halfway::Halfway;
 use bootshim::handover::Handover;
 use bootshim::record::SlotId;
+use controller::code::{Code, Exit};
 use controller::disk::Disk;
-use controller::error::Exit;
 use controller::lock::{Lock, What};
 use controller::medium::{FileMedium, Mode};
 use controller::progress::Quiet;
@@ -67,7 +67,7 @@ fn a_trial_that_a_newer_install_has_superseded_cannot_be_confirmed_any_more() {
     bench.ask("install v3.slotimg");
     let disk = Disk::open(&bench.file("disk.img")).unwrap();
     let error = Running::new(&disk, &handover).confirm().unwrap_err();
-    assert_eq!(error.exit, Exit::Refused);
+    assert_eq!(error.exit(), Exit::Refused);
     assert_eq!(bench.ask("next-boot")["slot"], "c");
 }
 
@@ -138,6 +138,6 @@ fn the_slot_that_runs_is_not_written_although_a_better_one_is_good() {
     let mut source = Source::open(&image, &Settings::default()).unwrap();
     let before = bench.read("disk.img");
     let error = install(&disk, &trusted, None, &mut source, &request, &Quiet).unwrap_err();
-    assert_eq!(error.code, "protected-slot");
+    assert_eq!(error.code, Code::ProtectedSlot);
     assert!(before == bench.read("disk.img"));
 }

@@ -31,7 +31,8 @@ pub use watched::Watched;
 
 use crate::events::Events;
 use config::{Config, Target, Watch};
-use controller::error::{Error, Exit as Status, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use host::{ServiceManager, Stop, System};
 use journal::Journal;
 use serde_json::Value;
@@ -186,10 +187,7 @@ fn unsupported(config: &Config) -> Option<Error> {
         "check {}: kind `systemd` is not supported by this version",
         check.name
     );
-    Some(
-        Error::new(Status::Refused, "unsupported-check", found)
-            .expected("expected `http`, `tcp` or `command`"),
-    )
+    Some(Error::new(Code::UnsupportedCheck, found).expected("expected `http`, `tcp` or `command`"))
 }
 
 #[cfg(test)]

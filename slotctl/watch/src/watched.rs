@@ -3,8 +3,9 @@
 
 use crate::{Trial, Up};
 use bootshim::state::Judge;
+use controller::code::Code;
 use controller::disk::{Disk, Search};
-use controller::error::{Error, Exit, Result};
+use controller::error::{Error, Result};
 use controller::progress::Quiet;
 use controller::renewal;
 use controller::running::{Proven, Running, Settled};
@@ -16,8 +17,6 @@ use std::time::Duration;
 /// How long `watch`, which has to pet, waits for disks to answer before it comes
 /// round once more.
 const MOMENT: Duration = Duration::from_millis(100);
-/// The code of the error that says so.
-pub(crate) const TOO_EARLY: &str = "too-early";
 
 /// What `watch` is concerned with: the running slot, as soon as its disk can be
 /// opened. A system that was not started by bootshim has no trial.
@@ -46,7 +45,7 @@ impl Watched {
         if self.disk.is_none() {
             match self.find() {
                 Ok(disk) => self.disk = Some(disk),
-                Err(error) if error.code == "not-booted" => return Ok(None),
+                Err(error) if error.code == Code::NotBooted => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
@@ -65,7 +64,7 @@ impl Watched {
         let found = self.search.insert(search).look_for(MOMENT)?;
         let disk = found.ok_or_else(|| {
             let found = "the disks have not all answered yet";
-            Error::new(Exit::Io, TOO_EARLY, found)
+            Error::new(Code::TooEarly, found)
         })?;
         self.search = None;
         Ok(disk)
@@ -86,7 +85,7 @@ impl Watched {
                 return Ok(Up::Later);
             }
         };
-        let broke_off = |_| Error::new(Exit::Unexpected, "internal", "the verify broke off");
+        let broke_off = |_| Error::new(Code::Internal, "the verify broke off");
         let Some(proven) = proven.map_err(broke_off)?? else {
             return Ok(Up::Later);
         };

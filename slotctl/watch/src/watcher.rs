@@ -12,8 +12,8 @@ use super::keeper;
 use super::verdict::{Change, Decision, Verdict};
 use super::{Exit, Trial, Up};
 use crate::events::rfc3339;
-use crate::watched::TOO_EARLY;
 use config::{Config, Watch};
+use controller::code::Code;
 use controller::duration::spell;
 use controller::error::Error;
 use controller::renewal::RENEWED;
@@ -265,7 +265,7 @@ impl<'a> Watcher<'a> {
     }
 
     fn not_known(&mut self, error: &Error) {
-        if error.code != TOO_EARLY && !self.unknown_said {
+        if error.code != Code::TooEarly && !self.unknown_said {
             self.unknown_said = true;
             let text = format!("cannot tell yet whether this slot is on trial: {error}");
             self.say("record-unreadable", text);
@@ -299,7 +299,7 @@ impl<'a> Watcher<'a> {
         match self.trial.renew() {
             Ok(false) => {}
             Ok(true) => self.say("bootshim-renewed", RENEWED),
-            Err(error) if matches!(error.code, "mounted" | "in-use") => {
+            Err(error) if matches!(error.code, Code::Mounted | Code::InUse) => {
                 self.renew_at = Some(self.now + RENEW_AGAIN);
                 if !failed_before {
                     let again = spell(RENEW_AGAIN);

@@ -1,6 +1,7 @@
 //! Block devices: their partition nodes, and whether somebody has them mounted.
 
-use crate::error::{Error, Exit, Result};
+use crate::code::Code;
+use crate::error::{Error, Result};
 use bootshim::gpt::Partition;
 use nix::mount::{MntFlags, umount2};
 use std::fs;
@@ -34,7 +35,7 @@ pub(super) fn partition_node(disk: &Path, partition: &Partition) -> Result<PathB
         partition.name,
         disk.display()
     );
-    Err(Error::new(Exit::Io, "no-partition-node", found)
+    Err(Error::new(Code::NoPartitionNode, found)
         .advice("have the kernel read the table again (`partprobe`, `losetup -P`)"))
 }
 
@@ -44,7 +45,7 @@ pub(super) fn stale(node: &Path) -> Error {
         "the kernel's idea of {} is not what the GPT says",
         node.display()
     );
-    Error::new(Exit::Refused, "stale-table", found)
+    Error::new(Code::StaleTable, found)
         .advice("have the kernel read the table again (`partprobe`)")
         .changed("nothing was written")
 }
@@ -125,7 +126,7 @@ fn automounted<'m>(number: &str, mounts: &'m str) -> Vec<&'m str> {
 
 fn mounted(what: &Path, place: &str) -> Error {
     let found = format!("{} is mounted on {place}", what.display());
-    Error::new(Exit::Refused, "mounted", found)
+    Error::new(Code::Mounted, found)
         .advice("unmount it")
         .changed("nothing was written")
 }

@@ -5,7 +5,8 @@
 //! not ours may be dead and never answer, and must hold up nobody.
 
 use super::{Disk, booted};
-use crate::error::{Error, Exit, Result};
+use crate::code::Code;
+use crate::error::{Error, Result};
 use crate::helper::{Answer, Helper, Task};
 use bootshim::guid::Guid;
 use nix::errno::Errno;
@@ -40,8 +41,8 @@ fn record_of(node: &Path) -> Answer {
         Err(error) => error,
     };
     match error.code {
-        "no-permission" => Ok(NOT_PERMITTED.to_owned()),
-        "not-gpt" | "not-a-controller" | "not-a-disk" => Ok(String::new()),
+        Code::NoPermission => Ok(NOT_PERMITTED.to_owned()),
+        Code::NotGpt | Code::NotAController | Code::NotADisk => Ok(String::new()),
         // Also that its node is not there yet, or that its table is damaged.
         _ => Err(error.found),
     }
@@ -136,9 +137,7 @@ impl Search {
     fn find(&mut self) -> Result<Option<Found>> {
         let Some(handover) = booted::handover() else {
             let found = "this system was not started by bootshim";
-            return Err(
-                Error::new(Exit::Usage, "not-booted", found).advice("name a disk with --disk")
-            );
+            return Err(Error::new(Code::NotBooted, found).advice("name a disk with --disk"));
         };
         self.ask()?;
         if self.asked.iter().any(Asked::may_answer) {
@@ -186,7 +185,7 @@ impl Search {
                     first.display(),
                     second.display(),
                 );
-                Err(Error::new(Exit::Refused, "two-disks", found)
+                Err(Error::new(Code::TwoDisks, found)
                     .advice("unplug one, or give the copy new GUIDs with `sgdisk -G`"))
             }
             [] if closed.is_empty() => Err(self.lost(id, &silent)),
@@ -211,7 +210,7 @@ impl Search {
             found.push_str("; ");
             found.push_str(&silence(silent));
         }
-        Error::new(Exit::Io, "disk-lost", found)
+        Error::new(Code::DiskLost, found)
             .advice("the disk that this controller booted from is gone")
     }
 }
@@ -290,7 +289,7 @@ mod tests {
         assert_eq!(one.only(ID), Ok(("/dev/vda".into(), Vec::new())));
         let two = search([ours("/dev/vdb"), other(), ours("/dev/vda")]);
         let error = two.only(ID).unwrap_err();
-        assert_eq!((error.exit, error.code), (Exit::Refused, "two-disks"));
+        assert_eq!(error.code, Code::TwoDisks);
         let found = format!("/dev/vda and /dev/vdb both have the boot record {ID}");
         assert_eq!(error.found, found);
     }
@@ -298,15 +297,15 @@ mod tests {
     #[test]
     fn where_none_is_ours_the_error_says_which_could_not_be_asked() {
         let none = search([("/dev/vda", State::Has(None))]);
-        assert_eq!(none.only(ID).unwrap_err().code, "disk-lost");
+        assert_eq!(none.only(ID).unwrap_err().code, Code::DiskLost);
         let why = "reading the GPT of /dev/vdb: Input/output error";
         let unread = search([("/dev/vdb", State::Unread(why.to_owned()))]);
         let error = unread.only(ID).unwrap_err();
-        assert_eq!(error.code, "disk-lost");
+        assert_eq!(error.code, Code::DiskLost);
         assert!(error.found.ends_with(why), "{error}");
         let closed = search([("/dev/vda", State::NotPermitted)]);
         let error = closed.only(ID).unwrap_err();
-        assert_eq!((error.exit, error.code), (Exit::Io, "no-permission"));
+        assert_eq!(error.code, Code::NoPermission);
         assert!(error.to_string().contains("/dev/vda"), "{error}");
         assert!(error.to_string().contains("run it as root"), "{error}");
     }

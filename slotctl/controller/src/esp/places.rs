@@ -12,7 +12,8 @@
 //!
 //! Fields as in Microsoft's "FAT32 File System Specification", 1.03.
 
-use crate::error::{Error, Exit, Result};
+use crate::code::Code;
+use crate::error::{Error, Result};
 use bootshim::medium::{BLOCK, Fault, Medium};
 
 const ENTRY: usize = 32;
@@ -139,7 +140,7 @@ impl Places {
         esp.read_at(self.at, &mut found).map_err(unread)?;
         if found != bytes {
             let found = "the ESP does not give back what is on it";
-            return Err(Error::new(Exit::Io, "not-read-back", found));
+            return Err(Error::new(Code::NotReadBack, found));
         }
         Ok(())
     }
@@ -264,8 +265,7 @@ fn cluster_of(entry: &[u8]) -> u32 {
 
 fn none() -> Error {
     Error::new(
-        Exit::Refused,
-        "no-spare-place",
+        Code::NoSparePlace,
         "the ESP has no second place for a bootshim",
     )
     .expected("expected EFI/BOOT and EFI/SPARE as `slotctl disk create` makes them")

@@ -1,4 +1,6 @@
 use super::*;
+use crate::code::Code;
+use crate::code::Exit;
 use bootshim::gpt::Partition;
 use bootshim::guid::Guid;
 use bootshim::layout::{ESP_TYPE, RECORD_TYPE};
@@ -128,28 +130,28 @@ fn the_same_contents_and_date_give_the_same_bytes() {
 fn a_program_that_does_not_fit_is_refused() {
     let program = program();
     let error = write(Sparse::new(8192), 512, &contents(&program)).unwrap_err();
-    assert_eq!(error.code, "esp-too-small", "{error}");
+    assert_eq!(error.code, Code::EspTooSmall, "{error}");
     let mut long = sample::program(0x8664);
     long.resize(3 << 20, 0);
     let long = Program::parse(long).unwrap();
     let error = write(Sparse::new(2 * MIB), 512, &contents(&long)).unwrap_err();
-    assert_eq!(error.code, "esp-too-small", "{error}");
+    assert_eq!(error.code, Code::EspTooSmall, "{error}");
 }
 
 #[test]
 fn a_disk_without_esp_filesystem_or_program_is_not_trusted() {
     let empty = Sparse::new(16 * MIB);
-    let code = |error: Error| (error.exit, error.code);
+    let code = |error: Error| (error.exit(), error.code);
     assert_eq!(
         code(read_program(&empty, &layout(16 * MIB)).unwrap_err()),
-        (Exit::NotAuthentic, "damaged-esp")
+        (Exit::NotAuthentic, Code::DamagedEsp)
     );
     format(Stream::new(&empty), 512, 16 * MIB, 1).unwrap();
     let mut without = layout(16 * MIB);
     without.esp = None;
     assert_eq!(
         code(read_program(&empty, &without).unwrap_err()),
-        (Exit::NotAuthentic, "no-esp")
+        (Exit::NotAuthentic, Code::NoEsp)
     );
     let formatted = Sparse::new(16 * MIB);
     let mut stream = Stream::new(&formatted);
@@ -157,7 +159,7 @@ fn a_disk_without_esp_filesystem_or_program_is_not_trusted() {
     stream.store().unwrap();
     assert_eq!(
         code(read_program(&formatted, &layout(16 * MIB)).unwrap_err()),
-        (Exit::NotAuthentic, "no-bootshim")
+        (Exit::NotAuthentic, Code::NoBootshim)
     );
     assert_eq!(
         read_compatible(&formatted, &layout(16 * MIB)).unwrap(),

@@ -17,7 +17,8 @@ pub(super) mod tries;
 use super::stream::Stream;
 use super::{Settings, Trouble};
 use client::{Client, Failure};
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use fetch::{Fetch, check_threads, gave_up};
 use images::header::{HEADER_LEN, Header};
 use images::read::ReadError;
@@ -184,7 +185,7 @@ impl Web {
         let doubt = self.client.doubt()?;
         let what = "the file changed while it was read, or its servers hold different ones";
         let found = format!("{}: {what} ({doubt}): {}", self.name(), error.found);
-        let error = Error::new(Exit::Refused, "changed-underneath", found);
+        let error = Error::new(Code::ChangedUnderneath, found);
         Some(error.advice("run the same command again; nothing was lost"))
     }
 
@@ -365,7 +366,7 @@ impl Ranges {
         let at = at.saturating_add(length as u64);
         match &mut self.fetch {
             Some(fetch) => Ok(fetch.read(at, later)?),
-            None => Err(Error::new(Exit::Unexpected, "internal", "nothing was announced").into()),
+            None => Err(Error::new(Code::Internal, "nothing was announced").into()),
         }
     }
 }
@@ -376,6 +377,5 @@ fn truncated(client: &Client, last: u64) -> Error {
         "{}: truncated: the server has no byte {last}",
         client.name()
     );
-    Error::new(Exit::NotAuthentic, "truncated", found)
-        .expected("its header says that it is the last one")
+    Error::new(Code::Truncated, found).expected("its header says that it is the last one")
 }

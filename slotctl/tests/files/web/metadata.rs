@@ -2,6 +2,7 @@
 
 use super::rude::{Asked, Reply, Rude, Then, each_byte_once};
 use super::yard::{FIRST, Yard, image, small};
+use controller::code::Code;
 
 fn honest(asked: &Asked) -> Reply {
     Reply::honest(asked, image())
@@ -234,6 +235,6 @@ fn the_whole_file_that_breaks_off_again_and_again_is_given_up() {
         _ => Reply::whole(image()).cut(300 << 10, Then::Close),
     });
     let error = Yard::new().install_hastily(&server.url()).unwrap_err();
-    assert_eq!(error.code, "network", "{error}");
+    assert_eq!(error.code, Code::Network, "{error}");
     assert!(server.seen().len() < 30);
 }

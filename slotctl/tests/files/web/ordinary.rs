@@ -2,6 +2,7 @@
 
 use super::nginx::{Nginx, each_byte_once};
 use super::yard::{FIRST, SEGMENT, Yard, header, image, small};
+use controller::code::Code;
 use install::source::{Settings, Source};
 use std::time::Instant;
 
@@ -88,7 +89,7 @@ fn what_was_announced_before_can_be_announced_anew() {
     let error = source
         .fill(&mut buffer, images::Part::Chunk(1))
         .unwrap_err();
-    assert_eq!(error.code, "internal");
+    assert_eq!(error.code, Code::Internal);
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn a_stream_throws_away_what_is_not_wanted() {
     source.fill(&mut buffer, images::Part::Chunk(2)).unwrap();
     assert_eq!(buffer, image()[at..at + 10]);
     let behind = source.want(vec![0..10]).unwrap_err();
-    assert_eq!(behind.code, "internal");
+    assert_eq!(behind.code, Code::Internal);
     source.end(&header).unwrap();
     assert_eq!(source.fetched(), image().len() as u64);
 }

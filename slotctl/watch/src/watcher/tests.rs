@@ -1,7 +1,7 @@
 use super::*;
 use crate::events::Events;
 use config::{Check, Target};
-use controller::error::{Error, Exit as Status, Result};
+use controller::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
 fn s(seconds: u64) -> Duration {
@@ -30,7 +30,7 @@ impl FakeTrial {
     fn write(&mut self, what: String) -> Result<()> {
         if self.broken_writes > 0 {
             self.broken_writes -= 1;
-            return Err(Error::new(Status::Io, "io", "disk gone"));
+            return Err(Error::new(Code::Io, "disk gone"));
         }
         self.on_trial = false;
         self.done.push(what);
@@ -42,7 +42,7 @@ impl Trial for FakeTrial {
     fn is_on_trial(&mut self) -> Result<bool> {
         if self.broken_reads > 0 {
             self.broken_reads -= 1;
-            return Err(Error::new(Status::Io, "io", "disk gone"));
+            return Err(Error::new(Code::Io, "disk gone"));
         }
         Ok(self.on_trial)
     }
@@ -57,11 +57,7 @@ impl Trial for FakeTrial {
             return Ok(self.renewals > 1);
         }
         self.esp_in_use -= 1;
-        Err(Error::new(
-            Status::Refused,
-            "mounted",
-            "it is mounted on /boot",
-        ))
+        Err(Error::new(Code::Mounted, "it is mounted on /boot"))
     }
 
     fn give_up(&mut self, reason: &str) -> Result<()> {
@@ -525,7 +521,7 @@ fn a_trial_is_up_when_it_is_good() {
 #[test]
 fn what_cannot_be_noted_is_tried_again_and_said_once() {
     let mut plc = controller(false);
-    let failed = || Err(Error::new(Status::Io, "io", "disk gone"));
+    let failed = || Err(Error::new(Code::Io, "disk gone"));
     plc.trial.ups = vec![failed(), failed()];
     let log = plc.watched(|watcher| run(watcher, 0..300, &Ok(())));
     assert_eq!(plc.trial.said_up.len(), 3);

@@ -6,7 +6,8 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use iri_string::types::{UriAbsoluteStr, UriReferenceStr, UriString};
 use percent_encoding::{percent_decode_str, percent_encode_byte};
 use std::borrow::Cow;
@@ -36,7 +37,7 @@ impl Address {
             .and_then(|base| Address::of(&resolve(base, &written)?))
             .ok_or_else(|| {
                 let found = format!("{:?} is no address", without_user(text));
-                Error::new(Exit::Usage, "bad-address", found)
+                Error::new(Code::BadAddress, found)
                     .expected("expected one such as https://updates.example/plc.slotimg")
             })
     }
@@ -307,7 +308,7 @@ mod tests {
             "http://me:secret@a:99999/",
         ] {
             let error = Address::parse(wrong).err().unwrap();
-            assert_eq!(error.code, "bad-address", "{wrong}");
+            assert_eq!(error.code, Code::BadAddress, "{wrong}");
             assert!(!error.to_string().contains("secret"));
         }
     }

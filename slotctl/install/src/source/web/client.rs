@@ -9,7 +9,8 @@ use super::silence::Silence;
 use super::tries::Patience;
 use super::{answer, proxy, roots};
 use crate::source::Settings;
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use controller::progress::Progress;
 use controller::size;
 use std::collections::BTreeMap;
@@ -179,7 +180,7 @@ impl Client {
 
     /// An error of the network.
     pub(super) fn error(&self, reason: impl std::fmt::Display) -> Error {
-        Error::new(Exit::Network, "network", format!("{}: {reason}", self.name))
+        Error::new(Code::Network, format!("{}: {reason}", self.name))
     }
 
     /// Breaks all connections off.
@@ -379,7 +380,7 @@ impl Client {
                 None => "the server".to_owned(),
             };
             let found = format!("{}: the certificate of {whose}: {why}", self.name);
-            let error = Error::new(Exit::Network, "bad-certificate", found);
+            let error = Error::new(Code::BadCertificate, found);
             return Failure::Final(error.advice(
                 "name its authority as `ca` of [source] in slotctl.toml, or look at the clock",
             ));

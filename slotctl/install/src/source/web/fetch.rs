@@ -9,7 +9,8 @@ use super::client::{Again, Client, Failure};
 use super::part::{self, Given, Part};
 use super::rate;
 use super::tries::Tries;
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::mpsc::channel;
@@ -191,7 +192,7 @@ impl Shared {
     fn wait_for(&self, number: usize) -> Result<(Range<u64>, Vec<u8>)> {
         let Some(range) = self.segments.get(number) else {
             let found = "a range was read that was not announced";
-            return Err(Error::new(Exit::Unexpected, "internal", found));
+            return Err(Error::new(Code::Internal, found));
         };
         let mut state = self.lock();
         state.reading = number;
@@ -438,11 +439,7 @@ struct Watched<'a>(&'a Shared);
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let error = Error::new(
-                Exit::Unexpected,
-                "internal",
-                "a connection ended unexpectedly",
-            );
+            let error = Error::new(Code::Internal, "a connection ended unexpectedly");
             self.0.lock().error.get_or_insert(error);
             self.0.moved.notify_all();
         }

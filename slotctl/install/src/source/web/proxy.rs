@@ -4,7 +4,8 @@
 use super::address::{Address, host_and_port, port};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use std::net::IpAddr;
 use ureq::config::Config;
 use ureq::http::{StatusCode, Uri};
@@ -75,8 +76,7 @@ fn parse(name: &str, value: &str) -> Result<Proxy> {
     // The value may hold a password.
     proxy.filter(known).ok_or_else(|| {
         let found = format!("the variable {name} names no proxy that slotctl can use");
-        Error::new(Exit::Usage, "bad-proxy", found)
-            .expected("expected one such as http://proxy.example:3128")
+        Error::new(Code::BadProxy, found).expected("expected one such as http://proxy.example:3128")
     })
 }
 
@@ -289,7 +289,7 @@ mod tests {
     fn what_is_no_proxy_is_an_error_that_shows_no_password() {
         let get = |name: &str| (name == "http_proxy").then(|| "socks5://u:secret@h:1".to_owned());
         let error = Proxies::new(get).unwrap_err();
-        assert_eq!((error.exit, error.code), (Exit::Usage, "bad-proxy"));
+        assert_eq!(error.code, Code::BadProxy);
         assert!(!error.to_string().contains("secret"));
     }
 }

@@ -1,6 +1,7 @@
 //! The authorities that a server's certificate must be from.
 
-use controller::error::{Error, Exit, Result};
+use controller::code::Code;
+use controller::error::{Error, Result};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use std::path::Path;
@@ -15,7 +16,7 @@ pub(super) fn load(ca: Option<&Path>) -> Result<RootCerts> {
     let path = ca.unwrap_or(Path::new(SYSTEM));
     let failed = |found: String| {
         let found = format!("{}: {found}", path.display());
-        let error = Error::new(Exit::Usage, "bad-ca", found)
+        let error = Error::new(Code::BadCa, found)
             .expected("https:// needs certificates of authorities, in PEM");
         error.advice(match ca {
             Some(_) => "correct `ca` of [source] in slotctl.toml",
