@@ -23,6 +23,7 @@ mod environment;
 mod explaining;
 mod failing_device;
 mod full_log;
+mod golden;
 mod halfway;
 mod images_refused;
 mod initramfs;
