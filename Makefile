@@ -7,7 +7,7 @@
 help:
 	@echo "make demo       a controller in QEMU is updated, and comes back from two bad updates;"
 	@echo "                with SECURE_BOOT=1 under keys of its owner, and Secure Boot"
-	@echo "make test       everything, in under 20 minutes"
+	@echo "make test       everything, in some 20 minutes"
 	@echo "make test-long  the scenarios for which that is too short"
 	@echo "make sim-full   the power-cut simulator over more states, and more finely"
 	@echo "make bench      times, sizes and memory beside the peers, in target/bench; half an hour, as root"
