@@ -26,11 +26,7 @@
 //! | [`remains`] | what memory still holds of the start before |
 //! | [`boot`] | one start from record to kernel: read, choose, commit, verify, start |
 //! | [`handover`] | what the started system is told |
-//! | [`watchdog`] | what the started system is told about the hardware's watchdog |
-//! | [`wdat`] | the firmware's table of how its watchdog is used |
-//! | [`tco`] | the watchdog in Intel's chipsets: which ones, and its numbers |
-//! | [`acpi`] | how the firmware's tables are found, and what a register is |
-//! | [`pci`] | where a device is on a bus that does not bear every question |
+//! | [`hardware`] | the tables of firmware and chipset, and the watchdogs in them |
 //! | [`console`] | which serial ports are consoles |
 //! | [`restart`] | how a machine is restarted whose firmware may not do it |
 //! | [`trust`] | the keys that the program trusts, as a section of it |
@@ -40,7 +36,6 @@
 
 extern crate alloc;
 
-pub mod acpi;
 pub mod blocks;
 pub mod boot;
 pub mod buffer;
@@ -52,10 +47,10 @@ pub mod flush;
 pub mod gpt;
 pub mod guid;
 pub mod handover;
+pub mod hardware;
 pub mod layout;
 pub mod medium;
 pub mod memory;
-pub mod pci;
 pub mod record;
 pub mod relay;
 pub mod remains;
@@ -64,7 +59,4 @@ pub mod restart;
 pub mod secure_boot;
 pub mod slot;
 pub mod state;
-pub mod tco;
 pub mod trust;
-pub mod watchdog;
-pub mod wdat;

@@ -1,9 +1,9 @@
 //! `slotctl status` and `slotctl next-boot`.
 
 use bootshim::choice::Kind;
+use bootshim::hardware::watchdog::Told;
 use bootshim::record::{NO_DIGEST, Reason, Slot, SlotId, State};
 use bootshim::reset::Cause;
-use bootshim::watchdog::Told;
 use controller::disk::Disk;
 use controller::error::Result;
 use controller::next_boot;

@@ -1,11 +1,11 @@
 //! What the program says: one plain line for each decision, to whoever listens.
 
-use crate::acpi;
+use crate::hardware::acpi;
 use alloc::string::String;
 use alloc::vec::Vec;
-use bootshim::acpi::{CONSOLE, console_port};
 use bootshim::console;
 use bootshim::handover::{LOG_VARIABLE, VARIABLE_VENDOR};
+use bootshim::hardware::acpi::{CONSOLE, console_port};
 use core::cell::RefCell;
 use core::fmt::{self, Write};
 use uefi::boot::{self, OpenProtocolAttributes, OpenProtocolParams};

@@ -3,7 +3,7 @@
 
 use crate::clock::ticks;
 use crate::console::Console;
-use crate::watchdog;
+use crate::hardware::watchdog;
 use alloc::vec::Vec;
 use bootshim::memory::Free;
 use bootshim::restart::{self, Way};

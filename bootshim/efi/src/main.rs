@@ -10,13 +10,13 @@
 
 extern crate alloc;
 
-mod acpi;
 mod clock;
 mod console;
 mod disk;
 mod firmware;
 mod flush;
 mod hands;
+mod hardware;
 mod initrd;
 mod kernel;
 mod loader;
@@ -31,7 +31,6 @@ mod secure_boot;
 mod trust;
 mod variables;
 mod virtio;
-mod watchdog;
 
 use crate::clock::Clock;
 use crate::console::{Console, say};

@@ -7,8 +7,8 @@ use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::handover::{
     BOOTSHIM_VARIABLE, FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR, WATCHDOG_VARIABLE,
 };
+use bootshim::hardware::watchdog::Told;
 use bootshim::record::Digest;
-use bootshim::watchdog::Told;
 use uefi::runtime::{self, VariableAttributes, VariableVendor};
 use uefi::{CString16, Guid, Status, system};
 

@@ -1,8 +1,8 @@
 //! The firmware's table of its watchdog.
 
 use super::input::Input;
-use bootshim::acpi::{Register, Registers};
-use bootshim::wdat::{Action, Table};
+use bootshim::hardware::acpi::{Register, Registers};
+use bootshim::hardware::wdat::{Action, Table};
 use std::convert::Infallible;
 
 /// Any table gives an answer; one that is used has periods within what it says, and

@@ -10,8 +10,8 @@ use bootshim::choice::{self, Kind, Situation, Slots};
 use bootshim::copies::{Copy, Note};
 use bootshim::floor::Counts;
 use bootshim::handover::WATCHDOG_VARIABLE;
+use bootshim::hardware::watchdog::Told;
 use bootshim::record::{Record, Slot, SlotId, State};
-use bootshim::watchdog::Told;
 use images::trust::Trust;
 
 /// What is on a disk.

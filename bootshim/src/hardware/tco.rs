@@ -4,7 +4,7 @@
 //! chapters 10.1, 13.1 and 13.9; Linux' `lpc_ich.c` and `iTCO_wdt.c`).
 //!
 //! Later chipsets have it elsewhere; their firmware describes it in a WDAT
-//! ([`crate::wdat`]).
+//! ([`crate::hardware::wdat`]).
 
 const INTEL: u16 = 0x8086;
 

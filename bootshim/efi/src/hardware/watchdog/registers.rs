@@ -5,7 +5,7 @@
 //! refuses what is not in the windows of its bus, and these are not.
 
 use crate::console::open_shared;
-use bootshim::acpi::{Register, Registers, Space, Width};
+use bootshim::hardware::acpi::{Register, Registers, Space, Width};
 use core::ffi::c_void;
 use core::ptr;
 use uefi::boot::{self, ScopedProtocol};

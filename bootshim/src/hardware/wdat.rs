@@ -16,7 +16,7 @@
 //! | 64 | 4 | how many entries follow |
 //! | 68 | 24 each | action, instruction, 2 unused, register (12), value (4), mask (4) |
 
-use crate::acpi::{self, Register, Registers, Space, Width};
+use crate::hardware::acpi::{self, Register, Registers, Space, Width};
 use crate::reset::Cause;
 use alloc::vec::Vec;
 use core::fmt;

@@ -1,12 +1,12 @@
 //! A watchdog that the firmware describes in ACPI's table WDAT
-//! ([`bootshim::wdat`]).
+//! ([`bootshim::hardware::wdat`]).
 
 use super::Watchdog;
 use super::registers::Board;
-use crate::acpi;
+use crate::hardware::acpi;
+use bootshim::hardware::watchdog::Chip;
+use bootshim::hardware::wdat::{Action, SIGNATURE, Table};
 use bootshim::reset::Cause;
-use bootshim::watchdog::Chip;
-use bootshim::wdat::{Action, SIGNATURE, Table};
 use core::fmt;
 use uefi::Status;
 
@@ -18,7 +18,7 @@ pub struct Wdat {
 
 /// Why it is not used, although there is a table.
 pub enum Refused {
-    Table(bootshim::wdat::Refused),
+    Table(bootshim::hardware::wdat::Refused),
     NoRegisters,
 }
 

@@ -6,9 +6,9 @@
 
 use super::Watchdog;
 use crate::console::open_shared;
-use bootshim::pci;
+use bootshim::hardware::pci;
+use bootshim::hardware::watchdog::Chip;
 use bootshim::reset::Cause;
-use bootshim::watchdog::Chip;
 use uefi::Status;
 use uefi::boot::{self, ScopedProtocol};
 use uefi::proto::pci::PciIoAddress;

@@ -1,4 +1,4 @@
-//! The TCO timer in Intel's chipsets ([`bootshim::tco`]).
+//! The TCO timer in Intel's chipsets ([`bootshim::hardware::tco`]).
 //!
 //! It runs down twice: at the end of the second time it resets the machine, unless
 //! NO_REBOOT forbids. How long the second time lasts is the chipset's: each stage
@@ -7,10 +7,10 @@
 use super::Watchdog;
 use super::registers::Board;
 use crate::console::open_shared;
-use bootshim::acpi::{Register, Registers, Space, Width};
+use bootshim::hardware::acpi::{Register, Registers, Space, Width};
+use bootshim::hardware::tco;
+use bootshim::hardware::watchdog::Chip;
 use bootshim::reset::Cause;
-use bootshim::tco;
-use bootshim::watchdog::Chip;
 use uefi::Status;
 use uefi::boot::{self, ScopedProtocol};
 use uefi::proto::pci::PciIoAddress;

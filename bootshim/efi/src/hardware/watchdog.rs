@@ -12,8 +12,8 @@ mod wdat;
 
 use crate::console::{Console, say};
 use alloc::boxed::Box;
+use bootshim::hardware::watchdog::{Chip, LOOK_MILLIS};
 use bootshim::reset::Cause;
-use bootshim::watchdog::{Chip, LOOK_MILLIS};
 use core::time::Duration;
 use i6300esb::I6300esb;
 use tco::Tco;
@@ -51,7 +51,7 @@ pub trait Watchdog {
 /// Whether one that was armed counts; what does not say is believed.
 pub fn counts(chip: &mut dyn Watchdog) -> bool {
     let wait = || boot::stall(Duration::from_millis(LOOK_MILLIS));
-    bootshim::watchdog::counts(|| chip.counter(), wait) != Some(false)
+    bootshim::hardware::watchdog::counts(|| chip.counter(), wait) != Some(false)
 }
 
 /// Arms the watchdog of this machine for as short as it can, and leaves it alone: the

@@ -1,7 +1,7 @@
-//! The firmware's tables, where it keeps them ([`bootshim::acpi`]).
+//! The firmware's tables, where it keeps them ([`bootshim::hardware::acpi`]).
 
 use alloc::vec::Vec;
-use bootshim::acpi::{self, ROOT_LEN};
+use bootshim::hardware::acpi::{self, ROOT_LEN};
 use uefi::system;
 use uefi::table::cfg::ConfigTableEntry;
 
