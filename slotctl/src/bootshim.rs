@@ -1,14 +1,32 @@
 //! `slotctl bootshim`.
 
-use crate::args::Bootshim;
-use crate::key;
+use crate::key::{self, Roots};
 use controller::error::Result;
 use controller::program::Program;
 use serde_json::json;
+use std::path::PathBuf;
 use talk::answer::Answer;
 
-pub fn run(command: &Bootshim) -> Result<Answer> {
-    let Bootshim::Trust {
+/// bootshim.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Put the trusted keys into bootshim, before it is signed for Secure Boot
+    Trust {
+        /// bootshim as it was built
+        input: PathBuf,
+        /// Trusted public keys
+        #[arg(long, value_name = "PUB", num_args = 1.., required_unless_present = "roots")]
+        trust: Vec<PathBuf>,
+        #[command(flatten)]
+        roots: Roots,
+        /// bootshim with the keys
+        #[arg(long, value_name = "EFI")]
+        out: PathBuf,
+    },
+}
+
+pub fn run(command: &Command) -> Result<Answer> {
+    let Command::Trust {
         input,
         trust,
         roots,

@@ -1,7 +1,6 @@
 //! `slotctl disk`.
 
-use crate::args::Create;
-use crate::key;
+use crate::key::{self, Roots};
 use bootshim::copies::Copy;
 use bootshim::gpt::{Partition, Source as TableSource};
 use bootshim::guid::Guid;
@@ -10,25 +9,78 @@ use controller::date::Date;
 use controller::disk::Disk;
 use controller::error::{Error, Result};
 use controller::program::Program;
+use controller::size::Size;
 use controller::trust;
 use install::source::{Settings, Source};
 use install::{Compatible, Request};
 use make::{Draft, Options, Sizes};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use talk::answer::{Answer, Voice, bytes, table};
 use talk::bar::Bar;
 
-pub fn create(words: &Create, voice: Voice) -> Result<Answer> {
-    let mut program = Program::load(&words.bootshim)?;
-    if !(words.trust.is_empty() && words.roots.roots.is_empty()) {
-        program = key::put(program, &words.trust, &words.roots)
+/// Disks.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make a complete, bootable disk image
+    Create(Box<Create>),
+    /// Partitions, slots and the copies of the boot record
+    Show,
+}
+
+/// What a disk is made of.
+#[derive(Debug, clap::Args)]
+pub struct Create {
+    /// The disk image to make
+    pub file: PathBuf,
+    /// Its size
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub size: Size,
+    /// bootshim
+    #[arg(long, value_name = "EFI")]
+    pub bootshim: PathBuf,
+    /// Trusted public keys, put into bootshim
+    #[arg(long, value_name = "PUB", num_args = 1..)]
+    pub trust: Vec<PathBuf>,
+    #[command(flatten)]
+    pub roots: Roots,
+    /// For which images
+    #[arg(long, value_name = "S")]
+    pub compatible: Option<String>,
+    /// Bytes of a sector
+    #[arg(long, value_name = "512|4096", default_value = "512", value_parser = sector)]
+    pub sector_size: u32,
+    /// Number of slots
+    #[arg(long, value_name = "N", default_value_t = 3, allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u8).range(2..=8))]
+    pub slots: u8,
+    /// Size of each slot; by default they share what is left
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub slot_size: Option<Size>,
+    /// Size of the EFI system partition [default: 16MiB]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub esp_size: Option<Size>,
+    /// Size of the data partition [default: a tenth]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub data_size: Option<Size>,
+    /// All GUIDs and FAT ids derive from it
+    #[arg(long, value_name = "UUID")]
+    pub seed: Option<String>,
+    /// Install this image in slot a, as good
+    #[arg(long, value_name = "IMG")]
+    pub image: Option<PathBuf>,
+}
+
+pub fn create(args: &Create, voice: Voice) -> Result<Answer> {
+    let mut program = Program::load(&args.bootshim)?;
+    if !(args.trust.is_empty() && args.roots.roots.is_empty()) {
+        program = key::put(program, &args.trust, &args.roots)
             .map_err(|error| error.changed("no disk was made"))?;
     }
     if program.trust().keys.is_empty() {
-        if words.image.is_some() {
-            let found = format!("{} trusts no key", words.bootshim.display());
+        if args.image.is_some() {
+            let found = format!("{} trusts no key", args.bootshim.display());
             return Err(Error::new(Code::NoTrustedKeys, found)
                 .advice("name the key that signed the image with --trust")
                 .changed("no disk was made"));
@@ -42,21 +94,21 @@ pub fn create(words: &Create, voice: Voice) -> Result<Answer> {
         .map(|k| k.id().to_string())
         .collect();
     let options = Options {
-        sizes: sizes(words),
+        sizes: sizes(args),
         program,
-        compatible: words.compatible.clone(),
-        seed: words.seed.as_deref().map(parse_seed).transpose()?,
+        compatible: args.compatible.clone(),
+        seed: args.seed.as_deref().map(parse_seed).transpose()?,
         date: Date::from_environment()?,
     };
-    let draft = make::create(&words.file, &options)?;
+    let draft = make::create(&args.file, &options)?;
     let mut version = None;
-    if let Some(image) = &words.image {
-        let installed = first_image(&draft, image, words, voice)?;
+    if let Some(image) = &args.image {
+        let installed = first_image(&draft, image, args, voice)?;
         version = Some(installed);
     }
     let layout = draft.layout().clone();
     draft.publish()?;
-    let (file, size) = (words.file.display(), bytes(words.size.0));
+    let (file, size) = (args.file.display(), bytes(args.size.0));
     let mut text = format!("{file}: {size}, {} slots", layout.slots.len());
     if let Some(slot) = layout.slots.first() {
         let _ = write!(text, " of {}", bytes(slot.extent.len));
@@ -65,20 +117,20 @@ pub fn create(words: &Create, voice: Voice) -> Result<Answer> {
         let _ = write!(text, ", {version} in slot a (good)");
     }
     let fields = json!({
-        "changed": true, "file": file.to_string(), "size": words.size.0,
+        "changed": true, "file": file.to_string(), "size": args.size.0,
         "record": layout.record.id.to_string(), "slots": layout.slots.len(),
         "version": version, "trusted": trusted,
     });
     Ok(Answer::new(text, fields))
 }
 
-fn sizes(words: &Create) -> Sizes {
-    let mut sizes = Sizes::new(words.size.0);
-    sizes.sector = if words.sector_size == 4096 { 4096 } else { 512 };
-    sizes.slots = usize::from(words.slots);
-    sizes.slot = words.slot_size.map(|size| size.0);
-    sizes.data = words.data_size.map(|size| size.0);
-    sizes.esp = words.esp_size.map_or(sizes.esp, |size| size.0);
+fn sizes(args: &Create) -> Sizes {
+    let mut sizes = Sizes::new(args.size.0);
+    sizes.sector = if args.sector_size == 4096 { 4096 } else { 512 };
+    sizes.slots = usize::from(args.slots);
+    sizes.slot = args.slot_size.map(|size| size.0);
+    sizes.data = args.data_size.map(|size| size.0);
+    sizes.esp = args.esp_size.map_or(sizes.esp, |size| size.0);
     sizes
 }
 
@@ -91,10 +143,10 @@ fn parse_seed(text: &str) -> Result<Guid> {
 }
 
 /// The factory's image: installed like any other, then good without a trial.
-fn first_image(draft: &Draft, image: &Path, words: &Create, voice: Voice) -> Result<String> {
+fn first_image(draft: &Draft, image: &Path, args: &Create, voice: Voice) -> Result<String> {
     let disk = draft.disk()?;
     let trusted = trust::keys(&disk)?;
-    let compatible = words.compatible.clone().map(|name| Compatible {
+    let compatible = args.compatible.clone().map(|name| Compatible {
         name,
         from: "--compatible".into(),
     });
@@ -107,7 +159,7 @@ fn first_image(draft: &Draft, image: &Path, words: &Create, voice: Voice) -> Res
     let bar = Bar::new(voice);
     let no_disk = |mut error: Error| {
         if error.code == Code::SlotTooSmall {
-            let (disk, slots) = (words.size, words.slots);
+            let (disk, slots) = (args.size, args.slots);
             error.advice = format!(
                 "a disk of {disk} with {slots} slots is too small for it; give it more with --size, or fewer slots with --slots"
             );
@@ -189,4 +241,12 @@ pub fn show(disk: &Disk, voice: Voice) -> Result<Answer> {
         let _ = writeln!(text, "boot record copy {number}: {copy}");
     }
     Ok(Answer::new(text, fields))
+}
+
+fn sector(text: &str) -> Result<u32, String> {
+    match text {
+        "512" => Ok(512),
+        "4096" => Ok(4096),
+        _ => Err("a sector has 512 or 4096 bytes".to_owned()),
+    }
 }

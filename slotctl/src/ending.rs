@@ -1,17 +1,17 @@
 //! What signals do to a command: one that is ended leaves nothing half made, and
 //! a limit is an error like any other.
 
-use crate::args::{Args, Bootshim, Command, Disk, Image, Key, KeySet};
+use crate::{Command, bootshim, disk, image, key, key_set};
 use images::new_file;
 use nix::sys::signal::{SigSet, Signal, raise};
 use std::thread::Builder;
 
 /// Prepares the process for the signals that its command may get. No thread may
 /// have been started yet: each inherits what is blocked here.
-pub fn prepare(args: &Args) {
+pub fn prepare(command: &Command) {
     // Blocked, a file that grows past `ulimit -f` is an error of the write.
     let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
-    if makes_a_file(&args.command) {
+    if makes_a_file(command) {
         remove_what_is_not_whole();
     }
 }
@@ -19,10 +19,11 @@ pub fn prepare(args: &Args) {
 fn makes_a_file(command: &Command) -> bool {
     matches!(
         command,
-        Command::Key(Key::Generate { .. } | Key::Set(KeySet::Create(_)))
-            | Command::Image(Image::Build(_) | Image::Delta(_))
-            | Command::Bootshim(Bootshim::Trust { .. })
-            | Command::Disk(Disk::Create(_))
+        Command::Key(
+            key::Command::Generate { .. } | key::Command::Set(key_set::Command::Create(_))
+        ) | Command::Image(image::Command::Build(_) | image::Command::Delta(_))
+            | Command::Bootshim(bootshim::Command::Trust { .. })
+            | Command::Disk(disk::Command::Create(_))
     )
 }
 

@@ -6,8 +6,17 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use talk::answer::{Answer, table};
 
+/// Which code is explained.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The word in `error.code`; without it, a line for each
+    #[arg(value_name = "CODE")]
+    pub code: Option<String>,
+}
+
 /// One code, or a line for each.
-pub fn run(word: Option<&str>) -> Result<Answer> {
+pub fn run(args: &Args) -> Result<Answer> {
+    let word = args.code.as_deref();
     let meant = |code: &&Code| word.is_none_or(|word| word == code.word());
     let codes: Vec<Code> = Code::ALL.iter().filter(meant).copied().collect();
     if codes.is_empty() {

@@ -1,7 +1,8 @@
 //! `slotctl image`.
 
-use crate::args::{Args, Build, Delta, Image, Sign};
-use crate::{key, key_set};
+use crate::key::{self, Roots};
+use crate::key_set;
+use crate::sign::Sign;
 use controller::code::Code;
 use controller::disk::Disk;
 use controller::error::{Error, Result};
@@ -11,7 +12,7 @@ use images::build::{self, Boot, BuildError, Inputs};
 use images::delta::{self, DeltaError};
 use images::head::Head;
 use images::hex;
-use images::key::{KeyId, PublicKey, SecretKey};
+use images::key::KeyId;
 use images::manifest::{Kind, Manifest};
 use images::memory::Need;
 use images::read::{ReadError, SpoolError};
@@ -26,20 +27,127 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use talk::answer::{Answer, Voice, bytes};
 use talk::bar::Bar;
+use talk::options::GlobalOptions;
 
-pub fn run(args: &Args, command: &Image, voice: Voice) -> Result<Answer> {
+/// Images.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Build an image, and sign it with each key
+    Build(Build),
+    /// The exact bytes to be signed, on standard output
+    Tbs {
+        /// The image
+        file: PathBuf,
+    },
+    /// Build an image that needs another's content on the controller
+    Delta(Delta),
+    /// Sign an image here, or attach a signature made elsewhere
+    Sign(Sign),
+    /// Manifest, sizes and signatures, without needing a key
+    Show {
+        /// The image
+        file: PathBuf,
+    },
+    /// Check signature, index and every chunk
+    Verify {
+        /// The image
+        file: PathBuf,
+        /// Trusted public keys; by default those of the disk's bootshim
+        #[arg(long, value_name = "PUB", num_args = 1..)]
+        trust: Vec<PathBuf>,
+        #[command(flatten)]
+        roots: Roots,
+    },
+}
+
+/// What a delta is built from.
+#[derive(Debug, clap::Args)]
+pub struct Delta {
+    /// Image whose content is on the controller
+    #[arg(long, value_name = "OLD")]
+    pub from: PathBuf,
+    /// Image that the controller gets
+    #[arg(long, value_name = "NEW")]
+    pub to: PathBuf,
+    /// Secret key to sign with; repeat it for more
+    #[arg(long, value_name = "K")]
+    pub key: Vec<PathBuf>,
+    /// The delta
+    #[arg(long, value_name = "F")]
+    pub out: PathBuf,
+}
+
+/// What an image is built from.
+#[derive(Debug, clap::Args)]
+pub struct Build {
+    /// Root filesystem
+    #[arg(long, value_name = "F")]
+    pub rootfs: PathBuf,
+    /// Kernel with an EFI stub
+    #[arg(long, value_name = "F", required_unless_present = "uki")]
+    pub kernel: Option<PathBuf>,
+    /// Initial RAM filesystem
+    #[arg(long, value_name = "F")]
+    pub initrd: Option<PathBuf>,
+    /// Kernel and initial RAM filesystem in one program, without a command line
+    #[arg(long, value_name = "F", conflicts_with_all = ["kernel", "initrd"])]
+    pub uki: Option<PathBuf>,
+    /// bootshim with the trusted keys in, that starts this image on trial and
+    /// replaces the one on the ESP once the image is good
+    #[arg(long, value_name = "EFI")]
+    pub bootshim: Option<PathBuf>,
+    /// Kernel command line; {slot} becomes the PARTUUID of the slot
+    #[arg(long, value_name = "S")]
+    pub cmdline: String,
+    /// For which controllers
+    #[arg(long, value_name = "S")]
+    pub compatible: String,
+    /// Version, in the order of dpkg
+    #[arg(long, value_name = "V")]
+    pub version: String,
+    /// Below the floor of a controller, an image is refused there
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    pub security_version: u64,
+    /// Once this image is good, nothing with a security version below this boots
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    pub revoke_below: u64,
+    /// The image pets the hardware watchdog from its first act on
+    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    pub watchdog: Option<u32>,
+    /// Sign with this key
+    #[arg(long, value_name = "F")]
+    pub key: Vec<PathBuf>,
+    /// The key set under which the image is signed
+    #[arg(long, value_name = "F.keyset")]
+    pub key_set: Option<PathBuf>,
+    /// The image
+    #[arg(long, value_name = "F.slotimg")]
+    pub out: PathBuf,
+}
+
+pub fn run(global: &GlobalOptions, command: &Command, voice: Voice) -> Result<Answer> {
     match command {
-        Image::Build(build) => self::build(build, voice),
-        Image::Tbs { file } => {
+        Command::Build(build) => self::build(build, voice),
+        Command::Tbs { file } => {
             let message = sign::message(file).map_err(|error| unreadable(file, error))?;
             Ok(Answer::raw(message.to_vec()))
         }
-        Image::Delta(delta) => self::delta(delta, voice),
-        Image::Sign(sign) => self::sign(sign),
-        Image::Show { file } => show(file),
-        Image::Verify { file, trust, roots } => {
+        Command::Delta(delta) => self::delta(delta, voice),
+        Command::Sign(sign) => self::sign(sign),
+        Command::Show { file } => show(file),
+        Command::Verify { file, trust, roots } => {
             let trusted = if trust.is_empty() && roots.roots.is_empty() {
-                keys_of_disk(args.disk.as_deref())?
+                keys_of_disk(global.disk.as_deref())?
             } else {
                 key::trust(trust, roots)?
             };
@@ -49,12 +157,12 @@ pub fn run(args: &Args, command: &Image, voice: Voice) -> Result<Answer> {
 }
 
 /// What starts the root.
-fn starts(words: &Build) -> Result<Boot> {
-    match (&words.kernel, &words.uki) {
+fn starts(args: &Build) -> Result<Boot> {
+    match (&args.kernel, &args.uki) {
         (_, Some(uki)) => Ok(Boot::Uki(uki.clone())),
         (Some(kernel), None) => Ok(Boot::Kernel {
             kernel: kernel.clone(),
-            initrd: words.initrd.clone(),
+            initrd: args.initrd.clone(),
         }),
         (None, None) => Err(Error::new(Code::Usage, "nothing that starts the root")
             .expected("expected --kernel or --uki")),
@@ -74,23 +182,23 @@ fn bootshim(file: &Path) -> Result<PathBuf> {
     Ok(file.into())
 }
 
-fn build(words: &Build, voice: Voice) -> Result<Answer> {
+fn build(args: &Build, voice: Voice) -> Result<Answer> {
     let inputs = Inputs {
-        rootfs: words.rootfs.clone(),
-        boot: starts(words)?,
-        bootshim: words.bootshim.as_deref().map(bootshim).transpose()?,
-        cmdline: words.cmdline.clone(),
-        compatible: words.compatible.clone(),
-        version: words.version.clone(),
-        security_version: words.security_version,
-        revoke_below: words.revoke_below,
-        watchdog_seconds: words.watchdog.unwrap_or_default(),
-        keys: key::secret_keys(&words.key)?,
-        key_set: words.key_set.as_deref().map(key_set::load).transpose()?,
+        rootfs: args.rootfs.clone(),
+        boot: starts(args)?,
+        bootshim: args.bootshim.as_deref().map(bootshim).transpose()?,
+        cmdline: args.cmdline.clone(),
+        compatible: args.compatible.clone(),
+        version: args.version.clone(),
+        security_version: args.security_version,
+        revoke_below: args.revoke_below,
+        watchdog_seconds: args.watchdog.unwrap_or_default(),
+        keys: key::secret_keys(&args.key)?,
+        key_set: args.key_set.as_deref().map(key_set::load).transpose()?,
     };
     let bar = Bar::new(voice);
     let built = following(&bar, Phase::Building, |told| {
-        build::build(&inputs, &words.out, told)
+        build::build(&inputs, &args.out, told)
     })
     .map_err(not_built)?;
     for warning in &built.warnings {
@@ -99,7 +207,7 @@ fn build(words: &Build, voice: Voice) -> Result<Answer> {
     if inputs.keys.is_empty() {
         voice.warn("the image is not signed; no controller takes it before `slotctl image sign`");
     }
-    let out = words.out.display();
+    let out = args.out.display();
     let (image, length) = (&built.manifest, built.file_length);
     let mut text = format!(
         "{out}: \"{}\" {}, {} of content in {}, {}",
@@ -134,21 +242,21 @@ fn signed_by(keys: usize) -> String {
     }
 }
 
-fn delta(words: &Delta, voice: Voice) -> Result<Answer> {
+fn delta(args: &Delta, voice: Voice) -> Result<Answer> {
     let inputs = delta::Inputs {
-        from: words.from.clone(),
-        to: words.to.clone(),
-        keys: key::secret_keys(&words.key)?,
+        from: args.from.clone(),
+        to: args.to.clone(),
+        keys: key::secret_keys(&args.key)?,
     };
     let bar = Bar::new(voice);
     let built = following(&bar, Phase::Building, |told| {
-        delta::build(&inputs, &words.out, told)
+        delta::build(&inputs, &args.out, told)
     })
     .map_err(no_delta)?;
     if inputs.keys.is_empty() {
         voice.warn("the delta is not signed; no controller takes it before `slotctl image sign`");
     }
-    let (out, image) = (words.out.display(), &built.to.manifest);
+    let (out, image) = (args.out.display(), &built.to.manifest);
     let mut text = format!(
         "{out}: \"{}\" from {} to {}, {} instead of {}, {}",
         image.compatible,
@@ -202,30 +310,10 @@ fn not_built(error: BuildError) -> Error {
     failed.changed("no image was written")
 }
 
-fn sign(words: &Sign) -> Result<Answer> {
-    let file = &words.file;
-    let failed = |error| not_signed(file, error);
-    let (id, signed) = match (&words.key, &words.signature, &words.public) {
-        (None, Some(signature), Some(public)) => {
-            let public = PublicKey::load(public).map_err(key::refused)?;
-            let signature = read_signature(signature)?;
-            (
-                public.id(),
-                sign::attach(file, &public, &signature).map_err(failed)?,
-            )
-        }
-        (Some(secret), ..) => {
-            let secret = SecretKey::load(secret).map_err(key::refused)?;
-            (
-                secret.public().id(),
-                sign::sign(file, &secret).map_err(failed)?,
-            )
-        }
-        _ => {
-            return Err(Error::new(Code::Usage, "neither a key nor a signature"));
-        }
-    };
-    let file = file.display();
+fn sign(args: &Sign) -> Result<Answer> {
+    let failed = |error| not_signed(&args.file, error);
+    let (id, signed) = args.run(sign::sign, sign::attach, failed)?;
+    let file = args.file.display();
     let (text, changed) = match signed {
         Signed::Added => (format!("{file} is signed by key {id}"), true),
         Signed::Already => (format!("{file} was signed by key {id} already"), false),
@@ -234,17 +322,6 @@ fn sign(words: &Sign) -> Result<Answer> {
         text,
         json!({ "changed": changed, "key": id.to_string() }),
     ))
-}
-
-pub fn read_signature(file: &Path) -> Result<[u8; 64]> {
-    let bytes = std::fs::read(file)
-        .map_err(|error| Error::io(format_args!("reading {}", file.display()), &error))?;
-    bytes.try_into().map_err(|bytes: Vec<u8>| {
-        let found = format!("{} has {} bytes", file.display(), bytes.len());
-        Error::new(Code::NotASignature, found)
-            .expected("an Ed25519 signature has 64")
-            .advice("make it with `openssl pkeyutl -sign -rawin`")
-    })
 }
 
 fn not_signed(file: &Path, error: SignError) -> Error {
@@ -428,4 +505,18 @@ fn following<T>(bar: &Bar, phase: Phase, work: impl FnOnce(&(dyn Fn(u64, u64) + 
     let result = work(&told);
     bar.end();
     result
+}
+
+/// What a watchdog can be set to.
+fn seconds(text: &str) -> Result<u32, String> {
+    controller::duration::parse(text)
+        .filter(|duration| duration.subsec_nanos() == 0)
+        .and_then(|duration| u32::try_from(duration.as_secs()).ok())
+        .filter(|seconds| *seconds > 0)
+        .ok_or_else(|| {
+            format!(
+                "expected whole seconds as {}",
+                controller::duration::EXPECTED
+            )
+        })
 }

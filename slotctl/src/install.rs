@@ -1,8 +1,9 @@
 //! `slotctl install`.
 
-use crate::args::{Args, Install};
 use crate::history;
 use crate::key;
+use crate::slots::{slot, tries};
+use bootshim::record::SlotId;
 use controller::disk::Disk;
 use controller::error::Result;
 use controller::size::Size;
@@ -13,32 +14,69 @@ use images::trust::Trust;
 use install::source::{self, Settings, Source};
 use install::{Moved, Outcome, Request};
 use serde_json::json;
+use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use talk::answer::{Answer, Voice, bytes};
 use talk::bar::Bar;
+use talk::options::GlobalOptions;
 
-pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
-    let disk = crate::open(args, voice)?;
-    let restart = Restart::asked(&disk, words.reboot)?;
-    let trusted = trusted(&disk, words, voice)?;
+/// What is installed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A file, - for standard input, or an https:// or http:// address
+    pub source: OsString,
+    /// Write this slot instead of the one that is chosen
+    #[arg(long, value_name = "S", value_parser = slot)]
+    pub slot: Option<SlotId>,
+    /// Tries of the trial; by default those of the boot record, 3
+    #[arg(long, value_name = "N", value_parser = tries(), allow_negative_numbers = true)]
+    pub tries: Option<u8>,
+    /// Install and do not make it the trial
+    #[arg(long, conflicts_with = "reboot")]
+    pub no_activate: bool,
+    /// Install an image again that failed here
+    #[arg(long)]
+    pub retry: bool,
+    /// Install an image although it is older than what runs
+    #[arg(long)]
+    pub allow_downgrade: bool,
+    /// Trusted public keys; by default those of the disk's bootshim
+    #[arg(long, value_name = "PUB", num_args = 1..)]
+    pub trust: Vec<PathBuf>,
+    /// Check everything, write nothing
+    #[arg(long, conflicts_with = "reboot")]
+    pub dry_run: bool,
+    /// Fetch at most so much a second, such as 500KiB or 2MiB
+    #[arg(long, value_name = "RATE", value_parser = rate, allow_negative_numbers = true)]
+    pub limit_rate: Option<Size>,
+    /// Restart when something was changed
+    #[arg(long)]
+    pub reboot: bool,
+}
+
+pub fn run(global: &GlobalOptions, args: &Args, voice: Voice) -> Result<Answer> {
+    let disk = crate::open(global, voice)?;
+    let restart = Restart::asked(&disk, args.reboot)?;
+    let trusted = trusted(&disk, args, voice)?;
     let (record, _) = disk.read_record()?;
-    let compatible = install::compatible(&disk, &record, args.config.as_deref(), &trusted)?;
+    let compatible = install::compatible(&disk, &record, global.config.as_deref(), &trusted)?;
     let request = Request {
-        slot: words.slot.map(|slot| slot.0),
-        tries: words.tries,
-        activate: !words.no_activate,
-        retry: words.retry,
-        dry_run: words.dry_run,
-        allow_downgrade: words.allow_downgrade,
+        slot: args.slot,
+        tries: args.tries,
+        activate: !args.no_activate,
+        retry: args.retry,
+        dry_run: args.dry_run,
+        allow_downgrade: args.allow_downgrade,
         machine: trust::machine(&disk),
     };
     let bar = Arc::new(Bar::new(voice));
     let settings = Settings {
         progress: bar.clone(),
-        ..settings(args, words, voice)?
+        ..settings(global, args, voice)?
     };
-    let mut source = Source::open(&words.source, &settings)?;
+    let mut source = Source::open(&args.source, &settings)?;
     if let Some(notice) = source.notice() {
         voice.warn(&notice);
     }
@@ -50,7 +88,7 @@ pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
         &request,
         bar.as_ref(),
     )?;
-    let mut answer = answer(&done, words.dry_run);
+    let mut answer = answer(&done, args.dry_run);
     if done.changed {
         history::note(&disk, "installed", &answer.text);
     }
@@ -64,12 +102,12 @@ pub fn run(args: &Args, words: &Install, voice: Voice) -> Result<Answer> {
 
 /// The keys that were named, or else those of the disk's own bootshim: what no key
 /// in there has signed would be installed and never start, which is said.
-fn trusted(disk: &Disk, words: &Install, voice: Voice) -> Result<Trust> {
-    if words.trust.is_empty() {
+fn trusted(disk: &Disk, args: &Args, voice: Voice) -> Result<Trust> {
+    if args.trust.is_empty() {
         return trust::keys(disk);
     }
     let named =
-        key::public_keys(&words.trust).map_err(|error| error.changed("nothing was written"))?;
+        key::public_keys(&args.trust).map_err(|error| error.changed("nothing was written"))?;
     match trust::keys(disk) {
         Ok(own) if !named.iter().any(|key| own.keys().contains(key)) => voice.warn(&format!(
             "the bootshim of {} trusts none of these keys; what they signed will not start there",
@@ -81,14 +119,14 @@ fn trusted(disk: &Disk, words: &Install, voice: Voice) -> Result<Trust> {
     Ok(trust::named(disk, named))
 }
 
-/// What the words and, for what is on the network, the configuration say.
-fn settings(args: &Args, words: &Install, voice: Voice) -> Result<Settings> {
+/// What the args and, for what is on the network, the configuration say.
+fn settings(global: &GlobalOptions, args: &Args, voice: Voice) -> Result<Settings> {
     let mut settings = Settings {
-        limit_rate: words.limit_rate.map(|Size(bytes)| bytes),
+        limit_rate: args.limit_rate.map(|Size(bytes)| bytes),
         ..Settings::default()
     };
-    if words.source.to_str().is_some_and(source::is_address)
-        && let Some(config) = config::find(args.config.as_deref())?
+    if args.source.to_str().is_some_and(source::is_address)
+        && let Some(config) = config::find(global.config.as_deref())?
     {
         for key in &config.unknown_keys {
             voice.warn(&format!("the configuration has an unknown key: {key}"));
@@ -144,4 +182,13 @@ fn spared(moved: &Moved) -> String {
         }
     }
     text
+}
+
+/// As curl has it, but nothing at all would be no limit and no download either.
+fn rate(text: &str) -> Result<Size, String> {
+    let size: Size = text.parse().map_err(|error| format!("{error}"))?;
+    match size {
+        Size(0) => Err("expected more than nothing a second".to_owned()),
+        size => Ok(size),
+    }
 }

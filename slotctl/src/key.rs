@@ -1,6 +1,5 @@
 //! `slotctl key`.
 
-use crate::args::{Key, Roots};
 use crate::key_set;
 use controller::code::Code;
 use controller::error::{Error, Result};
@@ -11,11 +10,46 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use talk::answer::Answer;
 
-pub fn run(command: &Key) -> Result<Answer> {
+/// Keys.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make NAME.key and NAME.pub
+    Generate {
+        /// Path without ending
+        #[arg(long, value_name = "NAME")]
+        out: PathBuf,
+    },
+    /// The id and kind of a key, or what a key set says
+    Show {
+        /// A key in PEM, or a key set
+        file: PathBuf,
+    },
+    /// Make and sign key sets
+    #[command(subcommand)]
+    Set(key_set::Command),
+}
+
+/// Root keys.
+#[derive(Debug, clap::Args)]
+pub struct Roots {
+    /// Root keys: they sign key sets, whose release keys sign images
+    #[arg(long, value_name = "PUB", num_args = 1.., conflicts_with = "trust")]
+    pub roots: Vec<PathBuf>,
+    /// How many root keys must sign a key set [default: 1]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "roots",
+        allow_negative_numbers = true
+    )]
+    pub root_threshold: Option<u32>,
+}
+
+pub fn run(command: &Command) -> Result<Answer> {
     match command {
-        Key::Generate { out } => generate(out),
-        Key::Show { file } => show(file),
-        Key::Set(command) => key_set::run(command),
+        Command::Generate { out } => generate(out),
+        Command::Show { file } => show(file),
+        Command::Set(command) => key_set::run(command),
     }
 }
 

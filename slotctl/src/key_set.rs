@@ -1,65 +1,82 @@
 //! `slotctl key set`.
 
-use crate::args::{CreateSet, KeySet as Command, Sign};
-use crate::image::read_signature;
 use crate::key;
+use crate::sign::Sign;
 use controller::code::Code;
 use controller::error::{Error, Result};
 use images::hex;
-use images::key::{PublicKey, SecretKey};
 use images::key_set::{self, KeySetError, SignedKeySet, tbs};
 use images::sign::Signed;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use talk::answer::Answer;
+
+/// Key sets.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make a key set, and sign it with each root key
+    Create(Create),
+    /// The exact bytes to be signed, on standard output
+    Tbs {
+        /// The key set
+        file: PathBuf,
+    },
+    /// Sign a key set here, or attach a signature made elsewhere
+    Sign(Sign),
+}
+
+/// What a key set is made of.
+#[derive(Debug, clap::Args)]
+pub struct Create {
+    /// Higher than that of every key set before
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub epoch: u64,
+    /// How many release keys must sign an image
+    #[arg(long, value_name = "M", allow_negative_numbers = true)]
+    pub threshold: u32,
+    /// Release keys
+    #[arg(long, value_name = "PUB", num_args = 1.., required = true)]
+    pub release: Vec<PathBuf>,
+    /// Sign with these root keys
+    #[arg(long, value_name = "K", num_args = 1..)]
+    pub root: Vec<PathBuf>,
+    /// The key set
+    #[arg(long, value_name = "F.keyset")]
+    pub out: PathBuf,
+}
 
 pub fn run(command: &Command) -> Result<Answer> {
     match command {
-        Command::Create(words) => create(words),
+        Command::Create(args) => create(args),
         Command::Tbs { file } => Ok(Answer::raw(tbs(&load(file)?.digest).to_vec())),
-        Command::Sign(words) => sign(words),
+        Command::Sign(args) => sign(args),
     }
 }
 
-fn create(words: &CreateSet) -> Result<Answer> {
-    let release = key::public_keys(&words.release)?;
-    let roots = key::secret_keys(&words.root)?;
-    let set = SignedKeySet::create(words.epoch, words.threshold, release, &roots)
-        .and_then(|set| set.save_new(&words.out).map(|()| set))
+fn create(args: &Create) -> Result<Answer> {
+    let release = key::public_keys(&args.release)?;
+    let roots = key::secret_keys(&args.root)?;
+    let set = SignedKeySet::create(args.epoch, args.threshold, release, &roots)
+        .and_then(|set| set.save_new(&args.out).map(|()| set))
         .map_err(refused)?;
     let mut fields = describe(&set);
     if let Value::Object(fields) = &mut fields {
         fields.insert("changed".into(), json!(true));
-        fields.insert("file".into(), json!(words.out.display().to_string()));
+        fields.insert("file".into(), json!(args.out.display().to_string()));
     }
-    let text = format!("{}: {}", words.out.display(), in_words(&set));
+    let text = format!("{}: {}", args.out.display(), in_words(&set));
     Ok(Answer::new(text, fields))
 }
 
-fn sign(words: &Sign) -> Result<Answer> {
-    let file = &words.file;
-    let (id, signed) = match (&words.key, &words.signature, &words.public) {
-        (None, Some(signature), Some(public)) => {
-            let public = PublicKey::load(public).map_err(key::refused)?;
-            let signature = read_signature(signature)?;
-            (public.id(), key_set::attach(file, &public, &signature))
-        }
-        (Some(secret), ..) => {
-            let secret = SecretKey::load(secret).map_err(key::refused)?;
-            (secret.public().id(), key_set::sign(file, &secret))
-        }
-        _ => {
-            let found = "neither a key nor a signature";
-            return Err(Error::new(Code::Usage, found));
-        }
-    };
-    let (how, changed) = match signed.map_err(refused)? {
+fn sign(args: &Sign) -> Result<Answer> {
+    let (id, signed) = args.run(key_set::sign, key_set::attach, refused)?;
+    let (how, changed) = match signed {
         Signed::Added => ("is signed", true),
         Signed::Already => ("was signed already", false),
     };
-    let text = format!("{} {how} by key {id}", file.display());
+    let text = format!("{} {how} by key {id}", args.file.display());
     let fields = json!({ "changed": changed, "key": id.to_string() });
     Ok(Answer::new(text, fields))
 }

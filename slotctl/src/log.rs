@@ -1,6 +1,5 @@
 //! `slotctl log`: what bootshim said at this start, and the event log.
 
-use crate::args::Args;
 use bootshim::handover::LOG_VARIABLE;
 use controller::error::Result;
 use controller::plain;
@@ -8,15 +7,16 @@ use controller::variable;
 use serde_json::json;
 use std::fmt::Write as _;
 use talk::answer::{Answer, Voice};
+use talk::options::GlobalOptions;
 use watch::events::Events;
 
 /// The attributes that come before the content there.
 const ATTRIBUTES: usize = 4;
 
-pub fn run(args: &Args, voice: Voice) -> Result<Answer> {
+pub fn run(global: &GlobalOptions, voice: Voice) -> Result<Answer> {
     let mut text = String::new();
     for line in said_by_bootshim().lines() {
-        if args.json {
+        if global.json {
             let object = json!({ "schema": "slotctl.log/1", "event": "bootshim", "text": line });
             let _ = writeln!(text, "{object}");
         } else {
@@ -29,7 +29,7 @@ pub fn run(args: &Args, voice: Voice) -> Result<Answer> {
     }
     for event in events.read()? {
         let event = event?;
-        if args.json {
+        if global.json {
             let mut object = json!({ "schema": "slotctl.log/1" });
             if let (Some(object), Ok(serde_json::Value::Object(fields))) =
                 (object.as_object_mut(), serde_json::to_value(&event))

@@ -3,7 +3,6 @@
 
 #![forbid(unsafe_code)]
 
-mod args;
 mod bootshim;
 mod disk;
 mod ending;
@@ -14,19 +13,73 @@ mod install;
 mod key;
 mod key_set;
 mod log;
+mod sign;
 mod slots;
 mod status;
 mod usage;
 mod watch;
-
-use args::{Args, Command};
 
 use controller::disk::Disk;
 use controller::error::Result;
 use controller::helper;
 use std::process::ExitCode;
 use talk::answer::{Answer, Voice};
+use talk::options::GlobalOptions;
 use talk::sibling;
+
+/// Installs signed OS images into the slot that is not in use, and says what
+/// boots next.
+#[derive(Debug, clap::Parser)]
+#[command(name = "slotctl", version, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(flatten)]
+    global: GlobalOptions,
+    /// What to do
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Make and look at keys
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Build, sign and look at images
+    #[command(subcommand)]
+    Image(image::Command),
+    /// Prepare bootshim
+    #[command(subcommand)]
+    Bootshim(bootshim::Command),
+    /// Make and look at disks
+    #[command(subcommand)]
+    Disk(disk::Command),
+    /// Install an image into a slot that is not in use
+    Install(install::Args),
+    /// Slots, versions, states, what runs and what boots next
+    Status,
+    /// What bootshim would start, and why every other slot is passed over
+    NextBoot(status::NextBoot),
+    /// Make a slot the trial
+    Activate(slots::Activate),
+    /// Go back to the highest good slot other than the running one
+    Rollback(slots::Rollback),
+    /// The running trial is good
+    Confirm,
+    /// The running trial is bad
+    Reject(slots::Reject),
+    /// Read slots back and check every byte against the signed manifest
+    Verify(slots::Verify),
+    /// Pet the watchdog and check production, as a service
+    Watch,
+    /// What happened here
+    Log,
+    /// What a code means, and what to do
+    Explain(explain::Args),
+    /// Open the root of the slot that was started, for hooks in an initramfs
+    #[command(hide = true)]
+    OpenRoot,
+}
 
 fn main() -> ExitCode {
     // Tasks of those parts that this program is made of.
@@ -34,82 +87,41 @@ fn main() -> ExitCode {
         return exit;
     }
     let words: Vec<_> = std::env::args_os().collect();
-    match usage::read(&words) {
-        Ok(args) => run(&args),
-        Err(said) => usage::answer(&words, &said),
-    }
-}
-
-/// Runs a command and gives its exit status.
-fn run(args: &Args) -> ExitCode {
-    let voice = Voice {
-        command: name(&args.command),
-        json: args.json,
-        quiet: args.quiet,
-        verbose: args.verbose,
+    let (CommandLine { global, command }, name) = match usage::read(&words) {
+        Ok(read) => read,
+        Err(said) => return usage::answer(&words, &said),
     };
-    ending::prepare(args);
-    voice.finish(dispatch(args, voice))
+    let voice = Voice::new(name, &global);
+    ending::prepare(&command);
+    voice.finish(dispatch(&global, &command, voice))
 }
 
-fn dispatch(args: &Args, voice: Voice) -> Result<Answer> {
-    match &args.command {
-        Command::Key(command) => key::run(command),
-        Command::Image(command) => image::run(args, command, voice),
-        Command::Bootshim(command) => bootshim::run(command),
-        Command::Disk(args::Disk::Create(create)) => disk::create(create, voice),
-        Command::Disk(args::Disk::Show) => disk::show(&open(args, voice)?, voice),
-        Command::Install(install) => install::run(args, install, voice),
-        Command::Status => status::status(&open(args, voice)?, voice),
-        Command::NextBoot { arm } => status::next_boot(&open(args, voice)?, *arm, voice),
-        Command::Activate(activate) => slots::activate(&open(args, voice)?, activate, voice),
-        Command::Rollback { reboot } => slots::rollback(&open(args, voice)?, *reboot),
-        Command::Confirm => slots::confirm(&open(args, voice)?, voice),
-        Command::Reject { reason } => slots::reject(&open(args, voice)?, reason),
-        Command::Verify { slots } => slots::verify(&open(args, voice)?, slots, voice),
-        Command::Watch => watch::run(args),
-        Command::Log => log::run(args, voice),
-        Command::Explain { code } => explain::run(code.as_deref()),
-        Command::OpenRoot => Err(sibling::run("root", &args.everywhere(), &[])),
-    }
-}
-
-/// The name of a command in its schema.
-fn name(command: &Command) -> &'static str {
-    use args::{Bootshim, Disk, Image, Key, KeySet};
+fn dispatch(global: &GlobalOptions, command: &Command, voice: Voice) -> Result<Answer> {
+    let open = || open(global, voice);
     match command {
-        Command::Key(Key::Generate { .. }) => "key-generate",
-        Command::Key(Key::Show { .. }) => "key-show",
-        Command::Key(Key::Set(KeySet::Create(_))) => "key-set-create",
-        Command::Key(Key::Set(KeySet::Tbs { .. })) => "key-set-tbs",
-        Command::Key(Key::Set(KeySet::Sign(_))) => "key-set-sign",
-        Command::Image(Image::Build(_)) => "image-build",
-        Command::Image(Image::Delta(_)) => "image-delta",
-        Command::Image(Image::Tbs { .. }) => "image-tbs",
-        Command::Image(Image::Sign(_)) => "image-sign",
-        Command::Image(Image::Show { .. }) => "image-show",
-        Command::Image(Image::Verify { .. }) => "image-verify",
-        Command::Bootshim(Bootshim::Trust { .. }) => "bootshim-trust",
-        Command::Disk(Disk::Create(_)) => "disk-create",
-        Command::Disk(Disk::Show) => "disk-show",
-        Command::Install(_) => "install",
-        Command::Status => "status",
-        Command::NextBoot { .. } => "next-boot",
-        Command::Activate(_) => "activate",
-        Command::Rollback { .. } => "rollback",
-        Command::Confirm => "confirm",
-        Command::Reject { .. } => "reject",
-        Command::Verify { .. } => "verify",
-        Command::Watch => "watch",
-        Command::Log => "log",
-        Command::Explain { .. } => "explain",
-        Command::OpenRoot => "open-root",
+        Command::Key(command) => key::run(command),
+        Command::Image(command) => image::run(global, command, voice),
+        Command::Bootshim(command) => bootshim::run(command),
+        Command::Disk(disk::Command::Create(args)) => disk::create(args, voice),
+        Command::Disk(disk::Command::Show) => disk::show(&open()?, voice),
+        Command::Install(args) => install::run(global, args, voice),
+        Command::Status => status::status(&open()?, voice),
+        Command::NextBoot(args) => status::next_boot(&open()?, args, voice),
+        Command::Activate(args) => slots::activate(&open()?, args, voice),
+        Command::Rollback(args) => slots::rollback(&open()?, args),
+        Command::Confirm => slots::confirm(&open()?, voice),
+        Command::Reject(args) => slots::reject(&open()?, args),
+        Command::Verify(args) => slots::verify(&open()?, args, voice),
+        Command::Watch => watch::run(global),
+        Command::Log => log::run(global, voice),
+        Command::Explain(args) => explain::run(args),
+        Command::OpenRoot => Err(sibling::run("root", global, &[])),
     }
 }
 
 /// The disk that a command is about, with a word about what is wrong with it.
-fn open(args: &Args, voice: Voice) -> Result<Disk> {
-    let disk = Disk::open_or_booted(args.disk.as_deref())?;
+fn open(global: &GlobalOptions, voice: Voice) -> Result<Disk> {
+    let disk = Disk::open_or_booted(global.disk.as_deref())?;
     for warning in disk.warnings() {
         voice.warn(&warning);
     }

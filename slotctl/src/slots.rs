@@ -1,9 +1,8 @@
 //! `slotctl activate`, `rollback`, `confirm`, `reject` and `verify`.
 
-use crate::args::{Activate, Slot};
 use crate::history;
 use bootshim::handover::Handover;
-use bootshim::record::{NO_DIGEST, SlotId, State};
+use bootshim::record::{MAX_TRIES, NO_DIGEST, SlotId, State};
 use bootshim::state::Judge;
 use controller::code::Code;
 use controller::disk::{Committed, Disk};
@@ -19,18 +18,70 @@ use std::fmt::Write as _;
 use talk::answer::{Answer, Voice};
 use talk::bar::Bar;
 
-pub fn activate(disk: &Disk, words: &Activate, voice: Voice) -> Result<Answer> {
-    let slot = words.slot.0;
-    let restart = Restart::asked(disk, words.reboot)?;
-    let how = if words.once {
+/// What is activated.
+#[derive(Debug, clap::Args)]
+pub struct Activate {
+    /// The slot
+    #[arg(value_name = "S", value_parser = slot)]
+    pub slot: SlotId,
+    /// For the next start only
+    #[arg(long, conflicts_with = "tries")]
+    pub once: bool,
+    /// Tries of the trial; by default those of the boot record, 3
+    #[arg(long, value_name = "N", value_parser = tries(), allow_negative_numbers = true)]
+    pub tries: Option<u8>,
+    /// Restart when something was changed
+    #[arg(long)]
+    pub reboot: bool,
+}
+
+/// Whether a rollback restarts.
+#[derive(Debug, clap::Args)]
+pub struct Rollback {
+    /// Restart when something was changed
+    #[arg(long)]
+    pub reboot: bool,
+}
+
+/// Why a trial is rejected.
+#[derive(Debug, clap::Args)]
+pub struct Reject {
+    /// Why, in words
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// What is verified.
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// Which slots; by default all that hold an image
+    #[arg(value_name = "S", value_parser = slot)]
+    pub slots: Vec<SlotId>,
+}
+
+/// Reads the name of a slot.
+pub fn slot(text: &str) -> Result<SlotId, String> {
+    let slot = text.parse();
+    slot.map_err(|_| "slots are named a to h".to_owned())
+}
+
+/// The tries that a trial can have.
+pub fn tries() -> impl clap::builder::TypedValueParser<Value = u8> {
+    clap::value_parser!(u8).range(1..=i64::from(MAX_TRIES))
+}
+
+pub fn activate(disk: &Disk, args: &Activate, voice: Voice) -> Result<Answer> {
+    let slot = args.slot;
+    let restart = Restart::asked(disk, args.reboot)?;
+    let how = if args.once {
         How::Once
     } else {
-        How::Trial(words.tries)
+        How::Trial(args.tries)
     };
     let trusted = || trust::keys(disk);
     let done = activation::activate(disk, slot, how, trusted, &Bar::new(voice))?;
     let after = done.durable.record();
-    let text = match (words.once, after.slot(slot).state) {
+    let text = match (args.once, after.slot(slot).state) {
         (true, _) => format!("slot {slot} starts next, once"),
         (false, State::Trying) => {
             format!(
@@ -50,8 +101,8 @@ pub fn activate(disk: &Disk, words: &Activate, voice: Voice) -> Result<Answer> {
     .answer(restart)
 }
 
-pub fn rollback(disk: &Disk, reboot: bool) -> Result<Answer> {
-    let restart = Restart::asked(disk, reboot)?;
+pub fn rollback(disk: &Disk, args: &Rollback) -> Result<Answer> {
+    let restart = Restart::asked(disk, args.reboot)?;
     let (slot, done) = activation::rollback(disk, || trust::keys(disk))?;
     let after = done.durable.record();
     let text = match after.slot(slot).state {
@@ -110,14 +161,14 @@ pub fn confirm(disk: &Disk, voice: Voice) -> Result<Answer> {
     Ok(answer)
 }
 
-pub fn reject(disk: &Disk, reason: &str) -> Result<Answer> {
+pub fn reject(disk: &Disk, args: &Reject) -> Result<Answer> {
     let handover = handover(disk)?;
-    let done = Running::new(disk, handover).reject(reason)?;
+    let done = Running::new(disk, handover).reject(&args.reason)?;
     let (slot, after) = (handover.slot, done.durable.record());
     let back = after.known_good().map_or(String::new(), |good| {
         format!("; a restart goes back to slot {good}")
     });
-    let text = format!("slot {slot} is bad: {}{back}", plain::line(reason));
+    let text = format!("slot {slot} is bad: {}{back}", plain::line(&args.reason));
     Done {
         disk,
         slot,
@@ -170,16 +221,16 @@ impl Done<'_> {
     }
 }
 
-pub fn verify(disk: &Disk, wanted: &[Slot], voice: Voice) -> Result<Answer> {
+pub fn verify(disk: &Disk, args: &Verify, voice: Voice) -> Result<Answer> {
     let trusted = trust::keys(disk)?;
     let (record, _) = disk.read_record()?;
-    let slots: Vec<SlotId> = if wanted.is_empty() {
+    let slots: Vec<SlotId> = if args.slots.is_empty() {
         record
             .ids()
             .filter(|slot| record.slot(*slot).manifest != NO_DIGEST)
             .collect()
     } else {
-        wanted.iter().map(|slot| slot.0).collect()
+        args.slots.clone()
     };
     let mut answer = Answer::default();
     let mut checked: Vec<Value> = Vec::new();

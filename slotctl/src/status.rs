@@ -187,9 +187,17 @@ fn row(status: &Status, id: SlotId, slot: &Slot) -> Vec<String> {
     ]
 }
 
-pub fn next_boot(disk: &Disk, arm: bool, voice: Voice) -> Result<Answer> {
+/// Whether what bootshim would do is also done.
+#[derive(Debug, clap::Args)]
+pub struct NextBoot {
+    /// Also commit what bootshim would commit (for disk images)
+    #[arg(long)]
+    pub arm: bool,
+}
+
+pub fn next_boot(disk: &Disk, args: &NextBoot, voice: Voice) -> Result<Answer> {
     let trusted = trust::keys(disk)?;
-    let next = if arm {
+    let next = if args.arm {
         next_boot::arm(disk, &trusted)
     } else {
         next_boot::ask(disk, &trusted)
@@ -221,7 +229,7 @@ pub fn next_boot(disk: &Disk, arm: bool, voice: Voice) -> Result<Answer> {
         "passed_over": next.passed_over.iter().map(passed_over).collect::<Vec<_>>(),
         "floor": next.floor.map(|counts| counts.floor.security_version),
         "floor_source": next.floor.map(|counts| counts.source.word()),
-        "changed": arm && next.changed,
+        "changed": args.arm && next.changed,
     });
     Ok(Answer::new(text, fields))
 }

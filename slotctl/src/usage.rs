@@ -1,20 +1,21 @@
 //! How the words of a command line are read, and what is said of wrong ones.
 
-use crate::args::Args;
+use crate::CommandLine;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use controller::code::Code;
 use controller::error::Error;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use talk::answer;
 
-/// Reads the words of a command line, the name of the program first.
+/// Reads the words of a command line, the name of the program first, and names
+/// the command as its schema does.
 ///
 /// # Errors
 /// What clap says of them; also where help or the version is asked for.
-pub fn read(words: &[OsString]) -> Result<Args, clap::Error> {
-    Args::try_parse_from(words).or_else(|error| match error.kind() {
+pub fn read(words: &[OsString]) -> Result<(CommandLine, &'static str), clap::Error> {
+    parse(words).or_else(|error| match error.kind() {
         // `image verify --trust ours.pub x.slotimg`: clap takes the image for a
         // second key, and then misses the image.
         ErrorKind::MissingRequiredArgument => file_after_keys(words).ok_or(error),
@@ -22,9 +23,18 @@ pub fn read(words: &[OsString]) -> Result<Args, clap::Error> {
     })
 }
 
+fn parse<'a>(
+    words: impl IntoIterator<Item = &'a OsString>,
+) -> Result<(CommandLine, &'static str), clap::Error> {
+    let matches = CommandLine::command().try_get_matches_from(words)?;
+    // There is one, and it is needed until the program ends.
+    let name = name(&matches).leak();
+    Ok((CommandLine::from_arg_matches(&matches)?, name))
+}
+
 /// The words read with the last value behind a `--trust` as the file that the
 /// command is about.
-fn file_after_keys(words: &[OsString]) -> Option<Args> {
+fn file_after_keys(words: &[OsString]) -> Option<(CommandLine, &'static str)> {
     let is_option = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
     let is_trust = |word: &OsString| word == "--trust";
     if words.iter().any(|word| word == "--") {
@@ -36,7 +46,7 @@ fn file_after_keys(words: &[OsString]) -> Option<Args> {
     let (file, rest) = rest.split_first()?;
     let separator = OsString::from("--");
     let ordered = [before, keys, rest].concat();
-    Args::try_parse_from(ordered.iter().chain([&separator, file])).ok()
+    parse(ordered.iter().chain([&separator, file])).ok()
 }
 
 /// Says what clap has to say: help, the version, or what is wrong, which a
@@ -50,22 +60,22 @@ pub fn answer(words: &[OsString], said: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2))
 }
 
-/// The name of the command that was meant, as in its schema.
+/// The name of the command that was meant.
 fn command(words: &[OsString]) -> String {
-    let lenient = Args::command().ignore_errors(true);
-    let Ok(matches) = lenient.try_get_matches_from(words) else {
-        return "usage".into();
-    };
-    let mut names = Vec::new();
-    let mut at = &matches;
-    while let Some((name, below)) = at.subcommand() {
-        names.push(name);
-        at = below;
-    }
-    match names.is_empty() {
+    let lenient = CommandLine::command().ignore_errors(true);
+    let matches = lenient.try_get_matches_from(words);
+    let named = matches.map(|matches| name(&matches)).unwrap_or_default();
+    match named.is_empty() {
         true => "usage".into(),
-        false => names.join("-"),
+        false => named,
     }
+}
+
+/// The name of a command in its schema, such as `key-set-create`.
+fn name(matches: &ArgMatches) -> String {
+    let first = matches.subcommand();
+    let names = std::iter::successors(first, |(_, matches)| matches.subcommand());
+    names.map(|(name, _)| name).collect::<Vec<_>>().join("-")
 }
 
 fn wrong(said: &clap::Error) -> Error {

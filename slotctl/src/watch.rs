@@ -1,15 +1,15 @@
 //! `slotctl watch`.
 
-use crate::args::Args;
 use controller::error::Result;
 use serde_json::json;
 use talk::answer::Answer;
+use talk::options::GlobalOptions;
 use watch::events::Events;
 use watch::{Exit, Watched};
 
-pub fn run(args: &Args) -> Result<Answer> {
-    let configuration = config::find(args.config.as_deref());
-    let mut trial = Watched::new(args.disk.clone());
+pub fn run(global: &GlobalOptions) -> Result<Answer> {
+    let configuration = config::find(global.config.as_deref());
+    let mut trial = Watched::new(global.disk.clone());
     let exit = watch::run(configuration, &mut trial, Events::of_this_controller())?;
     let words = match exit {
         Exit::Stopped => "stopped",

@@ -26,12 +26,7 @@ fn main() -> ExitCode {
         return exit;
     }
     let call = Call::read(std::env::args_os().skip(1));
-    let voice = Voice {
-        command: "open-root",
-        json: call.everywhere.json,
-        quiet: call.everywhere.quiet,
-        verbose: call.everywhere.verbose,
-    };
+    let voice = Voice::new("open-root", &call.global);
     voice.finish(run(&call, voice))
 }
 

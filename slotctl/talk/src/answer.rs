@@ -1,5 +1,6 @@
 //! What a command says: one clear line for a person, one object for a program.
 
+use crate::options::GlobalOptions;
 use controller::code::Exit;
 use controller::error::Error;
 use controller::plain;
@@ -59,6 +60,16 @@ pub struct Voice {
 }
 
 impl Voice {
+    /// How this command talks with these options.
+    pub fn new(command: &'static str, global: &GlobalOptions) -> Voice {
+        Voice {
+            command,
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+        }
+    }
+
     /// An object with the schema of this command.
     pub fn object(self, fields: Map<String, Value>) -> Value {
         object(self.command, fields)

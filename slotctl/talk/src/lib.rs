@@ -6,4 +6,5 @@
 pub mod answer;
 #[cfg(feature = "bar")]
 pub mod bar;
+pub mod options;
 pub mod sibling;

@@ -2,6 +2,7 @@
 //! and cargo do, and gives it its own version and the options that stand before the
 //! noun.
 
+use crate::options::GlobalOptions;
 use controller::code::Code;
 use controller::error::{Error, Result};
 use std::ffi::{OsStr, OsString};
@@ -17,43 +18,9 @@ const CALLED_BY: &str = "--called-by";
 /// The version of all programs of slotctl that belong together.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The options that each command takes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Everywhere {
-    /// The disk that the command is about.
-    pub disk: Option<PathBuf>,
-    /// The configuration file.
-    pub config: Option<PathBuf>,
-    /// Whether the answer is JSON.
-    pub json: bool,
-    /// Whether only errors are said.
-    pub quiet: bool,
-    /// Whether more is said.
-    pub verbose: bool,
-}
-
-impl Everywhere {
-    fn words(&self) -> Vec<OsString> {
-        let mut words = Vec::new();
-        for (name, path) in [("--disk", &self.disk), ("--config", &self.config)] {
-            if let Some(path) = path {
-                words.extend([name.into(), path.clone().into_os_string()]);
-            }
-        }
-        let switches = [
-            ("--json", self.json),
-            ("--quiet", self.quiet),
-            ("--verbose", self.verbose),
-        ];
-        let set = switches.into_iter().filter(|(_, set)| *set);
-        words.extend(set.map(|(name, _)| name.into()));
-        words
-    }
-}
-
 /// Becomes the sibling for a noun; comes back only with the reason why it did not.
 #[must_use]
-pub fn run(noun: &str, everywhere: &Everywhere, words: &[OsString]) -> Error {
+pub fn run(noun: &str, global: &GlobalOptions, words: &[OsString]) -> Error {
     let name = format!("slotctl-{noun}");
     let own = std::env::current_exe().ok();
     let beside = own.as_deref().and_then(Path::parent);
@@ -61,7 +28,7 @@ pub fn run(noun: &str, everywhere: &Everywhere, words: &[OsString]) -> Error {
         let path = folder.join(&name);
         let error = Command::new(&path)
             .args([CALLED_BY, VERSION])
-            .args(everywhere.words())
+            .args(global.words())
             .args(words)
             .exec();
         if error.kind() != ErrorKind::NotFound {
@@ -79,7 +46,7 @@ pub fn run(noun: &str, everywhere: &Everywhere, words: &[OsString]) -> Error {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Call {
     /// The options that each command takes.
-    pub everywhere: Everywhere,
+    pub global: GlobalOptions,
     /// The words that are left: the sibling's own.
     pub words: Vec<OsString>,
     caller: Option<OsString>,
@@ -93,14 +60,14 @@ impl Call {
         let mut call = Call::default();
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
-            let everywhere = &mut call.everywhere;
+            let global = &mut call.global;
             match word.to_str() {
                 Some(CALLED_BY) => call.caller = words.next(),
-                Some("--disk") => everywhere.disk = words.next().map(PathBuf::from),
-                Some("--config") => everywhere.config = words.next().map(PathBuf::from),
-                Some("--json") => everywhere.json = true,
-                Some("-q" | "--quiet") => everywhere.quiet = true,
-                Some("-v" | "--verbose") => everywhere.verbose = true,
+                Some("--disk") => global.disk = words.next().map(PathBuf::from),
+                Some("--config") => global.config = words.next().map(PathBuf::from),
+                Some("--json") => global.json = true,
+                Some("-q" | "--quiet") => global.quiet = true,
+                Some("-v" | "--verbose") => global.verbose = true,
                 _ => {
                     call.words.push(word);
                     call.words.extend(words);
@@ -140,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_sibling_reads_what_it_is_given() {
-        let everywhere = Everywhere {
+        let global = GlobalOptions {
             disk: Some("a disk".into()),
             config: Some("--odd".into()),
             json: true,
@@ -148,8 +115,8 @@ mod tests {
             verbose: true,
         };
         let own = ["now".into(), "--json".into()];
-        let call = Call::read(everywhere.words().into_iter().chain(own.clone()));
-        assert_eq!(call.everywhere, everywhere);
+        let call = Call::read(global.words().into_iter().chain(own.clone()));
+        assert_eq!(call.global, global);
         assert_eq!(call.words, own);
         assert!(call.check_caller("slotctl-x").is_ok());
     }
