@@ -18,6 +18,7 @@
 use crate::guid::Guid;
 use crate::medium::{Access, BLOCK, Cause, Fault, Medium, read_again};
 use crate::record::{Invalid, RECORD_BYTES, Record, SEQUENCE_END};
+use crate::state::Next;
 use core::fmt;
 
 mod note;
@@ -256,7 +257,7 @@ impl<M: Medium> Store<M> {
     /// # Errors
     /// [`CommitError`]; the generation before still counts then, or, where the
     /// device failed half-way, possibly this one: read again before deciding.
-    pub fn commit(&mut self, next: Record, note: Note) -> Result<Durable, CommitError> {
+    pub fn commit(&mut self, next: Next, note: Note) -> Result<Durable, CommitError> {
         let (record, block) = self.prepare(next, &note)?;
         let pair = self.free_pair();
         let held = self.write_pair(pair, &block)?;
@@ -270,7 +271,7 @@ impl<M: Medium> Store<M> {
     ///
     /// # Errors
     /// As [`Store::commit`].
-    pub fn commit_everywhere(&mut self, next: Record, note: Note) -> Result<Durable, CommitError> {
+    pub fn commit_everywhere(&mut self, next: Next, note: Note) -> Result<Durable, CommitError> {
         let (record, block) = self.prepare(next, &note)?;
         let pair = self.free_pair();
         let held = self.write_pair(pair, &block)?;
@@ -336,7 +337,7 @@ impl<M: Medium> Store<M> {
         }
     }
 
-    fn prepare(&mut self, mut next: Record, note: &Note) -> Result<(Record, Block), CommitError> {
+    fn prepare(&mut self, next: Next, note: &Note) -> Result<(Record, Block), CommitError> {
         if let Some(major) = self.unknown_major() {
             return Err(CommitError::UnknownMajor(major));
         }
@@ -346,6 +347,7 @@ impl<M: Medium> Store<M> {
         self.highest = fresh
             .filter(|number| *number < SEQUENCE_END)
             .ok_or(CommitError::NoNumberLeft)?;
+        let mut next = Record::from(next);
         next.sequence = self.highest;
         next.partition = self.partition;
         next.check().map_err(CommitError::Invalid)?;

@@ -12,7 +12,7 @@
 //! slot from production that works.
 
 use crate::record::{Reason, Record, SlotId, State};
-use crate::state;
+use crate::state::{self, Next};
 use core::fmt;
 
 /// So many starts in a row that the watchdog ended, or that never came up and that no
@@ -117,7 +117,7 @@ impl fmt::Display for Meaning {
 /// The record after a start with this cause, before anything is chosen; the same
 /// one where there is nothing to be written down.
 #[must_use]
-pub fn heed(record: &Record, cause: Cause) -> (Record, Meaning) {
+pub fn heed(record: &Record, cause: Cause) -> (Next, Meaning) {
     let (next, meaning) = heed_watchdog(record, cause);
     if let Meaning::Left(..) = meaning {
         return (next, meaning);
@@ -149,8 +149,8 @@ fn never_up(record: &Record, cause: Cause) -> Option<(SlotId, u8)> {
 /// The record with this start of a good slot counted; the same one where nobody
 /// could take over, or where its system does not say when it is up.
 #[must_use]
-pub fn count(record: &Record, slot: SlotId, cause: Cause) -> Record {
-    let mut next = record.clone();
+pub fn count(record: &Record, slot: SlotId, cause: Cause) -> Next {
+    let mut next = Next::unchanged(record);
     if !record.says_when_up(slot) || record.successor(slot).is_none() {
         return next;
     }
@@ -159,21 +159,21 @@ pub fn count(record: &Record, slot: SlotId, cause: Cause) -> Record {
         _ => 0,
     };
     let starts = before.saturating_add(1).min(IN_A_ROW_UNKNOWN);
-    next.set_starts(Some((slot, starts)));
+    next.0.set_starts(Some((slot, starts)));
     next
 }
 
-fn heed_watchdog(record: &Record, cause: Cause) -> (Record, Meaning) {
-    let mut next = record.clone();
+fn heed_watchdog(record: &Record, cause: Cause) -> (Next, Meaning) {
+    let mut next = Next::unchanged(record);
     if cause != Cause::Watchdog {
-        next.set_watchdog_resets(None);
+        next.0.set_watchdog_resets(None);
         return (next, Meaning::Nothing);
     }
     let Some(slot) = ended(record) else {
-        next.set_watchdog_resets(None);
+        next.0.set_watchdog_resets(None);
         // A one-shot or last resort is over. While it stays armed, the starts of
         // a good slot that come after it cannot be told from it.
-        next.armed = record
+        next.0.armed = record
             .armed
             .filter(|armed| record.slot(armed.slot).state == State::Trying);
         return (next, Meaning::NotCounted);
@@ -188,7 +188,7 @@ fn heed_watchdog(record: &Record, cause: Cause) -> (Record, Meaning) {
         let left = state::leave(record, slot, reason);
         return (left, Meaning::Left(slot, reason));
     }
-    next.set_watchdog_resets(Some((slot, resets)));
+    next.0.set_watchdog_resets(Some((slot, resets)));
     (next, Meaning::Counted(slot, resets))
 }
 

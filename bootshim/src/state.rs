@@ -6,13 +6,52 @@
 //!                         bad(reason)
 //! ```
 //!
-//! Each transition is a pure function from the record before to the record
-//! after; nothing else changes a slot. Whether the record is on disk is the
-//! business of [`crate::copies`].
+//! Each transition is a pure function from the record before to the [`Next`] one,
+//! which is all that [`crate::copies`] commits.
 
 use crate::record::{Armed, Arming, Digest, Failure, Reason, Record, Slot, SlotId, Stage, State};
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Deref;
+
+/// A record that may be committed: what a transition made of the one before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next(pub(crate) Record);
+
+impl Next {
+    /// Nothing changes.
+    #[must_use]
+    pub fn unchanged(record: &Record) -> Next {
+        Next(record.clone())
+    }
+
+    /// A record that no transition made: the first one of a new disk, and what tests
+    /// begin with.
+    #[must_use]
+    pub fn by_hand(record: Record) -> Next {
+        Next(record)
+    }
+}
+
+impl Deref for Next {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.0
+    }
+}
+
+impl PartialEq<Record> for Next {
+    fn eq(&self, other: &Record) -> bool {
+        self.0 == *other
+    }
+}
+
+impl From<Next> for Record {
+    fn from(next: Next) -> Record {
+        next.0
+    }
+}
 
 /// Why a transition is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,10 +202,10 @@ pub fn begin_writing(
     record: &Record,
     slot: SlotId,
     running: Option<SlotId>,
-) -> Result<Record, Refusal> {
+) -> Result<Next, Refusal> {
     write_target(record, running, Some(slot))?;
-    let mut next = record.clone();
-    next.set_slot(
+    let mut next = Next::unchanged(record);
+    next.0.set_slot(
         slot,
         Slot {
             state: State::Writing,
@@ -174,8 +213,8 @@ pub fn begin_writing(
             ..Slot::EMPTY
         },
     );
-    next.once = record.once.filter(|once| *once != slot);
-    next.armed = record.armed.filter(|armed| armed.slot != slot);
+    next.0.once = record.once.filter(|once| *once != slot);
+    next.0.armed = record.armed.filter(|armed| armed.slot != slot);
     Ok(next)
 }
 
@@ -188,7 +227,7 @@ pub fn finish_writing(
     slot: SlotId,
     manifest: Digest,
     security_version: u64,
-) -> Result<Record, Refusal> {
+) -> Result<Next, Refusal> {
     expect(record, slot, &[State::Writing])?;
     Ok(with(record, slot, |s| {
         s.state = State::Ready;
@@ -202,7 +241,7 @@ pub fn finish_writing(
 ///
 /// # Errors
 /// [`Refusal::WrongState`] unless the slot is ready and no slot is good.
-pub fn provision(record: &Record, slot: SlotId) -> Result<Record, Refusal> {
+pub fn provision(record: &Record, slot: SlotId) -> Result<Next, Refusal> {
     expect(record, slot, &[State::Ready])?;
     if let Some(good) = record.known_good() {
         return Err(Refusal::WrongState(good, State::Good));
@@ -216,14 +255,14 @@ pub fn provision(record: &Record, slot: SlotId) -> Result<Record, Refusal> {
 ///
 /// # Errors
 /// [`Refusal::WrongState`] for a slot without an image.
-pub fn activate(record: &Record, slot: SlotId, tries: u8) -> Result<Record, Refusal> {
+pub fn activate(record: &Record, slot: SlotId, tries: u8) -> Result<Next, Refusal> {
     expect(
         record,
         slot,
         &[State::Ready, State::Trying, State::Good, State::Bad],
     )?;
     if record.slot(slot).state == State::Trying {
-        return Ok(record.clone());
+        return Ok(Next::unchanged(record));
     }
     if record.slot(slot).manifest == crate::record::NO_DIGEST {
         return Err(Refusal::WrongState(slot, record.slot(slot).state));
@@ -250,10 +289,10 @@ pub fn activate(record: &Record, slot: SlotId, tries: u8) -> Result<Record, Refu
 ///
 /// # Errors
 /// [`Refusal::WrongState`] unless it is ready, trying or good.
-pub fn activate_once(record: &Record, slot: SlotId) -> Result<Record, Refusal> {
+pub fn activate_once(record: &Record, slot: SlotId) -> Result<Next, Refusal> {
     expect(record, slot, &[State::Ready, State::Trying, State::Good])?;
-    let mut next = record.clone();
-    next.once = Some(slot);
+    let mut next = Next::unchanged(record);
+    next.0.once = Some(slot);
     Ok(next)
 }
 
@@ -267,7 +306,7 @@ pub fn rollback(
     record: &Record,
     running: Option<SlotId>,
     tries: u8,
-) -> Result<(SlotId, Record), Refusal> {
+) -> Result<(SlotId, Next), Refusal> {
     let before = end_trial(record);
     // Where nothing runs it is what started before the trial: a slot that was good
     // already is on trial because somebody went back to it.
@@ -277,14 +316,14 @@ pub fn rollback(
     let target = before.good().into_iter().find(|slot| Some(*slot) != from);
     let target = target.ok_or(Refusal::NoOtherGood)?;
     let mut next = activate(record, target, tries)?;
-    next.once = None;
+    next.0.once = None;
     Ok((target, next))
 }
 
 /// What bootshim commits before it starts a slot that is not simply good:
 /// a one-shot is cleared, a trial loses a try, and every start is counted.
 #[must_use]
-pub fn arm(record: &Record, slot: SlotId, as_what: Arming) -> Record {
+pub fn arm(record: &Record, slot: SlotId, as_what: Arming) -> Next {
     let mut next = with(record, slot, |s| {
         s.attempts = s.attempts.saturating_add(1);
         if as_what == Arming::Trial || s.state == State::Trying {
@@ -292,27 +331,27 @@ pub fn arm(record: &Record, slot: SlotId, as_what: Arming) -> Record {
         }
     });
     if as_what == Arming::Once {
-        next.once = None;
+        next.0.once = None;
     }
-    next.armed = Some(Armed { slot, as_what });
-    next.last_booted = Some(slot);
+    next.0.armed = Some(Armed { slot, as_what });
+    next.0.last_booted = Some(slot);
     // Other starts come between those of a good slot: they are no row.
-    next.set_starts(None);
+    next.0.set_starts(None);
     next
 }
 
 /// A slot failed. A good one keeps its state, and the reason is noted beside
 /// it; any other becomes bad.
 #[must_use]
-pub fn fail(record: &Record, slot: SlotId, reason: Reason, stage: Stage) -> Record {
+pub fn fail(record: &Record, slot: SlotId, reason: Reason, stage: Stage) -> Next {
     let mut next = with(record, slot, |s| {
         s.reason = reason;
         if s.state != State::Good {
             s.state = State::Bad;
         }
     });
-    next.once = record.once.filter(|once| *once != slot);
-    next.armed = record.armed.filter(|armed| armed.slot != slot);
+    next.0.once = record.once.filter(|once| *once != slot);
+    next.0.armed = record.armed.filter(|armed| armed.slot != slot);
     noting_failure(next, slot, reason, stage)
 }
 
@@ -322,12 +361,12 @@ pub fn fail(record: &Record, slot: SlotId, reason: Reason, stage: Stage) -> Reco
 /// # Errors
 /// [`Refusal::NotArmed`] or [`Refusal::WrongState`] unless it is the armed
 /// trial.
-pub fn give_up_start(record: &Record, slot: SlotId, reason: Reason) -> Result<Record, Refusal> {
+pub fn give_up_start(record: &Record, slot: SlotId, reason: Reason) -> Result<Next, Refusal> {
     expect_armed(record, slot)?;
     expect(record, slot, &[State::Trying, State::Ready])?;
     let mut next = with(record, slot, |s| s.reason = reason);
     // Disarmed: a start that was given up is neither confirmed nor given back.
-    next.armed = None;
+    next.0.armed = None;
     Ok(noting_failure(next, slot, reason, Stage::Watch))
 }
 
@@ -336,7 +375,7 @@ pub fn give_up_start(record: &Record, slot: SlotId, reason: Reason) -> Result<Re
 /// # Errors
 /// [`Refusal`] unless the slot is the armed trial (or was armed as a last
 /// resort) and `running` is its manifest.
-pub fn confirm(record: &Record, slot: SlotId, running: &Digest) -> Result<Record, Refusal> {
+pub fn confirm(record: &Record, slot: SlotId, running: &Digest) -> Result<Next, Refusal> {
     require(record, slot)?;
     if record.slot(slot).manifest != *running {
         return Err(Refusal::OtherImage(slot));
@@ -373,7 +412,7 @@ pub fn confirm_last_resort(
     slot: SlotId,
     running: &Digest,
     judge: Judge,
-) -> Result<Record, Refusal> {
+) -> Result<Next, Refusal> {
     let known = expect(record, slot, &[State::Bad])?;
     if known.manifest != *running {
         return Err(Refusal::OtherImage(slot));
@@ -391,13 +430,13 @@ pub fn confirm_last_resort(
 /// Somebody says that a good slot runs well: what its starts before ended in counts
 /// no longer.
 #[must_use]
-pub fn settle(record: &Record, slot: SlotId) -> Record {
-    let mut next = record.clone();
+pub fn settle(record: &Record, slot: SlotId) -> Next {
+    let mut next = Next::unchanged(record);
     if record.watchdog_resets().is_some_and(|(of, _)| of == slot) {
-        next.set_watchdog_resets(None);
+        next.0.set_watchdog_resets(None);
     }
     if record.starts().is_some_and(|(of, _)| of == slot) {
-        next.set_starts(None);
+        next.0.set_starts(None);
     }
     next
 }
@@ -409,17 +448,17 @@ pub fn settle(record: &Record, slot: SlotId) -> Record {
 ///
 /// # Errors
 /// [`Refusal`] unless it is good and `running` is its manifest.
-pub fn came_up(record: &Record, slot: SlotId, running: &Digest) -> Result<Record, Refusal> {
+pub fn came_up(record: &Record, slot: SlotId, running: &Digest) -> Result<Next, Refusal> {
     let known = expect(record, slot, &[State::Good])?;
     if known.manifest != *running {
         return Err(Refusal::OtherImage(slot));
     }
-    let mut next = record.clone();
+    let mut next = Next::unchanged(record);
     if record.starts().is_some_and(|(of, _)| of == slot) {
-        next.set_starts(None);
+        next.0.set_starts(None);
     }
     if record.good().len() > 1 && !record.says_when_up(slot) {
-        next.set_says_when_up(slot);
+        next.0.set_says_when_up(slot);
     }
     Ok(next)
 }
@@ -429,16 +468,17 @@ pub fn came_up(record: &Record, slot: SlotId, running: &Digest) -> Result<Record
 /// nothing, and its row of resets ends here: a shutdown that takes longer than the
 /// watchdog waits is no reason to leave a slot that works.
 #[must_use]
-pub fn went_down_in_order(record: &Record, slot: SlotId) -> Record {
+pub fn went_down_in_order(record: &Record, slot: SlotId) -> Next {
     if let Ok(next) = give_back(record, slot) {
         return next;
     }
-    let mut next = record.clone();
+    let mut next = Next::unchanged(record);
     if record.watchdog_resets().is_some_and(|(of, _)| of == slot) {
-        next.set_watchdog_resets(None);
+        next.0.set_watchdog_resets(None);
     }
     if let Some((of, starts)) = record.starts().filter(|(of, _)| *of == slot) {
-        next.set_starts(starts.checked_sub(1).map(|before| (of, before)));
+        next.0
+            .set_starts(starts.checked_sub(1).map(|before| (of, before)));
     }
     next
 }
@@ -447,7 +487,7 @@ pub fn went_down_in_order(record: &Record, slot: SlotId) -> Record {
 /// Good slots that were left so before get their turn again, so that no machine
 /// stays with the one of highest priority.
 #[must_use]
-pub fn leave(record: &Record, slot: SlotId, reason: Reason) -> Record {
+pub fn leave(record: &Record, slot: SlotId, reason: Reason) -> Next {
     let mut next = fail(record, slot, reason, Stage::Started);
     for other in record.ids().filter(|other| *other != slot) {
         let known = record.slot(other);
@@ -455,8 +495,8 @@ pub fn leave(record: &Record, slot: SlotId, reason: Reason) -> Record {
             next = with(&next, other, |s| s.reason = Reason::None);
         }
     }
-    next.set_watchdog_resets(None);
-    next.set_starts(None);
+    next.0.set_watchdog_resets(None);
+    next.0.set_starts(None);
     next
 }
 
@@ -464,7 +504,7 @@ pub fn leave(record: &Record, slot: SlotId, reason: Reason) -> Record {
 ///
 /// # Errors
 /// [`Refusal`] unless the slot is trying and `running` is its manifest.
-pub fn reject(record: &Record, slot: SlotId, running: &Digest) -> Result<Record, Refusal> {
+pub fn reject(record: &Record, slot: SlotId, running: &Digest) -> Result<Next, Refusal> {
     expect(record, slot, &[State::Trying])?;
     if record.slot(slot).manifest != *running {
         return Err(Refusal::OtherImage(slot));
@@ -477,7 +517,7 @@ pub fn reject(record: &Record, slot: SlotId, running: &Digest) -> Result<Record,
 ///
 /// # Errors
 /// [`Refusal`] unless the slot is the armed trial.
-pub fn give_back(record: &Record, slot: SlotId) -> Result<Record, Refusal> {
+pub fn give_back(record: &Record, slot: SlotId) -> Result<Next, Refusal> {
     expect_armed(record, slot)?;
     let trial = expect(record, slot, &[State::Trying])?;
     if trial.attempts >= trial.attempts_limit() {
@@ -488,7 +528,7 @@ pub fn give_back(record: &Record, slot: SlotId) -> Result<Record, Refusal> {
         s.reason = Reason::None;
     });
     // Disarmed: given back once, not once more by a second signal.
-    next.armed = None;
+    next.0.armed = None;
     Ok(next)
 }
 
@@ -516,43 +556,43 @@ fn expect_armed(record: &Record, slot: SlotId) -> Result<(), Refusal> {
     }
 }
 
-fn with(record: &Record, slot: SlotId, change: impl FnOnce(&mut Slot)) -> Record {
-    let mut next = record.clone();
+fn with(record: &Record, slot: SlotId, change: impl FnOnce(&mut Slot)) -> Next {
+    let mut next = Next::unchanged(record);
     let mut changed = *record.slot(slot);
     change(&mut changed);
-    next.set_slot(slot, changed);
+    next.0.set_slot(slot, changed);
     next
 }
 
 /// The record without its trial: the slot is what it was before.
-fn end_trial(record: &Record) -> Record {
+fn end_trial(record: &Record) -> Next {
     let Some(trial) = record.trial() else {
-        return record.clone();
+        return Next::unchanged(record);
     };
     let was_good = record.was_good(trial);
     let mut next = with(record, trial, |s| {
         s.state = if was_good { State::Good } else { State::Ready };
         s.tries_left = 0;
     });
-    next.armed = record.armed.filter(|armed| armed.slot != trial);
+    next.0.armed = record.armed.filter(|armed| armed.slot != trial);
     next
 }
 
-fn noting_failure(mut record: Record, slot: SlotId, reason: Reason, stage: Stage) -> Record {
-    let sequence = record.sequence;
-    record.last_failure = Some(Failure {
+fn noting_failure(mut next: Next, slot: SlotId, reason: Reason, stage: Stage) -> Next {
+    let sequence = next.sequence;
+    next.0.last_failure = Some(Failure {
         slot,
         reason,
         stage,
         sequence,
     });
-    record
+    next
 }
 
 /// Good, above all other good slots; their priorities close up, so that they
 /// never run out. The floor follows to the lowest good slot, one that is on trial
 /// again among them: never past one that is needed to come back to.
-fn make_good(record: &Record, slot: SlotId) -> Record {
+fn make_good(record: &Record, slot: SlotId) -> Next {
     let mut next = with(record, slot, |s| {
         s.state = State::Good;
         s.reason = Reason::None;
@@ -566,11 +606,11 @@ fn make_good(record: &Record, slot: SlotId) -> Record {
         next = with(&next, *id, |s| s.priority = priority);
     }
     let lowest = order.iter().map(|id| next.slot(*id).security_version).min();
-    next.floor = next.floor.max(lowest.unwrap_or(0));
-    next.armed = record.armed.filter(|armed| armed.slot != slot);
+    next.0.floor = next.floor.max(lowest.unwrap_or(0));
+    next.0.armed = record.armed.filter(|armed| armed.slot != slot);
     // The rows were those of another good slot, or of another image.
-    next.set_watchdog_resets(None);
-    next.set_starts(None);
+    next.0.set_watchdog_resets(None);
+    next.0.set_starts(None);
     next
 }
 

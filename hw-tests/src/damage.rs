@@ -3,7 +3,7 @@
 use crate::machine::Error;
 use bootshim::record::{Arming, Record, Slot, SlotId};
 use bootshim::slot::area_offset;
-use bootshim::state;
+use bootshim::state::{self, Next};
 use controller::disk::Disk;
 use images::key::SecretKey;
 use images::manifest::{Kind, Manifest, Payload};
@@ -97,7 +97,7 @@ pub fn change_kernel(
             ..*record.slot(slot)
         };
         named.set_slot(slot, changed);
-        Ok((named, note))
+        Ok((Next::by_hand(named), note))
     };
     disk.update(name)
         .map(drop)

@@ -4,7 +4,7 @@ use crate::memory::{BLOCK, Block, Memory};
 use bootshim::copies::{COPIES, CommitError, Note, Store};
 use bootshim::guid::Guid;
 use bootshim::record::{Arming, Reason, Record, Slot, SlotId, Stage, State};
-use bootshim::state;
+use bootshim::state::{self, Next};
 use std::error::Error;
 
 /// The blocks of the four copies.
@@ -61,18 +61,18 @@ pub fn all() -> Result<Vec<(&'static str, Blocks)>, Box<dyn Error>> {
 fn fresh() -> Result<Blocks, CommitError> {
     let memory = Memory::new(&[BLANK; COPIES], [0; COPIES]);
     Store::open(&memory, PARTITION)
-        .commit_everywhere(Record::new(PARTITION, 3), Note::default())?;
+        .commit_everywhere(Next::by_hand(Record::new(PARTITION, 3)), Note::default())?;
     Ok(memory.blocks())
 }
 
 /// Slot b runs on trial for the second time; the first start was given up.
 fn trial() -> Result<Block, Box<dyn Error>> {
     let (a, b) = (id("a")?, id("b")?);
-    let mut record = state::activate(&installed()?, b, 3)?;
+    let mut record = Record::from(state::activate(&installed()?, b, 3)?);
     record.sequence = 7;
     let record = state::arm(&record, b, Arming::Trial);
     let record = state::give_up_start(&record, b, Reason::Deadline)?;
-    let mut record = state::arm(&record, b, Arming::Trial);
+    let mut record = Record::from(state::arm(&record, b, Arming::Trial));
     record.once = Some(a);
     let note = Note::new("check web: connection refused after 5min – überfällig");
     Ok(block(record, note, 9)?)
@@ -81,11 +81,11 @@ fn trial() -> Result<Block, Box<dyn Error>> {
 /// Slot b is bad, slot a boots.
 fn failure() -> Result<Block, Box<dyn Error>> {
     let b = id("b")?;
-    let mut record = state::activate(&installed()?, b, 2)?;
+    let mut record = Record::from(state::activate(&installed()?, b, 2)?);
     record.sequence = 19;
     let record = state::arm(&record, b, Arming::Trial);
     let record = state::fail(&record, b, Reason::Exhausted, Stage::Started);
-    Ok(block(record, Note::default(), 20)?)
+    Ok(block(record.into(), Note::default(), 20)?)
 }
 
 /// Written by a later minor: values and bytes that this one does not know.
@@ -136,8 +136,9 @@ fn full_slot(state: State, fill: u8) -> Slot {
 /// Slots a and b good, b above a; slot c empty.
 fn two_good() -> Result<Record, Box<dyn Error>> {
     let b = id("b")?;
-    let armed = state::arm(&state::activate(&installed()?, b, 3)?, b, Arming::Trial);
-    Ok(state::confirm(&armed, b, &[0xb2; 32])?)
+    let on_trial = state::activate(&installed()?, b, 3)?;
+    let armed = state::arm(&on_trial, b, Arming::Trial);
+    Ok(state::confirm(&armed, b, &[0xb2; 32])?.into())
 }
 
 /// Minor 1: the watchdog ended two starts of slot b in a row.
@@ -151,7 +152,7 @@ fn watchdog_resets() -> Result<Block, Box<dyn Error>> {
 fn starts() -> Result<Block, Box<dyn Error>> {
     let mut record = two_good()?;
     for (letter, manifest) in [("a", 0xa1), ("b", 0xb2)] {
-        record = state::came_up(&record, id(letter)?, &[manifest; 32])?;
+        record = state::came_up(&record, id(letter)?, &[manifest; 32])?.into();
     }
     record.set_starts(Some((id("b")?, 2)));
     Ok(block(record, Note::default(), 32)?)
@@ -160,7 +161,7 @@ fn starts() -> Result<Block, Box<dyn Error>> {
 /// Slot a was good and is on trial: it has its priority still.
 fn good_on_trial() -> Result<Block, Box<dyn Error>> {
     let record = state::activate(&two_good()?, id("a")?, 3)?;
-    Ok(block(record, Note::default(), 33)?)
+    Ok(block(record.into(), Note::default(), 33)?)
 }
 
 /// A note with a byte behind it that is not zero, under a right hash: no note.
@@ -183,10 +184,10 @@ fn installed() -> Result<Record, Box<dyn Error>> {
     let (a, b) = (id("a")?, id("b")?);
     let mut record = Record::new(PARTITION, 3);
     for (id, manifest, security) in [(a, 0xa1, 7), (b, 0xb2, 8)] {
-        record = state::begin_writing(&record, id, None)?;
-        record = state::finish_writing(&record, id, [manifest; 32], security)?;
+        let writing = state::begin_writing(&record, id, None)?;
+        record = state::finish_writing(&writing, id, [manifest; 32], security)?.into();
     }
-    Ok(state::provision(&record, a)?)
+    Ok(state::provision(&record, a)?.into())
 }
 
 /// The same record under this number.
@@ -203,7 +204,7 @@ fn id(letter: &str) -> Result<SlotId, Box<dyn Error>> {
 /// A record and its note as a commit writes them, under this number.
 fn block(record: Record, note: Note, number: u64) -> Result<Block, CommitError> {
     let memory = Memory::new(&[BLANK; COPIES], [0; COPIES]);
-    Store::open(&memory, PARTITION).commit_everywhere(record, note)?;
+    Store::open(&memory, PARTITION).commit_everywhere(Next::by_hand(record), note)?;
     let [block, ..] = memory.blocks();
     let bytes: Vec<(usize, u8)> = (16..24).zip(number.to_le_bytes()).collect();
     Ok(sealed(block, &bytes))

@@ -4,6 +4,7 @@ use super::{Boot, Event, Facts, Hands};
 use crate::floor::{Counts, Demand, Floor, Kept, Source};
 use crate::medium::Medium;
 use crate::record::{Record, SlotId};
+use crate::state::Next;
 
 impl<M: Medium, H: Hands> Boot<M, H> {
     pub(super) fn tell_of_floor(&mut self) {
@@ -57,11 +58,11 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     /// A record that is about to be written anyway: its hint becomes the floor
     /// that the firmware keeps. One that somebody put too high or too low on the
     /// disk ends here.
-    pub(super) fn following(&self, mut record: Record) -> Record {
-        let counts = Counts::of(&self.kept, record.floor);
+    pub(super) fn following(&self, mut next: Next) -> Next {
+        let counts = Counts::of(&self.kept, next.floor);
         if counts.source == Source::Firmware {
-            record.floor = counts.floor.security_version;
+            next.0.floor = counts.floor.security_version;
         }
-        record
+        next
     }
 }

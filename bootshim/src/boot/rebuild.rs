@@ -4,7 +4,7 @@ use super::{Boot, Defect, Event, Facts, Hands, Why};
 use crate::copies::Note;
 use crate::medium::Medium;
 use crate::record::{Record, Slot, SlotId, State};
-use crate::state;
+use crate::state::{self, Next};
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
@@ -26,7 +26,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         self.hands.tell(&Event::RecordLost);
         let (record, judged) = self.rebuild();
         if !(self.can_commit && judged) {
-            self.desperate = Some(record);
+            self.desperate = Some(record.into());
             return;
         }
         match self
@@ -36,14 +36,14 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             Ok(durable) => self.hands.tell(&Event::Rebuilt(durable.record().sequence)),
             Err(error) => {
                 self.commit_failed(error);
-                self.desperate = Some(record);
+                self.desperate = Some(record.into());
             }
         }
     }
 
     /// The record that the slots themselves give, and whether it is a judgement:
     /// of a disk that gives nothing at all nobody can say that nothing is there.
-    fn rebuild(&mut self) -> (Record, bool) {
+    fn rebuild(&mut self) -> (Next, bool) {
         let mut record = Record::new(self.partition, self.slots);
         let mut found: Vec<(SlotId, Facts)> = Vec::new();
         let mut unreadable = false;
@@ -70,13 +70,10 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             record.set_slot(*slot, installed);
         }
         let best = found.iter().max_by(|(_, a), (_, b)| by_worth(a, b));
-        if let Some((slot, _)) = best
-            && let Ok(activated) = state::activate(&record, *slot, 1)
-        {
-            record = activated;
-        }
+        let activated = best.and_then(|(slot, _)| state::activate(&record, *slot, 1).ok());
+        let rebuilt = activated.unwrap_or(Next(record));
         // The record is lost, the floor is not, where the firmware keeps it.
-        (self.following(record), !found.is_empty() || !unreadable)
+        (self.following(rebuilt), !found.is_empty() || !unreadable)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::medium::{Access, Cause};
 use crate::record::Slot;
 use crate::record::tests::PARTITION;
 use crate::record::{Arming, NO_DIGEST};
+use crate::state::Next;
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -141,7 +142,7 @@ fn committed(states: [State; 3]) -> Memory {
     }
     let medium = Memory::new(RECORD_LEN);
     Store::open(&medium, PARTITION)
-        .commit_everywhere(record, Note::default())
+        .commit_everywhere(Next::by_hand(record), Note::default())
         .unwrap();
     medium
 }
@@ -283,7 +284,9 @@ fn a_trial_that_fails_is_bad_even_where_its_reason_was_noted_before() {
         ..*record.slot(id("b"))
     };
     record.set_slot(id("b"), noted);
-    store.commit(record, Note::default()).unwrap();
+    store
+        .commit(Next::by_hand(record), Note::default())
+        .unwrap();
     let slots = rig(vec![facts(1, "1"), damaged(), damaged()]);
     let (outcome, _, record) = start(&medium, slots);
     assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
@@ -360,7 +363,9 @@ fn below_the_floor_nothing_starts() {
     let mut store = Store::open(&medium, PARTITION);
     let mut raised = store.record().unwrap().clone();
     raised.floor = 4;
-    store.commit(raised, Note::default()).unwrap();
+    store
+        .commit(Next::by_hand(raised), Note::default())
+        .unwrap();
     let mut slots = three();
     slots.slots[0] = Ok(Facts {
         manifest: [1; 32],
@@ -395,7 +400,9 @@ fn what_an_earlier_trial_said_is_not_said_of_a_later_one() {
             ..*record.slot(id("b"))
         };
         record.set_slot(id("b"), used_up);
-        store.commit(record, Note::new("check web failed")).unwrap();
+        store
+            .commit(Next::by_hand(record), Note::new("check web failed"))
+            .unwrap();
         start(&medium, three());
         let note = Store::open(&medium, PARTITION).note();
         assert_eq!(note.text() == "check web failed", kept, "{}", note.text());

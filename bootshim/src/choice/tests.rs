@@ -144,10 +144,10 @@ proptest! {
             match next(&record, &now()) {
                 Step::Start(_, Kind::Good) => return Ok(()),
                 Step::Start(slot, kind) => {
-                    record = state::arm(&record, slot, kind.arming().unwrap());
+                    record = state::arm(&record, slot, kind.arming().unwrap()).0;
                 }
                 Step::EndTrial(slot, why) => {
-                    record = state::fail(&record, slot, why, crate::record::Stage::Started);
+                    record = state::fail(&record, slot, why, crate::record::Stage::Started).0;
                 }
                 Step::Nothing => prop_assert!(false, "nothing although a slot is good"),
             }
@@ -164,7 +164,7 @@ proptest! {
                 Step::Nothing => return Ok(()),
                 Step::Start(slot, _) => now.passed.insert(slot),
                 Step::EndTrial(slot, why) => {
-                    record = state::fail(&record, slot, why, crate::record::Stage::Started);
+                    record = state::fail(&record, slot, why, crate::record::Stage::Started).0;
                 }
             }
         }

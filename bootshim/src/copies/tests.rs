@@ -55,7 +55,7 @@ fn failing(dead: &[u64], lies: bool) -> Failing {
 fn fresh<M: Medium>(medium: M) -> Store<M> {
     let mut store = Store::open(medium, PARTITION);
     store
-        .commit_everywhere(Record::new(PARTITION, 3), Note::default())
+        .commit_everywhere(Next::by_hand(Record::new(PARTITION, 3)), Note::default())
         .unwrap();
     store
 }
@@ -79,7 +79,10 @@ fn a_commit_goes_to_the_pair_that_does_not_hold_the_record() {
     for (number, pair) in (2u64..).zip([Pair::Second, Pair::First, Pair::Second]) {
         let before = medium.0.borrow().clone();
         store
-            .commit(store.record().unwrap().clone(), Note::new("why"))
+            .commit(
+                Next::by_hand(store.record().unwrap().clone()),
+                Note::new("why"),
+            )
             .unwrap();
         let after = medium.0.borrow().clone();
         for copy in 0..COPIES {
@@ -125,7 +128,10 @@ fn a_number_once_seen_is_never_used_again() {
     put(&medium, 3, &other);
     let mut store = Store::open(&medium, PARTITION);
     let durable = store
-        .commit(store.record().unwrap().clone(), Note::default())
+        .commit(
+            Next::by_hand(store.record().unwrap().clone()),
+            Note::default(),
+        )
         .unwrap();
     assert_eq!(durable.record().sequence, 10);
 }
@@ -136,11 +142,13 @@ fn with_the_last_number_there_is_nothing_is_written_any_more() {
     put(&memory, 0, &numbered(SEQUENCE_END - 2));
     let mut store = Store::open(&memory, PARTITION);
     let record = store.record().unwrap().clone();
-    let last = store.commit(record.clone(), Note::default()).unwrap();
+    let last = store
+        .commit(Next::by_hand(record.clone()), Note::default())
+        .unwrap();
     assert_eq!(last.record().sequence, SEQUENCE_END - 1);
     let before = memory.0.borrow().clone();
     for _ in 0..2 {
-        let refused = store.commit(record.clone(), Note::default());
+        let refused = store.commit(Next::by_hand(record.clone()), Note::default());
         assert_eq!(refused, Err(CommitError::NoNumberLeft));
     }
     assert_eq!(*memory.0.borrow(), before);
@@ -153,13 +161,13 @@ fn every_attempt_takes_a_fresh_number() {
     medium.dead.borrow_mut().extend([2 * SPACING, 3 * SPACING]);
     let record = store.record().unwrap().clone();
     assert!(matches!(
-        store.commit(record.clone(), Note::default()),
+        store.commit(Next::by_hand(record.clone()), Note::default()),
         Err(CommitError::NotDurable(_))
     ));
     medium.dead.borrow_mut().clear();
     assert_eq!(
         store
-            .commit(record, Note::default())
+            .commit(Next::by_hand(record), Note::default())
             .unwrap()
             .record()
             .sequence,
@@ -183,7 +191,7 @@ fn a_copy_that_comes_back_never_has_the_number_of_a_later_commit() {
     let mut store = Store::open(Recording::over(&medium, &refused), PARTITION);
     let mut next = store.record().unwrap().clone();
     next.floor = 9;
-    let durable = store.commit(next, Note::default()).unwrap();
+    let durable = store.commit(Next::by_hand(next), Note::default()).unwrap();
     let back = Store::open(&medium, PARTITION);
     assert_eq!(back.record(), Some(durable.record()));
 }
@@ -196,7 +204,7 @@ fn without_any_copy_to_go_by_a_new_number_is_beyond_all_that_cannot_be_read() {
     }
     let refused = [0, 1].map(|copy| Read(at(copy)));
     let mut store = Store::open(Recording::over(&medium, &refused), PARTITION);
-    let durable = store.commit(Record::new(PARTITION, 3), Note::default());
+    let durable = store.commit(Next::by_hand(Record::new(PARTITION, 3)), Note::default());
     let back = Store::open(&medium, PARTITION);
     assert_eq!(back.record(), Some(durable.unwrap().record()));
 }
@@ -217,7 +225,9 @@ fn each_copy_is_written_flushed_and_read_back_before_the_next() {
     );
     for pair in [[2, 3], [0, 1]] {
         let record = store.record().unwrap().clone();
-        store.commit(record, Note::default()).unwrap();
+        store
+            .commit(Next::by_hand(record), Note::default())
+            .unwrap();
         assert_eq!(medium.asked(), copies(&pair));
     }
 }
@@ -231,7 +241,7 @@ fn what_was_not_flushed_or_read_back_is_not_durable() {
         let mut store = fresh(&medium);
         medium.refuse(refused);
         let record = store.record().unwrap().clone();
-        let commit = store.commit(record, Note::default());
+        let commit = store.commit(Next::by_hand(record), Note::default());
         assert!(matches!(commit, Err(CommitError::NotDurable(_))));
     }
 }
@@ -243,7 +253,9 @@ fn a_second_copy_that_failed_is_completed_later_without_touching_the_first() {
     let medium = Recording::over(&memory, &[Write(at(3))]);
     let mut store = Store::open(&medium, PARTITION);
     let record = store.record().unwrap().clone();
-    store.commit(record, Note::new("why")).unwrap();
+    store
+        .commit(Next::by_hand(record), Note::new("why"))
+        .unwrap();
     medium.refuse(&[]);
     medium.asked();
     assert_eq!(store.settle().unwrap().record().sequence, 2);
@@ -307,7 +319,9 @@ fn one_dead_copy_of_the_pair_does_not_stop_a_commit() {
         let mut store = fresh(&medium);
         medium.dead.borrow_mut().push(2 * SPACING);
         let record = store.record().unwrap().clone();
-        store.commit(record, Note::default()).unwrap();
+        store
+            .commit(Next::by_hand(record), Note::default())
+            .unwrap();
         assert_eq!(
             Store::open(&medium, PARTITION).record().unwrap().sequence,
             2
@@ -323,7 +337,7 @@ fn a_commit_that_neither_copy_took_failed_and_the_record_before_still_counts() {
         medium.dead.borrow_mut().extend([2 * SPACING, 3 * SPACING]);
         let record = store.record().unwrap().clone();
         assert!(matches!(
-            store.commit(record, Note::default()),
+            store.commit(Next::by_hand(record), Note::default()),
             Err(CommitError::NotDurable(_))
         ));
         assert_eq!(
@@ -359,7 +373,7 @@ fn an_unknown_major_anywhere_stops_every_commit() {
     let mut store = Store::open(&medium, PARTITION);
     let record = store.record().unwrap().clone();
     assert_eq!(
-        store.commit(record, Note::default()),
+        store.commit(Next::by_hand(record), Note::default()),
         Err(CommitError::UnknownMajor(9))
     );
     assert_eq!(store.settle(), Err(CommitError::UnknownMajor(9)));
@@ -372,7 +386,7 @@ fn a_damaged_note_is_no_note_and_the_record_still_counts() {
     let mut store = fresh(&medium);
     store
         .commit(
-            store.record().unwrap().clone(),
+            Next::by_hand(store.record().unwrap().clone()),
             Note::new("check web failed"),
         )
         .unwrap();
@@ -423,9 +437,9 @@ proptest! {
     ) {
         let medium = Memory::new(RECORD_LEN);
         let mut store = Store::open(&medium, PARTITION);
-        let before = store.commit_everywhere(first, Note::default()).unwrap();
+        let before = store.commit_everywhere(Next::by_hand(first), Note::default()).unwrap();
         let old = medium.0.borrow().clone();
-        let after = store.commit(second, Note::default()).unwrap();
+        let after = store.commit(Next::by_hand(second), Note::default()).unwrap();
         let new = medium.0.borrow().clone();
         let mut cut = old.clone();
         for (index, copy) in Pair::Second.copies().into_iter().enumerate() {

@@ -31,7 +31,7 @@ fn two_good() -> Record {
 fn after(record: &Record, causes: &[Cause]) -> Record {
     causes
         .iter()
-        .fold(record.clone(), |record, cause| heed(&record, *cause).0)
+        .fold(record.clone(), |record, cause| heed(&record, *cause).0.0)
 }
 
 use Cause::{Other, PowerOn, Restart, Unknown, Watchdog};
@@ -62,7 +62,7 @@ fn a_start_that_the_watchdog_did_not_cause_breaks_the_row() {
 fn without_a_reset_by_the_watchdog_nothing_changes() {
     let start = two_good();
     for cause in [Other, Unknown] {
-        assert_eq!(heed(&start, cause), (start.clone(), Meaning::Nothing));
+        assert_eq!(heed(&start, cause), (Next(start.clone()), Meaning::Nothing));
     }
 }
 
@@ -78,7 +78,7 @@ fn a_run_that_lasted_breaks_the_row_of_its_slot_alone() {
 fn shutdowns_in_order_that_the_watchdog_ends_never_lead_away_from_a_good_slot() {
     let mut record = two_good();
     for _ in 0..20 {
-        record = state::went_down_in_order(&record, id("b"));
+        record = state::went_down_in_order(&record, id("b")).0;
         record = after(&record, &[Watchdog]);
         assert_eq!(record.known_good(), Some(id("b")));
     }
@@ -138,14 +138,14 @@ fn a_record_of_minor_0_counts_nothing_until_something_is_counted() {
 
 /// Slot b good and known to say when it is up, slot a good too.
 fn saying() -> Record {
-    state::came_up(&two_good(), id("b"), &[3; 32]).unwrap()
+    state::came_up(&two_good(), id("b"), &[3; 32]).unwrap().0
 }
 
 /// The machine starts with this cause, and slot b never says that it is up.
 fn started(record: &Record, cause: Cause) -> (Record, Meaning) {
     let (heeded, meaning) = heed(record, cause);
     let slot = heeded.known_good().unwrap();
-    (count(&heeded, slot, cause), meaning)
+    (count(&heeded, slot, cause).0, meaning)
 }
 
 fn starts(record: &Record, causes: &[Cause]) -> Record {
@@ -225,7 +225,7 @@ fn a_system_that_never_said_so_is_not_counted_nor_one_that_nobody_could_take_ove
 
 #[test]
 fn good_slots_that_never_come_up_get_their_turn() {
-    let mut record = state::came_up(&saying(), id("a"), &[2; 32]).unwrap();
+    let mut record = state::came_up(&saying(), id("a"), &[2; 32]).unwrap().0;
     for expected in ["a", "b", "a"] {
         record = starts(&record, &[Unknown; 6]);
         assert_eq!(record.known_good(), Some(id(expected)));
@@ -243,9 +243,9 @@ fn a_row_that_nobody_could_take_over_from_ends_its_count() {
 /// Starts of whatever good slot is first.
 fn starts_of_any(record: &Record, causes: &[Cause]) -> Record {
     causes.iter().fold(record.clone(), |record, cause| {
-        let heeded = heed(&record, *cause).0;
+        let heeded = heed(&record, *cause).0.0;
         match heeded.known_good() {
-            Some(slot) => count(&heeded, slot, *cause),
+            Some(slot) => count(&heeded, slot, *cause).0,
             None => heeded,
         }
     })

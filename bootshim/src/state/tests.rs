@@ -108,9 +108,9 @@ fn no_free_slot_is_refused_with_the_reason_for_each() {
 fn a_power_switch_during_a_trial_costs_no_try_but_attempts_never_fall() {
     let mut now = record([Good, Trying, Empty]);
     for attempt in 1..=9 {
-        now = arm(&now, id(B), Arming::Trial);
+        now = arm(&now, id(B), Arming::Trial).0;
         assert_eq!(now.slot(id(B)).attempts, attempt);
-        now = give_back(&now, id(B)).unwrap();
+        now = give_back(&now, id(B)).unwrap().0;
     }
     assert_eq!(now.slot(id(B)).state, Bad);
     assert_eq!(now.slot(id(B)).reason, Reason::Unconfirmed);
@@ -254,13 +254,13 @@ fn the_floor_rises_to_the_lowest_good_slot_and_never_falls() {
     }
     let armed = arm(&start, id(B), Arming::Trial);
     assert_eq!(confirm(&armed, id(B), &[2; 32]).unwrap().floor, 3);
-    let mut high = armed;
+    let mut high = armed.0;
     high.floor = 5;
     assert_eq!(confirm(&high, id(B), &[2; 32]).unwrap().floor, 5);
 }
 
 /// Every transition with arbitrary arguments.
-fn transitions(r: &Record, s: SlotId, run: Option<SlotId>, tries: u8) -> Vec<Record> {
+fn transitions(r: &Record, s: SlotId, run: Option<SlotId>, tries: u8) -> Vec<Next> {
     let manifest = r.slot(s).manifest;
     let mut all = alloc::vec![arm(r, s, Arming::Trial), arm(r, s, Arming::Once),];
     if r.slot(s).state != State::Empty && r.slot(s).state != State::Writing {

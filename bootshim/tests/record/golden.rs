@@ -4,6 +4,7 @@ use crate::describe::describe;
 use crate::vectors::{self, Blocks, open};
 use crate::{memory, second_reader, sections};
 use bootshim::copies::{CommitError, Note};
+use bootshim::state::Next;
 use bootshim::trust::Section;
 use std::fs;
 use std::path::PathBuf;
@@ -76,7 +77,7 @@ fn bytes_of_a_later_minor_are_written_back_as_they_were() {
 fn a_commit_is_refused_where_one_golden_copy_has_an_unknown_major() {
     let mut store = open(&blocks("unknown-major"));
     let next = store.record().unwrap().clone();
-    let refused = store.commit(next, Note::default());
+    let refused = store.commit(Next::by_hand(next), Note::default());
     assert_eq!(refused, Err(CommitError::UnknownMajor(2)));
 }
 

@@ -9,6 +9,7 @@ use bootshim::handover::Handover;
 use bootshim::layout::Layout;
 use bootshim::medium::{BLOCK, Extent, Part};
 use bootshim::record::{Record, SlotId, State};
+use bootshim::state::Next;
 use controller::code::{Code, Exit};
 use controller::disk::Disk;
 use controller::error::Error;
@@ -172,7 +173,7 @@ fn ground() -> (Arc<Vec<u8>>, Handover) {
     let layout = Layout::find(&table).unwrap();
     let record = Record::new(layout.record.id, layout.slots.len());
     Store::open(Part::new(&plate, layout.record.extent), layout.record.id)
-        .commit_everywhere(record, Note::default())
+        .commit_everywhere(Next::by_hand(record), Note::default())
         .unwrap();
     let disk = Disk::on(plate.clone(), None).unwrap();
     let kept = Request::default();

@@ -8,6 +8,7 @@ use bootshim::floor::{Floor, Kept};
 use bootshim::guid::Guid;
 use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
 use bootshim::record::{Reason, Record, SlotId};
+use bootshim::state::Next;
 use std::cell::RefCell;
 
 #[path = "../../../bootshim/examples/golden/describe.rs"]
@@ -131,7 +132,7 @@ impl Case {
         let found = *store.copies();
         let mut next = before.clone().unwrap_or(Record::new(PARTITION, self.slots));
         next.floor ^= 1;
-        let committed = store.commit(next, Note::new("a note"));
+        let committed = store.commit(Next::by_hand(next), Note::new("a note"));
         match committed {
             Ok(durable) => {
                 assert!(store.unknown_major().is_none());

@@ -12,6 +12,7 @@ use bootshim::handover::Handover;
 use bootshim::medium::Part;
 use bootshim::record::{Reason, Record, SlotId};
 use bootshim::reset::Cause;
+use bootshim::state::Next;
 use controller::disk::{Device, Disk};
 use controller::error::{Error, Result};
 use controller::progress::Quiet;
@@ -220,7 +221,7 @@ impl Bench<'_> {
         let mut record = Record::new(self.id, self.geometry.slots);
         record.default_tries = self.tries;
         let part = Part::new(disk, self.geometry.record());
-        Store::open(part, self.id).commit_everywhere(record, Note::default())?;
+        Store::open(part, self.id).commit_everywhere(Next::by_hand(record), Note::default())?;
         Ok(())
     }
 

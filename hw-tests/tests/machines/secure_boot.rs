@@ -1,6 +1,7 @@
 //! Machines whose firmware starts only what the plant's owner signed.
 
 use bootshim::record::{Record, Slot, SlotId, State};
+use bootshim::state::Next;
 use controller::disk::Disk;
 use controller::program::Program;
 use hw_tests::machine::{Machine, START, target};
@@ -51,7 +52,7 @@ fn make_good(disk: &Path) {
             ..*record.slot(slots[2])
         };
         next.set_slot(slots[2], c);
-        Ok((next, note))
+        Ok((Next::by_hand(next), note))
     };
     Disk::open(disk).unwrap().update(make).unwrap();
 }

@@ -21,7 +21,7 @@ use bootshim::handover::Handover;
 use bootshim::layout::{Layout, LayoutError};
 use bootshim::medium::{Extent, Medium, Part};
 use bootshim::record::{Record, SlotId};
-use bootshim::state;
+use bootshim::state::{self, Next};
 use images::slot_area::Installed;
 use images::trust::Trust;
 use std::fmt;
@@ -406,7 +406,7 @@ impl Disk {
     /// What `change` refuses, and what the commit says.
     pub fn update(
         &self,
-        change: impl FnOnce(&Record, Note) -> Result<(Record, Note)>,
+        change: impl FnOnce(&Record, Note) -> Result<(Next, Note)>,
     ) -> Result<Committed> {
         let _lock = self.lock(What::Record)?;
         let mut store = Store::open(self.record(Mode::Write)?, self.layout.record.id);
@@ -434,8 +434,8 @@ impl Disk {
     pub fn provision(&self, slot: SlotId) -> Result<Durable> {
         let _lock = self.lock(What::Record)?;
         let mut store = Store::open(self.record(Mode::Write)?, self.layout.record.id);
-        let record = state::provision(&self.changeable(&store)?, slot)?;
-        Ok(store.commit_everywhere(record, Note::default())?)
+        let good = state::provision(&self.changeable(&store)?, slot)?;
+        Ok(store.commit_everywhere(good, Note::default())?)
     }
 
     /// The manifest of a slot, signed by a trusted key.

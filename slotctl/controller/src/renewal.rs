@@ -43,8 +43,26 @@ pub fn told() -> Option<Digest> {
 #[derive(Debug)]
 pub struct Ready<'a> {
     disk: &'a Disk,
-    handover: Handover,
     program: Program,
+}
+
+/// Proof that the slot which runs was confirmed, and that this is durable.
+#[derive(Debug)]
+pub struct Confirmed(());
+
+impl Confirmed {
+    /// By the record after a commit.
+    ///
+    /// # Errors
+    /// Refused while the slot is not good.
+    pub fn by(durable: &Durable, running: &Handover) -> Result<Confirmed> {
+        let Handover { slot, manifest, .. } = *running;
+        let known = durable.record().slot(slot);
+        if known.state != State::Good || known.manifest != manifest {
+            return Err(refused(format_args!("slot {slot} is not good")));
+        }
+        Ok(Confirmed(()))
+    }
 }
 
 /// Makes ready the bootshim that the running image brings. `started_by` is the one
@@ -96,11 +114,7 @@ pub fn prepare<'a>(
         let esp = disk.esp(Mode::WriteExclusive)?;
         Places::find(&esp)?.set_waits(&esp, true)?;
     }
-    Ok(Some(Ready {
-        disk,
-        handover: *handover,
-        program,
-    }))
+    Ok(Some(Ready { disk, program }))
 }
 
 /// The bootshim is in its place: ends a swap that was cut within its sector, where
@@ -149,17 +163,11 @@ fn brought(disk: &Disk, handover: &Handover, trusted: &Trust) -> Option<(Install
 }
 
 impl Ready<'_> {
-    /// Swaps the two places, so that firmware starts it from now on. `record` shows
-    /// that the slot it has started is good, durably.
+    /// Swaps the two places, so that firmware starts it from now on.
     ///
     /// # Errors
-    /// Refused while the slot is not good; the medium's.
-    pub fn put(self, record: &Durable) -> Result<()> {
-        let Handover { slot, manifest, .. } = self.handover;
-        let known = record.record().slot(slot);
-        if known.state != State::Good || known.manifest != manifest {
-            return Err(refused(format_args!("slot {slot} is not good")));
-        }
+    /// When something else waits there by now; the medium's.
+    pub fn put(self, _: Confirmed) -> Result<()> {
         let _lock = self.disk.lock(What::Record)?;
         let esp = self.disk.esp(Mode::WriteExclusive)?;
         let places = Places::find(&esp)?;

@@ -5,12 +5,12 @@ use crate::error::Result;
 use crate::esp;
 use crate::floor;
 use crate::progress::Progress;
-use crate::renewal;
+use crate::renewal::{self, Confirmed};
 use crate::verify;
 use bootshim::copies::Note;
 use bootshim::handover::Handover;
 use bootshim::record::{Armed, Arming, Digest, MINOR_STARTS, Reason, Record, SlotId, Stage, State};
-use bootshim::state::{self, Judge};
+use bootshim::state::{self, Judge, Next};
 use images::trust::Trust;
 
 /// The running slot of the disk that this controller booted from.
@@ -171,8 +171,9 @@ impl<'a> Running<'a> {
         let Some(ready) = renewal::prepare(self.disk, self.handover, self.started_by)? else {
             return Ok(false);
         };
-        let as_it_is = |record: &Record, note| Ok((record.clone(), note));
-        ready.put(&self.disk.update(as_it_is)?.durable)?;
+        let as_it_is = |record: &Record, note| Ok((Next::unchanged(record), note));
+        let durable = self.disk.update(as_it_is)?.durable;
+        ready.put(Confirmed::by(&durable, self.handover)?)?;
         Ok(true)
     }
 
@@ -186,7 +187,7 @@ impl<'a> Running<'a> {
         self.disk.update(|record, note| {
             let known = record.slot(*slot);
             if known.state == State::Bad && known.reason == Reason::Rejected {
-                return Ok((record.clone(), note));
+                return Ok((Next::unchanged(record), note));
             }
             Ok((state::reject(record, *slot, manifest)?, words))
         })
@@ -217,7 +218,7 @@ impl<'a> Running<'a> {
                 return Err(state::Refusal::OtherImage(*slot).into());
             }
             if known.reason == reason && known.state != State::Trying {
-                return Ok((record.clone(), note));
+                return Ok((Next::unchanged(record), note));
             }
             let failed = state::fail(record, *slot, reason, Stage::Started);
             Ok((failed, self.note(words)))

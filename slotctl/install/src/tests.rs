@@ -3,6 +3,7 @@ use crate::source::Settings;
 use bootshim::copies::{Durable, Note, Store};
 use bootshim::guid::Guid;
 use bootshim::medium::{Access, Cause, Fault, check_range};
+use bootshim::state::Next;
 use controller::code::Code;
 use controller::progress::Quiet;
 use images::SLOT_AREA_LEN;
@@ -193,7 +194,7 @@ fn saying(state: State) -> Durable {
     };
     record.set_slot(slot_b(), slot);
     Store::open(Device::new(1 << 20), guid)
-        .commit_everywhere(record, Note::default())
+        .commit_everywhere(Next::by_hand(record), Note::default())
         .unwrap()
 }
 

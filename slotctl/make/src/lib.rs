@@ -13,6 +13,7 @@ use bootshim::guid::Guid;
 use bootshim::layout::Layout;
 use bootshim::medium::{Medium, Part};
 use bootshim::record::Record;
+use bootshim::state::Next;
 use controller::code::Code;
 use controller::date::Date;
 use controller::disk::Disk;
@@ -132,7 +133,7 @@ fn fill<M: Medium>(disk: &M, plan: &[Planned], options: &Options) -> Result<Layo
     }
     let record = Record::new(layout.record.id, layout.slots.len());
     Store::open(Part::new(disk, layout.record.extent), layout.record.id)
-        .commit_everywhere(record, Note::default())?;
+        .commit_everywhere(Next::by_hand(record), Note::default())?;
     Ok(layout)
 }
 

@@ -182,7 +182,7 @@ fn no_commit_is_lost_between_two_that_come_at_the_same_time() {
             disk.update(|record, note| {
                 let mut next = record.clone();
                 next.floor += 1;
-                Ok((next, note))
+                Ok((Next::by_hand(next), note))
             })
             .unwrap();
         }

@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn damaged(record: &Record, name: &str) -> Record {
-        state::fail(record, slot(name), Reason::Damaged, Stage::Started)
+        state::fail(record, slot(name), Reason::Damaged, Stage::Started).into()
     }
 
     #[test]

@@ -8,6 +8,7 @@ use bootshim::guid::Guid;
 use bootshim::layout::{Layout, RECORD_LEN, RECORD_NAME, RECORD_TYPE, SLOT_TYPE};
 use bootshim::medium::Part;
 use bootshim::record::{Record, SlotId};
+use bootshim::state::Next;
 use controller::disk::Disk;
 use controller::error::Result;
 use controller::medium::Mode;
@@ -71,7 +72,7 @@ impl Ground {
             let record = disk.record(Mode::Write).unwrap();
             let id = disk.layout().record.id;
             Store::open(record, id)
-                .commit_everywhere(Record::new(id, COUNT), Note::default())
+                .commit_everywhere(Next::by_hand(Record::new(id, COUNT)), Note::default())
                 .unwrap();
             let done = ground.install(disk, 1, false).unwrap();
             disk.provision(done.slot).unwrap();

@@ -5,6 +5,7 @@ use crate::ran::Ran;
 use bootshim::copies::{Note, Store};
 use bootshim::handover::Handover;
 use bootshim::record::{Record, SlotId, State};
+use bootshim::state::Next;
 use controller::disk::Disk;
 use controller::medium::Mode;
 use serde_json::Value;
@@ -202,7 +203,7 @@ impl Bench {
         change(&mut record);
         let partition = disk.record(Mode::Write).unwrap();
         Store::open(partition, disk.layout().record.id)
-            .commit_everywhere(record, Note::default())
+            .commit_everywhere(Next::by_hand(record), Note::default())
             .unwrap();
     }
 }

@@ -88,7 +88,7 @@ fn what_a_person_rejected_is_confirmed_by_a_person_alone() {
     let (bench, running) = after_one_power_cut();
     bench.change_record(|record| {
         let rejected = state::fail(record, a(), Reason::Rejected, Stage::Watch);
-        *record = state::arm(&rejected, a(), Arming::LastResort);
+        *record = state::arm(&rejected, a(), Arming::LastResort).into();
     });
     let disk = Disk::open(&bench.file("disk.img")).unwrap();
     let running = Running::new(&disk, &running);

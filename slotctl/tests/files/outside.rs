@@ -3,6 +3,7 @@
 
 use crate::bench::{Bench, sgdisk_words};
 use bootshim::copies::{Note, Store};
+use bootshim::state::Next;
 use controller::disk::Disk;
 use controller::medium::Mode;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -54,7 +55,10 @@ fn the_note_of_the_record_does_nothing_to_the_terminal() {
     let disk = Disk::open(&bench.file("disk.img")).unwrap();
     let record = disk.read_record().unwrap().0;
     Store::open(disk.record(Mode::Write).unwrap(), disk.layout().record.id)
-        .commit_everywhere(record, Note::new("\x1b[2J\u{9b}31m\nfloor: none"))
+        .commit_everywhere(
+            Next::by_hand(record),
+            Note::new("\x1b[2J\u{9b}31m\nfloor: none"),
+        )
         .unwrap();
     let shown = bench.run("--disk disk.img status").ok();
     let note = tame(&shown.stdout)

@@ -4,6 +4,7 @@ use crate::bench::Bench;
 use crate::halfway::Halfway;
 use bootshim::handover::Handover;
 use bootshim::record::SlotId;
+use bootshim::state::Next;
 use controller::code::{Code, Exit};
 use controller::disk::Disk;
 use controller::lock::{Lock, What};
@@ -108,7 +109,7 @@ fn a_commit_keeps_its_lock_from_the_reading_of_the_record_on() {
             l_pid: 0,
         };
         assert_eq!(fcntl(&file, F_OFD_SETLK(&range)), Err(Errno::EAGAIN));
-        Ok((record.clone(), note))
+        Ok((Next::unchanged(record), note))
     });
     assert!(!done.unwrap().changed);
 }

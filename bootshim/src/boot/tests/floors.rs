@@ -22,7 +22,9 @@ fn hinted(states: [State; 3], hint: u64) -> Memory {
     let mut store = Store::open(&medium, PARTITION);
     let mut record = store.record().unwrap().clone();
     record.floor = hint;
-    store.commit(record, Note::default()).unwrap();
+    store
+        .commit(Next::by_hand(record), Note::default())
+        .unwrap();
     medium
 }
 
@@ -141,7 +143,9 @@ fn numbers_that_only_the_record_gives_raise_nothing() {
         ..*record.slot(id("a"))
     };
     record.set_slot(id("a"), claimed);
-    store.commit(record, Note::default()).unwrap();
+    store
+        .commit(Next::by_hand(record), Note::default())
+        .unwrap();
     let slots = [image(1, 3, 0), damaged(), damaged()];
     let (_, rig, _) = start(&disk, keeping(here(1), slots));
     assert_eq!(rig.kept, here(3));

@@ -101,7 +101,9 @@ fn a_trial_that_is_not_armed_as_one_does_not_start() {
             slot: id(slot),
             as_what,
         });
-        store.commit(record, Note::default()).unwrap();
+        store
+            .commit(Next::by_hand(record), Note::default())
+            .unwrap();
         let relay = relay(store.record().unwrap(), "c");
         assert_eq!(resume(&medium, &relay, three()), Err(Why::NotArmed));
     }

@@ -8,9 +8,11 @@ fn saying() -> Memory {
     let mut store = Store::open(&medium, PARTITION);
     let mut record = store.record().unwrap().clone();
     for (slot, manifest) in [("a", [1; 32]), ("b", [2; 32])] {
-        record = state::came_up(&record, id(slot), &manifest).unwrap();
+        record = state::came_up(&record, id(slot), &manifest).unwrap().0;
     }
-    store.commit(record, Note::default()).unwrap();
+    store
+        .commit(Next::by_hand(record), Note::default())
+        .unwrap();
     medium
 }
 

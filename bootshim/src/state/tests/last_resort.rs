@@ -3,7 +3,7 @@
 use super::*;
 
 fn failed(record: &Record, index: usize, reason: Reason) -> Record {
-    fail(record, id(index), reason, Stage::Started)
+    fail(record, id(index), reason, Stage::Started).0
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn without_a_good_slot_what_was_started_last_is_written_last() {
 
 fn running(reason: Reason) -> Record {
     let bad = failed(&record([Trying, Empty, Empty]), A, reason);
-    arm(&bad, id(A), Arming::LastResort)
+    arm(&bad, id(A), Arming::LastResort).0
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use super::*;
 
 fn counted(starts: u8) -> Record {
-    let mut record = came_up(&record([Good, Good, Empty]), id(B), &[2; 32]).unwrap();
+    let mut record = came_up(&record([Good, Good, Empty]), id(B), &[2; 32])
+        .unwrap()
+        .0;
     record.set_starts(Some((id(B), starts)));
     record
 }
@@ -19,7 +21,7 @@ fn a_system_that_says_that_it_is_up_ends_its_row_and_is_known_to_say_so() {
 #[test]
 fn the_only_good_slot_writes_nothing_when_it_is_up() {
     let alone = record([Good, Ready, Bad]);
-    assert_eq!(came_up(&alone, id(A), &[1; 32]), Ok(alone));
+    assert_eq!(came_up(&alone, id(A), &[1; 32]), Ok(Next(alone)));
 }
 
 #[test]

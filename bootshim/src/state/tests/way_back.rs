@@ -60,7 +60,7 @@ fn the_floor_does_not_rise_past_what_was_good_and_is_on_trial_again() {
         );
     }
     let back = activate(&start, id(A), 3).unwrap();
-    let mut armed = back.clone();
+    let mut armed = back.0.clone();
     armed.armed = Some(Armed {
         slot: id(C),
         as_what: Arming::LastResort,
@@ -92,7 +92,7 @@ proptest! {
                 activate(&now, id(index), 3)
             };
             if let Ok(next) = next {
-                now = next;
+                now = next.0;
             }
         }
         prop_assert_eq!(good(&now), before);
