@@ -1,8 +1,8 @@
 //! `slotctl bootshim`.
 
 use crate::key::{self, Roots};
+use controller::efi_program::Program;
 use controller::error::Result;
-use controller::program::Program;
 use serde_json::json;
 use std::path::PathBuf;
 use talk::answer::Answer;

@@ -2,8 +2,8 @@
 
 use crate::key_set;
 use controller::code::Code;
+use controller::efi_program::Program;
 use controller::error::{Error, Result};
-use controller::program::Program;
 use images::key::{AnyKey, KeyError, PublicKey, SecretKey};
 use images::trust::Trust;
 use serde_json::json;

@@ -1,9 +1,9 @@
 //! `slotctl log`: what bootshim said at this start, and the event log.
 
 use bootshim::handover::LOG_VARIABLE;
+use controller::efi_variable;
 use controller::error::Result;
 use controller::plain;
-use controller::variable;
 use serde_json::json;
 use std::fmt::Write as _;
 use talk::answer::{Answer, Voice};
@@ -47,6 +47,6 @@ pub fn run(global: &GlobalOptions, voice: Voice) -> Result<Answer> {
 /// What bootshim left in its volatile variable; nothing where this system was
 /// not started by it, or shows no variables.
 fn said_by_bootshim() -> String {
-    let content = variable::raw(LOG_VARIABLE).unwrap_or_default();
+    let content = efi_variable::raw(LOG_VARIABLE).unwrap_or_default();
     String::from_utf8_lossy(content.get(ATTRIBUTES..).unwrap_or_default()).into_owned()
 }

@@ -4,13 +4,13 @@ use crate::history;
 use bootshim::handover::Handover;
 use bootshim::record::{MAX_TRIES, NO_DIGEST, SlotId, State};
 use bootshim::state::Judge;
+use controller::bootshim_update::{self, RENEWED};
 use controller::code::Code;
 use controller::disk::{Committed, Disk};
 use controller::error::{Error, Result};
 use controller::plain;
-use controller::renewal::{self, RENEWED};
+use controller::restart::Restart;
 use controller::running::Running;
-use controller::system::Restart;
 use controller::{trust, verify};
 use install::activation::{self, How};
 use serde_json::{Value, json};
@@ -121,7 +121,7 @@ pub fn rollback(disk: &Disk, args: &Rollback) -> Result<Answer> {
 
 pub fn confirm(disk: &Disk, voice: Voice) -> Result<Answer> {
     let handover = handover(disk)?;
-    let running = Running::new(disk, handover).started_by(renewal::told());
+    let running = Running::new(disk, handover).started_by(bootshim_update::started_by());
     let done = match running.prove(|| trust::keys(disk), &Bar::new(voice))? {
         Some(proven) => running.confirm_last_resort(&proven, Judge::Person)?,
         None => running.confirm()?,

@@ -3,8 +3,8 @@
 use super::input::Input;
 use bootshim::medium::{Access, Fault, Medium, check_range};
 use controller::date::Date;
+use controller::efi_program::Program;
 use controller::esp::{self, Contents, Places};
-use controller::program::Program;
 use fakedisk::program as sample;
 use std::cell::RefCell;
 use std::sync::LazyLock;

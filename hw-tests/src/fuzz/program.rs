@@ -3,7 +3,7 @@
 use super::draft::key;
 use bootshim::trust::{SECTION_LEN, Section};
 use controller::code::{Code, Exit};
-use controller::program::Program;
+use controller::efi_program::Program;
 
 /// Any file gives an answer; keys that are put into a program are read back, and
 /// its key section has one encoding.

@@ -3,7 +3,7 @@
 use bootshim::record::{Record, Slot, SlotId, State};
 use bootshim::state::Next;
 use controller::disk::Disk;
-use controller::program::Program;
+use controller::efi_program::Program;
 use hw_tests::machine::{Machine, START, target};
 use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
 use hw_tests::secure_boot::Owner;

@@ -7,8 +7,8 @@ mod places;
 
 use crate::code::Code;
 use crate::date::Date;
+use crate::efi_program::{Machine, PROGRAM_MAX, Program};
 use crate::error::{Error, Result};
-use crate::program::{Machine, PROGRAM_MAX, Program};
 use crate::stream::Stream;
 use bootshim::layout::Layout;
 use bootshim::medium::{Medium, Part};

@@ -3,8 +3,8 @@
 
 use crate::code::Code;
 use crate::disk::Disk;
+use crate::efi_variable;
 use crate::error::{Error, Result};
-use crate::variable;
 use bootshim::floor::{Counts, Kept, Source};
 use bootshim::handover::FLOOR_VARIABLE;
 use bootshim::record::{Record, SlotId};
@@ -31,7 +31,7 @@ pub fn kept(disk: &Disk) -> Kept {
     if disk.handover().is_none() {
         return Kept::Nowhere("this controller does not run from this disk".into());
     }
-    let told = variable::told(FLOOR_VARIABLE);
+    let told = efi_variable::from_bootshim(FLOOR_VARIABLE);
     match told.map(|content| content.and_then(|bytes| Counts::parse(&bytes))) {
         Ok(Some(told)) if told.source == Source::Firmware => Kept::Here(told.floor),
         Ok(Some(_)) => Kept::Nowhere("the firmware keeps none".into()),

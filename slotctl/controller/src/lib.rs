@@ -4,11 +4,14 @@
 
 #![deny(unsafe_code)]
 
+pub mod bootshim_update;
 pub mod code;
 pub mod content;
 pub mod date;
 pub mod disk;
 pub mod duration;
+pub mod efi_program;
+pub mod efi_variable;
 pub mod error;
 pub mod esp;
 pub mod floor;
@@ -19,14 +22,11 @@ pub mod memory;
 pub mod next_boot;
 pub mod overlay;
 pub mod plain;
-pub mod program;
 pub mod progress;
-pub mod renewal;
+pub mod restart;
 pub mod running;
 pub mod size;
 pub mod status;
 pub mod stream;
-pub mod system;
 pub mod trust;
-pub mod variable;
 pub mod verify;

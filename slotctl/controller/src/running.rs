@@ -1,11 +1,11 @@
 //! The slot that runs, and what can be said of its trial.
 
+use crate::bootshim_update::{self, Confirmed};
 use crate::disk::{Committed, Disk};
 use crate::error::Result;
 use crate::esp;
 use crate::floor;
 use crate::progress::Progress;
-use crate::renewal::{self, Confirmed};
 use crate::verify;
 use bootshim::copies::Note;
 use bootshim::handover::Handover;
@@ -32,7 +32,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// The same, started by the bootshim of an image ([`renewal::told`]).
+    /// The same, started by the bootshim of an image ([`bootshim_update::started_by`]).
     #[must_use]
     pub fn started_by(self, bootshim: Option<Digest>) -> Running<'a> {
         Running {
@@ -67,7 +67,7 @@ impl<'a> Running<'a> {
     pub fn confirm(&self) -> Result<Committed> {
         // A bootshim that it brings is made ready before the commit: after a cut it
         // is known by that. Production counts for more, and `renew` says what failed.
-        let _ = renewal::prepare(self.disk, self.handover, self.started_by);
+        let _ = bootshim_update::prepare(self.disk, self.handover, self.started_by);
         let Handover { slot, manifest, .. } = self.handover;
         self.disk.update(|record, note| {
             let known = record.slot(*slot);
@@ -168,7 +168,8 @@ impl<'a> Running<'a> {
         if record.slot(self.handover.slot).state != State::Good {
             return Ok(false);
         }
-        let Some(ready) = renewal::prepare(self.disk, self.handover, self.started_by)? else {
+        let Some(ready) = bootshim_update::prepare(self.disk, self.handover, self.started_by)?
+        else {
             return Ok(false);
         };
         let as_it_is = |record: &Record, note| Ok((Next::unchanged(record), note));

@@ -1,11 +1,11 @@
 //! What is on a disk: slots, states, what runs, what boots next and why, the
 //! last failure.
 
+use crate::bootshim_update;
 use crate::disk::Disk;
+use crate::efi_variable;
 use crate::error::Result;
 use crate::floor;
-use crate::renewal;
-use crate::variable;
 use bootshim::choice::{self, Kind, Situation, Slots};
 use bootshim::copies::{Copy, Note};
 use bootshim::floor::Counts;
@@ -67,7 +67,7 @@ impl Status {
             watchdog: disk.handover().and_then(|_| watchdog()),
             bootshim_missing: disk
                 .handover()
-                .is_some_and(|handover| renewal::is_missing(disk, handover, trusted)),
+                .is_some_and(|handover| bootshim_update::is_missing(disk, handover, trusted)),
             // By the record alone; `next-boot` verifies the slots too.
             next: choice::first(&record, &now),
             copies: *store.copies(),
@@ -93,5 +93,5 @@ impl Status {
 }
 
 fn watchdog() -> Option<Told> {
-    Told::parse(&variable::told(WATCHDOG_VARIABLE).ok()??)
+    Told::parse(&efi_variable::from_bootshim(WATCHDOG_VARIABLE).ok()??)
 }

@@ -2,10 +2,10 @@
 
 use crate::code::Code;
 use crate::disk::Disk;
+use crate::efi_program::Machine;
 use crate::error::{Error, Result};
 use crate::esp;
 use crate::floor;
-use crate::program::Machine;
 use images::key::PublicKey;
 use images::trust::Trust;
 

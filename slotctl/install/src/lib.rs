@@ -17,12 +17,12 @@ use crate::source::Source;
 pub use compatible::{Compatible, of as compatible};
 use controller::code::{Code, Exit};
 use controller::disk::{Committed, Disk};
+use controller::efi_program::Machine;
 use controller::error::{Error, Result};
 use controller::floor;
 use controller::lock::What;
 use controller::medium::Mode;
 use controller::memory;
-use controller::program::Machine;
 use controller::progress::Progress;
 use controller::verify;
 

@@ -32,7 +32,7 @@ impl Host for System {
     fn restart(&mut self) {
         let inbox = self.inbox.clone();
         let restart = move || {
-            if let Err(error) = controller::system::restart() {
+            if let Err(error) = controller::restart::orderly() {
                 // Nobody listens: then this program has come to its end.
                 let _ = inbox.send(Message::RestartFailed(error.to_string()));
             }

@@ -3,11 +3,11 @@
 
 use crate::{Trial, Up};
 use bootshim::state::Judge;
+use controller::bootshim_update;
 use controller::code::Code;
 use controller::disk::{Disk, Search};
 use controller::error::{Error, Result};
 use controller::progress::Quiet;
-use controller::renewal;
 use controller::running::{Proven, Running, Settled};
 use controller::trust;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ impl Watched {
         }
         let disk = self.disk.as_ref();
         let running = disk.and_then(|disk| Some(Running::new(disk, disk.handover()?)));
-        let running = running.map(|running| running.started_by(renewal::told()));
+        let running = running.map(|running| running.started_by(bootshim_update::started_by()));
         running.map(|running| act(&running)).transpose()
     }
 

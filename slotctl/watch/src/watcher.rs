@@ -13,10 +13,10 @@ use super::verdict::{Change, Decision, Verdict};
 use super::{Exit, Trial, Up};
 use crate::events::rfc3339;
 use config::{Config, Watch};
+use controller::bootshim_update::RENEWED;
 use controller::code::Code;
 use controller::duration::spell;
 use controller::error::Error;
-use controller::renewal::RENEWED;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 

@@ -11,14 +11,14 @@
 use crate::code::Code;
 use crate::date::Date;
 use crate::disk::{Disk, Slice};
+use crate::efi_program::Program;
+use crate::efi_variable;
 use crate::error::{Error, Result};
 use crate::esp::{self, Places};
 use crate::floor;
 use crate::lock::What;
 use crate::medium::Mode;
-use crate::program::Program;
 use crate::trust;
-use crate::variable;
 use bootshim::boot::Defect;
 use bootshim::copies::Durable;
 use bootshim::handover::{BOOTSHIM_VARIABLE, Handover};
@@ -30,12 +30,11 @@ use images::trust::Trust;
 /// What is said when it is done.
 pub const RENEWED: &str = "the bootshim of this image is the one that firmware starts now";
 
-/// What was told at the start of this system: which bootshim of an image started
-/// it.
+/// The bootshim of an image that started this system, where one did.
 #[must_use]
-pub fn told() -> Option<Digest> {
-    let told = variable::told(BOOTSHIM_VARIABLE).ok()??;
-    told.try_into().ok()
+pub fn started_by() -> Option<Digest> {
+    let digest = efi_variable::from_bootshim(BOOTSHIM_VARIABLE).ok()??;
+    digest.try_into().ok()
 }
 
 /// A bootshim that has started the running slot lies whole in the spare place, and
@@ -66,7 +65,7 @@ impl Confirmed {
 }
 
 /// Makes ready the bootshim that the running image brings. `started_by` is the one
-/// that started it ([`told`]). `None` where none is due: the image brings none, it is
+/// that started it ([`started_by`]). `None` where none is due: the image brings none, it is
 /// on the ESP already, or it has not started this slot yet.
 ///
 /// # Errors

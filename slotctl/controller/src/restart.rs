@@ -1,4 +1,4 @@
-//! The system that this runs on.
+//! An orderly restart of this machine, after a command that was asked for one.
 
 use crate::code::Code;
 use crate::disk::Disk;
@@ -44,7 +44,7 @@ impl Restart {
     /// When the command for it fails.
     pub fn after(self, changed: bool) -> Result<&'static str> {
         if self.is_due(changed) {
-            restart()?;
+            orderly()?;
         }
         Ok(match self.wanted && !changed {
             true => "; nothing was changed, so nothing is restarted",
@@ -57,7 +57,7 @@ impl Restart {
 ///
 /// # Errors
 /// When the command for it fails.
-pub fn restart() -> Result<()> {
+pub fn orderly() -> Result<()> {
     let systemd = Path::new("/run/systemd/system").exists();
     let (program, args): (_, &[&str]) = if systemd {
         ("systemctl", &["reboot"])

@@ -1,5 +1,5 @@
-//! What bootshim tells the system that it starts, in volatile variables of the
-//! firmware.
+//! Volatile EFI variables, in which bootshim tells something to the system that it
+//! starts.
 
 use bootshim::handover::VARIABLE_VENDOR;
 use std::io;
@@ -8,7 +8,7 @@ use std::io;
 const VARIABLES: &str = "/sys/firmware/efi/efivars";
 /// BOOTSERVICE_ACCESS and RUNTIME_ACCESS, and not NON_VOLATILE: a variable that
 /// the running system could not have made.
-const TOLD: [u8; 4] = [6, 0, 0, 0];
+const ATTRIBUTES: [u8; 4] = [6, 0, 0, 0];
 
 /// A variable of ours as efivarfs gives it: its attributes in 4 bytes, then what
 /// was written. For people; nothing may rest on it.
@@ -24,12 +24,12 @@ pub fn raw(name: &str) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// The operating system's.
-pub fn told(name: &str) -> io::Result<Option<Vec<u8>>> {
-    Ok(of(&raw(name)?).map(<[u8]>::to_vec))
+pub fn from_bootshim(name: &str) -> io::Result<Option<Vec<u8>>> {
+    Ok(content(&raw(name)?).map(<[u8]>::to_vec))
 }
 
-fn of(content: &[u8]) -> Option<&[u8]> {
-    content.strip_prefix(&TOLD)
+fn content(variable: &[u8]) -> Option<&[u8]> {
+    variable.strip_prefix(&ATTRIBUTES)
 }
 
 #[cfg(test)]
@@ -39,10 +39,10 @@ mod tests {
     #[test]
     fn only_a_volatile_variable_is_believed() {
         let with = |attributes: u8| [attributes, 0, 0, 0, b'x'];
-        assert_eq!(of(&with(6)), Some(&b"x"[..]));
+        assert_eq!(content(&with(6)), Some(&b"x"[..]));
         for attributes in [0, 2, 3, 7, 0x26] {
-            assert_eq!(of(&with(attributes)), None, "{attributes}");
+            assert_eq!(content(&with(attributes)), None, "{attributes}");
         }
-        assert_eq!(of(&[]), None);
+        assert_eq!(content(&[]), None);
     }
 }

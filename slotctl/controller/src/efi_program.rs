@@ -1,4 +1,4 @@
-//! The bootshim program as a file: which machine it is for, which keys it
+//! bootshim as an EFI program in a file: which machine it is for, which keys it
 //! trusts, and how keys are put into it.
 
 use crate::code::Code;
