@@ -17,7 +17,7 @@ use make::{Draft, Options, Sizes};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use talk::answer::{Answer, Voice, bytes, table};
+use talk::answer::{Answer, Printer, bytes, table};
 use talk::bar::Bar;
 
 /// Disks.
@@ -72,7 +72,7 @@ pub struct Create {
     pub image: Option<PathBuf>,
 }
 
-pub fn create(args: &Create, voice: Voice) -> Result<Answer> {
+pub fn create(args: &Create, printer: Printer) -> Result<Answer> {
     let mut program = Program::load(&args.bootshim)?;
     if !(args.trust.is_empty() && args.roots.roots.is_empty()) {
         program = key::put(program, &args.trust, &args.roots)
@@ -85,7 +85,7 @@ pub fn create(args: &Create, voice: Voice) -> Result<Answer> {
                 .advice("name the key that signed the image with --trust")
                 .changed("no disk was made"));
         }
-        voice.warn("this bootshim trusts no key; nothing can be installed (--trust PUB)");
+        printer.warn("this bootshim trusts no key; nothing can be installed (--trust PUB)");
     }
     let trusted: Vec<String> = program
         .trust()
@@ -103,7 +103,7 @@ pub fn create(args: &Create, voice: Voice) -> Result<Answer> {
     let draft = make::create(&args.file, &options)?;
     let mut version = None;
     if let Some(image) = &args.image {
-        let installed = first_image(&draft, image, args, voice)?;
+        let installed = first_image(&draft, image, args, printer)?;
         version = Some(installed);
     }
     let layout = draft.layout().clone();
@@ -143,7 +143,7 @@ fn parse_seed(text: &str) -> Result<Guid> {
 }
 
 /// The factory's image: installed like any other, then good without a trial.
-fn first_image(draft: &Draft, image: &Path, args: &Create, voice: Voice) -> Result<String> {
+fn first_image(draft: &Draft, image: &Path, args: &Create, printer: Printer) -> Result<String> {
     let disk = draft.disk()?;
     let trusted = trust::keys(&disk)?;
     let compatible = args.compatible.clone().map(|name| Compatible {
@@ -156,7 +156,7 @@ fn first_image(draft: &Draft, image: &Path, args: &Create, voice: Voice) -> Resu
         ..Request::default()
     };
     let mut source = Source::open(image, &Settings::default())?;
-    let bar = Bar::new(voice);
+    let bar = Bar::new(printer);
     let no_disk = |mut error: Error| {
         if error.code == Code::SlotTooSmall {
             let (disk, slots) = (args.size, args.slots);
@@ -182,11 +182,11 @@ fn first_image(draft: &Draft, image: &Path, args: &Create, voice: Voice) -> Resu
     Ok(done.manifest.version)
 }
 
-pub fn show(disk: &Disk, voice: Voice) -> Result<Answer> {
+pub fn show(disk: &Disk, printer: Printer) -> Result<Answer> {
     let (layout, partitions) = (disk.layout(), &disk.table().partitions);
     let blemishes = disk.blemishes()?;
     for blemish in &blemishes {
-        voice.warn(blemish);
+        printer.warn(blemish);
     }
     let warnings = [disk.warnings(), blemishes].concat();
     let store = disk.store()?;

@@ -25,7 +25,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use talk::answer::{Answer, Voice, bytes};
+use talk::answer::{Answer, Printer, bytes};
 use talk::bar::Bar;
 use talk::options::GlobalOptions;
 
@@ -135,14 +135,14 @@ pub struct Build {
     pub out: PathBuf,
 }
 
-pub fn run(global: &GlobalOptions, command: &Command, voice: Voice) -> Result<Answer> {
+pub fn run(global: &GlobalOptions, command: &Command, printer: Printer) -> Result<Answer> {
     match command {
-        Command::Build(build) => self::build(build, voice),
+        Command::Build(build) => self::build(build, printer),
         Command::Tbs { file } => {
             let message = sign::message(file).map_err(|error| unreadable(file, error))?;
             Ok(Answer::raw(message.to_vec()))
         }
-        Command::Delta(delta) => self::delta(delta, voice),
+        Command::Delta(delta) => self::delta(delta, printer),
         Command::Sign(sign) => self::sign(sign),
         Command::Show { file } => show(file),
         Command::Verify { file, trust, roots } => {
@@ -151,7 +151,7 @@ pub fn run(global: &GlobalOptions, command: &Command, voice: Voice) -> Result<An
             } else {
                 key::trust(trust, roots)?
             };
-            verify(file, &trusted, voice)
+            verify(file, &trusted, printer)
         }
     }
 }
@@ -182,7 +182,7 @@ fn bootshim(file: &Path) -> Result<PathBuf> {
     Ok(file.into())
 }
 
-fn build(args: &Build, voice: Voice) -> Result<Answer> {
+fn build(args: &Build, printer: Printer) -> Result<Answer> {
     let inputs = Inputs {
         rootfs: args.rootfs.clone(),
         boot: starts(args)?,
@@ -196,16 +196,16 @@ fn build(args: &Build, voice: Voice) -> Result<Answer> {
         keys: key::secret_keys(&args.key)?,
         key_set: args.key_set.as_deref().map(key_set::load).transpose()?,
     };
-    let bar = Bar::new(voice);
+    let bar = Bar::new(printer);
     let built = following(&bar, Phase::Building, |told| {
         build::build(&inputs, &args.out, told)
     })
     .map_err(not_built)?;
     for warning in &built.warnings {
-        voice.warn(&warning.to_string());
+        printer.warn(&warning.to_string());
     }
     if inputs.keys.is_empty() {
-        voice.warn("the image is not signed; no controller takes it before `slotctl image sign`");
+        printer.warn("the image is not signed; no controller takes it before `slotctl image sign`");
     }
     let out = args.out.display();
     let (image, length) = (&built.manifest, built.file_length);
@@ -242,19 +242,19 @@ fn signed_by(keys: usize) -> String {
     }
 }
 
-fn delta(args: &Delta, voice: Voice) -> Result<Answer> {
+fn delta(args: &Delta, printer: Printer) -> Result<Answer> {
     let inputs = delta::Inputs {
         from: args.from.clone(),
         to: args.to.clone(),
         keys: key::secret_keys(&args.key)?,
     };
-    let bar = Bar::new(voice);
+    let bar = Bar::new(printer);
     let built = following(&bar, Phase::Building, |told| {
         delta::build(&inputs, &args.out, told)
     })
     .map_err(no_delta)?;
     if inputs.keys.is_empty() {
-        voice.warn("the delta is not signed; no controller takes it before `slotctl image sign`");
+        printer.warn("the delta is not signed; no controller takes it before `slotctl image sign`");
     }
     let (out, image) = (args.out.display(), &built.to.manifest);
     let mut text = format!(
@@ -439,10 +439,10 @@ fn keys_of_disk(disk: Option<&Path>) -> Result<Trust> {
     controller::trust::keys(&disk)
 }
 
-fn verify(file: &Path, trusted: &Trust, voice: Voice) -> Result<Answer> {
+fn verify(file: &Path, trusted: &Trust, printer: Printer) -> Result<Answer> {
     let input = File::open(file)
         .map_err(|error| Error::io(format_args!("opening {}", file.display()), &error))?;
-    let bar = Bar::new(voice);
+    let bar = Bar::new(printer);
     let head = following(&bar, Phase::Verifying, |told| {
         verify::verify(input, trusted, told)
     })

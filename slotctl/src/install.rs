@@ -18,7 +18,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use talk::answer::{Answer, Voice, bytes};
+use talk::answer::{Answer, Printer, bytes};
 use talk::bar::Bar;
 use talk::options::GlobalOptions;
 
@@ -56,10 +56,10 @@ pub struct Args {
     pub reboot: bool,
 }
 
-pub fn run(global: &GlobalOptions, args: &Args, voice: Voice) -> Result<Answer> {
-    let disk = crate::open(global, voice)?;
+pub fn run(global: &GlobalOptions, args: &Args, printer: Printer) -> Result<Answer> {
+    let disk = crate::open(global, printer)?;
     let restart = Restart::asked(&disk, args.reboot)?;
-    let trusted = trusted(&disk, args, voice)?;
+    let trusted = trusted(&disk, args, printer)?;
     let (record, _) = disk.read_record()?;
     let compatible = install::compatible(&disk, &record, global.config.as_deref(), &trusted)?;
     let request = Request {
@@ -71,14 +71,14 @@ pub fn run(global: &GlobalOptions, args: &Args, voice: Voice) -> Result<Answer> 
         allow_downgrade: args.allow_downgrade,
         machine: trust::machine(&disk),
     };
-    let bar = Arc::new(Bar::new(voice));
+    let bar = Arc::new(Bar::new(printer));
     let settings = Settings {
         progress: bar.clone(),
-        ..settings(global, args, voice)?
+        ..settings(global, args, printer)?
     };
     let mut source = Source::open(&args.source, &settings)?;
     if let Some(notice) = source.notice() {
-        voice.warn(&notice);
+        printer.warn(&notice);
     }
     let done = install::install(
         &disk,
@@ -102,25 +102,25 @@ pub fn run(global: &GlobalOptions, args: &Args, voice: Voice) -> Result<Answer> 
 
 /// The keys that were named, or else those of the disk's own bootshim: what no key
 /// in there has signed would be installed and never start, which is said.
-fn trusted(disk: &Disk, args: &Args, voice: Voice) -> Result<Trust> {
+fn trusted(disk: &Disk, args: &Args, printer: Printer) -> Result<Trust> {
     if args.trust.is_empty() {
         return trust::keys(disk);
     }
     let named =
         key::public_keys(&args.trust).map_err(|error| error.changed("nothing was written"))?;
     match trust::keys(disk) {
-        Ok(own) if !named.iter().any(|key| own.keys().contains(key)) => voice.warn(&format!(
+        Ok(own) if !named.iter().any(|key| own.keys().contains(key)) => printer.warn(&format!(
             "the bootshim of {} trusts none of these keys; what they signed will not start there",
             disk.path().display()
         )),
         Ok(_) => {}
-        Err(error) => voice.warn(&error.to_string()),
+        Err(error) => printer.warn(&error.to_string()),
     }
     Ok(trust::named(disk, named))
 }
 
 /// What the args and, for what is on the network, the configuration say.
-fn settings(global: &GlobalOptions, args: &Args, voice: Voice) -> Result<Settings> {
+fn settings(global: &GlobalOptions, args: &Args, printer: Printer) -> Result<Settings> {
     let mut settings = Settings {
         limit_rate: args.limit_rate.map(|Size(bytes)| bytes),
         ..Settings::default()
@@ -129,7 +129,7 @@ fn settings(global: &GlobalOptions, args: &Args, voice: Voice) -> Result<Setting
         && let Some(config) = config::find(global.config.as_deref())?
     {
         for key in &config.unknown_keys {
-            voice.warn(&format!("the configuration has an unknown key: {key}"));
+            printer.warn(&format!("the configuration has an unknown key: {key}"));
         }
         settings.ca = config.source.ca;
     }

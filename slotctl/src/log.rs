@@ -6,14 +6,14 @@ use controller::error::Result;
 use controller::plain;
 use serde_json::json;
 use std::fmt::Write as _;
-use talk::answer::{Answer, Voice};
+use talk::answer::{Answer, Printer};
 use talk::options::GlobalOptions;
 use watch::events::Events;
 
 /// The attributes that come before the content there.
 const ATTRIBUTES: usize = 4;
 
-pub fn run(global: &GlobalOptions, voice: Voice) -> Result<Answer> {
+pub fn run(global: &GlobalOptions, printer: Printer) -> Result<Answer> {
     let mut text = String::new();
     for line in said_by_bootshim().lines() {
         if global.json {
@@ -25,7 +25,7 @@ pub fn run(global: &GlobalOptions, voice: Voice) -> Result<Answer> {
     }
     let events = Events::of_this_controller();
     if let Some(why) = events.missing() {
-        voice.warn(&why);
+        printer.warn(&why);
     }
     for event in events.read()? {
         let event = event?;

@@ -23,7 +23,7 @@ use controller::disk::Disk;
 use controller::error::Result;
 use controller::helper;
 use std::process::ExitCode;
-use talk::answer::{Answer, Voice};
+use talk::answer::{Answer, Printer};
 use talk::options::GlobalOptions;
 use talk::sibling;
 
@@ -91,39 +91,39 @@ fn main() -> ExitCode {
         Ok(read) => read,
         Err(said) => return usage::answer(&words, &said),
     };
-    let voice = Voice::new(name, &global);
+    let printer = Printer::new(name, &global);
     ending::prepare(&command);
-    voice.finish(dispatch(&global, &command, voice))
+    printer.finish(dispatch(&global, &command, printer))
 }
 
-fn dispatch(global: &GlobalOptions, command: &Command, voice: Voice) -> Result<Answer> {
-    let open = || open(global, voice);
+fn dispatch(global: &GlobalOptions, command: &Command, printer: Printer) -> Result<Answer> {
+    let open = || open(global, printer);
     match command {
         Command::Key(command) => key::run(command),
-        Command::Image(command) => image::run(global, command, voice),
+        Command::Image(command) => image::run(global, command, printer),
         Command::Bootshim(command) => bootshim::run(command),
-        Command::Disk(disk::Command::Create(args)) => disk::create(args, voice),
-        Command::Disk(disk::Command::Show) => disk::show(&open()?, voice),
-        Command::Install(args) => install::run(global, args, voice),
-        Command::Status => status::status(&open()?, voice),
-        Command::NextBoot(args) => status::next_boot(&open()?, args, voice),
-        Command::Activate(args) => slots::activate(&open()?, args, voice),
+        Command::Disk(disk::Command::Create(args)) => disk::create(args, printer),
+        Command::Disk(disk::Command::Show) => disk::show(&open()?, printer),
+        Command::Install(args) => install::run(global, args, printer),
+        Command::Status => status::status(&open()?, printer),
+        Command::NextBoot(args) => status::next_boot(&open()?, args, printer),
+        Command::Activate(args) => slots::activate(&open()?, args, printer),
         Command::Rollback(args) => slots::rollback(&open()?, args),
-        Command::Confirm => slots::confirm(&open()?, voice),
+        Command::Confirm => slots::confirm(&open()?, printer),
         Command::Reject(args) => slots::reject(&open()?, args),
-        Command::Verify(args) => slots::verify(&open()?, args, voice),
+        Command::Verify(args) => slots::verify(&open()?, args, printer),
         Command::Watch => watch::run(global),
-        Command::Log => log::run(global, voice),
+        Command::Log => log::run(global, printer),
         Command::Explain(args) => explain::run(args),
         Command::OpenRoot => Err(sibling::run("root", global, &[])),
     }
 }
 
 /// The disk that a command is about, with a word about what is wrong with it.
-fn open(global: &GlobalOptions, voice: Voice) -> Result<Disk> {
+fn open(global: &GlobalOptions, printer: Printer) -> Result<Disk> {
     let disk = Disk::open_or_booted(global.disk.as_deref())?;
     for warning in disk.warnings() {
-        voice.warn(&warning);
+        printer.warn(&warning);
     }
     Ok(disk)
 }

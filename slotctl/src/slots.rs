@@ -15,7 +15,7 @@ use controller::{trust, verify};
 use install::activation::{self, How};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use talk::answer::{Answer, Voice};
+use talk::answer::{Answer, Printer};
 use talk::bar::Bar;
 
 /// What is activated.
@@ -70,7 +70,7 @@ pub fn tries() -> impl clap::builder::TypedValueParser<Value = u8> {
     clap::value_parser!(u8).range(1..=i64::from(MAX_TRIES))
 }
 
-pub fn activate(disk: &Disk, args: &Activate, voice: Voice) -> Result<Answer> {
+pub fn activate(disk: &Disk, args: &Activate, printer: Printer) -> Result<Answer> {
     let slot = args.slot;
     let restart = Restart::asked(disk, args.reboot)?;
     let how = if args.once {
@@ -79,7 +79,7 @@ pub fn activate(disk: &Disk, args: &Activate, voice: Voice) -> Result<Answer> {
         How::Trial(args.tries)
     };
     let trusted = || trust::keys(disk);
-    let done = activation::activate(disk, slot, how, trusted, &Bar::new(voice))?;
+    let done = activation::activate(disk, slot, how, trusted, &Bar::new(printer))?;
     let after = done.durable.record();
     let text = match (args.once, after.slot(slot).state) {
         (true, _) => format!("slot {slot} starts next, once"),
@@ -119,10 +119,10 @@ pub fn rollback(disk: &Disk, args: &Rollback) -> Result<Answer> {
     .answer(restart)
 }
 
-pub fn confirm(disk: &Disk, voice: Voice) -> Result<Answer> {
+pub fn confirm(disk: &Disk, printer: Printer) -> Result<Answer> {
     let handover = handover(disk)?;
     let running = Running::new(disk, handover).started_by(bootshim_update::started_by());
-    let done = match running.prove(|| trust::keys(disk), &Bar::new(voice))? {
+    let done = match running.prove(|| trust::keys(disk), &Bar::new(printer))? {
         Some(proven) => running.confirm_last_resort(&proven, Judge::Person)?,
         None => running.confirm()?,
     };
@@ -155,7 +155,7 @@ pub fn confirm(disk: &Disk, voice: Voice) -> Result<Answer> {
         // The slot is good all the same.
         Err(error) => {
             history::note(disk, "bootshim-not-renewed", &error.to_string());
-            voice.warn(&error.to_string());
+            printer.warn(&error.to_string());
         }
     }
     Ok(answer)
@@ -221,7 +221,7 @@ impl Done<'_> {
     }
 }
 
-pub fn verify(disk: &Disk, args: &Verify, voice: Voice) -> Result<Answer> {
+pub fn verify(disk: &Disk, args: &Verify, printer: Printer) -> Result<Answer> {
     let trusted = trust::keys(disk)?;
     let (record, _) = disk.read_record()?;
     let slots: Vec<SlotId> = if args.slots.is_empty() {
@@ -237,7 +237,7 @@ pub fn verify(disk: &Disk, args: &Verify, voice: Voice) -> Result<Answer> {
     for slot in slots {
         let name = slot.to_string();
         // The others are checked all the same: one damaged slot says nothing of them.
-        match verify::slot(disk, &record, slot, &trusted, &Bar::new(voice)) {
+        match verify::slot(disk, &record, slot, &trusted, &Bar::new(printer)) {
             Ok(image) => {
                 let _ = writeln!(answer.text, "slot {slot}: {} is whole", image.version);
                 checked.push(json!({ "slot": name, "version": image.version, "whole": true }));

@@ -13,13 +13,13 @@ use controller::trust;
 use images::hex;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use talk::answer::{Answer, Voice, table};
+use talk::answer::{Answer, Printer, table};
 
-pub fn status(disk: &Disk, voice: Voice) -> Result<Answer> {
+pub fn status(disk: &Disk, printer: Printer) -> Result<Answer> {
     // Without its bootshim a disk has no trusted keys; its record is shown all
     // the same, without versions.
     let trusted = trust::keys(disk).unwrap_or_else(|error| {
-        voice.warn(&error.to_string());
+        printer.warn(&error.to_string());
         images::trust::Trust::direct([])
     });
     let status = Status::read(disk, &trusted)?;
@@ -195,7 +195,7 @@ pub struct NextBoot {
     pub arm: bool,
 }
 
-pub fn next_boot(disk: &Disk, args: &NextBoot, voice: Voice) -> Result<Answer> {
+pub fn next_boot(disk: &Disk, args: &NextBoot, printer: Printer) -> Result<Answer> {
     let trusted = trust::keys(disk)?;
     let next = if args.arm {
         next_boot::arm(disk, &trusted)
@@ -216,7 +216,7 @@ pub fn next_boot(disk: &Disk, args: &NextBoot, voice: Voice) -> Result<Answer> {
     for (slot, reason) in &next.passed_over {
         let _ = writeln!(text, "  not {slot}: {}", plain::line(reason));
     }
-    if voice.verbose {
+    if printer.verbose {
         next.said.iter().for_each(|line| {
             let _ = writeln!(text, "bootshim: {}", plain::line(line));
         });

@@ -10,7 +10,7 @@ use controller::helper;
 use serde_json::json;
 use slotctl_root::{Outcome, open, restart};
 use std::process::ExitCode;
-use talk::answer::{Answer, Voice};
+use talk::answer::{Answer, Printer};
 use talk::sibling::{Call, VERSION};
 
 const NAME: &str = "slotctl-root";
@@ -26,14 +26,14 @@ fn main() -> ExitCode {
         return exit;
     }
     let call = Call::read(std::env::args_os().skip(1));
-    let voice = Voice::new("open-root", &call.global);
-    voice.finish(run(&call, voice))
+    let printer = Printer::new("open-root", &call.global);
+    printer.finish(run(&call, printer))
 }
 
-fn run(call: &Call, voice: Voice) -> Result<Answer> {
+fn run(call: &Call, printer: Printer) -> Result<Answer> {
     call.check_caller(NAME)?;
     match call.words.first() {
-        None => open_root(voice),
+        None => open_root(printer),
         Some(word) if word == "-h" || word == "--help" => Ok(Answer::raw(HELP.into())),
         Some(word) if word == "-V" || word == "--version" => {
             Ok(Answer::raw(format!("{NAME} {VERSION}\n").into_bytes()))
@@ -47,10 +47,13 @@ fn run(call: &Call, voice: Voice) -> Result<Answer> {
     }
 }
 
-fn open_root(voice: Voice) -> Result<Answer> {
+fn open_root(printer: Printer) -> Result<Answer> {
     match open()? {
         Outcome::Opened(opened) => {
-            opened.remarks.iter().for_each(|remark| voice.warn(remark));
+            opened
+                .remarks
+                .iter()
+                .for_each(|remark| printer.warn(remark));
             let (device, slot) = (opened.device.display(), opened.slot);
             let text = format!(
                 "the root is {device}: slot {slot}, version {}, verified as it is read; a \
@@ -65,7 +68,7 @@ fn open_root(voice: Voice) -> Result<Answer> {
             Ok(Answer::new(text, fields))
         }
         Outcome::Restart { why, next } => {
-            voice.warn(&format!("{why}; restarting, slot {next} starts next"));
+            printer.warn(&format!("{why}; restarting, slot {next} starts next"));
             restart()?;
             Ok(Answer::default())
         }

@@ -46,9 +46,9 @@ impl Answer {
     }
 }
 
-/// How a command talks.
+/// Prints what a command says, in the form that was asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Voice {
+pub struct Printer {
     /// The command, as in its schema: `image-show`.
     pub command: &'static str,
     /// Whether it prints JSON.
@@ -59,10 +59,10 @@ pub struct Voice {
     pub verbose: bool,
 }
 
-impl Voice {
-    /// How this command talks with these options.
-    pub fn new(command: &'static str, global: &GlobalOptions) -> Voice {
-        Voice {
+impl Printer {
+    /// The one of this command, with these options.
+    pub fn new(command: &'static str, global: &GlobalOptions) -> Printer {
+        Printer {
             command,
             json: global.json,
             quiet: global.quiet,

@@ -5,7 +5,7 @@
 //! every few seconds, so that a long install is seen to move and a short one
 //! does not fill the page.
 
-use super::answer::{Voice, bytes, write_out};
+use super::answer::{Printer, bytes, write_out};
 use controller::plain;
 use controller::progress::{Phase, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// A bar where a person looks on, else plain lines.
 pub struct Bar {
-    voice: Voice,
+    printer: Printer,
     now: Mutex<Option<Now>>,
 }
 
@@ -33,10 +33,10 @@ struct Now {
 }
 
 impl Bar {
-    /// For a command that talks like this.
-    pub fn new(voice: Voice) -> Bar {
+    /// For what this command does.
+    pub fn new(printer: Printer) -> Bar {
         Bar {
-            voice,
+            printer,
             now: Mutex::new(None),
         }
     }
@@ -47,13 +47,13 @@ impl Bar {
             .saturating_mul(100)
             .checked_div(now.total)
             .unwrap_or(100);
-        if self.voice.json {
+        if self.printer.json {
             let fields = json!({
                 "event": "progress", "phase": now.phase.words(),
                 "done": now.done, "total": now.total,
             });
             if let Value::Object(fields) = fields {
-                write_out(format!("{}\n", self.voice.object(fields)).as_bytes());
+                write_out(format!("{}\n", self.printer.object(fields)).as_bytes());
             }
             return;
         }
@@ -70,10 +70,10 @@ impl Bar {
 impl Progress for Bar {
     fn begin(&self, phase: Phase, total: u64) {
         // The answer of a command is one object; only an install gives one a line.
-        if self.voice.quiet || self.voice.json && self.voice.command != "install" {
+        if self.printer.quiet || self.printer.json && self.printer.command != "install" {
             return;
         }
-        let looked_at = !self.voice.json && std::io::stderr().is_terminal();
+        let looked_at = !self.printer.json && std::io::stderr().is_terminal();
         let bar = looked_at.then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             // No wider than 80 columns, or each step would leave a line behind.
@@ -113,12 +113,12 @@ impl Progress for Bar {
     }
 
     fn say(&self, words: &str) {
-        if self.voice.json {
+        if self.printer.json {
             let fields = json!({ "event": "note", "text": words });
             if let Value::Object(fields) = fields {
-                write_out(format!("{}\n", self.voice.object(fields)).as_bytes());
+                write_out(format!("{}\n", self.printer.object(fields)).as_bytes());
             }
-        } else if !self.voice.quiet {
+        } else if !self.printer.quiet {
             let held = self.now.lock().unwrap_or_else(PoisonError::into_inner);
             let write = || {
                 // Nobody is there to hear that nobody hears.
