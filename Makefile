@@ -75,6 +75,10 @@ lint:
 	cargo fmt --all --check
 	cargo clippy -q --workspace --all-targets --all-features -- -D warnings
 	cargo clippy -q -p images --no-default-features -- -D warnings
+	cargo clippy -q -p images --no-default-features --features std -- -D warnings
+	cargo clippy -q -p images --no-default-features --features unpack -- -D warnings
+	cargo clippy -q -p slotctl-root -- -D warnings
+	! cargo tree -q -p slotctl-root -e normal --prefix none | grep -E '^(rustls|ureq|hyper|clap|indicatif|rayon|zstd)'
 	for patch in hw-tests/sabotage/*.patch; do git apply --check $$patch || exit; done
 
 .PHONY: setup

@@ -1,11 +1,11 @@
 //! A chunk: the packed bytes of some pieces of the slot's content.
 
-#[cfg(feature = "std")]
+#[cfg(feature = "unpack")]
 mod unpack;
 
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 pub(crate) use unpack::is_dictionary;
-#[cfg(feature = "std")]
+#[cfg(feature = "unpack")]
 pub use unpack::{Ground, NoGround, UnpackError, Unpacker};
 
 use crate::group;
@@ -18,7 +18,7 @@ use crate::{Part, Refused, digest};
 pub const CONTINUED_MAX: usize = 64 << 10;
 
 /// The part of the content before a chunk that it continues.
-#[cfg(feature = "std")]
+#[cfg(feature = "unpack")]
 pub(crate) fn continued(before: &[u8]) -> &[u8] {
     let skipped = before.len().saturating_sub(CONTINUED_MAX);
     before.get(skipped..).unwrap_or_default()

@@ -1,21 +1,21 @@
 //! Keys: Ed25519, and how they are named.
 
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 mod file;
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 mod pem;
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 mod secret;
 
 use core::fmt;
 
 use ed25519_dalek::VerifyingKey;
 
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 pub use file::KeyError;
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 pub use pem::NotAKey;
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 pub use secret::SecretKey;
 
 /// The first 16 bytes of the BLAKE3 of a raw public key. Shown as hex.
@@ -88,7 +88,7 @@ impl PublicKey {
 }
 
 /// A key of either kind.
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 #[derive(Debug, Clone)]
 pub enum AnyKey {
     /// One that verifies.

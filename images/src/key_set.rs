@@ -1,14 +1,14 @@
 //! The key set: which release keys sign images, and how many of them must. Root
 //! keys sign it, and it travels with each image. `docs/key-sets.md` has the bytes.
 
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 mod file;
 #[cfg(test)]
 mod tests;
 
 use alloc::vec::Vec;
 
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 pub use file::{KeySetError, attach, sign};
 
 use crate::bytes::Cursor;

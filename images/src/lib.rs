@@ -1,9 +1,11 @@
 //! What a signed image is: the format of a `.slotimg` file and of the manifest
 //! area that it leaves in a slot; reading, checking, building and signing.
 //!
-//! The bytes are described in `docs/image-format.md`. Without the feature
-//! `std` (on by default) this is the reader that runs before the kernel: it
-//! works on slices, does no I/O, and parses nothing that is not signed.
+//! The bytes are described in `docs/image-format.md`. Without features this is
+//! the reader that runs before the kernel: it works on slices, does no I/O, and
+//! parses nothing that is not signed. `std` reads streams and looks at the content
+//! of slots, `unpack` makes content of chunks, and `build` (on by default) is
+//! everything that works on image and key files.
 //!
 //! The way in, for a stream: [`header::Header::parse`] on the first 64 bytes,
 //! [`head::Head::open`] on the `header.rest_length()` bytes that follow, then
@@ -25,13 +27,13 @@
 
 extern crate alloc;
 
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 pub mod build;
 mod bytes;
 pub mod chunk;
 #[cfg(feature = "std")]
 pub mod content;
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 pub mod delta;
 pub mod group;
 pub mod head;
@@ -46,20 +48,20 @@ pub mod memory;
 #[cfg(feature = "std")]
 pub mod new_file;
 pub mod patch;
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 pub mod pipeline;
 #[cfg(feature = "std")]
 pub mod read;
 mod refused;
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 pub mod sign;
 pub mod signature;
 pub mod slot_area;
 pub mod table;
 pub mod trust;
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 pub mod unpack;
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 pub mod verify;
 pub mod verity;
 pub mod version;

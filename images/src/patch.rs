@@ -14,10 +14,10 @@
 //! the end of the run before (zigzag), how many bytes to copy, how many literals
 //! follow.
 
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 mod make;
 
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 pub(crate) use make::{Excerpt, Maker, blocks};
 
 use alloc::vec::Vec;

@@ -59,7 +59,7 @@ fn a_second_encoding_of_a_key_is_none() {
     assert!(second_encodings > 0);
 }
 
-#[cfg(feature = "std")]
+#[cfg(feature = "build")]
 mod files {
     use super::super::pem::{any, public, secret};
     use super::super::{AnyKey, NotAKey, SecretKey};
