@@ -59,16 +59,16 @@ impl fmt::Display for Defect {
     }
 }
 
-/// Leave to start one slot. It exists only where the start is durable in the
+/// Clearance to start one slot. It exists only where the start is durable in the
 /// record, or needs no record: for a good slot, and for the one exception, that
 /// nothing can be committed and nothing good starts.
 #[derive(Debug)]
-pub struct Permit {
+pub struct Clearance {
     slot: SlotId,
     kind: Kind,
 }
 
-impl Permit {
+impl Clearance {
     /// The slot that may start.
     #[must_use]
     pub fn slot(&self) -> SlotId {
@@ -82,17 +82,17 @@ impl Permit {
     }
 
     /// For the same start once more, where nothing of it ran.
-    fn again(&self) -> Permit {
-        Permit {
+    fn again(&self) -> Clearance {
+        Clearance {
             slot: self.slot,
             kind: self.kind,
         }
     }
 
-    fn armed(proof: &Durable, slot: SlotId, kind: Kind) -> Option<Permit> {
+    fn armed(proof: &Durable, slot: SlotId, kind: Kind) -> Option<Clearance> {
         let armed = proof.record().armed?;
         (armed.slot == slot && Some(armed.as_what) == kind.arming())
-            .then_some(Permit { slot, kind })
+            .then_some(Clearance { slot, kind })
     }
 }
 
@@ -134,7 +134,7 @@ pub trait Hands {
     /// slot.
     fn start(
         &mut self,
-        permit: Permit,
+        clearance: Clearance,
         record: &Record,
         facts: &Facts,
         image: Self::Image,
@@ -289,8 +289,8 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             });
             return Err(self.pass_over(slot, unreadable.unwrap_or(Why::NotArmed)));
         }
-        // The record on the disk has it armed: that is what a permit stands for.
-        self.start(Permit { slot, kind })
+        // The record on the disk has it armed: that is what a clearance stands for.
+        self.start(Clearance { slot, kind })
             .map_err(|why| self.pass_over(slot, why))
     }
 
@@ -379,9 +379,9 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     /// Commits what has to be, verifies, starts. Comes back with `None` when the
     /// slot did not start; the record knows why by then.
     fn attempt(&mut self, slot: SlotId, kind: Kind) -> Option<H::Running> {
-        let permit = self.permit(slot, kind)?;
+        let clearance = self.clear(slot, kind)?;
         self.passed.insert(slot);
-        self.start(permit)
+        self.start(clearance)
             .map_err(|why| self.pass_over(slot, why))
             .ok()
     }
@@ -389,20 +389,20 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     /// Verifies and starts. Want of memory is no verdict on a slot, and may be
     /// chance: a kernel chooses its own place. So the same start, which is paid for
     /// once, is tried again, by hands that hold less from then on.
-    fn start(&mut self, permit: Permit) -> Result<H::Running, Why> {
+    fn start(&mut self, clearance: Clearance) -> Result<H::Running, Why> {
         for _ in 1..FOR_MEMORY {
-            match self.verify_and_start(permit.again()) {
+            match self.verify_and_start(clearance.again()) {
                 Err(why) if why.is_for_memory() => {
-                    self.hands.tell(&Event::Again(permit.slot, why));
+                    self.hands.tell(&Event::Again(clearance.slot, why));
                 }
                 ended => return ended,
             }
         }
-        self.verify_and_start(permit)
+        self.verify_and_start(clearance)
     }
 
-    fn verify_and_start(&mut self, permit: Permit) -> Result<H::Running, Why> {
-        let (slot, kind) = (permit.slot, permit.kind);
+    fn verify_and_start(&mut self, clearance: Clearance) -> Result<H::Running, Why> {
+        let (slot, kind) = (clearance.slot, clearance.kind);
         let record = self.record().ok_or(Why::NotArmed)?.clone();
         let (facts, image) = self.hands.load(slot)?;
         let counts = Counts::of(&self.kept, record.floor).floor;
@@ -429,23 +429,23 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             tries_left: record.slot(slot).tries_left,
             version: facts.version.clone(),
         });
-        self.hands.start(permit, &record, &facts, image)
+        self.hands.start(clearance, &record, &facts, image)
     }
 
-    /// Leave to start, after the commit that it needs.
-    fn permit(&mut self, slot: SlotId, kind: Kind) -> Option<Permit> {
+    /// Clears a slot to start, by the commit that this needs.
+    fn clear(&mut self, slot: SlotId, kind: Kind) -> Option<Clearance> {
         let Some(arming) = kind.arming() else {
-            return Some(Permit { slot, kind });
+            return Some(Clearance { slot, kind });
         };
         if !self.can_commit {
             // The one exception: nothing can be committed, and nothing good starts.
-            return (kind == Kind::LastResort).then_some(Permit { slot, kind });
+            return (kind == Kind::LastResort).then_some(Clearance { slot, kind });
         }
         let record = self.record()?.clone();
         let note = self.store.note();
         let armed = self.following(state::arm(&record, slot, arming));
         match self.store.commit(armed.clone(), note) {
-            Ok(durable) => Permit::armed(&durable, slot, kind),
+            Ok(durable) => Clearance::armed(&durable, slot, kind),
             Err(error) => {
                 // It may lie there all the same, with a try spent on nothing.
                 self.give_back(slot, &armed);

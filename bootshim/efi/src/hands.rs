@@ -13,7 +13,7 @@ use crate::variables;
 use crate::{loader, measure};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
-use bootshim::boot::{Defect, Event, Facts, Hands, Permit, Why};
+use bootshim::boot::{Clearance, Defect, Event, Facts, Hands, Why};
 use bootshim::buffer::Buffer;
 use bootshim::choice::Kind;
 use bootshim::floor::{Counts, Floor, Kept};
@@ -125,20 +125,20 @@ impl<'a> Machine<'a> {
     /// `image` where that brings none, and with why where it did not start.
     fn hand_over(
         &mut self,
-        permit: &Permit,
+        clearance: &Clearance,
         boot: u64,
         image: BootImage,
     ) -> Result<BootImage, Why> {
-        if permit.kind() != Kind::Trial || self.relay.is_some() {
+        if clearance.kind() != Kind::Trial || self.relay.is_some() {
             return Ok(image);
         }
-        let slot = self.partition(permit.slot());
+        let slot = self.partition(clearance.slot());
         let brought = slot.and_then(|slot| slot::bootshim(&slot, &image.installed));
         let Some(program) = brought? else {
             return Ok(image);
         };
         let relay = Relay {
-            slot: permit.slot(),
+            slot: clearance.slot(),
             boot,
             manifest: image.installed.digest,
             bootshim: images::digest(&program),
@@ -313,22 +313,22 @@ impl Hands for Machine<'_> {
 
     fn start(
         &mut self,
-        permit: Permit,
+        clearance: Clearance,
         record: &Record,
         facts: &Facts,
         image: BootImage,
     ) -> Result<Infallible, Why> {
-        let kind = permit.kind();
-        let image = self.hand_over(&permit, record.sequence, image)?;
+        let kind = clearance.kind();
+        let image = self.hand_over(&clearance, record.sequence, image)?;
         let BootImage {
             installed,
             kernel,
             initrd,
         } = image;
-        let partition = self.layout.slot(permit.slot());
+        let partition = self.layout.slot(clearance.slot());
         let partition = partition.ok_or_else(|| "no such partition".to_string())?;
         let handover = Handover {
-            slot: permit.slot(),
+            slot: clearance.slot(),
             disk: self.layout.record.id,
             boot: record.sequence,
             manifest: facts.manifest,
@@ -351,7 +351,7 @@ impl Hands for Machine<'_> {
             ))
         })?;
         measure::measure(&handover, &command_line, self.console);
-        loader::tell(self.layout, permit.slot(), &self.clock, self.console);
+        loader::tell(self.layout, clearance.slot(), &self.clock, self.console);
         self.arm(manifest.watchdog_seconds, kind);
         if manifest.watchdog_seconds == 0 {
             self.clear_mark();

@@ -62,12 +62,13 @@ impl Hands for Rig {
     }
     fn start(
         &mut self,
-        permit: Permit,
+        clearance: Clearance,
         record: &Record,
         _: &Facts,
         (): (),
     ) -> Result<(SlotId, Kind), Why> {
-        if permit.kind() != Kind::Good && record.armed.map(|a| a.slot) != Some(permit.slot()) {
+        if clearance.kind() != Kind::Good && record.armed.map(|a| a.slot) != Some(clearance.slot())
+        {
             self.events.push("started without being armed".into());
         }
         if self.without_memory > 0 {
@@ -76,7 +77,7 @@ impl Hands for Rig {
         }
         match self.refuses.clone() {
             Some(why) => Err(why),
-            None => Ok((permit.slot(), permit.kind())),
+            None => Ok((clearance.slot(), clearance.kind())),
         }
     }
     fn tell(&mut self, event: &Event) {

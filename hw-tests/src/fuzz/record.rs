@@ -1,7 +1,7 @@
 //! The four copies of the boot record: whatever lies there.
 
 use super::input::Input;
-use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit, Why};
+use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Hands, Outcome, Why};
 use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, CommitError, Copy, Note, SPACING, Store};
 use bootshim::floor::{Floor, Kept};
@@ -286,12 +286,12 @@ impl Hands for Fakes<'_> {
 
     fn start(
         &mut self,
-        permit: Permit,
+        clearance: Clearance,
         _: &Record,
         _: &Facts,
         (): (),
     ) -> Result<(SlotId, Kind), Why> {
-        let (slot, kind) = (permit.slot(), permit.kind());
+        let (slot, kind) = (clearance.slot(), clearance.kind());
         match self.case.starts & 1 << slot.index() {
             0 => Err(Why::NotStarted("refused".into())),
             _ => Ok((slot, kind)),

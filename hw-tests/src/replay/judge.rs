@@ -2,7 +2,7 @@
 //! bootshim and of slotctl.
 
 use super::rebuilt::Rebuilt;
-use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit, Why};
+use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Hands, Outcome, Why};
 use bootshim::choice::Kind;
 use bootshim::copies::Store;
 use bootshim::floor::{Floor, Kept};
@@ -152,10 +152,16 @@ impl Hands for Witness<'_> {
         unreachable!("none is kept")
     }
 
-    fn start(&mut self, permit: Permit, _: &Record, facts: &Facts, (): ()) -> Result<Started, Why> {
+    fn start(
+        &mut self,
+        clearance: Clearance,
+        _: &Record,
+        facts: &Facts,
+        (): (),
+    ) -> Result<Started, Why> {
         Ok(Started {
-            slot: permit.slot(),
-            kind: permit.kind(),
+            slot: clearance.slot(),
+            kind: clearance.kind(),
             version: facts.version.clone(),
         })
     }

@@ -6,7 +6,7 @@ use super::firmware::{Raise, Variable};
 use super::image::Verdict;
 use super::promise::{Broken, Promise};
 use super::recorder::Epoch;
-use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit, Why};
+use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Hands, Outcome, Why};
 use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, SPACING, Store};
 use bootshim::floor::{Floor, Kept};
@@ -299,12 +299,12 @@ impl Hands for Watching<'_> {
 
     fn start(
         &mut self,
-        permit: Permit,
+        clearance: Clearance,
         record: &Record,
         facts: &Facts,
         (): (),
     ) -> Result<Started, Why> {
-        let (slot, kind) = (permit.slot(), permit.kind());
+        let (slot, kind) = (clearance.slot(), clearance.kind());
         if facts.manifest != record.slot(slot).manifest {
             let words = format!("slot {slot} started with another image than the record says");
             self.broken.push(Broken {

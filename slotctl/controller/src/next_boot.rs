@@ -7,7 +7,7 @@ use crate::floor;
 use crate::lock::What;
 use crate::medium::Mode;
 use crate::overlay::Overlay;
-use bootshim::boot::{Boot, Defect, Event, Facts, Hands, Outcome, Permit, Why};
+use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Hands, Outcome, Why};
 use bootshim::choice::Kind;
 use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::medium::Medium;
@@ -167,12 +167,12 @@ impl Hands for Onlooker<'_> {
 
     fn start(
         &mut self,
-        permit: Permit,
+        clearance: Clearance,
         _: &Record,
         _: &Facts,
         _: BootImage,
     ) -> Result<(SlotId, Kind), Why> {
-        Ok((permit.slot(), permit.kind()))
+        Ok((clearance.slot(), clearance.kind()))
     }
 
     fn tell(&mut self, event: &Event) {

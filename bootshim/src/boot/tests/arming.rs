@@ -37,13 +37,13 @@ impl Hands for Witness<'_> {
     }
     fn start(
         &mut self,
-        permit: Permit,
+        clearance: Clearance,
         record: &Record,
         facts: &Facts,
         (): (),
     ) -> Result<(SlotId, Kind), Why> {
         self.look();
-        self.rig.start(permit, record, facts, ())
+        self.rig.start(clearance, record, facts, ())
     }
     fn tell(&mut self, _: &Event) {}
     fn turn(&self) -> u64 {
@@ -104,11 +104,11 @@ fn a_permit_is_for_the_slot_that_is_armed_and_as_what_it_is_armed() {
     let mut store = Store::open(&medium, PARTITION);
     let armed = state::arm(store.record().unwrap(), id("b"), Arming::Trial);
     let durable = store.commit(armed, Note::default()).unwrap();
-    let permit = |slot, kind| Permit::armed(&durable, id(slot), kind).is_some();
-    assert!(permit("b", Kind::Trial));
-    assert!(!permit("c", Kind::Trial));
-    assert!(!permit("b", Kind::Once));
-    assert!(!permit("b", Kind::Good));
+    let clearance = |slot, kind| Clearance::armed(&durable, id(slot), kind).is_some();
+    assert!(clearance("b", Kind::Trial));
+    assert!(!clearance("c", Kind::Trial));
+    assert!(!clearance("b", Kind::Once));
+    assert!(!clearance("b", Kind::Good));
 }
 
 #[test]
