@@ -1,8 +1,8 @@
 //! One start, from the boot record to the kernel: read, choose, commit, verify,
 //! start; on failure the next candidate.
 //!
-//! The UEFI program runs this with the firmware as its [`Hands`], `slotctl
-//! next-boot` with hands that start nothing, and the simulator with hands that
+//! The UEFI program runs this with the firmware as its [`Platform`], `slotctl
+//! next-boot` with one that starts nothing, and the simulator with one that
 //! cut the power. The order of operations is here and nowhere else: [`Boot::run`];
 //! what a lost record becomes is in `rebuild.rs`, how the floor follows in `floor.rs`.
 
@@ -97,7 +97,7 @@ impl Clearance {
 }
 
 /// What the decision needs from the machine it runs on.
-pub trait Hands {
+pub trait Platform {
     /// An image in memory, verified, whose very bytes are going to run.
     type Image;
     /// What a start that worked leaves behind; uninhabited where it never
@@ -121,7 +121,7 @@ pub trait Hands {
     fn floor(&mut self) -> Kept;
 
     /// Keeps this floor there from now on, whole or not at all. Never asked of
-    /// hands that keep none.
+    /// a platform that keeps none.
     ///
     /// # Errors
     /// The words of the firmware; the one before is still there.
@@ -167,11 +167,11 @@ pub enum Outcome<R> {
 
 /// One start of the machine.
 #[derive(Debug)]
-pub struct Boot<M, H: Hands> {
+pub struct Boot<M, H: Platform> {
     store: Store<M>,
     partition: Guid,
     slots: usize,
-    hands: H,
+    platform: H,
     passed: Slots,
     can_commit: bool,
     kept: Kept,
@@ -183,16 +183,16 @@ pub struct Boot<M, H: Hands> {
     desperate: Option<Record>,
 }
 
-impl<M: Medium, H: Hands> Boot<M, H> {
+impl<M: Medium, H: Platform> Boot<M, H> {
     /// Reads the record from its partition, on a disk with `slots` slots.
-    pub fn new(record: M, partition: Guid, slots: usize, hands: H) -> Self {
+    pub fn new(record: M, partition: Guid, slots: usize, platform: H) -> Self {
         let store = Store::open(record, partition);
         let passed = Slots::default();
         Boot {
             store,
             partition,
             slots,
-            hands,
+            platform,
             passed,
             can_commit: true,
             kept: Kept::Absent,
@@ -203,13 +203,13 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     }
 
     /// What runs this, back.
-    pub fn into_hands(self) -> H {
-        self.hands
+    pub fn into_platform(self) -> H {
+        self.platform
     }
 
-    /// The hands, while it is running.
-    pub fn hands(&mut self) -> &mut H {
-        &mut self.hands
+    /// The platform, while it is running.
+    pub fn platform(&mut self) -> &mut H {
+        &mut self.platform
     }
 
     /// The record as it is now.
@@ -221,7 +221,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     /// Chooses and starts, until a slot runs or none is left.
     pub fn run(&mut self) -> Outcome<H::Running> {
         self.tell_of_copies();
-        self.kept = self.hands.floor();
+        self.kept = self.platform.floor();
         self.require_record();
         self.tell_of_floor();
         self.heed_reset();
@@ -232,7 +232,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             let now = Situation {
                 passed: self.passed,
                 can_commit: self.can_commit,
-                turn: self.hands.turn(),
+                turn: self.platform.turn(),
             };
             match choice::next(&record, &now) {
                 Step::Nothing => return self.nothing(),
@@ -256,7 +256,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             Some(State::Ready | State::Trying | State::Bad) => Kind::LastResort,
             Some(none @ (State::Empty | State::Writing)) => {
                 let why = Why::NotInstalled(none);
-                self.hands.tell(&Event::PassedOver(slot, why));
+                self.platform.tell(&Event::PassedOver(slot, why));
                 return Outcome::Nothing;
             }
             None => return Outcome::Nothing,
@@ -276,7 +276,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     pub fn resume(&mut self, relay: &Relay) -> Result<H::Running, Why> {
         let (slot, kind) = (relay.slot, Kind::Trial);
         self.can_commit = false;
-        self.kept = self.hands.floor();
+        self.kept = self.platform.floor();
         self.tell_of_floor();
         if !self
             .record()
@@ -295,7 +295,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     }
 
     fn nothing(&mut self) -> Outcome<H::Running> {
-        self.hands.tell(&Event::Nothing);
+        self.platform.tell(&Event::Nothing);
         Outcome::Nothing
     }
 
@@ -305,7 +305,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             match self.store.copies().get(copy) {
                 Some(Copy::Valid(_)) | None => {}
                 Some(lost) if newest.is_some() || !is_blank(lost) => {
-                    self.hands.tell(&Event::CopyLost(copy, *lost));
+                    self.platform.tell(&Event::CopyLost(copy, *lost));
                 }
                 Some(_) => {}
             }
@@ -316,13 +316,13 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     /// the commit is durable, one reset fewer is counted; cut after it, it is not
     /// counted twice: the hardware's mark does not outlive the power.
     fn heed_reset(&mut self) {
-        self.cause = self.hands.last_reset();
+        self.cause = self.platform.last_reset();
         let Some(record) = self.record().filter(|_| self.can_commit).cloned() else {
             return;
         };
         let (next, meaning) = reset::heed(&record, self.cause);
         if !matches!(meaning, Meaning::Nothing | Meaning::Left(..)) {
-            self.hands.tell(&Event::Ended(meaning));
+            self.platform.tell(&Event::Ended(meaning));
         }
         if next == record {
             return;
@@ -332,9 +332,9 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             _ => self.store.note(),
         };
         match (self.store.commit(next, note), meaning) {
-            (Ok(_), Meaning::Left(slot, reason)) => {
-                self.hands.tell(&Event::PassedOver(slot, Why::Left(reason)))
-            }
+            (Ok(_), Meaning::Left(slot, reason)) => self
+                .platform
+                .tell(&Event::PassedOver(slot, Why::Left(reason))),
             (Ok(_), _) => {}
             (Err(error), _) => self.commit_failed(error),
         }
@@ -370,7 +370,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         let ended = self.following(ended);
         match self.store.commit(ended, note) {
             Ok(_) => self
-                .hands
+                .platform
                 .tell(&Event::PassedOver(slot, Why::TrialOver(reason))),
             Err(error) => self.commit_failed(error),
         }
@@ -388,12 +388,12 @@ impl<M: Medium, H: Hands> Boot<M, H> {
 
     /// Verifies and starts. Want of memory is no verdict on a slot, and may be
     /// chance: a kernel chooses its own place. So the same start, which is paid for
-    /// once, is tried again, by hands that hold less from then on.
+    /// once, is tried again, by a platform that holds less from then on.
     fn start(&mut self, clearance: Clearance) -> Result<H::Running, Why> {
         for _ in 1..FOR_MEMORY {
             match self.verify_and_start(clearance.again()) {
                 Err(why) if why.is_for_memory() => {
-                    self.hands.tell(&Event::Again(clearance.slot, why));
+                    self.platform.tell(&Event::Again(clearance.slot, why));
                 }
                 ended => return ended,
             }
@@ -404,7 +404,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
     fn verify_and_start(&mut self, clearance: Clearance) -> Result<H::Running, Why> {
         let (slot, kind) = (clearance.slot, clearance.kind);
         let record = self.record().ok_or(Why::NotArmed)?.clone();
-        let (facts, image) = self.hands.load(slot)?;
+        let (facts, image) = self.platform.load(slot)?;
         let counts = Counts::of(&self.kept, record.floor).floor;
         let demand = self.demand(&record, slot, &facts);
         let required = Floor {
@@ -423,13 +423,13 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         if kind == Kind::Good {
             self.count_start(&record, slot);
         }
-        self.hands.tell(&Event::Starting {
+        self.platform.tell(&Event::Starting {
             slot,
             kind,
             tries_left: record.slot(slot).tries_left,
             version: facts.version.clone(),
         });
-        self.hands.start(clearance, &record, &facts, image)
+        self.platform.start(clearance, &record, &facts, image)
     }
 
     /// Clears a slot to start, by the commit that this needs.
@@ -483,7 +483,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             // A device that fails now may not fail next time.
             _ => {}
         }
-        self.hands.tell(&Event::PassedOver(slot, why.clone()));
+        self.platform.tell(&Event::PassedOver(slot, why.clone()));
         why
     }
 
@@ -506,7 +506,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
 
     fn commit_failed(&mut self, error: CommitError) {
         self.can_commit = false;
-        self.hands.tell(&Event::CommitFailed(error));
+        self.platform.tell(&Event::CommitFailed(error));
     }
 }
 

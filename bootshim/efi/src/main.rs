@@ -1,7 +1,7 @@
 //! The UEFI program: reads the boot record of the disk it was loaded from,
 //! chooses a slot, and starts it, and only what a trusted key signed.
 //!
-//! What is decided is in the library `bootshim`; here are the hands that do it:
+//! What is decided is in the library `bootshim`; here is the platform that does it:
 //! firmware calls and nothing else.
 
 #![cfg_attr(target_os = "uefi", no_std, no_main)]
@@ -15,7 +15,6 @@ mod console;
 mod disk;
 mod firmware;
 mod flush;
-mod hands;
 mod hardware;
 mod initrd;
 mod kernel;
@@ -24,6 +23,7 @@ mod measure;
 mod menu;
 #[cfg(target_os = "uefi")]
 mod panic;
+mod platform;
 mod relay;
 mod remains;
 mod sbat;
@@ -35,7 +35,7 @@ mod virtio;
 use crate::clock::Clock;
 use crate::console::{Console, say};
 use crate::disk::Disk;
-use crate::hands::Machine;
+use crate::platform::UefiPlatform;
 use bootshim::boot::Boot;
 use bootshim::gpt::{self, Source};
 use bootshim::layout::Layout;
@@ -95,7 +95,7 @@ fn resume(relay: &Relay, console: &Console, clock: Clock) -> Status {
             if let Some(layout) = find_slots(&disk, console) {
                 let record = Part::new(&disk, layout.record.extent);
                 let trust = trust::keys(console);
-                let mut machine = Machine::new(&disk, &layout, trust, console, clock);
+                let mut machine = UefiPlatform::new(&disk, &layout, trust, console, clock);
                 machine.go_on(*relay);
                 let mut boot = Boot::new(record, layout.record.id, layout.slots.len(), machine);
                 let Err(why) = boot.resume(relay);
@@ -146,7 +146,7 @@ fn find_slots(disk: &Disk, console: &Console) -> Option<Layout> {
 /// Comes back from no slot: either one runs, or the menu and a restart follow.
 fn start_a_slot(disk: &Disk, layout: &Layout, console: &Console, clock: Clock) -> ! {
     let record = Part::new(disk, layout.record.extent);
-    let mut machine = Machine::new(disk, layout, trust::keys(console), console, clock);
+    let mut machine = UefiPlatform::new(disk, layout, trust::keys(console), console, clock);
     machine.heed_foreign_watchdog();
     machine.look_at_memory();
     let mut boot = Boot::new(record, layout.record.id, layout.slots.len(), machine);
@@ -157,7 +157,7 @@ fn start_a_slot(disk: &Disk, layout: &Layout, console: &Console, clock: Clock) -
                 boot.by_hand(slot);
             }
             None => {
-                boot.hands().clear_mark();
+                boot.platform().clear_mark();
                 firmware::restart()
             }
         }

@@ -4,7 +4,7 @@
 use crate::console::{Console, say};
 use crate::disk::Disk;
 use crate::firmware;
-use crate::hands::Machine;
+use crate::platform::UefiPlatform;
 use bootshim::boot::Boot;
 use bootshim::layout::Layout;
 use bootshim::medium::Part;
@@ -24,14 +24,14 @@ const SAY_EVERY: u32 = 10;
 /// Lists the slots and waits. `None` is a restart, by a person or because there
 /// was none.
 pub fn ask(
-    boot: &mut Boot<Part<&Disk>, Machine<'_>>,
+    boot: &mut Boot<Part<&Disk>, UefiPlatform<'_>>,
     layout: &Layout,
     console: &Console,
 ) -> Option<SlotId> {
     let slots = layout.slots.len();
     for slot in SlotId::all().take(slots) {
         let state = boot.record().map(|record| record.slot(slot).state);
-        let why = boot.hands().passed_over(slot).unwrap_or("not tried");
+        let why = boot.platform().passed_over(slot).unwrap_or("not tried");
         match state {
             Some(state) => say!(console, "  {slot}  {state}  {why}"),
             None => say!(console, "  {slot}  {why}"),
@@ -41,7 +41,7 @@ pub fn ask(
         console,
         "press the letter of a slot to start it, r to restart now"
     );
-    wait(console, |key| key_of(key, slots), || boot.hands().pet())
+    wait(console, |key| key_of(key, slots), || boot.platform().pet())
 }
 
 /// Where not even the slots are known.

@@ -1,17 +1,17 @@
 //! What counts as the floor in a start, and how it follows the good slots.
 
-use super::{Boot, Event, Facts, Hands};
+use super::{Boot, Event, Facts, Platform};
 use crate::floor::{Counts, Demand, Floor, Kept, Source};
 use crate::medium::Medium;
 use crate::record::{Record, SlotId};
 use crate::state::Next;
 
-impl<M: Medium, H: Hands> Boot<M, H> {
+impl<M: Medium, H: Platform> Boot<M, H> {
     pub(super) fn tell_of_floor(&mut self) {
         let hint = self.record().map_or(0, |record| record.floor);
         let counts = Counts::of(&self.kept, hint);
         let kept = self.kept.clone();
-        self.hands.tell(&Event::Floor { counts, kept, hint });
+        self.platform.tell(&Event::Floor { counts, kept, hint });
     }
 
     /// What the good slots ask of the floor, and one that was good before its trial
@@ -24,7 +24,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             let facts = if good == slot {
                 Some(loaded.clone())
             } else {
-                self.hands.manifest(good).ok()
+                self.platform.manifest(good).ok()
             };
             let installed = record.slot(good).manifest;
             demand.add(facts.filter(|facts| facts.manifest == installed).as_ref());
@@ -47,10 +47,10 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             Kept::Nowhere(_) => return,
             Kept::Here(_) | Kept::Absent | Kept::Garbage(_) => {}
         }
-        match self.hands.raise_floor(due) {
+        match self.platform.raise_floor(due) {
             Ok(()) => self.kept = Kept::Here(due),
             // A start must not depend on it: the floor that counted still does.
-            Err(words) => self.hands.tell(&Event::FloorNotRaised(words)),
+            Err(words) => self.platform.tell(&Event::FloorNotRaised(words)),
         }
         self.tell_of_floor();
     }

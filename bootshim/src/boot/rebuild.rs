@@ -1,6 +1,6 @@
 //! A record that is lost, made again of the slots themselves.
 
-use super::{Boot, Defect, Event, Facts, Hands, Why};
+use super::{Boot, Defect, Event, Facts, Platform, Why};
 use crate::copies::Note;
 use crate::medium::Medium;
 use crate::record::{Record, Slot, SlotId, State};
@@ -8,12 +8,12 @@ use crate::state::{self, Next};
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-impl<M: Medium, H: Hands> Boot<M, H> {
+impl<M: Medium, H: Platform> Boot<M, H> {
     /// Without a record that counts, one is made of what verifies; success is
     /// never invented: nothing becomes good.
     pub(super) fn require_record(&mut self) {
         if let Some(major) = self.store.unknown_major() {
-            self.hands.tell(&Event::UnknownMajor(major));
+            self.platform.tell(&Event::UnknownMajor(major));
             self.can_commit = false;
         }
         if self
@@ -23,7 +23,7 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         {
             return;
         }
-        self.hands.tell(&Event::RecordLost);
+        self.platform.tell(&Event::RecordLost);
         let (record, judged) = self.rebuild();
         if !(self.can_commit && judged) {
             self.desperate = Some(record.into());
@@ -33,7 +33,9 @@ impl<M: Medium, H: Hands> Boot<M, H> {
             .store
             .commit_everywhere(record.clone(), Note::default())
         {
-            Ok(durable) => self.hands.tell(&Event::Rebuilt(durable.record().sequence)),
+            Ok(durable) => self
+                .platform
+                .tell(&Event::Rebuilt(durable.record().sequence)),
             Err(error) => {
                 self.commit_failed(error);
                 self.desperate = Some(record.into());
@@ -48,14 +50,14 @@ impl<M: Medium, H: Hands> Boot<M, H> {
         let mut found: Vec<(SlotId, Facts)> = Vec::new();
         let mut unreadable = false;
         for slot in record.ids() {
-            match self.hands.load(slot) {
+            match self.platform.load(slot) {
                 Ok((facts, _)) => {
-                    self.hands.tell(&Event::Found(slot, facts.clone()));
+                    self.platform.tell(&Event::Found(slot, facts.clone()));
                     found.push((slot, facts));
                 }
                 Err(defect) => {
                     unreadable |= matches!(defect, Defect::Unreadable(_));
-                    self.hands
+                    self.platform
                         .tell(&Event::PassedOver(slot, Why::Defect(defect)));
                 }
             }

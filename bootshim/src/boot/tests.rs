@@ -40,7 +40,7 @@ struct Rig {
     last_reset: reset::Cause,
 }
 
-impl Hands for Rig {
+impl Platform for Rig {
     type Image = ();
     type Running = (SlotId, Kind);
 
@@ -152,7 +152,7 @@ fn start(medium: &Memory, rig: Rig) -> (Outcome<(SlotId, Kind)>, Rig, Option<Rec
     let mut boot = Boot::new(medium, PARTITION, 3, rig);
     let outcome = boot.run();
     let record = boot.record().cloned();
-    (outcome, boot.into_hands(), record)
+    (outcome, boot.into_platform(), record)
 }
 
 use State::{Bad, Empty, Good, Ready, Trying};

@@ -1,7 +1,7 @@
 //! The four copies of the boot record: whatever lies there.
 
 use super::input::Input;
-use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Hands, Outcome, Why};
+use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Outcome, Platform, Why};
 use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, CommitError, Copy, Note, SPACING, Store};
 use bootshim::floor::{Floor, Kept};
@@ -198,11 +198,11 @@ impl Case {
     fn a_boot_starts_what_it_may(&self) {
         let medium = self.medium();
         let before = Store::open(&medium, PARTITION).record().cloned();
-        let hands = Fakes {
+        let platform = Fakes {
             case: self,
             before: before.as_ref(),
         };
-        let outcome = Boot::new(&medium, PARTITION, self.slots, hands).run();
+        let outcome = Boot::new(&medium, PARTITION, self.slots, platform).run();
         let Outcome::Running((slot, kind)) = outcome else {
             return;
         };
@@ -246,13 +246,13 @@ fn open(blocks: Blocks) -> Store<Copies> {
     )
 }
 
-/// Hands that hold what the case says.
+/// A platform that holds what the case says.
 struct Fakes<'a> {
     case: &'a Case,
     before: Option<&'a Record>,
 }
 
-impl Hands for Fakes<'_> {
+impl Platform for Fakes<'_> {
     type Image = ();
     type Running = (SlotId, Kind);
 

@@ -2,7 +2,7 @@
 //! bootshim and of slotctl.
 
 use super::rebuilt::Rebuilt;
-use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Hands, Outcome, Why};
+use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Outcome, Platform, Why};
 use bootshim::choice::Kind;
 use bootshim::copies::Store;
 use bootshim::floor::{Floor, Kept};
@@ -82,15 +82,15 @@ impl Judge {
 
     fn start<M: Medium>(&mut self, disk: &Rebuilt, record: &M) -> Result<Started, String> {
         let layout = disk.before().layout();
-        let hands = Witness {
+        let platform = Witness {
             disk,
             loaded: &mut self.loaded,
             said: Vec::new(),
         };
-        let mut boot = Boot::new(record, layout.record.id, layout.slots.len(), hands);
+        let mut boot = Boot::new(record, layout.record.id, layout.slots.len(), platform);
         let outcome = boot.run();
         let after = boot.record().cloned();
-        let said = boot.into_hands().said;
+        let said = boot.into_platform().said;
         let (Outcome::Running(started), Some(after)) = (outcome, after) else {
             return Err(format!("nothing starts: {}", said.join(" · ")));
         };
@@ -117,14 +117,14 @@ fn stored<M: Medium>(record: M, layout: &Layout) -> Option<Record> {
     store.record().cloned()
 }
 
-/// Hands that verify everything and start nothing.
+/// A platform that verifies everything and starts nothing.
 struct Witness<'a> {
     disk: &'a Rebuilt,
     loaded: &'a mut Loaded,
     said: Vec<String>,
 }
 
-impl Hands for Witness<'_> {
+impl Platform for Witness<'_> {
     type Image = ();
     type Running = Started;
 

@@ -6,7 +6,7 @@ use super::firmware::{Raise, Variable};
 use super::image::Verdict;
 use super::promise::{Broken, Promise};
 use super::recorder::Epoch;
-use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Hands, Outcome, Why};
+use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Outcome, Platform, Why};
 use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, SPACING, Store};
 use bootshim::floor::{Floor, Kept};
@@ -173,7 +173,7 @@ impl<'a> Machine<'a> {
         durable: &dyn Fn() -> Option<Record>,
         written: &dyn Fn() -> usize,
     ) -> Ended {
-        let hands = Watching {
+        let platform = Watching {
             machine: self,
             durable,
             written,
@@ -184,27 +184,27 @@ impl<'a> Machine<'a> {
             committed: true,
             broken: Vec::new(),
         };
-        let mut boot = Boot::new(record, self.id, self.verdicts.len(), hands);
+        let mut boot = Boot::new(record, self.id, self.verdicts.len(), platform);
         let found = boot.record().cloned();
-        boot.hands().found.clone_from(&found);
+        boot.platform().found.clone_from(&found);
         let started = match boot.run() {
             Outcome::Running(started) => Some(started),
             Outcome::Nothing => None,
         };
         let record = boot.record().cloned();
-        let hands = boot.into_hands();
+        let platform = boot.into_platform();
         Ended {
             started,
             found,
             record,
-            variable: hands.variable,
-            raises: hands.raises,
-            broken: hands.broken,
+            variable: platform.variable,
+            raises: platform.raises,
+            broken: platform.broken,
         }
     }
 }
 
-/// Hands that watch what bootshim does at the moment it does it.
+/// A platform that watches what bootshim does at the moment it does it.
 struct Watching<'a> {
     machine: &'a Machine<'a>,
     durable: &'a dyn Fn() -> Option<Record>,
@@ -264,7 +264,7 @@ impl Watching<'_> {
     }
 }
 
-impl Hands for Watching<'_> {
+impl Platform for Watching<'_> {
     type Image = ();
     type Running = Started;
 

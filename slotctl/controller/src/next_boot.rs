@@ -7,7 +7,7 @@ use crate::floor;
 use crate::lock::What;
 use crate::medium::Mode;
 use crate::overlay::Overlay;
-use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Hands, Outcome, Why};
+use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Outcome, Platform, Why};
 use bootshim::choice::Kind;
 use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::medium::Medium;
@@ -61,7 +61,7 @@ fn run<M: Medium>(disk: &Disk, trusted: &Trust, record: M) -> Result<NextBoot> {
     let opened = (0..slots)
         .filter_map(SlotId::new)
         .map(|slot| disk.slot(slot, Mode::Read));
-    let hands = Onlooker {
+    let platform = Onlooker {
         slots: opened.collect::<Result<_>>()?,
         trusted,
         kept: floor::kept(disk),
@@ -69,7 +69,7 @@ fn run<M: Medium>(disk: &Disk, trusted: &Trust, record: M) -> Result<NextBoot> {
         passed: Vec::new(),
         said: Vec::new(),
     };
-    let mut boot = Boot::new(record, layout.record.id, slots, hands);
+    let mut boot = Boot::new(record, layout.record.id, slots, platform);
     let before = boot.record().cloned();
     let choice = match boot.run() {
         Outcome::Running(choice) => Some(choice),
@@ -77,7 +77,7 @@ fn run<M: Medium>(disk: &Disk, trusted: &Trust, record: M) -> Result<NextBoot> {
     };
     let after = boot.record().cloned();
     let changed = after != before;
-    let onlooker = boot.into_hands();
+    let onlooker = boot.into_platform();
     let passed_over = passed_over(slots, choice, after.as_ref(), &onlooker.passed);
     Ok(NextBoot {
         choice,
@@ -129,7 +129,7 @@ fn not_its_turn(record: &Record, slot: SlotId, choice: Option<(SlotId, Kind)>) -
     }
 }
 
-/// Hands that verify everything and start nothing.
+/// A platform that verifies everything and starts nothing.
 struct Onlooker<'a> {
     slots: Vec<Slice>,
     trusted: &'a Trust,
@@ -139,7 +139,7 @@ struct Onlooker<'a> {
     said: Vec<String>,
 }
 
-impl Hands for Onlooker<'_> {
+impl Platform for Onlooker<'_> {
     type Image = BootImage;
     type Running = (SlotId, Kind);
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Hands that look at the disk whenever something depends on it.
+/// A platform that looks at the disk whenever something depends on it.
 struct Witness<'a> {
     rig: Rig,
     disk: &'a Memory,
@@ -18,7 +18,7 @@ impl Witness<'_> {
     }
 }
 
-impl Hands for Witness<'_> {
+impl Platform for Witness<'_> {
     type Image = ();
     type Running = (SlotId, Kind);
 
@@ -73,7 +73,7 @@ fn what_is_not_simply_good_is_armed_on_the_disk_before_it_is_read_and_before_it_
         let mut boot = Boot::new(&disk, PARTITION, 3, witness);
         assert!(matches!(boot.run(), Outcome::Running(_)));
         let armed = Some((id("b"), how));
-        assert_eq!(boot.into_hands().armed, [armed, armed]);
+        assert_eq!(boot.into_platform().armed, [armed, armed]);
     }
 }
 

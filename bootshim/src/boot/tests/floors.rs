@@ -104,7 +104,7 @@ fn what_a_trial_revokes_starts_while_the_trial_waits() {
     let slots = [image(1, 3, 0), image(2, 9, 9), damaged()];
     let mut boot = Boot::new(read_only(&disk), PARTITION, 3, keeping(here(1), slots));
     assert_eq!(boot.run(), Outcome::Running((id("a"), Kind::Good)));
-    assert_eq!(boot.into_hands().kept, here(3));
+    assert_eq!(boot.into_platform().kept, here(3));
 }
 
 #[test]

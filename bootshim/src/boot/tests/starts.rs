@@ -60,7 +60,7 @@ fn a_count_that_cannot_be_written_keeps_no_good_slot_from_starting() {
     let medium = saying();
     let mut boot = Boot::new(read_only(&medium), PARTITION, 3, three());
     assert_eq!(boot.run(), Outcome::Running((id("b"), Kind::Good)));
-    let said = boot.into_hands().events;
+    let said = boot.into_platform().events;
     assert!(
         said.iter().any(|line| line.contains("no trial")),
         "it is said: {said:?}"

@@ -1,4 +1,4 @@
-//! The hands of the decision: this machine.
+//! The platform that UEFI firmware gives, with its disk, clock and watchdog.
 
 use crate::clock::Clock;
 use crate::console::{Console, say};
@@ -13,7 +13,7 @@ use crate::variables;
 use crate::{loader, measure};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
-use bootshim::boot::{Clearance, Defect, Event, Facts, Hands, Why};
+use bootshim::boot::{Clearance, Defect, Event, Facts, Platform, Why};
 use bootshim::buffer::Buffer;
 use bootshim::choice::Kind;
 use bootshim::floor::{Counts, Floor, Kept};
@@ -30,8 +30,8 @@ use core::convert::Infallible;
 use images::manifest::Payload;
 use images::trust::Trust;
 
-/// What a start needs of the machine.
-pub struct Machine<'a> {
+/// The machine that bootshim runs on.
+pub struct UefiPlatform<'a> {
     disk: &'a Disk,
     layout: &'a Layout,
     trust: Trust,
@@ -61,7 +61,7 @@ pub struct Machine<'a> {
 /// before the start, whatever room that leaves.
 const GOES_ON_WITHOUT_INITRD: bool = cfg!(target_arch = "aarch64");
 
-impl<'a> Machine<'a> {
+impl<'a> UefiPlatform<'a> {
     /// The machine with this disk, that trusts so.
     pub fn new(
         disk: &'a Disk,
@@ -74,7 +74,7 @@ impl<'a> Machine<'a> {
         let last_reset = watchdog
             .as_mut()
             .map_or(Cause::Unknown, |chip| chip.last_reset());
-        Machine {
+        UefiPlatform {
             disk,
             layout,
             trust,
@@ -121,7 +121,7 @@ impl<'a> Machine<'a> {
         self.relay = Some(relay);
     }
 
-    /// Hands a trial over to the bootshim that its image brings. Comes back with
+    /// Platform a trial over to the bootshim that its image brings. Comes back with
     /// `image` where that brings none, and with why where it did not start.
     fn hand_over(
         &mut self,
@@ -272,7 +272,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-impl Hands for Machine<'_> {
+impl Platform for UefiPlatform<'_> {
     type Image = BootImage;
     type Running = Infallible;
 
