@@ -224,7 +224,7 @@ impl<M: Medium, H: Platform> Boot<M, H> {
         self.kept = self.platform.floor();
         self.require_record();
         self.tell_of_floor();
-        self.heed_reset();
+        self.assess_reset();
         loop {
             let Some(record) = self.record().cloned() else {
                 return self.nothing();
@@ -315,12 +315,12 @@ impl<M: Medium, H: Platform> Boot<M, H> {
     /// What the end of the last start means, before anything is chosen. Cut before
     /// the commit is durable, one reset fewer is counted; cut after it, it is not
     /// counted twice: the hardware's mark does not outlive the power.
-    fn heed_reset(&mut self) {
+    fn assess_reset(&mut self) {
         self.cause = self.platform.last_reset();
         let Some(record) = self.record().filter(|_| self.can_commit).cloned() else {
             return;
         };
-        let (next, meaning) = reset::heed(&record, self.cause);
+        let (next, meaning) = reset::assess(&record, self.cause);
         if !matches!(meaning, Meaning::Nothing | Meaning::Left(..)) {
             self.platform.tell(&Event::Ended(meaning));
         }

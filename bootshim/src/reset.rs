@@ -117,8 +117,8 @@ impl fmt::Display for Meaning {
 /// The record after a start with this cause, before anything is chosen; the same
 /// one where there is nothing to be written down.
 #[must_use]
-pub fn heed(record: &Record, cause: Cause) -> (Next, Meaning) {
-    let (next, meaning) = heed_watchdog(record, cause);
+pub fn assess(record: &Record, cause: Cause) -> (Next, Meaning) {
+    let (next, meaning) = assess_watchdog(record, cause);
     if let Meaning::Left(..) = meaning {
         return (next, meaning);
     }
@@ -163,7 +163,7 @@ pub fn count(record: &Record, slot: SlotId, cause: Cause) -> Next {
     next
 }
 
-fn heed_watchdog(record: &Record, cause: Cause) -> (Next, Meaning) {
+fn assess_watchdog(record: &Record, cause: Cause) -> (Next, Meaning) {
     let mut next = Next::unchanged(record);
     if cause != Cause::Watchdog {
         next.0.set_watchdog_resets(None);

@@ -121,7 +121,7 @@ impl<'a> UefiPlatform<'a> {
         self.relay = Some(relay);
     }
 
-    /// Platform a trial over to the bootshim that its image brings. Comes back with
+    /// Hands a trial over to the bootshim that its image brings. Comes back with
     /// `image` where that brings none, and with why where it did not start.
     fn hand_over(
         &mut self,

@@ -31,7 +31,7 @@ fn two_good() -> Record {
 fn after(record: &Record, causes: &[Cause]) -> Record {
     causes
         .iter()
-        .fold(record.clone(), |record, cause| heed(&record, *cause).0.0)
+        .fold(record.clone(), |record, cause| assess(&record, *cause).0.0)
 }
 
 use Cause::{Other, PowerOn, Restart, Unknown, Watchdog};
@@ -42,7 +42,7 @@ fn the_third_reset_in_a_row_leaves_a_good_slot_for_the_next_one() {
     let twice = after(&start, &[Watchdog, Watchdog]);
     assert_eq!(twice.watchdog_resets(), Some((id("b"), 2)));
     assert_eq!(twice.known_good(), Some(id("b")));
-    let (third, meaning) = heed(&twice, Watchdog);
+    let (third, meaning) = assess(&twice, Watchdog);
     assert_eq!(meaning, Meaning::Left(id("b"), Reason::Watchdog));
     assert_eq!(third.known_good(), Some(id("a")));
     assert_eq!(third.slot(id("b")).state, State::Good);
@@ -62,7 +62,10 @@ fn a_start_that_the_watchdog_did_not_cause_breaks_the_row() {
 fn without_a_reset_by_the_watchdog_nothing_changes() {
     let start = two_good();
     for cause in [Other, Unknown] {
-        assert_eq!(heed(&start, cause), (Next(start.clone()), Meaning::Nothing));
+        assert_eq!(
+            assess(&start, cause),
+            (Next(start.clone()), Meaning::Nothing)
+        );
     }
 }
 
@@ -101,7 +104,7 @@ fn the_only_good_slot_is_not_left_and_counting_it_ends() {
     start.set_slot(id("a"), Slot::EMPTY);
     let third = after(&start, &[Watchdog, Watchdog, Watchdog]);
     assert_eq!(third.slot(id("b")).reason, Reason::None);
-    let (fourth, meaning) = heed(&third, Watchdog);
+    let (fourth, meaning) = assess(&third, Watchdog);
     assert_eq!(fourth, third, "no further write");
     assert_eq!(meaning, Meaning::Counted(id("b"), IN_A_ROW));
 }
@@ -110,23 +113,26 @@ fn the_only_good_slot_is_not_left_and_counting_it_ends() {
 fn resets_of_a_trial_are_not_those_of_the_good_slot() {
     let activated = state::activate(&two_good(), id("c"), 3).unwrap();
     assert_eq!(
-        heed(&activated, Watchdog).1,
+        assess(&activated, Watchdog).1,
         Meaning::Counted(id("b"), 1),
         "it has not been started yet"
     );
     let armed = state::arm(&activated, id("c"), Arming::Trial);
-    assert_eq!(heed(&armed, Watchdog), (armed.clone(), Meaning::NotCounted));
+    assert_eq!(
+        assess(&armed, Watchdog),
+        (armed.clone(), Meaning::NotCounted)
+    );
     let given_up = state::give_up_start(&armed, id("c"), Reason::Deadline).unwrap();
-    assert_eq!(heed(&given_up, Watchdog).1, Meaning::NotCounted);
+    assert_eq!(assess(&given_up, Watchdog).1, Meaning::NotCounted);
 }
 
 #[test]
 fn after_a_one_shot_the_good_slot_is_counted_from_the_second_reset_on() {
     let once = state::activate_once(&two_good(), id("c")).unwrap();
     let armed = state::arm(&once, id("c"), Arming::Once);
-    let (first, meaning) = heed(&armed, Watchdog);
+    let (first, meaning) = assess(&armed, Watchdog);
     assert_eq!((first.armed, meaning), (None, Meaning::NotCounted));
-    assert_eq!(heed(&first, Watchdog).1, Meaning::Counted(id("b"), 1));
+    assert_eq!(assess(&first, Watchdog).1, Meaning::Counted(id("b"), 1));
 }
 
 #[test]
@@ -143,9 +149,9 @@ fn saying() -> Record {
 
 /// The machine starts with this cause, and slot b never says that it is up.
 fn started(record: &Record, cause: Cause) -> (Record, Meaning) {
-    let (heeded, meaning) = heed(record, cause);
-    let slot = heeded.known_good().unwrap();
-    (count(&heeded, slot, cause).0, meaning)
+    let (assessed, meaning) = assess(record, cause);
+    let slot = assessed.known_good().unwrap();
+    (count(&assessed, slot, cause).0, meaning)
 }
 
 fn starts(record: &Record, causes: &[Cause]) -> Record {
@@ -158,7 +164,7 @@ fn starts(record: &Record, causes: &[Cause]) -> Record {
 fn three_starts_that_never_came_up_lead_on_where_the_power_did_not_end_them() {
     let third = starts(&saying(), &[Other, Watchdog, Other]);
     assert_eq!(third.starts(), Some((id("b"), 3)));
-    let (led, meaning) = heed(&third, Watchdog);
+    let (led, meaning) = assess(&third, Watchdog);
     assert_eq!(meaning, Meaning::Left(id("b"), Reason::NeverUp));
     assert_eq!(led.known_good(), Some(id("a")));
     assert_eq!(led.slot(id("b")).state, State::Good);
@@ -175,7 +181,7 @@ fn a_restart_with_power_all_the_time_is_one_of_three() {
     }
     let third = starts(&saying(), &[Restart; 3]);
     assert_eq!(third.known_good(), Some(id("b")));
-    let (led, meaning) = heed(&third, Restart);
+    let (led, meaning) = assess(&third, Restart);
     assert_eq!(meaning, Meaning::Left(id("b"), Reason::NeverUp));
     assert_eq!(led.known_good(), Some(id("a")));
 }
@@ -185,7 +191,7 @@ fn where_the_cause_cannot_be_read_it_takes_five() {
     for cause in [Unknown, Other] {
         let fifth = starts(&saying(), &[cause; 5]);
         assert_eq!(fifth.known_good(), Some(id("b")));
-        let (led, meaning) = heed(&fifth, cause);
+        let (led, meaning) = assess(&fifth, cause);
         assert_eq!(meaning, Meaning::Left(id("b"), Reason::NeverUp));
         assert_eq!(led.known_good(), Some(id("a")));
     }
@@ -195,7 +201,7 @@ fn where_the_cause_cannot_be_read_it_takes_five() {
 fn however_often_the_mains_dip_no_slot_is_left() {
     let dips = starts(&saying(), &[PowerOn; 20]);
     assert_eq!(dips.starts(), Some((id("b"), 1)));
-    assert_eq!(heed(&dips, PowerOn).1, Meaning::Nothing);
+    assert_eq!(assess(&dips, PowerOn).1, Meaning::Nothing);
     let between = starts(&saying(), &[Other, PowerOn, Other, PowerOn, Other, PowerOn]);
     assert_eq!(between.starts(), Some((id("b"), 3)));
 }
@@ -243,10 +249,10 @@ fn a_row_that_nobody_could_take_over_from_ends_its_count() {
 /// Starts of whatever good slot is first.
 fn starts_of_any(record: &Record, causes: &[Cause]) -> Record {
     causes.iter().fold(record.clone(), |record, cause| {
-        let heeded = heed(&record, *cause).0.0;
-        match heeded.known_good() {
-            Some(slot) => count(&heeded, slot, *cause).0,
-            None => heeded,
+        let assessed = assess(&record, *cause).0.0;
+        match assessed.known_good() {
+            Some(slot) => count(&assessed, slot, *cause).0,
+            None => assessed,
         }
     })
 }
@@ -278,6 +284,6 @@ proptest! {
     ) {
         let once = after(&record, &[Other]);
         prop_assert_eq!(once.watchdog_resets(), None);
-        prop_assert_eq!(heed(&once, Other).0, once);
+        prop_assert_eq!(assess(&once, Other).0, once);
     }
 }
