@@ -33,7 +33,7 @@ fn main() {
     let now = Situation {
         passed: Slots::default(),
         can_commit: true,
-        turn: 0,
+        seed: 0,
     };
     let mut group = criterion.benchmark_group("record");
     group.bench_function("decode", |bench| {

@@ -144,7 +144,7 @@ pub trait Platform {
     fn tell(&mut self, event: &Event);
 
     /// A number that differs from start to start.
-    fn turn(&self) -> u64;
+    fn seed(&self) -> u64;
 
     /// What led to this start, where the hardware says so.
     fn last_reset(&self) -> reset::Cause {
@@ -232,7 +232,7 @@ impl<M: Medium, H: Platform> Boot<M, H> {
             let now = Situation {
                 passed: self.passed,
                 can_commit: self.can_commit,
-                turn: self.platform.turn(),
+                seed: self.platform.seed(),
             };
             match choice::next(&record, &now) {
                 Step::Nothing => return self.nothing(),

@@ -96,9 +96,9 @@ pub struct Situation {
     /// Whether the record can be written; without that there is no trial and no
     /// one-shot.
     pub can_commit: bool,
-    /// A number that differs from start to start, for taking turns where
+    /// A number that differs from start to start, for where to begin when
     /// nothing can be remembered.
-    pub turn: u64,
+    pub seed: u64,
 }
 
 /// The next step.
@@ -124,7 +124,7 @@ pub fn next(record: &Record, now: &Situation) -> Step {
     let slot = if now.can_commit {
         last_resort(record, now.passed)
     } else {
-        by_turns(record, now)
+        by_chance(record, now)
     };
     slot.map_or(Step::Nothing, |slot| Step::Start(slot, Kind::LastResort))
 }
@@ -175,9 +175,9 @@ fn last_resort(record: &Record, passed: Slots) -> Option<SlotId> {
 }
 
 /// Nothing can be remembered, so chance decides where to begin.
-fn by_turns(record: &Record, now: &Situation) -> Option<SlotId> {
+fn by_chance(record: &Record, now: &Situation) -> Option<SlotId> {
     let count = record.ids().count();
-    let first = usize::try_from(now.turn % 8).unwrap_or(0);
+    let first = usize::try_from(now.seed % 8).unwrap_or(0);
     let fits = |slot: &SlotId| {
         let state = record.slot(*slot).state;
         let installed = matches!(state, State::Ready | State::Trying | State::Bad);

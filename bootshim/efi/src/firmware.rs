@@ -88,7 +88,7 @@ fn reset(how: ResetType) {
 }
 
 /// A number that differs from start to start.
-pub fn turn() -> u64 {
+pub fn seed() -> u64 {
     let seconds = runtime::get_time().map_or(0, |time| {
         u64::from(time.hour()) * 3600 + u64::from(time.minute()) * 60 + u64::from(time.second())
     });

@@ -395,8 +395,8 @@ impl Platform for UefiPlatform<'_> {
         }
     }
 
-    fn turn(&self) -> u64 {
-        firmware::turn()
+    fn seed(&self) -> u64 {
+        firmware::seed()
     }
 
     fn last_reset(&self) -> Cause {

@@ -83,7 +83,7 @@ impl Platform for Rig {
     fn tell(&mut self, event: &Event) {
         self.events.push(event.to_string());
     }
-    fn turn(&self) -> u64 {
+    fn seed(&self) -> u64 {
         self.steps.set(self.steps.get() + 1);
         assert!(self.steps.get() < 50, "a start that never ends");
         1

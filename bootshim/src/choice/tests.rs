@@ -8,7 +8,7 @@ fn now() -> Situation {
     Situation {
         passed: Slots::default(),
         can_commit: true,
-        turn: 0,
+        seed: 0,
     }
 }
 
@@ -74,8 +74,8 @@ fn where_nothing_can_be_remembered_every_start_begins_one_slot_further() {
         };
         passed.into_iter().for_each(|slot| now.passed.insert(slot));
         let mut said = String::new();
-        for turn in 0..10 {
-            now.turn = turn;
+        for seed in 0..10 {
+            now.seed = seed;
             match next(&record(states), &now) {
                 Step::Start(slot, Kind::LastResort) => said.push(slot.letter()),
                 _ => said.push('-'),
@@ -130,8 +130,8 @@ fn each_kind_of_start_has_its_word() {
 
 proptest! {
     #[test]
-    fn without_a_commit_there_is_no_trial_and_no_one_shot(record in any_record(), turn: u64) {
-        let step = next(&record, &Situation { can_commit: false, turn, ..now() });
+    fn without_a_commit_there_is_no_trial_and_no_one_shot(record in any_record(), seed: u64) {
+        let step = next(&record, &Situation { can_commit: false, seed, ..now() });
         prop_assert!(!matches!(step, Step::Start(_, Kind::Once | Kind::Trial) | Step::EndTrial(..)));
     }
 
@@ -156,9 +156,9 @@ proptest! {
     }
 
     #[test]
-    fn passing_over_every_slot_comes_to_an_end(record in any_record(), can_commit: bool, turn: u64) {
+    fn passing_over_every_slot_comes_to_an_end(record in any_record(), can_commit: bool, seed: u64) {
         let mut record = record;
-        let mut now = Situation { can_commit, turn, ..now() };
+        let mut now = Situation { can_commit, seed, ..now() };
         for _ in 0..20 {
             match next(&record, &now) {
                 Step::Nothing => return Ok(()),

@@ -302,7 +302,7 @@ impl Platform for Fakes<'_> {
         assert!(!event.to_string().is_empty());
     }
 
-    fn turn(&self) -> u64 {
+    fn seed(&self) -> u64 {
         u64::from(self.case.starts)
     }
 }

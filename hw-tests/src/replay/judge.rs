@@ -170,7 +170,7 @@ impl Platform for Witness<'_> {
         self.said.push(event.to_string());
     }
 
-    fn turn(&self) -> u64 {
+    fn seed(&self) -> u64 {
         0
     }
 }

@@ -325,7 +325,7 @@ impl Platform for Watching<'_> {
         self.committed &= !matches!(event, Event::CommitFailed(_) | Event::UnknownMajor(_));
     }
 
-    fn turn(&self) -> u64 {
+    fn seed(&self) -> u64 {
         0
     }
 

@@ -185,7 +185,7 @@ impl Platform for Onlooker<'_> {
         self.said.push(event.to_string());
     }
 
-    fn turn(&self) -> u64 {
+    fn seed(&self) -> u64 {
         std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |since| since.as_secs())

@@ -58,7 +58,7 @@ impl Status {
         let now = Situation {
             passed: Slots::default(),
             can_commit: store.unknown_major().is_none(),
-            turn: 0,
+            seed: 0,
         };
         Ok(Status {
             versions: record.slots().map(version).collect(),

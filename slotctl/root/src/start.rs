@@ -84,7 +84,7 @@ pub(super) fn instead(record: &Record, slot: SlotId) -> Option<SlotId> {
     let now = Situation {
         passed: Slots::default(),
         can_commit: true,
-        turn: 0,
+        seed: 0,
     };
     let (next, _) = choice::first(record, &now)?;
     let spotless = record.slot(next).reason == Reason::None;

@@ -46,8 +46,8 @@ impl Platform for Witness<'_> {
         self.rig.start(clearance, record, facts, ())
     }
     fn tell(&mut self, _: &Event) {}
-    fn turn(&self) -> u64 {
-        self.rig.turn()
+    fn seed(&self) -> u64 {
+        self.rig.seed()
     }
 }
 
