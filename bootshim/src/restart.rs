@@ -1,9 +1,9 @@
 //! How a machine is restarted whose firmware may not do it: some return from their
 //! reset, which no firmware may.
 
-/// A way to restart.
+/// How a machine is restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Method {
     /// As after switching on.
     Cold,
     /// The processor alone.
@@ -13,12 +13,12 @@ pub enum Way {
 }
 
 /// All of them, in the order in which they are tried.
-pub const WAYS: [Way; 3] = [Way::Cold, Way::Warm, Way::Watchdog];
+pub const METHODS: [Method; 3] = [Method::Cold, Method::Warm, Method::Watchdog];
 
-/// Goes one way after the other. Where this comes back, nothing is left but to wait:
+/// Tries one method after the other. Where this comes back, nothing is left but to wait:
 /// the watchdog may yet bite.
-pub fn restart(mut go: impl FnMut(Way)) {
-    WAYS.into_iter().for_each(&mut go);
+pub fn restart(mut go: impl FnMut(Method)) {
+    METHODS.into_iter().for_each(&mut go);
 }
 
 #[cfg(test)]
@@ -29,7 +29,7 @@ mod tests {
     #[test]
     fn firmware_that_returns_from_a_reset_is_asked_otherwise_and_the_watchdog_comes_last() {
         let mut gone = Vec::new();
-        restart(|way| gone.push(way));
-        assert_eq!(gone, [Way::Cold, Way::Warm, Way::Watchdog]);
+        restart(|method| gone.push(method));
+        assert_eq!(gone, [Method::Cold, Method::Warm, Method::Watchdog]);
     }
 }

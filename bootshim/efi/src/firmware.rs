@@ -6,7 +6,7 @@ use crate::console::Console;
 use crate::hardware::watchdog;
 use alloc::vec::Vec;
 use bootshim::memory::Free;
-use bootshim::restart::{self, Way};
+use bootshim::restart::{self, Method};
 use core::time::Duration;
 use core::{mem, ptr};
 use uefi::runtime::{self, ResetType};
@@ -57,10 +57,10 @@ const WAIT: Duration = Duration::from_secs(1);
 
 /// Restarts the machine, one way or the other.
 pub fn restart() -> ! {
-    restart::restart(|way| match way {
-        Way::Cold => reset(ResetType::COLD),
-        Way::Warm => reset(ResetType::WARM),
-        Way::Watchdog => watchdog::bite(&Console::open()),
+    restart::restart(|method| match method {
+        Method::Cold => reset(ResetType::COLD),
+        Method::Warm => reset(ResetType::WARM),
+        Method::Watchdog => watchdog::bite(&Console::open()),
     });
     loop {
         boot::stall(WAIT);
