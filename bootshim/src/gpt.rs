@@ -42,7 +42,7 @@ pub struct Partition {
 
 /// Which of the two tables was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum ReadFrom {
     /// The one at the start of the disk.
     Primary,
     /// The one at its end, because the primary is not valid for this reason.
@@ -57,7 +57,7 @@ pub struct Table {
     /// Bytes of a logical sector.
     pub sector: u32,
     /// Which of the two tables this is.
-    pub source: Source,
+    pub read_from: ReadFrom,
     /// Where the device ends before the disk that the table was made for does.
     pub cut: Option<Cut>,
     /// The used entries in the order of the table.
@@ -179,10 +179,10 @@ impl core::error::Error for GptError {}
 /// partitions that cannot be.
 pub fn read<M: Medium + ?Sized>(disk: &M, sector: u32) -> Result<Table, GptError> {
     let backup_lba = (disk.len() / u64::from(sector.max(1))).saturating_sub(1);
-    let (header, source) = match Header::read(disk, sector, PRIMARY_LBA) {
-        Ok(found) => (found, Source::Primary),
+    let (header, read_from) = match Header::read(disk, sector, PRIMARY_LBA) {
+        Ok(found) => (found, ReadFrom::Primary),
         Err(primary) => match Header::read(disk, sector, backup_lba) {
-            Ok(found) => (found, Source::Backup(primary)),
+            Ok(found) => (found, ReadFrom::Backup(primary)),
             Err(backup) => return Err(GptError::NoTable { primary, backup }),
         },
     };
@@ -190,7 +190,7 @@ pub fn read<M: Medium + ?Sized>(disk: &M, sector: u32) -> Result<Table, GptError
     Ok(Table {
         disk: header.disk,
         sector,
-        source,
+        read_from,
         cut: header.cut,
         partitions,
     })
@@ -241,8 +241,8 @@ pub fn read_any_sector<M: Medium + ?Sized>(disk: &M) -> Result<Table, GptError> 
             other => other,
         },
         // A backup at one size must not win over a primary at the other.
-        Ok(table) if table.source != Source::Primary => match read(disk, large) {
-            Ok(other) if other.source == Source::Primary => Ok(other),
+        Ok(table) if table.read_from != ReadFrom::Primary => match read(disk, large) {
+            Ok(other) if other.read_from == ReadFrom::Primary => Ok(other),
             _ => Ok(table),
         },
         other => other,

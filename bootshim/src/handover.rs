@@ -15,7 +15,7 @@ pub const FLOOR_KEPT_VARIABLE: &str = "SlotctlFloorKept";
 /// counts ([`crate::floor::Counts`]).
 pub const FLOOR_VARIABLE: &str = "SlotctlFloor";
 /// Name of the volatile variable that tells the started system about the
-/// hardware's watchdog ([`crate::hardware::watchdog::Told`]).
+/// hardware's watchdog ([`crate::hardware::watchdog::Report`]).
 pub const WATCHDOG_VARIABLE: &str = "SlotctlWatchdog";
 /// Name of the volatile variable that says, where a bootshim of an image on trial
 /// started the system, which one: its BLAKE3, 32 bytes.

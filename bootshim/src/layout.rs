@@ -227,7 +227,7 @@ fn alone(ours: &Partition, table: &Table) -> Result<(), LayoutError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpt::Source;
+    use crate::gpt::ReadFrom;
     use crate::medium::Extent;
     use alloc::string::ToString;
     use alloc::vec;
@@ -255,7 +255,7 @@ mod tests {
         Table {
             disk: Guid::ZERO,
             sector: 512,
-            source: Source::Primary,
+            read_from: ReadFrom::Primary,
             cut: None,
             partitions,
         }

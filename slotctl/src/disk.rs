@@ -2,7 +2,7 @@
 
 use crate::key::{self, Roots};
 use bootshim::copies::Copy;
-use bootshim::gpt::{Partition, Source as TableSource};
+use bootshim::gpt::{Partition, ReadFrom};
 use bootshim::guid::Guid;
 use controller::code::Code;
 use controller::date::Date;
@@ -205,7 +205,7 @@ pub fn show(disk: &Disk, printer: Printer) -> Result<Answer> {
         "disk": disk.path().display().to_string(),
         "guid": disk.table().disk.to_string(),
         "sector_size": disk.table().sector,
-        "gpt": if disk.table().source == TableSource::Primary { "primary" } else { "backup" },
+        "gpt": if disk.table().read_from == ReadFrom::Primary { "primary" } else { "backup" },
         "partitions": partitions.iter().map(partition).collect::<Vec<Value>>(),
         "slots": layout.slots.iter().map(|p| p.name.clone()).collect::<Vec<_>>(),
         "record": {

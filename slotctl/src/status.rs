@@ -1,7 +1,7 @@
 //! `slotctl status` and `slotctl next-boot`.
 
 use bootshim::choice::Kind;
-use bootshim::hardware::watchdog::Told;
+use bootshim::hardware::watchdog::Report;
 use bootshim::record::{NO_DIGEST, Reason, Slot, SlotId, State};
 use bootshim::reset::Cause;
 use controller::disk::Disk;
@@ -138,15 +138,15 @@ fn status_in_words(status: &Status) -> String {
     text
 }
 
-fn watchdog(told: Option<Told>) -> String {
-    let Some(told) = told else {
+fn watchdog(report: Option<Report>) -> String {
+    let Some(report) = report else {
         return "not known, bootshim told nothing of it".into();
     };
-    let armed = match told.armed {
+    let armed = match report.armed {
         Some((chip, seconds)) => format!("{}, armed before the kernel, {seconds} s", chip.word()),
         None => "none armed before the kernel".into(),
     };
-    let reset = match told.last_reset {
+    let reset = match report.last_reset {
         Cause::Watchdog => "; it led to this start",
         Cause::Other | Cause::PowerOn | Cause::Restart => "",
         Cause::Unknown => "; what led to a start cannot be read here",

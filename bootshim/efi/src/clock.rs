@@ -132,21 +132,21 @@ fn frequency() -> u64 {
     unsafe { core::arch::asm!("mrs {}, cntfrq_el0", out(reg) frequency) };
     match frequency {
         0 => measured(),
-        told => told,
+        stated => stated,
     }
 }
 
 /// Ticks in a second.
 #[cfg(target_arch = "x86_64")]
 fn frequency() -> u64 {
-    told().unwrap_or_else(measured)
+    stated().unwrap_or_else(measured)
 }
 
 /// What the processor says of it, in leaf 0x15 of CPUID (Intel's manual, volume
 /// 3, 20.7.3): the crystal's frequency, and how the counter stands to it. Leaf
 /// 0x16 is no help: it is rounded to the name on the box.
 #[cfg(target_arch = "x86_64")]
-fn told() -> Option<u64> {
+fn stated() -> Option<u64> {
     use core::arch::x86_64::__cpuid;
     const RATIO: u32 = 0x15;
     if __cpuid(0).eax < RATIO {

@@ -4,7 +4,7 @@
 
 use crate::clock::Clock;
 use crate::console::{Console, say};
-use crate::variables::{TOLD, set};
+use crate::variables::{VOLATILE, set};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -57,5 +57,5 @@ fn put(name: &str, texts: impl IntoIterator<Item = String>) -> Result<(), Status
     for text in texts {
         bytes.extend(text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes));
     }
-    set(name, &VENDOR, TOLD, &bytes)
+    set(name, &VENDOR, VOLATILE, &bytes)
 }

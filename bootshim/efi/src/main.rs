@@ -37,7 +37,7 @@ use crate::console::{Console, say};
 use crate::disk::Disk;
 use crate::platform::UefiPlatform;
 use bootshim::boot::Boot;
-use bootshim::gpt::{self, Source};
+use bootshim::gpt::{self, ReadFrom};
 use bootshim::layout::Layout;
 use bootshim::medium::Part;
 use bootshim::relay::Relay;
@@ -122,7 +122,7 @@ fn find_slots(disk: &Disk, console: &Console) -> Option<Layout> {
             );
         })
         .ok()?;
-    if let Source::Backup(why) = table.source {
+    if let ReadFrom::Backup(why) = table.read_from {
         say!(
             console,
             "partition table at the start of the disk not used: {why}; the backup at its end serves"

@@ -18,7 +18,7 @@ use bootshim::buffer::Buffer;
 use bootshim::choice::Kind;
 use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::handover::Handover;
-use bootshim::hardware::watchdog::{Chip, Told, period};
+use bootshim::hardware::watchdog::{Chip, Report, period};
 use bootshim::layout::Layout;
 use bootshim::medium::Part;
 use bootshim::memory::{Need, Room, Short};
@@ -363,11 +363,11 @@ impl Platform for UefiPlatform<'_> {
         if let Some(floor) = self.floor {
             variables::publish_floor(floor, self.console);
         }
-        let told = Told {
+        let report = Report {
             armed: self.watching,
             last_reset: self.last_reset,
         };
-        variables::publish_watchdog(&told, self.console);
+        variables::publish_watchdog(&report, self.console);
         say!(self.console, "{}", self.clock.show());
         self.console.hand_over();
         let why = kernel.start();

@@ -7,7 +7,7 @@ use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::handover::{
     BOOTSHIM_VARIABLE, FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR, WATCHDOG_VARIABLE,
 };
-use bootshim::hardware::watchdog::Told;
+use bootshim::hardware::watchdog::Report;
 use bootshim::record::Digest;
 use uefi::runtime::{self, VariableAttributes, VariableVendor};
 use uefi::{CString16, Guid, Status, system};
@@ -19,7 +19,7 @@ const KEPT: VariableAttributes =
     VariableAttributes::NON_VOLATILE.union(VariableAttributes::BOOTSERVICE_ACCESS);
 /// Seen by the operating system. At runtime nobody can write a volatile variable
 /// (UEFI 2.10, 8.2.2).
-pub const TOLD: VariableAttributes =
+pub const VOLATILE: VariableAttributes =
     VariableAttributes::BOOTSERVICE_ACCESS.union(VariableAttributes::RUNTIME_ACCESS);
 
 /// Its variables are a file on the ESP, unless a board gives it something better,
@@ -83,14 +83,19 @@ fn not_taken(status: Status) -> String {
 
 /// Tells the system that is started which floor counts.
 pub fn publish_floor(counts: Counts, console: &Console) {
-    if let Err(status) = set(FLOOR_VARIABLE, &ours(), TOLD, &counts.to_bytes()) {
+    if let Err(status) = set(FLOOR_VARIABLE, &ours(), VOLATILE, &counts.to_bytes()) {
         say!(console, "the floor is not handed over: {status:?}");
     }
 }
 
 /// Tells the system that is started about the hardware's watchdog.
-pub fn publish_watchdog(told: &Told, console: &Console) {
-    if let Err(status) = set(WATCHDOG_VARIABLE, &ours(), TOLD, told.text().as_bytes()) {
+pub fn publish_watchdog(report: &Report, console: &Console) {
+    if let Err(status) = set(
+        WATCHDOG_VARIABLE,
+        &ours(),
+        VOLATILE,
+        report.text().as_bytes(),
+    ) {
         say!(
             console,
             "what is known of the watchdog is not handed over: {status:?}"
@@ -101,14 +106,14 @@ pub fn publish_watchdog(told: &Told, console: &Console) {
 /// Tells the system that is started which bootshim of an image starts it, where it
 /// is one.
 pub fn publish_bootshim(of_image: Option<&Digest>, console: &Console) {
-    let told = match of_image {
-        Some(digest) => set(BOOTSHIM_VARIABLE, &ours(), TOLD, digest),
+    let result = match of_image {
+        Some(digest) => set(BOOTSHIM_VARIABLE, &ours(), VOLATILE, digest),
         // One that did not come to its end may have left its own.
         None => name(BOOTSHIM_VARIABLE).map(|name| {
             let _ = runtime::delete_variable(&name, &ours());
         }),
     };
-    if let Err(status) = told {
+    if let Err(status) = result {
         say!(
             console,
             "which bootshim this is is not handed over: {status:?}"

@@ -78,7 +78,7 @@ pub(crate) fn made(sector: usize) -> Made {
 fn both_sector_sizes_are_found_by_themselves() {
     for sector in [512u32, 4096] {
         let table = read_any_sector(&made(sector as usize).disk()).unwrap();
-        assert_eq!((table.sector, table.source), (sector, Source::Primary));
+        assert_eq!((table.sector, table.read_from), (sector, ReadFrom::Primary));
         assert_eq!(table.partitions.len(), 2);
         assert_eq!(table.partitions[1].name, "two");
         assert_eq!(table.partitions[1].number, 2);
@@ -97,12 +97,12 @@ fn the_backup_serves_when_the_primary_is_damaged_and_says_why() {
     let disk = made(512).disk();
     disk.0.borrow_mut()[512 + 60] ^= 1;
     let table = read(&disk, 512).unwrap();
-    assert_eq!(table.source, Source::Backup(Invalid::HeaderChecksum));
+    assert_eq!(table.read_from, ReadFrom::Backup(Invalid::HeaderChecksum));
     let disk = made(512).disk();
     disk.0.borrow_mut()[1024] ^= 1;
     assert_eq!(
-        read(&disk, 512).unwrap().source,
-        Source::Backup(Invalid::EntryChecksum)
+        read(&disk, 512).unwrap().read_from,
+        ReadFrom::Backup(Invalid::EntryChecksum)
     );
 }
 
@@ -115,7 +115,7 @@ fn no_single_changed_bit_in_the_primary_changes_what_is_read() {
             disk.0.borrow_mut()[at] ^= 1 << bit;
             let table = read(&disk, 512).unwrap();
             assert_eq!(table.partitions, whole.partitions);
-            assert_ne!(table.source, Source::Primary, "byte {at} bit {bit}");
+            assert_ne!(table.read_from, ReadFrom::Primary, "byte {at} bit {bit}");
         }
     }
 }
@@ -169,8 +169,8 @@ fn a_table_that_lies_where_partitions_may_lie_is_refused() {
             disk.0.borrow_mut()[there..there + raw.len()].copy_from_slice(&raw);
         }
         assert_eq!(
-            read(&disk, 512).unwrap().source,
-            Source::Backup(Invalid::HeaderRange),
+            read(&disk, 512).unwrap().read_from,
+            ReadFrom::Backup(Invalid::HeaderRange),
             "{at} {lba}"
         );
     }
@@ -188,8 +188,8 @@ fn a_header_with_odd_entries_is_refused_even_with_right_checksums() {
         header[16..20].copy_from_slice(&sum.to_le_bytes());
         disk.0.borrow_mut()[512..604].copy_from_slice(&header);
         assert_eq!(
-            read(&disk, 512).unwrap().source,
-            Source::Backup(Invalid::EntrySize)
+            read(&disk, 512).unwrap().read_from,
+            ReadFrom::Backup(Invalid::EntrySize)
         );
     }
 }

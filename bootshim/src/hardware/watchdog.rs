@@ -85,17 +85,17 @@ pub fn counts(mut counter: impl FnMut() -> Option<u32>, mut wait: impl FnMut()) 
 
 /// What bootshim did and found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Report {
     /// The chip that was armed before the kernel, and its period in seconds.
     pub armed: Option<(Chip, u32)>,
     /// Whether it led to this start.
     pub last_reset: Cause,
 }
 
-impl Told {
+impl Report {
     /// Reads the content of the variable.
     #[must_use]
-    pub fn parse(bytes: &[u8]) -> Option<Told> {
+    pub fn parse(bytes: &[u8]) -> Option<Report> {
         let mut words = core::str::from_utf8(bytes).ok()?.split(' ');
         let (chip, seconds, cause) = (words.next()?, words.next()?, words.next()?);
         let armed = match (chip, seconds.parse().ok()?) {
@@ -108,9 +108,9 @@ impl Told {
         };
         let causes = [Cause::Unknown, Cause::Other, Cause::Watchdog];
         let last_reset = causes.into_iter().find(|known| known.word() == cause)?;
-        let told = Told { armed, last_reset };
+        let report = Report { armed, last_reset };
         // One text for each: no leading zeros, nothing behind it.
-        (alloc::format!("{told}").as_bytes() == bytes).then_some(told)
+        (alloc::format!("{report}").as_bytes() == bytes).then_some(report)
     }
 
     /// The content of the variable.
@@ -120,7 +120,7 @@ impl Told {
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (chip, seconds) = match self.armed {
             Some((chip, seconds)) => (chip.word(), seconds),
@@ -194,8 +194,8 @@ mod tests {
         let chips = Chip::ALL.map(|chip| Some((chip, 60)));
         for armed in chips.into_iter().chain([None]) {
             for last_reset in [Cause::Unknown, Cause::Other, Cause::Watchdog] {
-                let told = Told { armed, last_reset };
-                assert_eq!(Told::parse(told.text().as_bytes()), Some(told));
+                let report = Report { armed, last_reset };
+                assert_eq!(Report::parse(report.text().as_bytes()), Some(report));
             }
         }
         for wrong in [
@@ -211,8 +211,8 @@ mod tests {
             "none 60 other",
             "i6300esb 60 Other",
         ] {
-            assert_eq!(Told::parse(wrong.as_bytes()), None, "{wrong}");
+            assert_eq!(Report::parse(wrong.as_bytes()), None, "{wrong}");
         }
-        assert_eq!(Told::parse(&[0xff]), None);
+        assert_eq!(Report::parse(&[0xff]), None);
     }
 }

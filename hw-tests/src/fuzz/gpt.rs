@@ -3,7 +3,7 @@
 use super::input::Input;
 use ::gpt::GptConfig;
 use ::gpt::disk::LogicalBlockSize;
-use bootshim::gpt::{self, Partition, Source, Table};
+use bootshim::gpt::{self, Partition, ReadFrom, Table};
 use bootshim::layout::Layout;
 use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
 use std::io;
@@ -111,7 +111,7 @@ fn alone(ours: &Partition, table: &Table) {
 }
 
 fn the_crate_agrees(table: &Table, disk: &Sparse) {
-    if table.source != Source::Primary {
+    if table.read_from != ReadFrom::Primary {
         return;
     }
     let size = LogicalBlockSize::try_from(u64::from(table.sector)).unwrap();

@@ -16,7 +16,7 @@ use crate::lock::{self, Lock, What};
 use crate::medium::{FileMedium, Mode};
 use bootshim::boot::Defect;
 use bootshim::copies::{CommitError, Durable, Note, Store};
-use bootshim::gpt::{self, Cut, GptError, Invalid, Partition, Source, Table};
+use bootshim::gpt::{self, Cut, GptError, Invalid, Partition, ReadFrom, Table};
 use bootshim::handover::Handover;
 use bootshim::layout::{Layout, LayoutError};
 use bootshim::medium::{Extent, Medium, Part};
@@ -144,9 +144,9 @@ impl Disk {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let path = self.path.display();
-        let damaged = match self.table.source {
-            Source::Primary => None,
-            Source::Backup(why) => Some(format!(
+        let damaged = match self.table.read_from {
+            ReadFrom::Primary => None,
+            ReadFrom::Backup(why) => Some(format!(
                 "the primary GPT of {path} does not count ({why}); the backup at its end serves"
             )),
         };
@@ -177,7 +177,7 @@ impl Disk {
                 "{path} has no protective MBR, without which firmware may not see the partitions; `sgdisk -e {path}` writes one"
             ));
         }
-        if self.table.source == Source::Primary
+        if self.table.read_from == ReadFrom::Primary
             && let Err(why) = gpt::check_backup(&whole, &self.table)
         {
             found.push(format!(

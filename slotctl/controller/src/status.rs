@@ -10,7 +10,7 @@ use bootshim::choice::{self, Kind, Situation, Slots};
 use bootshim::copies::{Copy, Note};
 use bootshim::floor::Counts;
 use bootshim::handover::WATCHDOG_VARIABLE;
-use bootshim::hardware::watchdog::Told;
+use bootshim::hardware::watchdog::Report;
 use bootshim::record::{Record, Slot, SlotId, State};
 use images::trust::Trust;
 
@@ -31,7 +31,7 @@ pub struct Status {
     pub floor: Counts,
     /// What bootshim told of the hardware's watchdog, where this controller runs
     /// from this disk and it told anything.
-    pub watchdog: Option<Told>,
+    pub watchdog: Option<Report>,
     /// The image that runs brings a bootshim which firmware does not start yet.
     pub bootshim_missing: bool,
     /// What boots next, if everything verifies.
@@ -92,6 +92,6 @@ impl Status {
     }
 }
 
-fn watchdog() -> Option<Told> {
-    Told::parse(&efi_variable::from_bootshim(WATCHDOG_VARIABLE).ok()??)
+fn watchdog() -> Option<Report> {
+    Report::parse(&efi_variable::from_bootshim(WATCHDOG_VARIABLE).ok()??)
 }

@@ -84,7 +84,7 @@ fn internal(error: &dyn std::fmt::Display) -> Error {
 mod tests {
     use super::*;
     use crate::geometry::{Sizes, plan};
-    use bootshim::gpt::{Source, read, read_any_sector};
+    use bootshim::gpt::{ReadFrom, read, read_any_sector};
     use bootshim::layout::Layout;
     use controller::size::MIB;
     use fakedisk::Sparse;
@@ -121,7 +121,7 @@ mod tests {
             write(&disk, sizes.sector, &plan, &Identity::new(Guid(seed))).unwrap();
 
             let strict = read(&disk, u32::from(sizes.sector)).unwrap();
-            prop_assert_eq!(strict.source, Source::Primary);
+            prop_assert_eq!(strict.read_from, ReadFrom::Primary);
             prop_assert_eq!(&strict, &read_any_sector(&disk).unwrap());
             prop_assert_eq!(Layout::find(&strict).unwrap().slots.len(), sizes.slots);
             prop_assert_eq!(strict.partitions.len(), plan.len());
@@ -151,7 +151,7 @@ mod tests {
             let primary = read(&disk, sector).unwrap();
             disk.write_at(0, &[0; 8192]).unwrap();
             let backup = read(&disk, sector).unwrap();
-            prop_assert!(matches!(backup.source, Source::Backup(_)));
+            prop_assert!(matches!(backup.read_from, ReadFrom::Backup(_)));
             prop_assert_eq!(primary.partitions, backup.partitions);
         }
     }

@@ -53,9 +53,9 @@ impl Changed {
         &self.disk
     }
 
-    fn primary(&self) -> Source {
+    fn primary(&self) -> ReadFrom {
         let table = read(self.seal(1, 2), 512).unwrap();
-        table.source
+        table.read_from
     }
 
     /// What is wrong with the backup where there is no primary.
@@ -75,41 +75,45 @@ fn empty() -> Changed {
 
 #[test]
 fn revision_and_length_of_a_header_are_both_checked() {
-    assert_eq!(empty().primary(), Source::Primary);
+    assert_eq!(empty().primary(), ReadFrom::Primary);
     for (at, value) in [(8, 0x1_0001), (12, 96), (12, 91)] {
-        let source = empty().field(at, value).primary();
-        assert_eq!(source, Source::Backup(Invalid::Revision), "{at} {value}");
+        let read_from = empty().field(at, value).primary();
+        assert_eq!(
+            read_from,
+            ReadFrom::Backup(Invalid::Revision),
+            "{at} {value}"
+        );
     }
 }
 
 #[test]
 fn the_usable_range_is_not_upside_down_and_lies_on_the_disk() {
     let usable = |first, last| empty().field(40, first).field(48, last).primary();
-    assert_eq!(usable(100, 100), Source::Primary);
-    let refused = Source::Backup(Invalid::HeaderRange);
+    assert_eq!(usable(100, 100), ReadFrom::Primary);
+    let refused = ReadFrom::Backup(Invalid::HeaderRange);
     assert_eq!(usable(101, 100), refused);
     assert_eq!(usable(34, 400), refused);
 }
 
 #[test]
 fn a_header_that_lies_elsewhere_than_it_says_is_refused() {
-    let refused = Source::Backup(Invalid::HeaderRange);
+    let refused = ReadFrom::Backup(Invalid::HeaderRange);
     assert_eq!(empty().field(24, 399).primary(), refused);
 }
 
 #[test]
 fn up_to_1024_entries_are_read() {
     let many = |count| empty().field(40, 300).field(80, count).primary();
-    assert_eq!(many(1024), Source::Primary);
-    assert_eq!(many(1025), Source::Backup(Invalid::EntrySize));
+    assert_eq!(many(1024), ReadFrom::Primary);
+    assert_eq!(many(1025), ReadFrom::Backup(Invalid::EntrySize));
 }
 
 #[test]
 fn entries_lie_outside_the_usable_range_and_on_the_disk() {
-    let refused = Source::Backup(Invalid::HeaderRange);
+    let refused = ReadFrom::Backup(Invalid::HeaderRange);
     let at = |table| empty().field(72, table).field(48, 360).primary();
     assert_eq!(at(360), refused);
-    assert_eq!(at(361), Source::Primary);
+    assert_eq!(at(361), ReadFrom::Primary);
     let at_the_end = |table| {
         let changed = empty().field(72, table);
         changed.put(399, &[0; 512]);
@@ -197,23 +201,23 @@ fn far() -> impl Iterator<Item = u64> {
 
 /// The table that is read where this field of the primary header is changed; its
 /// entries are sealed where they lie, not where the header says.
-fn with(at: usize, value: &[u8]) -> Source {
+fn with(at: usize, value: &[u8]) -> ReadFrom {
     let mut header = made(512).header(1, 399, 2, &[0; 128 * 128]);
     header[at..at + value.len()].copy_from_slice(value);
     let sum = header_checksum(&header);
     header[16..20].copy_from_slice(&sum.to_le_bytes());
     let changed = empty();
     changed.put(1, &header);
-    read(&changed.disk, 512).unwrap().source
+    read(&changed.disk, 512).unwrap().read_from
 }
 
 #[test]
 fn no_field_of_a_header_far_beyond_the_disk_is_taken() {
     for value in far() {
         for at in [24, 40, 48, 72] {
-            let source = with(at, &value.to_le_bytes());
-            let refused = Source::Backup(Invalid::HeaderRange);
-            assert_eq!(source, refused, "{value:#x} at {at}");
+            let read_from = with(at, &value.to_le_bytes());
+            let refused = ReadFrom::Backup(Invalid::HeaderRange);
+            assert_eq!(read_from, refused, "{value:#x} at {at}");
         }
     }
 }
@@ -226,8 +230,8 @@ fn no_number_or_length_of_entries_that_overflows_is_taken() {
             (80, Invalid::EntrySize),
             (84, Invalid::EntrySize),
         ] {
-            let source = with(at, &value.to_le_bytes());
-            assert_eq!(source, Source::Backup(why), "{value:#x} at {at}");
+            let read_from = with(at, &value.to_le_bytes());
+            assert_eq!(read_from, ReadFrom::Backup(why), "{value:#x} at {at}");
         }
     }
 }
@@ -270,7 +274,7 @@ fn of_two_primaries_the_one_in_small_sectors_counts() {
     let disk = large();
     add_small(&disk, 1, 3167);
     let table = read_any_sector(&disk).unwrap();
-    assert_eq!((table.sector, table.source), (512, Source::Primary));
+    assert_eq!((table.sector, table.read_from), (512, ReadFrom::Primary));
 }
 
 #[test]
@@ -279,7 +283,7 @@ fn a_backup_in_small_sectors_does_not_win_over_a_primary_in_large_ones() {
     add_small(&disk, 3199, 3167);
     assert!(read(&disk, 512).is_ok());
     let table = read_any_sector(&disk).unwrap();
-    assert_eq!((table.sector, table.source), (4096, Source::Primary));
+    assert_eq!((table.sector, table.read_from), (4096, ReadFrom::Primary));
 }
 
 #[test]
@@ -287,8 +291,8 @@ fn of_two_backups_the_one_in_small_sectors_counts() {
     let disk = large();
     add_small(&disk, 3199, 2);
     assert!(matches!(
-        read(&disk, 4096).unwrap().source,
-        Source::Backup(_)
+        read(&disk, 4096).unwrap().read_from,
+        ReadFrom::Backup(_)
     ));
     let table = read_any_sector(&disk).unwrap();
     assert_eq!(table.sector, 512);

@@ -15,7 +15,7 @@ fn on_a_disk_that_is_cut_every_partition_lies_where_it_was() {
     let whole = read(&made(512).disk(), 512).unwrap();
     assert_eq!(whole.cut, None);
     let table = read(&cut_to(60), 512).unwrap();
-    assert_eq!(table.source, Source::Primary);
+    assert_eq!(table.read_from, ReadFrom::Primary);
     assert_eq!(table.partitions, whole.partitions);
     let cut = Cut {
         has: 60 * 512,
