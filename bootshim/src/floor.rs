@@ -75,29 +75,29 @@ pub enum Kept {
 
 /// Whose floor counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum Keeper {
     /// The firmware's: out of reach of the operating system.
     Firmware,
     /// The boot record's hint.
     Record,
 }
 
-impl Source {
+impl Keeper {
     /// Its word in JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
-            Source::Firmware => "firmware",
-            Source::Record => "record",
+            Keeper::Firmware => "firmware",
+            Keeper::Record => "record",
         }
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for Keeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Source::Firmware => "kept by the firmware",
-            Source::Record => "by the boot record alone",
+            Keeper::Firmware => "kept by the firmware",
+            Keeper::Record => "by the boot record alone",
         })
     }
 }
@@ -108,7 +108,7 @@ pub struct Counts {
     /// How high it is.
     pub floor: Floor,
     /// Whose it is.
-    pub source: Source,
+    pub keeper: Keeper,
 }
 
 impl Counts {
@@ -118,27 +118,27 @@ impl Counts {
         match kept {
             Kept::Here(floor) => Counts {
                 floor: *floor,
-                source: Source::Firmware,
+                keeper: Keeper::Firmware,
             },
             Kept::Absent | Kept::Garbage(_) | Kept::Nowhere(_) => Counts {
                 floor: Floor {
                     security_version: hint,
                     key_epoch: 0,
                 },
-                source: Source::Record,
+                keeper: Keeper::Record,
             },
         }
     }
 
-    /// What the operating system is told: the floor, and a byte for its source.
+    /// What the operating system is told: the floor, and a byte for its keeper.
     #[must_use]
     pub fn to_bytes(self) -> [u8; PUBLISHED_LEN] {
         let mut bytes = [0; PUBLISHED_LEN];
-        let source = match self.source {
-            Source::Record => 0,
-            Source::Firmware => 1,
+        let keeper = match self.keeper {
+            Keeper::Record => 0,
+            Keeper::Firmware => 1,
         };
-        let told = self.floor.to_bytes().into_iter().chain([source]);
+        let told = self.floor.to_bytes().into_iter().chain([keeper]);
         for (place, byte) in bytes.iter_mut().zip(told) {
             *place = byte;
         }
@@ -148,12 +148,12 @@ impl Counts {
     /// Reads that: exactly these bytes, or nothing.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Counts> {
-        let (source, floor) = bytes.split_last()?;
+        let (keeper, floor) = bytes.split_last()?;
         Some(Counts {
             floor: Floor::parse(floor)?,
-            source: match source {
-                0 => Source::Record,
-                1 => Source::Firmware,
+            keeper: match keeper {
+                0 => Keeper::Record,
+                1 => Keeper::Firmware,
                 _ => return None,
             },
         })

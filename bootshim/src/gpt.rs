@@ -51,7 +51,7 @@ pub enum ReadFrom {
 
 /// A valid partition table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
+pub struct Gpt {
     /// GUID of the disk.
     pub disk: Guid,
     /// Bytes of a logical sector.
@@ -85,7 +85,7 @@ impl fmt::Display for Cut {
     }
 }
 
-impl Table {
+impl Gpt {
     /// Whether all of a partition lies on the device.
     #[must_use]
     pub fn holds(&self, partition: &Partition) -> bool {
@@ -177,7 +177,7 @@ impl core::error::Error for GptError {}
 /// # Errors
 /// [`GptError`] when neither copy is valid, or when the valid one describes
 /// partitions that cannot be.
-pub fn read<M: Medium + ?Sized>(disk: &M, sector: u32) -> Result<Table, GptError> {
+pub fn read<M: Medium + ?Sized>(disk: &M, sector: u32) -> Result<Gpt, GptError> {
     let backup_lba = (disk.len() / u64::from(sector.max(1))).saturating_sub(1);
     let (header, read_from) = match Header::read(disk, sector, PRIMARY_LBA) {
         Ok(found) => (found, ReadFrom::Primary),
@@ -187,7 +187,7 @@ pub fn read<M: Medium + ?Sized>(disk: &M, sector: u32) -> Result<Table, GptError
         },
     };
     let partitions = header.partitions(sector)?;
-    Ok(Table {
+    Ok(Gpt {
         disk: header.disk,
         sector,
         read_from,
@@ -201,7 +201,7 @@ pub fn read<M: Medium + ?Sized>(disk: &M, sector: u32) -> Result<Table, GptError
 ///
 /// # Errors
 /// Why it could not.
-pub fn check_backup<M: Medium + ?Sized>(disk: &M, table: &Table) -> Result<(), Invalid> {
+pub fn check_backup<M: Medium + ?Sized>(disk: &M, table: &Gpt) -> Result<(), Invalid> {
     let sector = u64::from(table.sector.max(1));
     let backup_lba = (disk.len() / sector).saturating_sub(1);
     let header = Header::read(disk, table.sector, backup_lba)?;
@@ -233,7 +233,7 @@ pub fn has_protective_mbr<M: Medium + ?Sized>(disk: &M) -> Result<bool, Fault> {
 ///
 /// # Errors
 /// As [`read`]; where no size fits, what is wrong with the usual one (512).
-pub fn read_any_sector<M: Medium + ?Sized>(disk: &M) -> Result<Table, GptError> {
+pub fn read_any_sector<M: Medium + ?Sized>(disk: &M) -> Result<Gpt, GptError> {
     let [usual, large] = SECTOR_SIZES;
     match read(disk, usual) {
         Err(error @ GptError::NoTable { .. }) => match read(disk, large) {

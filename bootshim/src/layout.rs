@@ -1,6 +1,6 @@
 //! Which partitions are ours: the boot record, the slots, the ESP, the data.
 
-use crate::gpt::{Cut, Partition, Table};
+use crate::gpt::{Cut, Gpt, Partition};
 use crate::guid::Guid;
 use crate::record::{MAX_SLOTS, MIN_SLOTS, SlotId};
 use alloc::format;
@@ -145,7 +145,7 @@ impl Layout {
     ///
     /// # Errors
     /// [`LayoutError`] when ours are not exactly as a controller has them.
-    pub fn find(table: &Table) -> Result<Layout, LayoutError> {
+    pub fn find(table: &Gpt) -> Result<Layout, LayoutError> {
         let of = |kind: Guid| table.partitions.iter().filter(move |p| p.kind == kind);
         let record = match (of(RECORD_TYPE).next(), of(RECORD_TYPE).count()) {
             (Some(record), 1) => record.clone(),
@@ -208,7 +208,7 @@ fn check_names(slots: &[Partition]) -> Result<(), LayoutError> {
 }
 
 /// Nobody else has a byte or the GUID of one of ours.
-fn alone(ours: &Partition, table: &Table) -> Result<(), LayoutError> {
+fn alone(ours: &Partition, table: &Gpt) -> Result<(), LayoutError> {
     for other in &table.partitions {
         if other.number == ours.number {
             continue;
@@ -244,7 +244,7 @@ mod tests {
     }
 
     /// A table in which they lie one after the other, and have GUIDs of their own.
-    fn table(mut partitions: Vec<Partition>) -> Table {
+    fn table(mut partitions: Vec<Partition>) -> Gpt {
         let mut start = 1 << 20;
         for (number, partition) in (1u8..).zip(&mut partitions) {
             partition.number = number.into();
@@ -252,7 +252,7 @@ mod tests {
             partition.extent.start = start;
             start += partition.extent.len.next_multiple_of(1 << 20);
         }
-        Table {
+        Gpt {
             disk: Guid::ZERO,
             sector: 512,
             read_from: ReadFrom::Primary,
@@ -296,7 +296,7 @@ mod tests {
     }
 
     /// Ours, and what others have added.
-    fn shared(others: Vec<Partition>) -> Table {
+    fn shared(others: Vec<Partition>) -> Gpt {
         let ours = [record(), slot("slot-a"), slot("slot-b")];
         table(ours.into_iter().chain(others).collect())
     }

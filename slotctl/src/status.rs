@@ -65,7 +65,7 @@ fn status_fields(disk: &Disk, status: &Status) -> Value {
         "once": name(record.once),
         "last_failure": failure,
         "floor": status.floor.floor.security_version,
-        "floor_source": status.floor.source.word(),
+        "floor_source": status.floor.keeper.word(),
         "floor_hint": record.floor,
         "watchdog": status.watchdog.map(|told| json!({
             "armed": told.armed.map(|(chip, _)| chip.word()),
@@ -103,7 +103,7 @@ fn status_in_words(status: &Status) -> String {
     let _ = writeln!(
         text,
         "floor: security version {}, {}",
-        status.floor.floor.security_version, status.floor.source
+        status.floor.floor.security_version, status.floor.keeper
     );
     if status.running.is_some() {
         let _ = writeln!(text, "watchdog: {}", watchdog(status.watchdog));
@@ -210,7 +210,7 @@ pub fn next_boot(disk: &Disk, args: &NextBoot, printer: Printer) -> Result<Answe
         let _ = writeln!(
             text,
             "  floor: security version {}, {}",
-            counts.floor.security_version, counts.source
+            counts.floor.security_version, counts.keeper
         );
     }
     for (slot, reason) in &next.passed_over {
@@ -228,7 +228,7 @@ pub fn next_boot(disk: &Disk, args: &NextBoot, printer: Printer) -> Result<Answe
         "kind": next.choice.map_or("none", |(_, kind)| kind.word()),
         "passed_over": next.passed_over.iter().map(passed_over).collect::<Vec<_>>(),
         "floor": next.floor.map(|counts| counts.floor.security_version),
-        "floor_source": next.floor.map(|counts| counts.source.word()),
+        "floor_source": next.floor.map(|counts| counts.keeper.word()),
         "changed": args.arm && next.changed,
     });
     Ok(Answer::new(text, fields))

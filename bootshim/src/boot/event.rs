@@ -3,7 +3,7 @@
 use super::{Defect, Facts};
 use crate::choice::Kind;
 use crate::copies::{CommitError, Copy};
-use crate::floor::{Counts, Kept, Source};
+use crate::floor::{Counts, Keeper, Kept};
 use crate::medium::Cause;
 use crate::record::{Reason, SlotId, State};
 use crate::reset::Meaning;
@@ -175,16 +175,16 @@ impl fmt::Display for Event {
 }
 
 fn floor(f: &mut fmt::Formatter<'_>, counts: &Counts, kept: &Kept, hint: u64) -> fmt::Result {
-    let Counts { floor, source } = counts;
+    let Counts { floor, keeper } = counts;
     write!(f, "floor: security version {}, ", floor.security_version)?;
     if floor.key_epoch > 0 {
         write!(f, "key sets of epoch {}, ", floor.key_epoch)?;
     }
-    write!(f, "{source}")?;
-    match (source, kept) {
-        (Source::Firmware, _) if hint == floor.security_version => Ok(()),
-        (Source::Firmware, _) => write!(f, "; the record's hint {hint} does not count"),
-        (Source::Record, Kept::Garbage(why) | Kept::Nowhere(why)) => write!(f, ": {why}"),
-        (Source::Record, _) => f.write_str(": the firmware keeps none yet"),
+    write!(f, "{keeper}")?;
+    match (keeper, kept) {
+        (Keeper::Firmware, _) if hint == floor.security_version => Ok(()),
+        (Keeper::Firmware, _) => write!(f, "; the record's hint {hint} does not count"),
+        (Keeper::Record, Kept::Garbage(why) | Kept::Nowhere(why)) => write!(f, ": {why}"),
+        (Keeper::Record, _) => f.write_str(": the firmware keeps none yet"),
     }
 }

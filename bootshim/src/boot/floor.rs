@@ -1,7 +1,7 @@
 //! What counts as the floor in a start, and how it follows the good slots.
 
 use super::{Boot, Event, Facts, Platform};
-use crate::floor::{Counts, Demand, Floor, Kept, Source};
+use crate::floor::{Counts, Demand, Floor, Keeper, Kept};
 use crate::medium::Medium;
 use crate::record::{Record, SlotId};
 use crate::state::Next;
@@ -60,7 +60,7 @@ impl<M: Medium, H: Platform> Boot<M, H> {
     /// disk ends here.
     pub(super) fn following(&self, mut next: Next) -> Next {
         let counts = Counts::of(&self.kept, next.floor);
-        if counts.source == Source::Firmware {
+        if counts.keeper == Keeper::Firmware {
             next.0.floor = counts.floor.security_version;
         }
         next

@@ -82,7 +82,7 @@ fn the_firmware_wins_in_both_directions() {
     };
     for hint in [0, 5, u64::MAX] {
         let counts = Counts::of(&Kept::Here(floor), hint);
-        assert_eq!((counts.floor, counts.source), (floor, Source::Firmware));
+        assert_eq!((counts.floor, counts.keeper), (floor, Keeper::Firmware));
     }
     for kept in [
         Kept::Absent,
@@ -91,7 +91,7 @@ fn the_firmware_wins_in_both_directions() {
     ] {
         let counts = Counts::of(&kept, 7);
         assert_eq!(counts.floor.security_version, 7);
-        assert_eq!(counts.source, Source::Record);
+        assert_eq!(counts.keeper, Keeper::Record);
     }
 }
 
@@ -103,8 +103,8 @@ fn the_bytes_are_those_of_the_document() {
     };
     let bytes = *b"SLOTFLR1\x02\x01\0\0\0\0\0\0\x03\0\0\0\0\0\0\0";
     assert_eq!(floor.to_bytes(), bytes);
-    let source = Source::Firmware;
-    let told = Counts { floor, source }.to_bytes();
+    let keeper = Keeper::Firmware;
+    let told = Counts { floor, keeper }.to_bytes();
     assert_eq!(told.split_last(), Some((&1, &bytes[..])));
 }
 
@@ -127,8 +127,8 @@ proptest! {
     ) {
         let floor = Floor { security_version, key_epoch };
         prop_assert_eq!(Floor::parse(&floor.to_bytes()), Some(floor));
-        let source = if firmware { Source::Firmware } else { Source::Record };
-        let told = Counts { floor, source };
+        let keeper = if firmware { Keeper::Firmware } else { Keeper::Record };
+        let told = Counts { floor, keeper };
         let bytes = told.to_bytes();
         prop_assert_eq!(Counts::parse(&bytes), Some(told));
         prop_assert_eq!(Counts::parse(&bytes[..cut]), None);

@@ -3,7 +3,7 @@
 use super::input::Input;
 use ::gpt::GptConfig;
 use ::gpt::disk::LogicalBlockSize;
-use bootshim::gpt::{self, Partition, ReadFrom, Table};
+use bootshim::gpt::{self, Gpt, Partition, ReadFrom};
 use bootshim::layout::Layout;
 use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
 use std::io;
@@ -89,7 +89,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, byte)
 }
 
-fn check(table: &Table, disk: &Sparse) {
+fn check(table: &Gpt, disk: &Sparse) {
     let made_for = table.cut.map_or(disk.len, |cut| cut.made_for);
     assert!(made_for >= disk.len);
     for one in &table.partitions {
@@ -101,7 +101,7 @@ fn check(table: &Table, disk: &Sparse) {
 }
 
 /// No other partition has a byte or the GUID of one of ours.
-fn alone(ours: &Partition, table: &Table) {
+fn alone(ours: &Partition, table: &Gpt) {
     let others = table.partitions.iter();
     for other in others.filter(|other| other.number != ours.number) {
         let (end, other_end) = (ours.extent.end().unwrap(), other.extent.end().unwrap());
@@ -110,7 +110,7 @@ fn alone(ours: &Partition, table: &Table) {
     }
 }
 
-fn the_crate_agrees(table: &Table, disk: &Sparse) {
+fn the_crate_agrees(table: &Gpt, disk: &Sparse) {
     if table.read_from != ReadFrom::Primary {
         return;
     }

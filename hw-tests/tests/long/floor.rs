@@ -1,7 +1,7 @@
 //! The floor lies where the running system neither sees nor changes it.
 
 use super::{PLANT, status};
-use bootshim::floor::{Counts, Floor, Source};
+use bootshim::floor::{Counts, Floor, Keeper};
 use bootshim::handover::{FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR};
 use hw_tests::machine::{Cause, Machine, START, WebServer, target};
 use hw_tests::variables::{Store, Vendor};
@@ -183,7 +183,7 @@ fn a_floor_that_another_system_forged_does_not_count_and_is_replaced() {
     let mut store = Store::factory().unwrap();
     let told = Counts {
         floor: FORGED,
-        source: Source::Firmware,
+        keeper: Keeper::Firmware,
     };
     for (name, content) in [
         (FLOOR_KEPT_VARIABLE, FORGED.to_bytes().as_slice()),

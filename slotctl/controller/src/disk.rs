@@ -16,7 +16,7 @@ use crate::lock::{self, Lock, What};
 use crate::medium::{FileMedium, Mode};
 use bootshim::boot::Defect;
 use bootshim::copies::{CommitError, Durable, Note, Store};
-use bootshim::gpt::{self, Cut, GptError, Invalid, Partition, ReadFrom, Table};
+use bootshim::gpt::{self, Cut, Gpt, GptError, Invalid, Partition, ReadFrom};
 use bootshim::handover::Handover;
 use bootshim::layout::{Layout, LayoutError};
 use bootshim::medium::{Extent, Medium, Part};
@@ -53,7 +53,7 @@ enum Access {
 pub struct Disk {
     path: PathBuf,
     access: Access,
-    table: Table,
+    table: Gpt,
     layout: Layout,
     handover: Option<Handover>,
     /// The other disks that were asked whether they are this one, and did not answer.
@@ -129,7 +129,7 @@ impl Disk {
 
     /// Its partition table.
     #[must_use]
-    pub fn table(&self) -> &Table {
+    pub fn table(&self) -> &Gpt {
         &self.table
     }
 
@@ -461,7 +461,7 @@ pub struct Committed {
     pub changed: bool,
 }
 
-fn read_table<M: Medium>(path: &Path, whole: &M) -> Result<Table> {
+fn read_table<M: Medium>(path: &Path, whole: &M) -> Result<Gpt> {
     gpt::read_any_sector(whole).map_err(|error| {
         let found = format!("{}: {error}", path.display());
         match error {
@@ -476,7 +476,7 @@ fn read_table<M: Medium>(path: &Path, whole: &M) -> Result<Table> {
     })
 }
 
-fn find_layout(path: &Path, table: &Table) -> Result<Layout> {
+fn find_layout(path: &Path, table: &Gpt) -> Result<Layout> {
     Layout::find(table).map_err(|error| {
         let code = match error {
             LayoutError::Overlap(..) | LayoutError::SameGuid(..) => Code::BadGpt,

@@ -5,7 +5,7 @@ use crate::code::Code;
 use crate::disk::Disk;
 use crate::efi_variable;
 use crate::error::{Error, Result};
-use bootshim::floor::{Counts, Kept, Source};
+use bootshim::floor::{Counts, Keeper, Kept};
 use bootshim::handover::FLOOR_VARIABLE;
 use bootshim::record::{Record, SlotId};
 use images::manifest::Manifest;
@@ -33,7 +33,7 @@ pub fn kept(disk: &Disk) -> Kept {
     }
     let told = efi_variable::from_bootshim(FLOOR_VARIABLE);
     match told.map(|content| content.and_then(|bytes| Counts::parse(&bytes))) {
-        Ok(Some(told)) if told.source == Source::Firmware => Kept::Here(told.floor),
+        Ok(Some(told)) if told.keeper == Keeper::Firmware => Kept::Here(told.floor),
         Ok(Some(_)) => Kept::Nowhere("the firmware keeps none".into()),
         Ok(None) => Kept::Nowhere(format!("{FLOOR_VARIABLE} is not what bootshim writes")),
         Err(error) => Kept::Nowhere(format!("{FLOOR_VARIABLE}: {error}")),
