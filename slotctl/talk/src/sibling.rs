@@ -6,9 +6,8 @@ use crate::options::GlobalOptions;
 use controller::code::Code;
 use controller::error::{Error, Result};
 use std::ffi::{OsStr, OsString};
-use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// Where a sibling lies that is not beside the program that runs it.
@@ -24,6 +23,7 @@ pub fn run(noun: &str, global: &GlobalOptions, words: &[OsString]) -> Error {
     let name = format!("slotctl-{noun}");
     let own = std::env::current_exe().ok();
     let beside = own.as_deref().and_then(Path::parent);
+    let mut broken = None;
     for folder in beside.into_iter().chain([Path::new(LIBRARY)]) {
         let path = folder.join(&name);
         let error = Command::new(&path)
@@ -31,9 +31,14 @@ pub fn run(noun: &str, global: &GlobalOptions, words: &[OsString]) -> Error {
             .args(global.words())
             .args(words)
             .exec();
-        if error.kind() != ErrorKind::NotFound {
-            return Error::io(format_args!("running {}", path.display()), &error);
+        if path.symlink_metadata().is_ok() {
+            broken.get_or_insert((path, error));
         }
+    }
+    if let Some((path, error)) = broken {
+        return Error::io(format_args!("running {}", path.display()), &error)
+            .advice(format!("install the package {name} again"))
+            .changed("nothing was done");
     }
     let found = format!("the program {name} is not installed");
     Error::new(Code::NoProgram, found)
@@ -62,9 +67,12 @@ impl Call {
         while let Some(word) = words.next() {
             let global = &mut call.global;
             match word.to_str() {
-                Some(CALLED_BY) => call.caller = words.next(),
-                Some("--disk") => global.disk = words.next().map(PathBuf::from),
-                Some("--config") => global.config = words.next().map(PathBuf::from),
+                Some(option @ (CALLED_BY | "--disk" | "--config")) => match words.next() {
+                    Some(value) if option == CALLED_BY => call.caller = Some(value),
+                    Some(value) if option == "--disk" => global.disk = Some(value.into()),
+                    Some(value) => global.config = Some(value.into()),
+                    None => call.words.push(word),
+                },
                 Some("--json") => global.json = true,
                 Some("-q" | "--quiet") => global.quiet = true,
                 Some("-v" | "--verbose") => global.verbose = true,
@@ -119,6 +127,13 @@ mod tests {
         assert_eq!(call.global, global);
         assert_eq!(call.words, own);
         assert!(call.check_caller("slotctl-x").is_ok());
+    }
+
+    #[test]
+    fn an_option_without_its_value_is_left_as_a_word_that_nobody_knows() {
+        for option in [CALLED_BY, "--disk", "--config"] {
+            assert_eq!(read(&["--json", option]).words, [option]);
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 
 use crate::bench::Bench;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// slotctl in a folder of its own.
@@ -15,7 +15,7 @@ fn alone(bench: &Bench) -> PathBuf {
     folder
 }
 
-fn run(folder: &std::path::Path, words: &[&str]) -> Output {
+fn run(folder: &Path, words: &[&str]) -> Output {
     Command::new(folder.join("slotctl"))
         .args(words)
         .output()
@@ -29,6 +29,37 @@ fn a_program_that_is_not_installed_is_named_with_its_package() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("install the package slotctl-root"), "{said}");
+}
+
+#[test]
+fn what_lies_there_and_cannot_be_run_is_named_with_what_mends_it() {
+    let bench = Bench::new();
+    let folder = alone(&bench);
+    let program = folder.join("slotctl-root");
+    let script = |mode| {
+        fs::write(&program, "#!/no/such/shell\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for what in [
+        "a folder",
+        "no leave to run it",
+        "a link to nothing",
+        "no shell",
+    ] {
+        match what {
+            "a folder" => fs::create_dir(&program).unwrap(),
+            "a link to nothing" => symlink("nothing", &program).unwrap(),
+            "no shell" => script(0o755),
+            _ => script(0o644),
+        }
+        let output = run(&folder, &["open-root"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        let running = format!("running {}: ", program.display());
+        assert!(said.contains(&running), "{what}: {said}");
+        let advice = "install the package slotctl-root again; nothing was done";
+        assert!(said.contains(advice), "{what}: {said}");
+        fs::rename(&program, folder.join(what)).unwrap();
+    }
 }
 
 #[test]
