@@ -23,6 +23,14 @@ mod programs;
 #[allow(dead_code, reason = "shared with the tests on files")]
 mod ran;
 
+/// Tests by the names of their functions.
+macro_rules! named {
+    ($($test:ident),* $(,)?) => {
+        vec![$(libtest_mimic::Trial::test(stringify!($test), $test)),*]
+    };
+}
+use named;
+
 use bench::Bench;
 use bootshim::handover::Handover;
 use controller::disk::Disk;
@@ -43,6 +51,8 @@ use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
 use watch::events::Events;
 use watch::{Trial, Up};
 
+type Tested = std::result::Result<(), Failed>;
+
 const WATCH: &str = "watch-in";
 
 /// Who starts it leaves it a descriptor, and signals that are ignored.
@@ -57,39 +67,17 @@ fn main() -> ExitCode {
         return child(&PathBuf::from(words.next().expect("a directory")));
     }
     let mut tests = programs::tests();
-    tests.extend([
-        Test::test(
-            "a_signal_of_whomever_is_a_shutdown_where_the_system_goes_down_or_nobody_knows",
-            by_whomever,
-        ),
-        Test::test(
-            "a_person_who_stops_it_on_a_good_slot_disarms_the_watchdog",
-            by_a_person,
-        ),
-        Test::test(
-            "a_shutdown_is_petted_on_after_watch_has_come_to_its_end",
-            slow_shutdown,
-        ),
-        Test::test(
-            "a_shutdown_that_hangs_is_petted_no_longer_than_it_may_take",
-            hung_shutdown,
-        ),
-        Test::test("killall5_is_a_shutdown", killall5).with_ignored_flag(true),
-        Test::test(
-            "a_healthy_trial_is_confirmed_and_then_stopped_by_a_person",
-            healthy,
-        ),
-        Test::test("a_sick_trial_is_given_up_and_restarted", sick),
-        Test::test("a_trial_that_a_person_stops_stays_armed", stopped_on_trial),
-        Test::test(
-            "a_kind_of_check_for_later_fails_a_trial_with_a_clear_line",
-            later_kind,
-        ),
-        Test::test(
-            "a_trial_is_confirmed_while_an_install_writes_and_neither_disturbs_the_other",
-            during_an_install,
-        ),
+    tests.extend(named![
+        a_signal_of_whomever_is_a_shutdown_where_the_system_goes_down_or_nobody_knows,
+        a_person_who_stops_it_on_a_good_slot_disarms_the_watchdog,
+        a_shutdown_is_petted_on_after_watch_has_come_to_its_end,
+        a_healthy_trial_is_confirmed_and_then_stopped_by_a_person,
+        a_sick_trial_is_given_up_and_restarted,
+        a_trial_that_a_person_stops_stays_armed,
+        a_kind_of_check_for_later_fails_a_trial_with_a_clear_line,
+        a_trial_is_confirmed_while_an_install_writes_and_neither_disturbs_the_other,
     ]);
+    tests.push(Test::test("killall5_is_a_shutdown", killall5).with_ignored_flag(true));
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
 
@@ -378,7 +366,7 @@ fn toml(kind: &str, target: &str, deadline: &str) -> String {
     )
 }
 
-fn healthy() -> std::result::Result<(), Failed> {
+fn a_healthy_trial_is_confirmed_and_then_stopped_by_a_person() -> Tested {
     let toml = toml("http", &health_page(), "2min");
     let mut plc = Controller::start(&toml);
     plc.expect("confirmed: all checks passed for 300ms");
@@ -391,7 +379,7 @@ fn healthy() -> std::result::Result<(), Failed> {
     Ok(())
 }
 
-fn sick() -> std::result::Result<(), Failed> {
+fn a_sick_trial_is_given_up_and_restarted() -> Tested {
     let toml = toml("command", "/bin/false", "1s");
     let mut plc = Controller::start(&toml);
     plc.expect("this start is given up: check web: exit status 1 (/bin/false), failing since");
@@ -408,7 +396,7 @@ fn sick() -> std::result::Result<(), Failed> {
     Ok(())
 }
 
-fn stopped_on_trial() -> std::result::Result<(), Failed> {
+fn a_trial_that_a_person_stops_stays_armed() -> Tested {
     let toml = toml("command", "/bin/false", "2min");
     let mut plc = Controller::start(&toml);
     plc.expect("check web fails: exit status 1");
@@ -469,19 +457,20 @@ fn stopped_while(system: &str, signal: Signal, on_trial: bool) -> (String, Optio
     (exit, plc.file("done"), pettings.until_the_end())
 }
 
-fn by_whomever() -> std::result::Result<(), Failed> {
+fn a_signal_of_whomever_is_a_shutdown_where_the_system_goes_down_or_nobody_knows() -> Tested {
     for system in ["down", "nobody knows"] {
         for on_trial in [true, false] {
             let (exit, done, pettings) = stopped_while(system, Signal::SIGTERM, on_trial);
             assert_eq!(exit, "SystemGoesDown", "{system}, on trial: {on_trial}");
             assert_eq!(done.as_deref(), Some("shut down"));
+            // Nothing ended this shutdown, and still the pipe came to its end.
             assert!(!pettings.contains('V'), "{system}, on trial: {on_trial}");
         }
     }
     Ok(())
 }
 
-fn by_a_person() -> std::result::Result<(), Failed> {
+fn a_person_who_stops_it_on_a_good_slot_disarms_the_watchdog() -> Tested {
     for (system, signal) in [("up", Signal::SIGTERM), ("nobody knows", Signal::SIGINT)] {
         let (exit, done, pettings) = stopped_while(system, signal, false);
         assert_eq!((exit.as_str(), done), ("Stopped", None), "{system}");
@@ -490,7 +479,7 @@ fn by_a_person() -> std::result::Result<(), Failed> {
     Ok(())
 }
 
-fn slow_shutdown() -> std::result::Result<(), Failed> {
+fn a_shutdown_is_petted_on_after_watch_has_come_to_its_end() -> Tested {
     let own = tempfile::tempdir().unwrap();
     let mut pettings = Pettings::of(own.path());
     prepare(own.path(), &impatient("30min"), false);
@@ -527,22 +516,8 @@ fn with_open(path: &Path) -> Vec<Pid> {
     found
 }
 
-fn hung_shutdown() -> std::result::Result<(), Failed> {
-    let own = tempfile::tempdir().unwrap();
-    let pettings = Pettings::of(own.path());
-    prepare(own.path(), &impatient("1s"), true);
-    let mut plc = Controller::launch(own.path());
-    plc.expect("check web fails: exit status 1");
-    fs::write(own.path().join("system"), "down").unwrap();
-    plc.send(Signal::SIGTERM);
-    assert_eq!(plc.exit(), "SystemGoesDown");
-    // Nothing ends this shutdown, and still the pipe comes to its end.
-    assert!(!pettings.until_the_end().contains('V'));
-    Ok(())
-}
-
 /// In a system of its own, whose process 1 is a shell.
-fn killall5() -> std::result::Result<(), Failed> {
+fn killall5() -> Tested {
     let own = tempfile::tempdir().unwrap();
     let pettings = Pettings::of(own.path());
     prepare(own.path(), &impatient("1s"), true);
@@ -569,7 +544,7 @@ fn killall5() -> std::result::Result<(), Failed> {
     Ok(())
 }
 
-fn later_kind() -> std::result::Result<(), Failed> {
+fn a_kind_of_check_for_later_fails_a_trial_with_a_clear_line() -> Tested {
     let toml = toml("systemd", "production.service", "2min");
     let mut plc = Controller::start(&toml);
     plc.expect("this start is given up: check web: kind `systemd` is not supported");
@@ -577,7 +552,7 @@ fn later_kind() -> std::result::Result<(), Failed> {
     Ok(())
 }
 
-fn during_an_install() -> std::result::Result<(), Failed> {
+fn a_trial_is_confirmed_while_an_install_writes_and_neither_disturbs_the_other() -> Tested {
     let bench = Bench::new();
     bench.start_version_2();
     let install = Halfway::begin_with(&bench, "v3.slotimg");

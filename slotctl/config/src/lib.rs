@@ -3,8 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+mod file;
 mod mistake;
-mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +24,7 @@ pub struct Config {
     /// The watchdog and the rules of a trial.
     pub watch: Watch,
     /// Where images come from.
-    pub source: Source,
+    pub source: Download,
     /// What production is asked, in the order of the file.
     pub checks: Vec<Check>,
     /// Keys that this version does not know, such as `watch.colour`: a warning.
@@ -60,7 +60,7 @@ impl Default for Watch {
 
 /// How images are fetched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Source {
+pub struct Download {
     /// The authorities that the certificate of an `https://` server must be from,
     /// in PEM, instead of those of the system.
     pub ca: Option<PathBuf>,
@@ -128,5 +128,5 @@ pub fn load(path: &Path) -> Result<Option<Config>> {
 /// # Errors
 /// A mistake in the file, with line and column.
 pub fn parse(text: &str, path: &Path) -> Result<Config> {
-    shape::read(text).map_err(|mistake| mistake.into_error(text, path))
+    file::read(text).map_err(|mistake| mistake.into_error(text, path))
 }

@@ -340,7 +340,7 @@ fn the_authorities_of_servers_are_named_by_an_absolute_path() {
     let with = |source: &str| parsed(&format!("compatible = \"plc-4\"\n[source]\n{source}\n"));
     let config = with("ca = \"/etc/slotctl/ca.pem\"").unwrap();
     assert_eq!(config.source.ca, Some(PathBuf::from("/etc/slotctl/ca.pem")));
-    assert_eq!(with("").unwrap().source, Source::default());
+    assert_eq!(with("").unwrap().source, Download::default());
     assert_eq!(with("cb = 1").unwrap().unknown_keys, ["source.cb"]);
     let error = with("ca = \"ca.pem\"").unwrap_err();
     assert!(error.found.contains("line 3, column 6"), "{error}");

@@ -1,6 +1,6 @@
 //! Programs as checks: what they say, and that nothing is left of them.
 
-use super::{Controller, Failed, Test};
+use super::{Controller, Test, Tested, named};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -9,28 +9,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 pub fn tests() -> Vec<Test> {
-    vec![
-        Test::test(
-            "a_program_passes_by_its_exit_status_and_is_quoted_where_it_fails",
-            quoted,
-        ),
-        Test::test(
-            "a_program_that_hangs_is_ended_with_all_that_it_began",
-            hanging,
-        ),
-        Test::test(
-            "what_a_program_leaves_behind_is_ended_whatever_its_session",
-            left_behind,
-        ),
-        Test::test(
-            "a_program_has_clean_signals_and_no_descriptors_of_ours",
-            clean,
-        ),
-        Test::test("a_program_can_end_its_own_children_by_a_signal", time_limit),
-        Test::test(
-            "a_hundred_runs_leave_no_descriptor_and_no_process",
-            a_hundred,
-        ),
+    named![
+        a_program_passes_by_its_exit_status_and_is_quoted_where_it_fails,
+        a_program_that_hangs_is_ended_with_all_that_it_began,
+        what_a_program_leaves_behind_is_ended_whatever_its_session,
+        a_program_has_clean_signals_and_no_descriptors_of_ours,
+        a_program_can_end_its_own_children_by_a_signal,
+        a_hundred_runs_leave_no_descriptor_and_no_process,
     ]
 }
 
@@ -95,7 +80,7 @@ fn nothing_is_left(controller: &Controller) {
     assert_eq!(found.len(), 1, "{found:#?}");
 }
 
-fn quoted() -> Result<(), Failed> {
+fn a_program_passes_by_its_exit_status_and_is_quoted_where_it_fails() -> Tested {
     let mut plc = controller(
         &[
             ("true", "exit 0"),
@@ -131,7 +116,7 @@ const STRAYS: &str = "
     until [ \"$(pgrep -g 0,$$ -c sleep)\" -ge 1 ]; do :; done
 ";
 
-fn hanging() -> Result<(), Failed> {
+fn a_program_that_hangs_is_ended_with_all_that_it_began() -> Tested {
     let script = format!("{STRAYS}\nsleep 1000");
     let mut plc = controller(&[("hangs", &script)], "1h", "500ms");
     plc.expect("check hangs fails: no answer within 500ms");
@@ -139,7 +124,7 @@ fn hanging() -> Result<(), Failed> {
     Ok(())
 }
 
-fn left_behind() -> Result<(), Failed> {
+fn what_a_program_leaves_behind_is_ended_whatever_its_session() -> Tested {
     let script = format!("{STRAYS}\necho gone; exit 1");
     for start in [Controller::start_in, Controller::start_without_groups] {
         let mut plc = controller_by(start, &[("leaves", &script)], "1h", "20s");
@@ -149,7 +134,7 @@ fn left_behind() -> Result<(), Failed> {
     Ok(())
 }
 
-fn clean() -> Result<(), Failed> {
+fn a_program_has_clean_signals_and_no_descriptors_of_ours() -> Tested {
     let script = "sed -n 's/^Sig\\(Blk\\|Ign\\):.//p' /proc/self/status >DIR/signals
         ls /proc/self/fd >DIR/open
         exit 1";
@@ -171,14 +156,14 @@ fn clean() -> Result<(), Failed> {
     Ok(())
 }
 
-fn time_limit() -> Result<(), Failed> {
+fn a_program_can_end_its_own_children_by_a_signal() -> Tested {
     let script = "timeout 0.1 sleep 1000; echo timeout $?; exit 1";
     let mut plc = controller(&[("probe", script)], "1h", "20s");
     plc.expect("check probe fails: exit status 1, timeout 124");
     Ok(())
 }
 
-fn a_hundred() -> Result<(), Failed> {
+fn a_hundred_runs_leave_no_descriptor_and_no_process() -> Tested {
     let script = "
         until [ -p DIR/go ]; do :; done
         setsid sleep 1000 &

@@ -3,13 +3,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `watcher` | the one loop, turn by turn |
+//! | `watcher` | the one loop, tick by tick |
 //! | `verdict` | the decision: a pure state machine |
 //! | `checks`, `probe` | asking production, a thread for each check |
 //! | `device` | the watchdog |
 //! | `signals`, `host` | requests to stop, and the restart |
 //! | `keeper` | petting on while the system goes down |
-//! | `journal` | saying what happens |
+//! | `running_slot` | the boot record, as far as it is concerned |
+//! | `journal`, `events` | saying what happens, and what is kept of it |
 
 #![deny(unsafe_code)]
 
@@ -19,15 +20,15 @@ mod host;
 mod journal;
 mod keeper;
 mod probe;
+mod running_slot;
 mod signals;
 mod verdict;
 mod watcher;
 
 pub mod events;
-mod watched;
 
 pub use probe::RUN;
-pub use watched::Watched;
+pub use running_slot::RunningSlot;
 
 use crate::events::Events;
 use config::{Config, Target, Watch};
@@ -43,45 +44,28 @@ use watcher::{Message, Watcher};
 /// Messages that may wait for the loop.
 const WAITING_MAX: usize = 64;
 
-/// The boot record, as far as `watch` is concerned: the slot that runs.
+/// The slot that runs, and what `watch` writes of it into the boot record. Each call
+/// fails where the record cannot be read or written.
 pub trait Trial {
     /// Whether the slot that runs is on trial now: armed and not yet confirmed.
-    ///
-    /// # Errors
-    /// When the record cannot be read.
     fn is_on_trial(&mut self) -> Result<bool>;
     /// What a person should know of the disk that it is on, once it is known.
     fn remark(&self) -> Option<String> {
         None
     }
     /// The trial is good.
-    ///
-    /// # Errors
-    /// When the record cannot be written.
     fn confirm(&mut self) -> Result<()>;
     /// The bootshim that the image of this good slot brings, where it has started
     /// it, is the one that firmware starts from now on; whether one was due.
-    ///
-    /// # Errors
-    /// Why it is not.
     fn renew(&mut self) -> Result<bool>;
     /// This start is lost; `reason` goes into the record's note.
-    ///
-    /// # Errors
-    /// When the record cannot be written.
     fn give_up(&mut self, reason: &str) -> Result<()>;
     /// The system of a slot that is not on trial is up: a good one counts as come up,
     /// and a bad one that runs as last resort is confirmed where `healthy`, which is
-    /// that all checks have passed for long enough.
-    ///
-    /// # Errors
-    /// When the record cannot be written, or the slot does not verify.
+    /// that all checks have passed for long enough, and where it verifies.
     fn came_up(&mut self, healthy: bool) -> Result<Up>;
     /// The system goes down in order, however that ends: a trial's start costs no
     /// try, and a reset that ends the shutdown is not held against a good slot.
-    ///
-    /// # Errors
-    /// When the record cannot be written.
     fn shut_down(&mut self) -> Result<()>;
 }
 
@@ -98,7 +82,7 @@ pub enum Up {
 
 /// Why `watch` came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub enum Ended {
     /// A person stopped it. On a good slot the watchdog is disarmed, where it can be.
     Stopped,
     /// The system goes down; the watchdog stays armed, and is petted for as long as
@@ -116,7 +100,7 @@ pub enum Exit {
 ///
 /// # Errors
 /// Only when it cannot begin at all.
-pub fn run(config: Result<Option<Config>>, trial: &mut dyn Trial, events: Events) -> Result<Exit> {
+pub fn run(config: Result<Option<Config>>, trial: &mut dyn Trial, events: Events) -> Result<Ended> {
     let cannot = |error: std::io::Error| Error::io("beginning to watch", &error);
     let signals = signals::take_over().map_err(cannot)?;
     let journal = Journal::begin(events, std::io::stderr()).map_err(cannot)?;
@@ -133,18 +117,18 @@ pub fn run(config: Result<Option<Config>>, trial: &mut dyn Trial, events: Events
     let start = Instant::now();
     let mut watcher = Watcher::begin(&config, trial, &mut host, &journal);
     match broken {
-        Some(error) => watcher.no_use(start.elapsed(), &error.to_string()),
+        Some(error) => watcher.broken_configuration(start.elapsed(), &error.to_string()),
         None => checks::begin(&config.checks, start, &inbox).map_err(cannot)?,
     }
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    Ok(turns(&mut watcher, start, &messages))
+    Ok(watch(&mut watcher, start, &messages))
 }
 
-fn turns(watcher: &mut Watcher<'_>, start: Instant, messages: &Receiver<Message>) -> Exit {
+fn watch(watcher: &mut Watcher<'_>, start: Instant, messages: &Receiver<Message>) -> Ended {
     let manager = ServiceManager::of_this_system();
     loop {
-        watcher.turn(start.elapsed());
+        watcher.tick(start.elapsed());
         if manager.shows_shutdown()
             && let Some(exit) = watcher.take(Message::Stop(Stop::Shutdown))
         {
@@ -166,15 +150,15 @@ fn usable(config: Result<Option<Config>>) -> (Config, Option<Error>) {
     let none = Config {
         compatible: String::new(),
         watch: Watch::default(),
-        source: config::Source::default(),
+        source: config::Download::default(),
         checks: Vec::new(),
         unknown_keys: Vec::new(),
     };
     match config {
-        Ok(Some(config)) => match unsupported(&config) {
-            None => (config, None),
-            Some(error) => (config, Some(error)),
-        },
+        Ok(Some(config)) => {
+            let why = unsupported(&config);
+            (config, why)
+        }
         Ok(None) => (none, None),
         Err(error) => (none, Some(error)),
     }
@@ -211,16 +195,5 @@ mod tests {
         );
         let (config, why) = usable(Ok(None));
         assert_eq!((config.watch, why), (Watch::default(), None));
-    }
-
-    #[test]
-    fn a_kind_of_check_for_later_is_named() {
-        let text = "compatible = \"plc-4\"\n[[check]]\nname = \"unit\"\nkind = \"systemd\"\ntarget = \"production.service\"\n";
-        let (_, why) = usable(parsed(text));
-        let why = why.unwrap().to_string();
-        assert!(
-            why.starts_with("check unit: kind `systemd` is not supported"),
-            "{why}"
-        );
     }
 }

@@ -42,18 +42,19 @@ enum Health {
     Failing(String),
 }
 
+/// A check, and what its answers so far say.
 #[derive(Debug)]
-struct Watched {
+struct CheckState {
     name: String,
     /// After so long without an answer it counts as failing.
     fresh_for: Duration,
     health: Health,
-    /// Since when it is so.
+    /// Since when it has this health.
     since: Duration,
-    /// The latest answer.
+    /// When the latest answer came.
     last: Duration,
-    /// It fails, has not passed yet, and nobody was told.
-    untold: bool,
+    /// Whether it fails, has not passed yet, and nobody was told.
+    unreported: bool,
 }
 
 /// The checks, and what they mean.
@@ -61,7 +62,7 @@ struct Watched {
 pub(super) struct Verdict {
     deadline: Duration,
     stable_for: Duration,
-    checks: Vec<Watched>,
+    checks: Vec<CheckState>,
     on_trial: bool,
     confirm_not_before: Duration,
     confirm_error: Option<String>,
@@ -69,13 +70,13 @@ pub(super) struct Verdict {
 
 impl Verdict {
     pub(super) fn new(rules: &Watch, checks: &[Check], on_trial: bool) -> Verdict {
-        let watched = |check: &Check| Watched {
+        let watched = |check: &Check| CheckState {
             name: check.name.clone(),
             fresh_for: check.interval + 2 * check.timeout + SLACK,
             health: Health::Unknown,
             since: Duration::ZERO,
             last: Duration::ZERO,
-            untold: false,
+            unreported: false,
         };
         Verdict {
             deadline: rules.deadline,
@@ -122,9 +123,9 @@ impl Verdict {
     /// that do not come up that they fail.
     pub(super) fn expire(&mut self, now: Duration) -> Vec<Change> {
         let is_up = now >= self.stable_for.min(COMING_UP_MAX);
-        let expire = |check: &mut Watched| {
+        let expire = |check: &mut CheckState| {
             let change = check.expire(now);
-            change.or_else(|| is_up.then(|| check.tell()).flatten())
+            change.or_else(|| is_up.then(|| check.report()).flatten())
         };
         self.checks.iter_mut().filter_map(expire).collect()
     }
@@ -165,7 +166,7 @@ impl Verdict {
 
     /// Without a check nobody vouches for production.
     fn passing_since(&self) -> Option<Duration> {
-        let passing = |check: &Watched| matches!(check.health, Health::Passing);
+        let passing = |check: &CheckState| matches!(check.health, Health::Passing);
         let all = self.checks.iter().all(passing);
         let since = self.checks.iter().map(|check| check.since).max();
         since.filter(|_| all)
@@ -180,7 +181,7 @@ impl Verdict {
     }
 }
 
-impl Watched {
+impl CheckState {
     fn answer(&mut self, at: Duration, outcome: Result<(), String>) -> Option<Change> {
         self.last = at;
         match (&mut self.health, &outcome) {
@@ -190,19 +191,19 @@ impl Watched {
                 said.clone_from(now);
                 None
             }
-            _ => self.turn(at, outcome),
+            _ => self.change(at, outcome),
         }
     }
 
-    fn turn(&mut self, at: Duration, outcome: Result<(), String>) -> Option<Change> {
+    fn change(&mut self, at: Duration, outcome: Result<(), String>) -> Option<Change> {
         self.since = at;
-        self.untold = matches!(self.health, Health::Unknown) && outcome.is_err();
+        self.unreported = matches!(self.health, Health::Unknown) && outcome.is_err();
         self.health = match &outcome {
             Ok(()) => Health::Passing,
             Err(said) => Health::Failing(said.clone()),
         };
         let check = self.name.clone();
-        (!self.untold).then_some(Change { check, outcome })
+        (!self.unreported).then_some(Change { check, outcome })
     }
 
     /// Fails where nothing was heard of it for too long.
@@ -213,16 +214,16 @@ impl Watched {
             return None;
         }
         let said = format!("no answer to it for {}", spell(self.fresh_for));
-        self.turn(now, Err(said))
+        self.change(now, Err(said))
     }
 
     /// That it fails, where that is still to be told.
-    fn tell(&mut self) -> Option<Change> {
+    fn report(&mut self) -> Option<Change> {
         let Health::Failing(said) = &self.health else {
             return None;
         };
         let (check, outcome) = (self.name.clone(), Err(said.clone()));
-        std::mem::take(&mut self.untold).then_some(Change { check, outcome })
+        std::mem::take(&mut self.unreported).then_some(Change { check, outcome })
     }
 
     fn complaint(&self, clock: impl Fn(Duration) -> String) -> Option<String> {

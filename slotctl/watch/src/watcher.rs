@@ -1,4 +1,4 @@
-//! The one loop of `watch`, turn by turn: takes what came in, decides, pets.
+//! The one loop of `watch`, tick by tick: takes what came in, decides, pets.
 //! It never waits for anything but the boot record: if it stops, so does the
 //! petting, and the watchdog restarts the machine.
 
@@ -10,7 +10,7 @@ use super::host::{Host, Stop};
 use super::journal::Journal;
 use super::keeper;
 use super::verdict::{Change, Decision, Verdict};
-use super::{Exit, Trial, Up};
+use super::{Ended, Trial, Up};
 use crate::events::rfc3339;
 use config::{Config, Watch};
 use controller::bootshim_update::RENEWED;
@@ -18,16 +18,18 @@ use controller::code::Code;
 use controller::duration::spell;
 use controller::error::Error;
 use serde_json::{Value, json};
+use std::io::ErrorKind;
 use std::time::{Duration, SystemTime};
 
-/// The loop comes round at least so often.
-const TURN: Duration = Duration::from_secs(1);
-/// That the system is up is tried so long after it could not be said.
+/// The longest time from one tick to the next.
+const TICK: Duration = Duration::from_secs(1);
+/// How long after a failure it is tried again to note that the system is up.
 const UP_AGAIN: Duration = Duration::from_secs(5);
-/// A bootshim waits so long for an ESP that somebody uses.
+/// How long after a failure it is tried again to put a new bootshim on an ESP that
+/// somebody uses.
 const RENEW_AGAIN: Duration = Duration::from_secs(60);
 
-/// A process that is told to end is looked for so often, after so long each.
+/// How often, and with which pause, an old keeper of the watchdog is waited for.
 const RELIEVED: u32 = 20;
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -67,15 +69,15 @@ pub(super) struct Watcher<'a> {
     /// Whether the record could be asked if this slot is on trial; until then it
     /// is asked again, and the deadline counts all the same.
     known: bool,
-    /// Whether it was said why not.
+    /// Whether a person was told that the record cannot be asked.
     unknown_said: bool,
     /// Why the configuration is of no use, until that is acted on.
     broken: Option<String>,
-    /// The latest turn.
+    /// When the latest tick was.
     now: Duration,
-    /// When it is said that the system is up; `None` once that is done.
+    /// When it is noted that the system is up; `None` once that is done.
     up_at: Option<Duration>,
-    /// Whether it could not be said, which is told once.
+    /// Whether a person was told that it could not be noted.
     up_fails: bool,
     /// When a bootshim that is due is tried again.
     renew_at: Option<Duration>,
@@ -122,12 +124,12 @@ impl<'a> Watcher<'a> {
 
     /// How long the loop may wait for the next message.
     pub(super) fn patience(&self, now: Duration) -> Duration {
-        self.next_petting.saturating_sub(now).min(TURN)
+        self.next_petting.saturating_sub(now).min(TICK)
     }
 
     /// A configuration that is of no use: a trial fails by it, a good slot does
     /// not.
-    pub(super) fn no_use(&mut self, now: Duration, why: &str) {
+    pub(super) fn broken_configuration(&mut self, now: Duration, why: &str) {
         self.broken = Some(why.to_owned());
         self.judge_by_configuration(now);
     }
@@ -144,12 +146,12 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Takes one message.
-    pub(super) fn take(&mut self, message: Message) -> Option<Exit> {
+    /// Takes one message; where it ends `watch`, says why.
+    pub(super) fn take(&mut self, message: Message) -> Option<Ended> {
         match message {
             Message::Answer { check, at, outcome } => {
                 if let Some(change) = self.verdict.answer(check, at, outcome) {
-                    self.tell(change);
+                    self.report(change);
                 }
                 None
             }
@@ -163,8 +165,8 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Comes round once: decides, and pets.
-    pub(super) fn turn(&mut self, now: Duration) {
+    /// What is due now: decides, and pets.
+    pub(super) fn tick(&mut self, now: Duration) {
         self.now = now;
         if let Some(until) = self.restarting {
             return self.wait_for_restart(now, until);
@@ -177,7 +179,7 @@ impl<'a> Watcher<'a> {
             self.renew();
         }
         for change in self.verdict.expire(now) {
-            self.tell(change);
+            self.report(change);
         }
         match self.verdict.decide(now) {
             Some(Decision::Confirm) => self.confirm(now),
@@ -192,7 +194,7 @@ impl<'a> Watcher<'a> {
             self.pet(now);
         }
         if self.is_up(now) {
-            self.say_up(now);
+            self.note_up(now);
         }
     }
 
@@ -205,7 +207,7 @@ impl<'a> Watcher<'a> {
             && self.up_at.is_some_and(|at| now >= at)
     }
 
-    fn say_up(&mut self, now: Duration) {
+    fn note_up(&mut self, now: Duration) {
         self.up_at = Some(now + UP_AGAIN);
         match self.trial.came_up(self.verdict.stable()) {
             Ok(Up::Noted) => {
@@ -229,7 +231,7 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Services have their time to stop; after it the watchdog has its turn.
+    /// Services have their time to stop; after it nobody pets, and the watchdog ends it.
     fn wait_for_restart(&mut self, now: Duration, until: Duration) {
         if now < until {
             if now >= self.next_petting {
@@ -334,20 +336,20 @@ impl<'a> Watcher<'a> {
         self.say("trial-ended", "the trial was ended by a command");
     }
 
-    fn stop(&mut self, meaning: Stop) -> Exit {
+    fn stop(&mut self, meaning: Stop) -> Ended {
         let exit = match (self.restarting, meaning) {
             (Some(until), _) => {
                 self.pet_on_for(until.saturating_sub(self.now));
-                Exit::GaveUp
+                Ended::GaveUp
             }
             (None, Stop::Shutdown | Stop::Unknown) => {
                 self.go_down_in_order(meaning);
                 self.pet_on_for(self.rules.shutdown_max);
-                Exit::SystemGoesDown
+                Ended::SystemGoesDown
             }
             (None, Stop::Alone) => {
                 self.leave();
-                Exit::Stopped
+                Ended::Stopped
             }
         };
         self.journal.flush();
@@ -423,7 +425,7 @@ impl<'a> Watcher<'a> {
 
     fn pet(&mut self, now: Duration) {
         let Some(device) = &mut self.device else {
-            self.next_petting = now + TURN;
+            self.next_petting = now + TICK;
             return self.look_for_device();
         };
         self.next_petting = now + device.timeout / 4;
@@ -440,12 +442,12 @@ impl<'a> Watcher<'a> {
         if let Ok(device) = take(&self.rules) {
             let path = self.rules.device.display();
             self.say("watchdog-found", format!("watchdog {path} is there now"));
-            tell_remark(&device, self.journal);
+            say_remark(&device, self.journal);
             self.device = Some(device);
         }
     }
 
-    fn tell(&self, change: Change) {
+    fn report(&self, change: Change) {
         let Change { check, outcome } = change;
         let details = json!({ "check": check });
         match outcome {
@@ -485,21 +487,22 @@ fn open(rules: &Watch, journal: &Journal) -> Option<Device> {
     let path = rules.device.display();
     match take(rules) {
         Ok(device) => {
-            tell_remark(&device, journal);
+            say_remark(&device, journal);
             Some(device)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
-            let text = format!(
-                "watchdog {path} is in use by another program (systemd's RuntimeWatchdogSec?); going on without it until it is free: nobody restarts this machine if it hangs"
-            );
-            journal.say("watchdog-busy", text, Value::Null);
-            None
-        }
         Err(error) => {
-            let text = format!(
-                "watchdog {path} cannot be opened: {error}; going on without it until it can: nobody restarts this machine if it hangs"
-            );
-            journal.say("watchdog-missing", text, Value::Null);
+            let (event, why) = match error.kind() {
+                ErrorKind::ResourceBusy => (
+                    "watchdog-busy",
+                    "is in use by another program (systemd's RuntimeWatchdogSec?); going on without it until it is free".to_owned(),
+                ),
+                _ => (
+                    "watchdog-missing",
+                    format!("cannot be opened: {error}; going on without it until it can"),
+                ),
+            };
+            let text = format!("watchdog {path} {why}: nobody restarts this machine if it hangs");
+            journal.say(event, text, Value::Null);
             None
         }
     }
@@ -510,7 +513,7 @@ fn take(rules: &Watch) -> std::io::Result<Device> {
     let open = || Device::open(&rules.device, rules.timeout);
     let is_busy = |answer: &std::io::Result<Device>| {
         let error = answer.as_ref().err().map(std::io::Error::kind);
-        error == Some(std::io::ErrorKind::ResourceBusy)
+        error == Some(ErrorKind::ResourceBusy)
     };
     let mut answer = open();
     if is_busy(&answer) && keeper::relieve(&rules.device) {
@@ -525,7 +528,7 @@ fn take(rules: &Watch) -> std::io::Result<Device> {
     answer
 }
 
-fn tell_remark(device: &Device, journal: &Journal) {
+fn say_remark(device: &Device, journal: &Journal) {
     if let Some(remark) = &device.remark {
         journal.say("watchdog-timeout", remark.as_str(), Value::Null);
     }

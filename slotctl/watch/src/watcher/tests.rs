@@ -12,13 +12,15 @@ fn s(seconds: u64) -> Duration {
 #[derive(Default)]
 struct FakeTrial {
     on_trial: bool,
-    /// So many writes fail first.
+    /// It is on trial once, when it is asked first.
+    ended_by_a_command: bool,
+    /// So many reads and writes fail first.
     broken_reads: u32,
     broken_writes: u32,
     /// What comes of the system being up, in turn.
     ups: Vec<Result<Up>>,
     /// How healthy it was whenever it was said that it is up.
-    said_up: Vec<bool>,
+    noted_up: Vec<bool>,
     /// So often it was asked whether a bootshim is due.
     renewals: u32,
     /// So often the ESP is in use first.
@@ -44,7 +46,8 @@ impl Trial for FakeTrial {
             self.broken_reads -= 1;
             return Err(Error::new(Code::Io, "disk gone"));
         }
-        Ok(self.on_trial)
+        let still = self.on_trial && !self.ended_by_a_command;
+        Ok(std::mem::replace(&mut self.on_trial, still))
     }
 
     fn confirm(&mut self) -> Result<()> {
@@ -65,7 +68,7 @@ impl Trial for FakeTrial {
     }
 
     fn came_up(&mut self, healthy: bool) -> Result<Up> {
-        self.said_up.push(healthy);
+        self.noted_up.push(healthy);
         match self.ups.is_empty() {
             true => Ok(Up::Noted),
             false => self.ups.remove(0),
@@ -123,7 +126,7 @@ fn controller(on_trial: bool) -> Controller {
         config: Config {
             compatible: "plc-4".to_owned(),
             watch,
-            source: config::Source::default(),
+            source: config::Download::default(),
             checks: vec![check],
             unknown_keys: Vec::new(),
         },
@@ -169,7 +172,7 @@ fn answer(at: u64, outcome: Result<(), String>) -> Message {
 fn run(watcher: &mut Watcher<'_>, seconds: std::ops::Range<u64>, outcome: &Result<(), String>) {
     for now in seconds {
         assert_eq!(watcher.take(answer(now, outcome.clone())), None);
-        watcher.turn(s(now));
+        watcher.tick(s(now));
     }
 }
 
@@ -274,7 +277,7 @@ fn a_sick_good_slot_is_petted_and_never_given_up() {
 #[test]
 fn a_bootshim_that_is_due_is_asked_for_at_each_start_of_a_good_slot_and_at_a_confirm() {
     let mut plc = controller(false);
-    plc.watched(|watcher| watcher.turn(s(0)));
+    plc.watched(|watcher| watcher.tick(s(0)));
     assert_eq!(plc.trial.renewals, 1);
     let mut plc = controller(true);
     plc.watched(|watcher| run(watcher, 0..9, &Ok(())));
@@ -282,7 +285,7 @@ fn a_bootshim_that_is_due_is_asked_for_at_each_start_of_a_good_slot_and_at_a_con
     plc.watched(|watcher| run(watcher, 0..300, &Ok(())));
     assert_eq!(plc.trial.renewals, 1);
     plc.trial.broken_reads = 1;
-    plc.watched(|watcher| watcher.turn(s(0)));
+    plc.watched(|watcher| watcher.tick(s(0)));
     assert_eq!(plc.trial.renewals, 2, "as soon as it is known");
 }
 
@@ -300,7 +303,7 @@ fn a_bootshim_waits_until_nobody_uses_the_esp_and_that_is_said_once() {
 #[test]
 fn a_broken_configuration_fails_a_trial_with_its_error() {
     let mut plc = controller(true);
-    plc.watched(|watcher| watcher.no_use(s(0), "line 3, column 1: nonsense"));
+    plc.watched(|watcher| watcher.broken_configuration(s(0), "line 3, column 1: nonsense"));
     assert_eq!(plc.trial.done, ["give up: line 3, column 1: nonsense"]);
     assert_eq!(plc.host.restarts, 1);
 }
@@ -310,9 +313,9 @@ fn a_broken_configuration_never_fails_a_good_slot() {
     let mut plc = controller(false);
     plc.config.checks.clear();
     let log = plc.watched(|watcher| {
-        watcher.no_use(s(0), "line 3, column 1: nonsense");
+        watcher.broken_configuration(s(0), "line 3, column 1: nonsense");
         for now in 0..1000 {
-            watcher.turn(s(now));
+            watcher.tick(s(now));
         }
     });
     assert!(plc.trial.done.is_empty());
@@ -325,42 +328,11 @@ fn a_broken_configuration_never_fails_a_good_slot() {
 fn a_trial_that_a_command_ended_is_neither_confirmed_nor_given_up() {
     for outcome in [Ok(()), refused()] {
         let mut plc = controller(true);
-        let ended = PathBuf::from(plc.directory.path()).join("ended");
-        let log = {
-            struct Ended(PathBuf);
-            impl Trial for Ended {
-                fn is_on_trial(&mut self) -> Result<bool> {
-                    Ok(!self.0.exists())
-                }
-                fn renew(&mut self) -> Result<bool> {
-                    unreachable!("it is over")
-                }
-                fn confirm(&mut self) -> Result<()> {
-                    panic!("confirmed")
-                }
-                fn give_up(&mut self, reason: &str) -> Result<()> {
-                    panic!("given up: {reason}")
-                }
-                fn came_up(&mut self, _: bool) -> Result<Up> {
-                    Ok(Up::Noted)
-                }
-                fn shut_down(&mut self) -> Result<()> {
-                    panic!("given back")
-                }
-            }
-            let nowhere = Path::new("/nonexistent");
-            let events = Events::at(plc.directory.path(), nowhere, None);
-            let journal = Journal::begin(events.clone(), std::io::sink()).unwrap();
-            let mut trial = Ended(ended.clone());
-            let mut watcher = Watcher::begin(&plc.config, &mut trial, &mut plc.host, &journal);
-            std::fs::write(&ended, "").unwrap();
-            run(&mut watcher, 0..300, &outcome);
-            journal.flush();
-            let events = events.read().unwrap();
-            events.map(|event| event.unwrap().event).collect::<Vec<_>>()
-        };
+        plc.trial.ended_by_a_command = true;
+        let log = plc.watched(|watcher| run(watcher, 0..300, &outcome));
         assert!(log.contains(&"trial-ended".to_owned()), "{log:?}");
-        assert_eq!(plc.host.restarts, 0);
+        assert!(plc.trial.done.is_empty(), "{:?}", plc.trial.done);
+        assert_eq!((plc.trial.renewals, plc.host.restarts), (0, 0));
     }
 }
 
@@ -381,7 +353,7 @@ fn the_record_is_told_of_an_orderly_shutdown_on_trial_and_on_a_good_slot() {
             let log = plc.watched(|watcher| {
                 run(watcher, 0..5, &refused());
                 let stop = Message::Stop(meaning);
-                assert_eq!(watcher.take(stop), Some(Exit::SystemGoesDown));
+                assert_eq!(watcher.take(stop), Some(Ended::SystemGoesDown));
             });
             assert_eq!(plc.trial.done, ["shut down"], "on trial: {on_trial}");
             let given_back = log.contains(&"given-back".to_owned());
@@ -400,7 +372,7 @@ fn a_shutdown_that_the_record_cannot_be_told_of_goes_on() {
         plc.trial.broken_writes = 1;
         let log = plc.watched(|watcher| {
             let stop = Message::Stop(Stop::Shutdown);
-            assert_eq!(watcher.take(stop), Some(Exit::SystemGoesDown));
+            assert_eq!(watcher.take(stop), Some(Ended::SystemGoesDown));
         });
         assert!(log.contains(&said.to_owned()), "{log:?}");
     }
@@ -412,7 +384,7 @@ fn a_restart_of_our_own_gives_nothing_back() {
     plc.watched(|watcher| {
         run(watcher, 0..101, &refused());
         let stop = Message::Stop(Stop::Shutdown);
-        assert_eq!(watcher.take(stop), Some(Exit::GaveUp));
+        assert_eq!(watcher.take(stop), Some(Ended::GaveUp));
     });
     assert_eq!(plc.trial.done.len(), 1);
     assert!(plc.trial.done[0].starts_with("give up"));
@@ -424,9 +396,9 @@ fn a_person_who_stops_the_service_disarms_the_watchdog_of_a_good_slot_only() {
     for (on_trial, pettings) in [(false, ".V"), (true, ".")] {
         let mut plc = controller(on_trial);
         plc.watched(|watcher| {
-            watcher.turn(s(0));
+            watcher.tick(s(0));
             let stop = Message::Stop(Stop::Alone);
-            assert_eq!(watcher.take(stop), Some(Exit::Stopped));
+            assert_eq!(watcher.take(stop), Some(Ended::Stopped));
         });
         assert!(plc.trial.done.is_empty());
         assert_eq!(plc.pettings(), pettings, "on trial: {on_trial}");
@@ -473,7 +445,7 @@ fn the_loop_never_waits_past_a_quarter_of_the_timeout() {
     plc.watched(|watcher| {
         let mut now = Duration::ZERO;
         for _ in 0..1000 {
-            watcher.turn(now);
+            watcher.tick(now);
             let patience = watcher.patience(now);
             assert!(patience <= Duration::from_millis(500));
             now += patience;
@@ -487,10 +459,10 @@ fn a_trial_that_becomes_known_late_is_given_up_at_the_same_deadline() {
     controller.trial.broken_reads = 3;
     let log = controller.watched(|watcher| {
         for second in [0, 1, 2, 99] {
-            watcher.turn(s(second));
+            watcher.tick(s(second));
         }
         assert!(watcher.restarting.is_none());
-        watcher.turn(s(100));
+        watcher.tick(s(100));
     });
     assert_eq!(controller.host.restarts, 1);
     let heard = |event: &str| log.iter().any(|line| line == event);
@@ -501,10 +473,10 @@ fn a_trial_that_becomes_known_late_is_given_up_at_the_same_deadline() {
 fn a_good_slot_that_ran_for_long_enough_says_that_it_is_up_once() {
     let mut plc = controller(false);
     plc.watched(|watcher| run(watcher, 0..300, &refused()));
-    assert_eq!(plc.trial.said_up, [false], "whatever its checks say");
+    assert_eq!(plc.trial.noted_up, [false], "whatever its checks say");
     let mut early = controller(false);
     early.watched(|watcher| run(watcher, 0..10, &Ok(())));
-    assert!(early.trial.said_up.is_empty());
+    assert!(early.trial.noted_up.is_empty());
 }
 
 #[test]
@@ -512,10 +484,10 @@ fn a_trial_is_up_when_it_is_good() {
     let mut plc = controller(true);
     plc.watched(|watcher| run(watcher, 0..50, &Ok(())));
     assert_eq!(plc.trial.done, ["confirm"]);
-    assert_eq!(plc.trial.said_up, [true]);
+    assert_eq!(plc.trial.noted_up, [true]);
     let mut failing = controller(true);
     failing.watched(|watcher| run(watcher, 0..300, &refused()));
-    assert!(failing.trial.said_up.is_empty());
+    assert!(failing.trial.noted_up.is_empty());
 }
 
 #[test]
@@ -524,7 +496,7 @@ fn what_cannot_be_noted_is_tried_again_and_said_once() {
     let failed = || Err(Error::new(Code::Io, "disk gone"));
     plc.trial.ups = vec![failed(), failed()];
     let log = plc.watched(|watcher| run(watcher, 0..300, &Ok(())));
-    assert_eq!(plc.trial.said_up.len(), 3);
+    assert_eq!(plc.trial.noted_up.len(), 3);
     let said = log.iter().filter(|line| *line == "up-not-noted");
     assert_eq!(said.count(), 1);
 }
@@ -534,7 +506,7 @@ fn a_last_resort_whose_checks_pass_is_confirmed_once_it_is_verified() {
     let mut plc = controller(false);
     plc.trial.ups = vec![Ok(Up::Later), Ok(Up::Later), Ok(Up::Confirmed)];
     let log = plc.watched(|watcher| run(watcher, 0..300, &Ok(())));
-    assert_eq!(plc.trial.said_up.len(), 4);
+    assert_eq!(plc.trial.noted_up.len(), 4);
     assert_eq!(log.iter().filter(|line| *line == "confirmed").count(), 1);
     assert_eq!(plc.host.restarts, 0);
 }

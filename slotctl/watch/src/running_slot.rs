@@ -21,7 +21,7 @@ const MOMENT: Duration = Duration::from_millis(100);
 /// What `watch` is concerned with: the running slot, as soon as its disk can be
 /// opened. A system that was not started by bootshim has no trial.
 #[derive(Debug)]
-pub struct Watched {
+pub struct RunningSlot {
     named: Option<PathBuf>,
     search: Option<Search>,
     disk: Option<Disk>,
@@ -29,11 +29,11 @@ pub struct Watched {
     proving: Option<JoinHandle<Result<Option<Proven>>>>,
 }
 
-impl Watched {
+impl RunningSlot {
     /// The disk that a person named, or the one this controller booted from.
     #[must_use]
-    pub fn new(named: Option<PathBuf>) -> Watched {
-        Watched {
+    pub fn new(named: Option<PathBuf>) -> RunningSlot {
+        RunningSlot {
             named,
             search: None,
             disk: None,
@@ -102,7 +102,7 @@ fn prove(named: Option<&Path>) -> Result<Option<Proven>> {
     Running::new(&disk, handover).prove(|| trust::keys(&disk), &Quiet)
 }
 
-impl Trial for Watched {
+impl Trial for RunningSlot {
     fn is_on_trial(&mut self) -> Result<bool> {
         Ok(self.with(|running| running.is_on_trial())?.unwrap_or(false))
     }

@@ -1,7 +1,7 @@
 //! The file as it is written, and what it must be to make sense.
 
 use super::mistake::Mistake;
-use super::{Check, Config, Source, Target, Watch};
+use super::{Check, Config, Download, Target, Watch};
 use controller::duration;
 use serde::{Deserialize, Deserializer, de};
 use std::ops::Range;
@@ -46,7 +46,7 @@ struct SourceTable {
 #[serde(expecting = "a table")]
 struct CheckTable {
     name: Spanned<String>,
-    kind: Kind,
+    kind: CheckKind,
     target: Spanned<String>,
     interval: Option<Spanned<Length>>,
     timeout: Option<Spanned<Length>>,
@@ -54,7 +54,7 @@ struct CheckTable {
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Kind {
+enum CheckKind {
     Http,
     Tcp,
     Command,
@@ -138,9 +138,9 @@ impl WatchTable {
 }
 
 impl SourceTable {
-    fn read(&self) -> Result<Source, Mistake> {
+    fn read(&self) -> Result<Download, Mistake> {
         let ca = absolute("ca", self.ca.as_ref())?;
-        Ok(Source { ca })
+        Ok(Download { ca })
     }
 }
 
@@ -158,16 +158,16 @@ impl CheckTable {
     fn target(&self) -> Result<Target, Mistake> {
         let text = words(&self.target, 4096)?;
         let (target, expected) = match self.kind {
-            Kind::Http => (
+            CheckKind::Http => (
                 http(&text),
                 "a plain address such as `http://127.0.0.1:8080/health`",
             ),
-            Kind::Tcp => (tcp(&text), "host and port, such as `127.0.0.1:5432`"),
-            Kind::Command => (
+            CheckKind::Tcp => (tcp(&text), "host and port, such as `127.0.0.1:5432`"),
+            CheckKind::Command => (
                 command(&text),
                 "a program by its absolute path, and its arguments with blanks between them",
             ),
-            Kind::Systemd => (unit(&text), "a unit such as `production.service`"),
+            CheckKind::Systemd => (unit(&text), "a unit such as `production.service`"),
         };
         let wrong = || {
             Mistake::new(
