@@ -344,7 +344,7 @@ impl<M: Medium, H: Platform> Boot<M, H> {
     /// no leave to start: a good slot starts whether or not it could be written, and
     /// a cut before the kernel costs a count that the next power-on takes back.
     fn count_start(&mut self, record: &Record, slot: SlotId) {
-        if !self.can_commit || self.desperate.is_some() || self.counted.contains(slot) {
+        if !self.can_commit || self.counted.contains(slot) {
             return;
         }
         self.counted.insert(slot);

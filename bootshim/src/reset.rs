@@ -24,10 +24,9 @@ pub const IN_A_ROW: u8 = 3;
 pub const IN_A_ROW_UNKNOWN: u8 = 5;
 
 /// What led to a start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// The hardware does not say.
-    #[default]
     Unknown,
     /// Anything but the watchdog.
     Other,

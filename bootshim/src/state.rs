@@ -417,9 +417,9 @@ pub fn confirm_last_resort(
     if known.manifest != *running {
         return Err(Refusal::OtherImage(slot));
     }
-    match record.armed {
-        Some(armed) if armed.slot == slot && armed.as_what == Arming::LastResort => {}
-        _ => return Err(Refusal::NotArmed(slot)),
+    let as_what = Arming::LastResort;
+    if record.armed != Some(Armed { slot, as_what }) {
+        return Err(Refusal::NotArmed(slot));
     }
     if known.reason == Reason::Rejected && judge == Judge::Checks {
         return Err(Refusal::Rejected(slot));
@@ -489,9 +489,8 @@ pub fn went_down_in_order(record: &Record, slot: SlotId) -> Next {
 #[must_use]
 pub fn leave(record: &Record, slot: SlotId, reason: Reason) -> Next {
     let mut next = fail(record, slot, reason, Stage::Started);
-    for other in record.ids().filter(|other| *other != slot) {
-        let known = record.slot(other);
-        if known.state == State::Good && known.reason.is_left() {
+    for (other, known) in record.slots() {
+        if other != slot && known.reason.is_left() {
             next = with(&next, other, |s| s.reason = Reason::None);
         }
     }

@@ -187,14 +187,10 @@ impl Section {
 
     fn check(&self) -> Result<(), SectionError> {
         check(&self.keys)?;
-        match self.root_threshold {
-            Some(threshold)
-                if !usize::try_from(threshold)
-                    .is_ok_and(|threshold| (1..=self.keys.len()).contains(&threshold)) =>
-            {
-                Err(SectionError::Threshold(threshold))
-            }
-            _ => Ok(()),
+        let possible = 1..=u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
+        match self.root_threshold.filter(|t| !possible.contains(t)) {
+            Some(threshold) => Err(SectionError::Threshold(threshold)),
+            None => Ok(()),
         }
     }
 

@@ -299,7 +299,7 @@ fn a_kernel_that_the_firmware_refuses_makes_way_for_the_next_slot() {
     let medium = committed([Good, Trying, Empty]);
     let mut refusing = three();
     refusing.refuses = Some(Why::NotStarted("Unsupported".into()));
-    let (outcome, _, record) = start(&medium, refusing);
+    let (outcome, rig, record) = start(&medium, refusing);
     assert_eq!(outcome, Outcome::Nothing);
     let record = record.unwrap();
     assert_eq!(
@@ -307,6 +307,7 @@ fn a_kernel_that_the_firmware_refuses_makes_way_for_the_next_slot() {
         (Bad, Good)
     );
     assert_eq!(record.slot(id("a")).reason, Reason::NotStarted);
+    assert!(!rig.events.iter().any(|said| said.contains("tried again")));
 }
 
 #[test]
@@ -425,6 +426,8 @@ fn the_third_reset_by_the_watchdog_in_a_row_starts_the_next_good_slot() {
     assert_eq!(start_after(Watchdog), good("b"));
     assert_eq!(start_after(Watchdog), good("b"));
     assert_eq!(start_after(Watchdog), good("a"));
+    let note = Store::open(&medium, PARTITION).note();
+    assert_eq!(note.text(), "slot b: the watchdog reset it again and again");
     let before = medium.0.borrow().clone();
     assert_eq!(start_after(Other), good("a"));
     assert!(before == *medium.0.borrow(), "written without need");

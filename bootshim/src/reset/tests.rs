@@ -127,6 +127,34 @@ fn resets_of_a_trial_are_not_those_of_the_good_slot() {
 }
 
 #[test]
+fn a_trial_was_started_last_where_it_was_started_since_it_is_one() {
+    for (last_booted, attempts, meaning) in [
+        ("c", 1, Meaning::NotCounted),
+        ("c", 0, Meaning::Counted(id("b"), 1)),
+        ("a", 1, Meaning::Counted(id("b"), 1)),
+    ] {
+        let mut record = state::activate(&two_good(), id("c"), 3).unwrap().0;
+        record.last_booted = Some(id(last_booted));
+        let trial = *record.slot(id("c"));
+        record.set_slot(id("c"), Slot { attempts, ..trial });
+        assert_eq!(assess(&record, Watchdog).1, meaning, "{last_booted}");
+    }
+}
+
+#[test]
+fn the_row_of_another_slot_is_not_continued() {
+    let mut record = saying();
+    record.set_watchdog_resets(Some((id("a"), 2)));
+    assert_eq!(assess(&record, Watchdog).1, Meaning::Counted(id("b"), 1));
+    let both = state::came_up(&record, id("a"), &[2; 32]).unwrap();
+    let second = starts(&both, &[Other, Other]);
+    assert_eq!(second.starts(), Some((id("b"), 2)));
+    assert_eq!(assess(&second, Other).1, Meaning::NeverUp(id("b"), 2));
+    assert_eq!(assess(&second, Watchdog).1, Meaning::Counted(id("b"), 1));
+    assert_eq!(count(&second, id("a"), Other).starts(), Some((id("a"), 1)));
+}
+
+#[test]
 fn after_a_one_shot_the_good_slot_is_counted_from_the_second_reset_on() {
     let once = state::activate_once(&two_good(), id("c")).unwrap();
     let armed = state::arm(&once, id("c"), Arming::Once);

@@ -146,6 +146,21 @@ fn a_manifest_changed_by_one_bit_or_signed_by_another_key_does_not_count() {
 }
 
 #[test]
+fn a_key_set_below_the_floor_is_told_from_one_that_nobody_signed() {
+    let (epoch, floor) = (1, 2);
+    for (refused, reason) in [
+        (
+            Refused::KeySetBelowFloor { epoch, floor },
+            Reason::BelowFloor,
+        ),
+        (Refused::NoKeySet, Reason::NotAuthentic),
+    ] {
+        let words = refused.to_string();
+        assert_eq!(not_authentic(refused), Defect::Bad(reason, words));
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_no_verdict() {
     let memory = slot(20480);
     for at in [area_offset(SLOT_LEN).unwrap(), KERNEL, INITRD] {

@@ -58,6 +58,19 @@ fn the_same_key_twice_is_refused() {
 }
 
 #[test]
+fn as_many_root_keys_sign_as_there_can_be() {
+    for (threshold, possible) in [(0, false), (1, true), (2, true), (3, false)] {
+        let roots = Section {
+            root_threshold: Some(threshold),
+            ..section(2)
+        };
+        let read = roots.encode().and_then(|bytes| Section::parse(&bytes));
+        let refused = Err(SectionError::Threshold(threshold));
+        assert_eq!(read, if possible { Ok(roots) } else { refused });
+    }
+}
+
+#[test]
 fn what_is_not_a_section_is_refused() {
     let good = section(1).encode().unwrap();
     let changed = |at: usize, value: u8| {

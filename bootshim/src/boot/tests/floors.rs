@@ -126,6 +126,7 @@ fn what_a_good_slot_revokes_does_not_start_even_where_that_slot_does_not() {
     assert_eq!(rig.kept, here(9));
     let refusing = Rig {
         refuses: Some(Why::NotStarted("Unsupported".into())),
+        keeps: false,
         ..keeping(here(1), slots())
     };
     let (outcome, _, record) = start(&disk, refusing);
@@ -183,6 +184,21 @@ fn a_deleted_or_garbled_variable_is_made_anew_from_the_hint_and_that_is_said() {
 }
 
 #[test]
+fn a_floor_that_is_high_enough_is_said_and_not_written_again() {
+    let disk = hinted([Good, Empty, Empty], 3);
+    let full = Rig {
+        keeps: false,
+        ..keeping(here(3), [image(1, 3, 0), damaged(), damaged()])
+    };
+    let (_, rig, _) = start(&disk, full);
+    let said = [
+        "floor: security version 3, key sets of epoch 2, kept by the firmware",
+        "starting slot a, version 1, as good",
+    ];
+    assert_eq!(rig.events, said);
+}
+
+#[test]
 fn a_full_store_keeps_no_slot_from_starting_and_that_is_said() {
     for kept in [Kept::Absent, here(1)] {
         let disk = hinted([Good, Empty, Empty], 2);
@@ -231,10 +247,9 @@ fn a_key_set_below_the_floor_starts_nothing_and_the_floor_follows_the_good_slots
     assert_eq!(rig.kept, Kept::Here(raised));
     // Between the floor and the newest, the good slot still boots, and stays so.
     let disk = hinted([Good, Good, Empty], 1);
-    let (_, rig, _) = start(
-        &disk,
-        keeping(here(1), [under(1, 2), under(2, 5), damaged()]),
-    );
+    let slots = [under(1, 5), under(2, 2), damaged()];
+    let (outcome, rig, _) = start(&disk, keeping(here(1), slots));
+    assert_eq!(outcome, Outcome::Running((id("b"), Kind::Good)));
     assert_eq!(rig.kept, here(1));
 }
 

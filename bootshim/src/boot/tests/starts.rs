@@ -58,13 +58,21 @@ fn a_power_cut_in_every_start_writes_once_and_leads_nowhere() {
 #[test]
 fn a_count_that_cannot_be_written_keeps_no_good_slot_from_starting() {
     let medium = saying();
-    let mut boot = Boot::new(read_only(&medium), PARTITION, 3, three());
-    assert_eq!(boot.run(), Outcome::Running((id("b"), Kind::Good)));
-    let said = boot.into_platform().events;
-    assert!(
-        said.iter().any(|line| line.contains("no trial")),
-        "it is said: {said:?}"
-    );
+    for (without_memory, started) in [(0, "b"), (FOR_MEMORY, "a")] {
+        let rig = Rig {
+            without_memory,
+            ..three()
+        };
+        let mut boot = Boot::new(read_only(&medium), PARTITION, 3, rig);
+        assert_eq!(boot.run(), Outcome::Running((id(started), Kind::Good)));
+        let said = boot.into_platform().events;
+        let failed = said.iter().filter(|line| line.contains("no trial"));
+        assert_eq!(
+            failed.count(),
+            1,
+            "it is said, and not tried again: {said:?}"
+        );
+    }
 }
 
 #[test]

@@ -12,6 +12,9 @@ fn without_a_good_slot_nothing_that_may_start_is_written_while_something_else_is
     assert_eq!(write_target(&only, None, None), Ok(id(B)));
     let damaged = failed(&record([Trying, Ready, Ready]), A, Reason::Damaged);
     assert_eq!(write_target(&damaged, None, None), Ok(id(A)));
+    let mut without_image = only;
+    without_image.set_slot(id(B), slot(Bad, 0));
+    assert_eq!(write_target(&without_image, None, None), Ok(id(B)));
     let two = failed(&record([Trying, Ready, Writing]), A, Reason::Unconfirmed);
     assert_eq!(write_target(&two, None, None), Ok(id(C)));
 }
