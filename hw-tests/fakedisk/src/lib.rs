@@ -8,7 +8,11 @@
     clippy::missing_panics_doc
 )]
 
+mod disk;
+mod image;
 pub mod program;
-mod sparse;
+mod table;
 
-pub use sparse::Sparse;
+pub use disk::{BYTES, Block, Content, Epoch, FakeDisk, Interruption, Plan, Request, Wrong};
+pub use image::{image, inputs, key, noise};
+pub use table::table;

@@ -194,16 +194,16 @@ fn to_u64(length: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fakedisk::Sparse;
+    use fakedisk::FakeDisk;
 
     #[test]
     fn what_was_written_in_pieces_lies_on_the_medium_once_it_is_stored_and_not_before() {
-        let medium = Sparse::new(16384);
+        let medium = FakeDisk::new(16384);
         medium.write_at(4096, &[1; 4096]).unwrap();
         let mut stream = Stream::new(&medium);
         stream.seek(SeekFrom::Start(4000)).unwrap();
         stream.write_all(&[7; 200]).unwrap();
-        assert_eq!(medium.blocks.borrow()[&4096], [1; 4096]);
+        assert_eq!(medium.content().bytes(4096..8192), [1; 4096]);
         stream.store().unwrap();
         let mut back = [0; 300];
         medium.read_at(3950, &mut back).unwrap();
@@ -211,12 +211,12 @@ mod tests {
             (&back[..50], &back[50..250], &back[250..]),
             (&[0; 50][..], &[7; 200][..], &[1; 50][..])
         );
-        assert_eq!(medium.blocks.borrow().len(), 2);
+        assert_eq!(medium.content().places().count(), 2);
     }
 
     #[test]
     fn a_stream_ends_where_its_medium_ends() {
-        let medium = Sparse::new(4096 + 512);
+        let medium = FakeDisk::new(4096 + 512);
         let mut stream = Stream::new(&medium);
         let mut all = Vec::new();
         assert_eq!(stream.read_to_end(&mut all).unwrap(), 4608);
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn reading_in_a_circle_comes_to_an_end() {
-        let medium = Sparse::new(8192);
+        let medium = FakeDisk::new(8192);
         let mut stream = Stream::bounded(&medium, 10_000);
         let error = (0..1000).find_map(|_| {
             stream.seek(SeekFrom::Start(0)).unwrap();

@@ -2,95 +2,15 @@ use super::*;
 use crate::source::Settings;
 use bootshim::copies::{Durable, Note, Store};
 use bootshim::guid::Guid;
-use bootshim::medium::{Access, Cause, Fault, check_range};
+use bootshim::medium::Access::{Flush, Read, Write};
 use bootshim::state::Next;
 use controller::code::Code;
 use controller::progress::Quiet;
+use fakedisk::{Content, FakeDisk, Plan, Request as Asked, Wrong, image, inputs, key, noise};
 use images::SLOT_AREA_LEN;
-use images::build::{Boot, Inputs, build};
-use images::key::SecretKey;
 use images::trust::Trust;
-use std::fs;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use tempfile::TempDir;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Op {
-    Read(u64, u64),
-    Write(u64, u64),
-    Flush,
-}
-
-/// A device that keeps the order of all that is asked of it. It can lose writes
-/// that begin at a place without a word, and fail in its n-th flush.
-#[derive(Debug)]
-struct Device {
-    bytes: Mutex<Vec<u8>>,
-    log: Mutex<Vec<Op>>,
-    loses: Option<u64>,
-    fails_in_flush: Option<usize>,
-}
-
-impl Device {
-    /// Full of what was there before.
-    fn new(len: u64) -> Device {
-        let bytes = vec![0xa5; usize::try_from(len).unwrap()];
-        Device {
-            bytes: Mutex::new(bytes),
-            log: Mutex::default(),
-            loses: None,
-            fails_in_flush: None,
-        }
-    }
-
-    fn asked(&self) -> Vec<Op> {
-        std::mem::take(&mut *self.log.lock().unwrap())
-    }
-
-    fn area(&self) -> Vec<u8> {
-        let bytes = self.bytes.lock().unwrap();
-        bytes[bytes.len() - SLOT_AREA_LEN..].to_vec()
-    }
-}
-
-impl Medium for Device {
-    fn len(&self) -> u64 {
-        self.bytes.lock().unwrap().len() as u64
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
-        check_range(Access::Read, offset, buf.len(), self.len())?;
-        let mut log = self.log.lock().unwrap();
-        log.push(Op::Read(offset, buf.len() as u64));
-        let at = usize::try_from(offset).unwrap();
-        buf.copy_from_slice(&self.bytes.lock().unwrap()[at..at + buf.len()]);
-        Ok(())
-    }
-    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
-        check_range(Access::Write, offset, data.len(), self.len())?;
-        let mut log = self.log.lock().unwrap();
-        log.push(Op::Write(offset, data.len() as u64));
-        let at = usize::try_from(offset).unwrap();
-        if self.loses != Some(offset) {
-            self.bytes.lock().unwrap()[at..at + data.len()].copy_from_slice(data);
-        }
-        Ok(())
-    }
-    fn flush(&self) -> Result<(), Fault> {
-        let mut log = self.log.lock().unwrap();
-        log.push(Op::Flush);
-        let flushes = log.iter().filter(|op| **op == Op::Flush).count();
-        if self.fails_in_flush == Some(flushes) {
-            return Err(Fault {
-                access: Access::Flush,
-                offset: 0,
-                length: 0,
-                cause: Cause::Device(5),
-            });
-        }
-        Ok(())
-    }
-}
 
 /// A built image, and where it lies.
 struct Sample {
@@ -100,37 +20,15 @@ struct Sample {
 }
 
 fn trusted() -> Trust {
-    Trust::direct([SecretKey::from_seed(&[7; 32]).public()])
+    Trust::direct([key(7).public()])
 }
 
 impl Sample {
     fn new() -> Sample {
         let directory = TempDir::new().unwrap();
-        let write = |name: &str, bytes: &[u8]| {
-            let path = directory.path().join(name);
-            fs::write(&path, bytes).unwrap();
-            path
-        };
-        let mut noise = vec![0; 2_400_000];
-        blake3::Hasher::new().finalize_xof().fill(&mut noise);
-        let inputs = Inputs {
-            rootfs: write("root", &noise),
-            boot: Boot::Kernel {
-                kernel: write("kernel", b"kernel"),
-                initrd: Some(write("initrd", b"initrd")),
-            },
-            cmdline: "ro".into(),
-            compatible: "plc-4".into(),
-            version: "1".into(),
-            security_version: 0,
-            revoke_below: 0,
-            watchdog_seconds: 0,
-            keys: vec![SecretKey::from_seed(&[7; 32])],
-            key_set: None,
-            bootshim: None,
-        };
-        let file = directory.path().join("image");
-        build(&inputs, &file, &|_, _| {}).unwrap();
+        let root = noise("root", 2_400_000);
+        let pieces: [&[u8]; 3] = [&root, b"kernel", b"initrd"];
+        let file = image(&inputs(directory.path(), 1, pieces));
         let (header, rest) = Sample::source(&file).head().unwrap();
         let head = Head::open(&header, &rest, &trusted()).unwrap();
         Sample {
@@ -150,13 +48,16 @@ impl Sample {
         groups.map(|group| group.offset()).collect()
     }
 
-    /// A device with a little more room than the image needs.
-    fn device(&self) -> Device {
-        Device::new(self.head.manifest.slot_bytes_needed().unwrap() + 65536)
+    /// A device with a little more room than the image needs, full of what was
+    /// there before.
+    fn device(&self) -> FakeDisk {
+        let room = self.head.manifest.slot_bytes_needed().unwrap() + 65536;
+        let before = vec![0xa5; usize::try_from(room).unwrap()];
+        FakeDisk::of(Content::of(&before))
     }
 
     /// What an install does with a slot once the record says `writing`.
-    fn install(&self, device: &Device) -> Result<Complete> {
+    fn install(&self, device: &FakeDisk) -> Result<Complete> {
         let mut source = Sample::source(&self.file);
         source.head().unwrap();
         let target = Writing::begin(device, &saying(State::Writing), slot_b())?;
@@ -193,20 +94,16 @@ fn saying(state: State) -> Durable {
         ..bootshim::record::Slot::EMPTY
     };
     record.set_slot(slot_b(), slot);
-    Store::open(Device::new(1 << 20), guid)
+    Store::open(FakeDisk::new(1 << 20), guid)
         .commit_everywhere(Next::by_hand(record), Note::default())
         .unwrap()
 }
 
 /// Whether reads cover every byte from 0 to `end`.
-fn all_read(ops: &[Op], end: u64) -> bool {
-    let mut read: Vec<(u64, u64)> = ops
-        .iter()
-        .filter_map(|op| match op {
-            Op::Read(offset, length) => Some((*offset, offset + length)),
-            _ => None,
-        })
-        .collect();
+fn all_read(asked: &[Asked], end: u64) -> bool {
+    let reads = asked.iter().filter(|asked| asked.access == Read);
+    let ends = |read: &Asked| (read.offset, read.offset + read.length as u64);
+    let mut read: Vec<(u64, u64)> = reads.map(ends).collect();
     read.sort_unstable();
     let covered = read.iter().fold(0, |covered, (from, to)| {
         if *from <= covered {
@@ -234,9 +131,15 @@ fn the_manifest_goes_first_and_comes_last_and_each_step_is_durable_before_the_ne
     sample.install(&device).unwrap();
     let log = device.asked();
     let area = device.len() - SLOT_AREA_LEN as u64;
-    let manifest = Op::Write(area, SLOT_AREA_LEN as u64);
-    assert_eq!(log[..2], [manifest, Op::Flush]);
-    let flushes: Vec<usize> = (0..log.len()).filter(|i| log[*i] == Op::Flush).collect();
+    let of_area = |access| Asked {
+        access,
+        offset: area,
+        length: SLOT_AREA_LEN,
+    };
+    let flushes: Vec<usize> = (0..log.len())
+        .filter(|index| log[*index].access == Flush)
+        .collect();
+    assert_eq!((log[0], flushes[0]), (of_area(Write), 1));
     let [_, content, last] = flushes[..] else {
         panic!("{flushes:?}");
     };
@@ -245,17 +148,17 @@ fn the_manifest_goes_first_and_comes_last_and_each_step_is_durable_before_the_ne
     assert!(
         written
             .iter()
-            .all(|op| matches!(op, Op::Write(at, _) if *at < index_end))
+            .all(|one| one.access == Write && one.offset < index_end)
     );
     assert_eq!(written.len(), sample.groups().len() + 1);
     // Between the flush of the content and the manifest, all of it is read back.
-    assert_eq!(log[last - 1], manifest);
+    assert_eq!(log[last - 1], of_area(Write));
     let proof = &log[content + 1..last - 1];
-    assert!(proof.iter().all(|op| matches!(op, Op::Read(..))));
+    assert!(proof.iter().all(|one| one.access == Read));
     assert!(all_read(proof, index_end));
     let after = &log[last + 1..];
-    assert!(after.contains(&Op::Read(area, SLOT_AREA_LEN as u64)));
-    assert!(after.iter().all(|op| matches!(op, Op::Read(..))));
+    assert!(after.contains(&of_area(Read)));
+    assert!(after.iter().all(|one| one.access == Read));
 }
 
 #[test]
@@ -266,14 +169,17 @@ fn a_device_that_loses_a_write_is_found_out_before_the_manifest_is_there() {
         .into_iter()
         .chain([sample.head.manifest.index_offset()])
     {
-        let mut device = sample.device();
-        device.loses = Some(place);
+        let device = sample.device();
+        device.always(Wrong::Loses, &[(Write, place)]);
         let error = sample.install(&device).unwrap_err();
         assert_eq!(error.code, Code::ReadBackDiffers);
-        assert!(device.area().iter().all(|byte| *byte == 0), "{place}");
+        let end = usize::try_from(device.len()).unwrap();
+        let area = device.content().bytes(end - SLOT_AREA_LEN..end);
+        assert!(area.iter().all(|byte| *byte == 0), "{place}");
     }
-    let mut device = sample.device();
-    device.loses = Some(device.len() - SLOT_AREA_LEN as u64);
+    let device = sample.device();
+    let area = device.len() - SLOT_AREA_LEN as u64;
+    device.always(Wrong::Loses, &[(Write, area)]);
     let error = sample.install(&device).unwrap_err();
     assert_eq!(error.code, Code::ReadBackDiffers);
 }
@@ -281,9 +187,13 @@ fn a_device_that_loses_a_write_is_found_out_before_the_manifest_is_there() {
 #[test]
 fn an_error_of_any_flush_fails_the_install() {
     let sample = Sample::new();
-    for flush in 1..=3 {
-        let mut device = sample.device();
-        device.fails_in_flush = Some(flush);
+    for flush in 0..3 {
+        let device = sample.device();
+        device.plan([Plan {
+            place: (Flush, 0),
+            turns: flush..flush + 1,
+            wrong: Wrong::Refuses,
+        }]);
         assert_eq!(sample.install(&device).unwrap_err().exit(), Exit::Io);
     }
     sample.install(&sample.device()).unwrap();

@@ -87,7 +87,7 @@ mod tests {
     use bootshim::gpt::{ReadFrom, read, read_any_sector};
     use bootshim::layout::Layout;
     use controller::size::MIB;
-    use fakedisk::Sparse;
+    use fakedisk::FakeDisk;
     use proptest::prelude::*;
 
     fn sizes() -> impl Strategy<Value = Sizes> {
@@ -117,7 +117,7 @@ mod tests {
         #[test]
         fn the_strict_reader_and_the_crate_gpt_see_the_same_partitions(sizes in sizes(), seed: [u8; 16]) {
             let Ok(plan) = plan(&sizes) else { return Ok(()) };
-            let disk = Sparse::new(sizes.disk);
+            let disk = FakeDisk::new(sizes.disk);
             write(&disk, sizes.sector, &plan, &Identity::new(Guid(seed))).unwrap();
 
             let strict = read(&disk, u32::from(sizes.sector)).unwrap();
@@ -145,7 +145,7 @@ mod tests {
         #[test]
         fn the_backup_describes_the_same_partitions(sizes in sizes()) {
             let Ok(plan) = plan(&sizes) else { return Ok(()) };
-            let disk = Sparse::new(sizes.disk);
+            let disk = FakeDisk::new(sizes.disk);
             write(&disk, sizes.sector, &plan, &Identity::new(Guid::ZERO)).unwrap();
             let sector = u32::from(sizes.sector);
             let primary = read(&disk, sector).unwrap();

@@ -1,11 +1,8 @@
 //! A device that fails while a slot is being started.
 
-use crate::content::Content;
-use crate::device::{Device, Request};
 use crate::ground::{Ground, record, slot};
 use crate::judge::{self, Place};
 use crate::report::Report;
-use crate::wrong::Wrong;
 use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, SPACING};
 use bootshim::medium::Medium;
@@ -14,6 +11,7 @@ use controller::disk::Disk;
 use controller::medium::Mode;
 use controller::next_boot;
 use controller::progress::Quiet;
+use fakedisk::{Content, FakeDisk, Plan, Request, Wrong};
 use install::activation::{self, How};
 use std::sync::Arc;
 
@@ -57,30 +55,34 @@ impl Scene {
     }
 
     /// What starts on this device.
-    fn start(&self, device: &Arc<Device>, plan: Option<(Request, Wrong)>) -> Started {
+    fn start(&self, device: &Arc<FakeDisk>, plan: Option<Plan>) -> Started {
         let disk = Disk::on(device.clone(), None).unwrap();
-        device.begin(plan);
+        device.asked();
+        device.plan(plan);
         let next = next_boot::arm(&disk, &Ground::get().trusted).unwrap();
         (next.choice, next.said)
     }
 
     fn accesses(&self) -> Vec<Request> {
-        let device = Arc::new(Device::new(&self.content));
+        let device = Arc::new(FakeDisk::of(self.content.clone()));
         self.start(&device, None).0.unwrap();
         device.asked()
     }
 
     /// Whether what would have started without the fault started all the same,
     /// or the promise that was broken.
-    fn attempt(&self, request: Request, wrong: Wrong) -> Result<bool, String> {
-        let usual = self.start(&Arc::new(Device::new(&self.content)), None).0;
-        let device = Arc::new(Device::new(&self.content));
-        let (choice, said) = self.start(&device, Some((request, wrong)));
+    fn attempt(&self, plan: Plan) -> Result<bool, String> {
+        let usual = self
+            .start(&Arc::new(FakeDisk::of(self.content.clone())), None)
+            .0;
+        let device = Arc::new(FakeDisk::of(self.content.clone()));
+        let wrong = plan.wrong;
+        let (choice, said) = self.start(&device, Some(plan));
         let said = |why: String| format!("{why}; it said: {}", said.join("; "));
         if choice.is_none() && wrong != Wrong::Vanishes {
             return Err(said("nothing starts".into()));
         }
-        let [now, durable] = device.content();
+        let (now, durable) = (device.content(), device.durable());
         self.judge(choice, &durable).map_err(&said)?;
         if now != durable {
             self.judge(choice, &now).map_err(&said)?;
@@ -127,9 +129,7 @@ fn a_device_that_fails_at_any_access_of_a_start_still_starts_a_slot_that_verifie
     let mut report = Report::new("boot");
     for scene in Scene::all() {
         let accesses = scene.accesses();
-        report.try_all(scene.name, &accesses, |request, wrong| {
-            scene.attempt(request, wrong)
-        });
+        report.try_all(scene.name, &accesses, |plan| scene.attempt(plan));
     }
     report.end();
 }

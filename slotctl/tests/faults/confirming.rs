@@ -1,11 +1,8 @@
 //! A device that fails while a trial is confirmed.
 
-use crate::content::Content;
-use crate::device::{Device, Request};
 use crate::ground::{Ground, record, slot};
 use crate::judge::{self, Place};
 use crate::report::Report;
-use crate::wrong::Wrong;
 use bootshim::handover::Handover;
 use bootshim::record::State;
 use controller::code::Exit;
@@ -13,6 +10,7 @@ use controller::disk::{Committed, Disk};
 use controller::error::Result;
 use controller::next_boot;
 use controller::running::Running;
+use fakedisk::{Content, FakeDisk, Plan};
 use std::sync::Arc;
 
 /// A disk from which slot b runs, on trial.
@@ -38,23 +36,22 @@ impl Scene {
         Scene { content, handover }
     }
 
-    fn confirm(&self, device: &Arc<Device>) -> Result<Committed> {
+    fn confirm(&self, device: &Arc<FakeDisk>) -> Result<Committed> {
         let disk = Disk::on(device.clone(), Some(self.handover))?;
         Running::new(&disk, &self.handover).confirm()
     }
 
-    fn attempt(&self, request: Request, wrong: Wrong) -> std::result::Result<bool, String> {
-        let device = Arc::new(Device::new(&self.content));
-        device.begin(Some((request, wrong)));
+    fn attempt(&self, plan: Plan) -> std::result::Result<bool, String> {
+        let device = Arc::new(FakeDisk::of(self.content.clone()));
+        device.plan([plan]);
         let done = self.confirm(&device);
         if let Err(error) = &done
             && error.exit() != Exit::Io
         {
             return Err(format!("{error:?}"));
         }
-        let [now, durable] = device.content();
-        for after in [&durable, &now] {
-            self.judge(done.is_ok(), after)?;
+        for after in [device.durable(), device.content()] {
+            self.judge(done.is_ok(), &after)?;
         }
         Ok(done.is_ok())
     }
@@ -69,10 +66,10 @@ impl Scene {
             return Err(format!("confirmed, and it is {:?}", state(after)));
         }
         judge::next_start(&judge::healed(after))?;
-        let device = Arc::new(Device::new(after));
+        let device = Arc::new(FakeDisk::of(after.clone()));
         self.confirm(&device)
             .map_err(|error| format!("the next confirm: {error}"))?;
-        let [_, durable] = device.content();
+        let durable = device.durable();
         match state(&durable) {
             Some(State::Good) => judge::next_install_works(&judge::healed(&durable), 3),
             other => Err(format!("after the next confirm it is {other:?}")),
@@ -84,10 +81,8 @@ impl Scene {
 fn a_device_that_fails_at_any_access_of_a_confirm_loses_neither_the_trial_nor_the_confirm() {
     let mut report = Report::new("confirm");
     let scene = Scene::new();
-    let device = Arc::new(Device::new(&scene.content));
+    let device = Arc::new(FakeDisk::of(scene.content.clone()));
     scene.confirm(&device).unwrap();
-    report.try_all("confirm", &device.asked(), |request, wrong| {
-        scene.attempt(request, wrong)
-    });
+    report.try_all("confirm", &device.asked(), |plan| scene.attempt(plan));
     report.end();
 }

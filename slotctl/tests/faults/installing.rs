@@ -1,16 +1,14 @@
 //! A device that fails during an install.
 
-use crate::content::Content;
-use crate::device::{Device, Request};
 use crate::ground::{Ground, record, slot};
 use crate::judge::{self, Place, place_of};
 use crate::report::Report;
-use crate::wrong::Wrong;
 use bootshim::choice::Kind;
 use bootshim::handover::Handover;
 use controller::code::Exit;
 use controller::disk::Disk;
 use controller::error::{Error, Result};
+use fakedisk::{Content, FakeDisk, Plan, Request, Wrong};
 use install::Outcome;
 use std::sync::Arc;
 
@@ -59,26 +57,26 @@ impl Scene {
     }
 
     /// Installs on this device, from opening the disk to the last commit.
-    fn install(&self, device: &Arc<Device>) -> Result<Outcome> {
+    fn install(&self, device: &Arc<FakeDisk>) -> Result<Outcome> {
         let disk = Disk::on(device.clone(), Some(self.handover))?;
         Ground::get().install(&disk, NEW, true)
     }
 
     fn accesses(&self) -> Vec<Request> {
-        let device = Arc::new(Device::new(&self.content));
+        let device = Arc::new(FakeDisk::of(self.content.clone()));
         self.install(&device).unwrap();
         device.asked()
     }
 
     /// Whether the install bore it, or the promise that was broken.
-    fn attempt(&self, request: Request, wrong: Wrong) -> std::result::Result<bool, String> {
-        let device = Arc::new(Device::new(&self.content));
-        device.begin(Some((request, wrong)));
+    fn attempt(&self, plan: Plan) -> std::result::Result<bool, String> {
+        let device = Arc::new(FakeDisk::of(self.content.clone()));
+        device.plan([plan.clone()]);
         let done = self.install(&device);
         if let Err(error) = &done {
-            says_what_and_where(error, &request, wrong)?;
+            says_what_and_where(error, &plan)?;
         }
-        let [now, durable] = device.content();
+        let (now, durable) = (device.content(), device.durable());
         self.judge(&done, &durable)?;
         if now != durable {
             self.judge(&done, &now)?;
@@ -117,13 +115,9 @@ impl Scene {
 }
 
 /// Exit 5; what failed, and where.
-fn says_what_and_where(
-    error: &Error,
-    request: &Request,
-    wrong: Wrong,
-) -> std::result::Result<(), String> {
-    let (exit, found) = (error.exit(), &error.found);
-    let place = place_of(request);
+fn says_what_and_where(error: &Error, plan: &Plan) -> std::result::Result<(), String> {
+    let (exit, found, wrong) = (error.exit(), &error.found, plan.wrong);
+    let place = place_of(plan);
     let named = match place {
         // A copy of the record, and what another slot says, may be borne, and the next
         // access is the first to fail.
@@ -145,7 +139,7 @@ fn says_what_and_where(
         None => found.contains("flushing") || wrong == Wrong::Vanishes,
         Some(Place::Slot(slot)) if exact => {
             let start = Ground::get().layout.slots[slot].extent.start;
-            found.contains(&format!(" at {} ", request.offset - start))
+            found.contains(&format!(" at {} ", plan.place.1 - start))
         }
         Some(_) => found.contains(" at ") || found.contains("flushing"),
     };
@@ -160,9 +154,7 @@ fn a_device_that_fails_at_any_access_of_an_install_leaves_a_controller_that_boot
     let mut report = Report::new("install");
     for scene in Scene::all() {
         let accesses = scene.accesses();
-        report.try_all(scene.name, &accesses, |request, wrong| {
-            scene.attempt(request, wrong)
-        });
+        report.try_all(scene.name, &accesses, |plan| scene.attempt(plan));
     }
     report.end();
 }

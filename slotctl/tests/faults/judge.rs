@@ -1,16 +1,15 @@
 //! What must hold of a disk once its device works again.
 
-use crate::content::Content;
-use crate::device::{Device, Request};
 use crate::ground::{Ground, record, slot};
 use bootshim::choice::Kind;
 use bootshim::copies::{COPIES, SPACING};
-use bootshim::medium::Extent;
+use bootshim::medium::{Access, Extent};
 use bootshim::record::SlotId;
 use controller::disk::Disk;
 use controller::next_boot::{self, NextBoot};
 use controller::progress::Quiet;
 use controller::verify;
+use fakedisk::{BYTES, Content, FakeDisk, Plan};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -22,9 +21,10 @@ pub enum Place {
     Elsewhere,
 }
 
-/// What an access touches; `None` for a flush.
-pub fn place_of(request: &Request) -> Option<Place> {
-    (request.length > 0).then(|| place(request.offset))
+/// What the access touches that goes wrong; `None` for a flush.
+pub fn place_of(plan: &Plan) -> Option<Place> {
+    let (access, offset) = plan.place;
+    (access != Access::Flush).then(|| place(offset))
 }
 
 fn place(at: u64) -> Place {
@@ -42,7 +42,8 @@ fn place(at: u64) -> Place {
 pub fn changed(before: &Content, after: &Content) -> Result<BTreeSet<Place>, String> {
     let start = Ground::get().layout.record.extent.start;
     let mut changed = BTreeSet::new();
-    for at in before.differs(after) {
+    for block in before.differs(after) {
+        let at = (block * BYTES) as u64;
         let found = place(at);
         let copy = at.checked_sub(start);
         let copy = copy.is_some_and(|at| at % SPACING == 0 && at < SPACING * COPIES as u64);
@@ -56,7 +57,7 @@ pub fn changed(before: &Content, after: &Content) -> Result<BTreeSet<Place>, Str
 
 /// The disk, on a device that works.
 pub fn healed(content: &Content) -> Disk {
-    Disk::on(Arc::new(Device::new(content)), None).unwrap()
+    Disk::on(Arc::new(FakeDisk::of(content.clone())), None).unwrap()
 }
 
 /// The next start reaches a slot that verifies in full; which, and as what.

@@ -10,11 +10,8 @@
 
 mod booting;
 mod confirming;
-mod content;
-mod device;
 mod ground;
 mod installing;
 mod judge;
 mod renewing;
 mod report;
-mod wrong;

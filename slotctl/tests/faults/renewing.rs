@@ -1,9 +1,6 @@
 //! A device that fails while the bootshim of an image takes its place on the ESP.
 
-use crate::content::Content;
-use crate::device::{Device, Request};
 use crate::report::Report;
-use crate::wrong::Wrong;
 use bootshim::handover::Handover;
 use bootshim::record::{SlotId, State};
 use controller::date::Date;
@@ -14,15 +11,14 @@ use controller::esp;
 use controller::next_boot;
 use controller::progress::Quiet;
 use controller::running::Running;
-use fakedisk::program as sample;
-use images::build::{Boot, Inputs, build};
+use fakedisk::{Content, FakeDisk, Plan, image, inputs, key, program as sample};
+use images::build::Inputs;
 use images::digest;
-use images::key::SecretKey;
 use images::trust::Trust;
 use install::source::{Settings, Source};
 use make::{Options, Sizes, create};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 const MIB: u64 = 1 << 20;
@@ -39,11 +35,10 @@ impl Scene {
     /// On trial, or good already, and its bootshim was never made ready.
     fn new(good: bool) -> Scene {
         let directory = tempfile::tempdir().unwrap();
-        let key = SecretKey::from_seed(&[7; 32]);
-        let spare = SecretKey::from_seed(&[8; 32]).public();
+        let (key, spare) = (key(7).public(), key(8).public());
         let built = Program::parse(sample::program(0x8664)).unwrap();
-        let old = built.clone().with_trust(&[key.public()]).unwrap();
-        let new = built.with_trust(&[key.public(), spare]).unwrap();
+        let old = built.clone().with_trust(&[key]).unwrap();
+        let new = built.with_trust(&[key, spare]).unwrap();
         let brought = directory.path().join("new.efi");
         new.save(&brought).unwrap();
         let path = directory.path().join("disk.img");
@@ -62,18 +57,20 @@ impl Scene {
             date: Date(1_700_000_000),
         };
         create(&path, &options).unwrap().publish().unwrap();
-        let device = Arc::new(Device::new(&Content::new(&fs::read(&path).unwrap())));
+        let device = Arc::new(FakeDisk::of(Content::of(&fs::read(&path).unwrap())));
         let disk = Disk::on(device.clone(), None).unwrap();
-        let trusted = Trust::direct([key.public()]);
-        put(
-            &disk,
-            &trusted,
-            &image(directory.path(), 1, &key, None),
-            false,
-        );
+        let trusted = Trust::direct([key]);
+        let inputs = |version| {
+            let piece: &[u8] = &[version; 4096];
+            inputs(directory.path(), version, [piece, piece, &[]])
+        };
+        put(&disk, &trusted, &image(&inputs(1)), false);
         disk.provision(SlotId::new(0).unwrap()).unwrap();
-        let second = image(directory.path(), 2, &key, Some(brought));
-        put(&disk, &trusted, &second, true);
+        let second = Inputs {
+            bootshim: Some(brought),
+            ..inputs(2)
+        };
+        put(&disk, &trusted, &image(&second), true);
         next_boot::arm(&disk, &trusted).unwrap();
         let (record, _) = disk.read_record().unwrap();
         let slot = SlotId::new(1).unwrap();
@@ -88,7 +85,7 @@ impl Scene {
         }
         Scene {
             handover,
-            content: device.content()[1].clone(),
+            content: device.durable(),
             old,
             new,
         }
@@ -96,7 +93,7 @@ impl Scene {
 
     /// What `slotctl confirm` does, where the slot is not good yet; whether a
     /// bootshim came to the ESP.
-    fn confirm(&self, device: &Arc<Device>) -> Result<bool> {
+    fn confirm(&self, device: &Arc<FakeDisk>) -> Result<bool> {
         let disk = Disk::on(device.clone(), Some(self.handover))?;
         let started_by = Some(digest(self.new.bytes()));
         let running = Running::new(&disk, &self.handover).started_by(started_by);
@@ -107,12 +104,12 @@ impl Scene {
         running.renew()
     }
 
-    fn attempt(&self, request: Request, wrong: Wrong) -> std::result::Result<bool, String> {
-        let device = Arc::new(Device::new(&self.content));
-        device.begin(Some((request, wrong)));
+    fn attempt(&self, plan: Plan) -> std::result::Result<bool, String> {
+        let device = Arc::new(FakeDisk::of(self.content.clone()));
+        device.plan([plan]);
         let done = self.confirm(&device);
-        for after in &device.content() {
-            self.judge(&done, after)?;
+        for after in [device.content(), device.durable()] {
+            self.judge(&done, &after)?;
         }
         Ok(done.is_ok())
     }
@@ -131,16 +128,16 @@ impl Scene {
             }
             _ => {}
         }
-        let device = Arc::new(Device::new(after));
+        let device = Arc::new(FakeDisk::of(after.clone()));
         self.confirm(&device).map_err(words)?;
-        match self.active(&device.content()[1]).map_err(words)? {
+        match self.active(&device.durable()).map_err(words)? {
             found if found == self.new.bytes() => Ok(()),
             _ => Err("gone on with, the new one is not there".into()),
         }
     }
 
     fn active(&self, content: &Content) -> Result<Vec<u8>> {
-        let disk = Disk::on(Arc::new(Device::new(content)), None)?;
+        let disk = Disk::on(Arc::new(FakeDisk::of(content.clone())), None)?;
         let program = esp::read_program(disk.whole()?, disk.layout())?;
         Ok(program.bytes().to_vec())
     }
@@ -155,44 +152,14 @@ fn put(disk: &Disk, trusted: &Trust, image: &Path, activate: bool) {
     install::install(disk, trusted, None, &mut source, &request, &Quiet).unwrap();
 }
 
-fn image(directory: &Path, version: u8, key: &SecretKey, bootshim: Option<PathBuf>) -> PathBuf {
-    let part = |name: &str| {
-        let path = directory.join(format!("{name}-{version}"));
-        fs::write(&path, [version; 4096]).unwrap();
-        path
-    };
-    let inputs = Inputs {
-        rootfs: part("root"),
-        boot: Boot::Kernel {
-            kernel: part("kernel"),
-            initrd: None,
-        },
-        cmdline: "ro".into(),
-        compatible: "plc".into(),
-        version: version.to_string(),
-        security_version: 1,
-        revoke_below: 0,
-        watchdog_seconds: 0,
-        keys: vec![key.clone()],
-        key_set: None,
-        bootshim,
-    };
-    let out = directory.join(format!("v{version}.slotimg"));
-    build(&inputs, &out, &|_, _| {}).unwrap();
-    out
-}
-
 #[test]
 fn a_device_that_fails_at_any_access_while_a_bootshim_is_replaced_leaves_a_whole_one() {
     let mut report = Report::new("bootshim replaced");
     for (name, good) in [("on trial", false), ("good", true)] {
         let scene = Scene::new(good);
-        let device = Arc::new(Device::new(&scene.content));
-        device.begin(None);
+        let device = Arc::new(FakeDisk::of(scene.content.clone()));
         assert_eq!(scene.confirm(&device), Ok(true));
-        report.try_all(name, &device.asked(), |request, wrong| {
-            scene.attempt(request, wrong)
-        });
+        report.try_all(name, &device.asked(), |plan| scene.attempt(plan));
     }
     report.end();
 }

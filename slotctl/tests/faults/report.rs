@@ -1,9 +1,12 @@
 //! What was tried, and which promises were broken.
 
-use crate::device::Request;
-use crate::wrong::Wrong;
+use bootshim::medium::Access;
+use fakedisk::{Plan, Request, Wrong};
 use std::collections::BTreeMap;
 use std::io::Write;
+
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
 
 /// Counts and broken promises of one operation.
 pub struct Report {
@@ -29,18 +32,26 @@ impl Report {
         &mut self,
         scene: &str,
         accesses: &[Request],
-        attempt: impl Fn(Request, Wrong) -> Result<bool, String>,
+        attempt: impl Fn(Plan) -> Result<bool, String>,
     ) {
         self.accesses += accesses.len();
-        for request in accesses {
-            for wrong in Wrong::with(request.access) {
-                let count = self.cases.entry(wrong.to_string()).or_default();
+        for (index, request) in accesses.iter().enumerate() {
+            let place = request.place();
+            let before = accesses[..index].iter();
+            // What several threads ask comes in any order, so that an access is known
+            // by its place and how often that was asked before.
+            let turn = before.filter(|before| before.place() == place).count();
+            for wrong in wrongs(request.access) {
+                let plan = Plan {
+                    place,
+                    turns: turn..turn + 1,
+                    wrong: *wrong,
+                };
+                let count = self.cases.entry(format!("{wrong:?}")).or_default();
                 count[0] += 1;
-                match attempt(*request, *wrong) {
+                match attempt(plan.clone()) {
                     Ok(borne) => count[1] += usize::from(borne),
-                    Err(why) => self
-                        .violations
-                        .push(format!("{scene}, {request}, {wrong:?}: {why}")),
+                    Err(why) => self.violations.push(format!("{scene}, {plan:?}: {why}")),
                 }
             }
         }
@@ -66,5 +77,31 @@ impl Report {
         .unwrap();
         let violations = &self.violations;
         assert!(violations.is_empty(), "{}", violations.join("\n"));
+    }
+}
+
+/// Everything that can go wrong with an access of this kind.
+fn wrongs(access: Access) -> &'static [Wrong] {
+    use Wrong::{Alters, Dies, Differs, Fails, Loses, Short, Vanishes};
+    match access {
+        Access::Read => &[
+            Fails(EIO),
+            Dies,
+            Short,
+            Vanishes,
+            Differs(0),
+            Differs(200),
+            Differs(usize::MAX),
+        ],
+        Access::Write => &[
+            Fails(EIO),
+            Fails(ENOSPC),
+            Dies,
+            Short,
+            Vanishes,
+            Loses,
+            Alters,
+        ],
+        Access::Flush => &[Fails(EIO), Fails(ENOSPC), Vanishes],
     }
 }

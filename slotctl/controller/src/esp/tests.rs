@@ -5,7 +5,7 @@ use bootshim::gpt::Partition;
 use bootshim::guid::Guid;
 use bootshim::layout::{ESP_TYPE, RECORD_TYPE};
 use bootshim::medium::Extent;
-use fakedisk::Sparse;
+use fakedisk::FakeDisk;
 use fakedisk::program as sample;
 use proptest::prelude::*;
 use std::io::Write;
@@ -26,8 +26,8 @@ fn contents(program: &Program) -> Contents<'_> {
     }
 }
 
-fn made(sector: u16, length: u64, contents: &Contents<'_>) -> Sparse {
-    let esp = Sparse::new(length);
+fn made(sector: u16, length: u64, contents: &Contents<'_>) -> FakeDisk {
+    let esp = FakeDisk::new(length);
     write(&esp, sector, contents).unwrap();
     esp
 }
@@ -50,13 +50,15 @@ fn layout(length: u64) -> Layout {
 }
 
 /// What `fsck.vfat -n` says of an ESP, where it finds something to say.
-fn complaints(esp: &Sparse) -> Option<String> {
+fn complaints(esp: &FakeDisk) -> Option<String> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.as_file().set_len(esp.len).unwrap();
-    for (place, block) in esp.blocks.borrow().iter() {
+    file.as_file().set_len(esp.len()).unwrap();
+    let content = esp.content();
+    for place in content.places() {
         use std::io::Seek;
-        file.seek(io::SeekFrom::Start(*place)).unwrap();
-        file.write_all(block).unwrap();
+        let at = (place * fakedisk::BYTES) as u64;
+        file.seek(io::SeekFrom::Start(at)).unwrap();
+        file.write_all(content.get(place).bytes()).unwrap();
     }
     let output = Command::new("fsck.vfat")
         .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
@@ -114,7 +116,7 @@ fn the_same_contents_and_date_give_the_same_bytes() {
     let program = program();
     let first = made(512, 16 * MIB, &contents(&program));
     let second = made(512, 16 * MIB, &contents(&program));
-    assert!(first.blocks == second.blocks);
+    assert!(first.content() == second.content());
     let later = made(
         512,
         16 * MIB,
@@ -123,24 +125,24 @@ fn the_same_contents_and_date_give_the_same_bytes() {
             ..contents(&program)
         },
     );
-    assert!(first.blocks != later.blocks);
+    assert!(first.content() != later.content());
 }
 
 #[test]
 fn a_program_that_does_not_fit_is_refused() {
     let program = program();
-    let error = write(Sparse::new(8192), 512, &contents(&program)).unwrap_err();
+    let error = write(FakeDisk::new(8192), 512, &contents(&program)).unwrap_err();
     assert_eq!(error.code, Code::EspTooSmall, "{error}");
     let mut long = sample::program(0x8664);
     long.resize(3 << 20, 0);
     let long = Program::parse(long).unwrap();
-    let error = write(Sparse::new(2 * MIB), 512, &contents(&long)).unwrap_err();
+    let error = write(FakeDisk::new(2 * MIB), 512, &contents(&long)).unwrap_err();
     assert_eq!(error.code, Code::EspTooSmall, "{error}");
 }
 
 #[test]
 fn a_disk_without_esp_filesystem_or_program_is_not_trusted() {
-    let empty = Sparse::new(16 * MIB);
+    let empty = FakeDisk::new(16 * MIB);
     let code = |error: Error| (error.exit(), error.code);
     assert_eq!(
         code(read_program(&empty, &layout(16 * MIB)).unwrap_err()),
@@ -153,7 +155,7 @@ fn a_disk_without_esp_filesystem_or_program_is_not_trusted() {
         code(read_program(&empty, &without).unwrap_err()),
         (Exit::NotAuthentic, Code::NoEsp)
     );
-    let formatted = Sparse::new(16 * MIB);
+    let formatted = FakeDisk::new(16 * MIB);
     let mut stream = Stream::new(&formatted);
     format(&mut stream, 512, 16 * MIB, 1).unwrap();
     stream.store().unwrap();
@@ -177,9 +179,9 @@ proptest! {
         let program = program();
         let esp = made(sector, 16 * MIB, &contents(&program));
         for (block, at, value) in damage {
-            let mut blocks = esp.blocks.borrow_mut();
-            let place = *block.get(&blocks.keys().copied().collect::<Vec<_>>());
-            blocks.get_mut(&place).unwrap()[at] = value;
+            let place = *block.get(&esp.content().places().collect::<Vec<_>>());
+            let at = (place * fakedisk::BYTES + at) as u64;
+            esp.change(|content| content.write(at, &[value]));
         }
         let _ = read_program(&esp, &layout(16 * MIB));
         let _ = read_compatible(&esp, &layout(16 * MIB));
