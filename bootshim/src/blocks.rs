@@ -18,15 +18,9 @@ const FEW: usize = 64 * 1024;
 /// The firmware's driver of a disk.
 pub trait Driver {
     /// Fills `buf`, whole sectors, from this sector on.
-    ///
-    /// # Errors
-    /// The firmware's.
     fn read(&mut self, sector: u64, buf: &mut [u8]) -> Result<(), Cause>;
 
     /// Writes `data`, whole sectors, from this sector on.
-    ///
-    /// # Errors
-    /// The firmware's.
     fn write(&mut self, sector: u64, data: &[u8]) -> Result<(), Cause>;
 
     /// Says that something goes on: called before every call that may take long.
@@ -35,7 +29,6 @@ pub trait Driver {
 
 /// How a buffer has to lie for a driver that says it needs this: at the border of a
 /// page at least. What no driver needs is not believed.
-#[must_use]
 pub fn alignment(said: u32) -> usize {
     usize::try_from(said)
         .ok()
@@ -72,10 +65,7 @@ impl<D: Driver, B: DerefMut<Target = [u8]>> Blocks<D, B> {
         &mut self.driver
     }
 
-    /// Fills `buf` from this byte on.
-    ///
-    /// # Errors
-    /// The driver's; `buf` is then undefined.
+    /// Fills `buf` from this byte on. After an error `buf` is undefined.
     pub fn read(&mut self, mut at: u64, buf: &mut [u8]) -> Result<(), Cause> {
         let mut rest = buf;
         while !rest.is_empty() {
@@ -112,10 +102,8 @@ impl<D: Driver, B: DerefMut<Target = [u8]>> Blocks<D, B> {
         Ok(found.len())
     }
 
-    /// Writes whole sectors from this byte on.
-    ///
-    /// # Errors
-    /// The driver's; the range is then undefined.
+    /// Writes whole sectors from this byte on. After an error the range is
+    /// undefined.
     pub fn write(&mut self, mut at: u64, data: &[u8]) -> Result<(), Cause> {
         for chunk in data.chunks(FEW) {
             let (sector, _) = self.place(at)?;

@@ -70,13 +70,11 @@ pub struct Clearance {
 
 impl Clearance {
     /// The slot that may start.
-    #[must_use]
     pub fn slot(&self) -> SlotId {
         self.slot
     }
 
     /// As what.
-    #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -104,34 +102,23 @@ pub trait Platform {
     /// returns.
     type Running;
 
-    /// Reads a slot's manifest and boot payloads, once, and verifies them.
-    ///
-    /// # Errors
-    /// [`Defect`]; bytes that could not be read are no defect of the slot.
+    /// Reads a slot's manifest and boot payloads, once, and verifies them. Bytes
+    /// that could not be read are no defect of the slot.
     fn load(&mut self, slot: SlotId) -> Result<(Facts, Self::Image), Defect>;
 
     /// Reads a slot's manifest and verifies that, and nothing else of the slot.
-    ///
-    /// # Errors
-    /// [`Defect`]; bytes that could not be read are no defect of the slot.
     fn manifest(&mut self, slot: SlotId) -> Result<Facts, Defect>;
 
     /// The floor that the firmware keeps where the operating system cannot lower
     /// it.
     fn floor(&mut self) -> Kept;
 
-    /// Keeps this floor there from now on, whole or not at all. Never asked of
-    /// a platform that keeps none.
-    ///
-    /// # Errors
-    /// The words of the firmware; the one before is still there.
+    /// Keeps this floor there from now on, whole or not at all. Never asked of a
+    /// platform that keeps none. Where the firmware does not, the one before is
+    /// still there.
     fn raise_floor(&mut self, floor: Floor) -> Result<(), String>;
 
-    /// Starts a verified image.
-    ///
-    /// # Errors
-    /// Why it was refused or came back; what could not be read is no defect of the
-    /// slot.
+    /// Starts a verified image. What could not be read is no defect of the slot.
     fn start(
         &mut self,
         clearance: Clearance,
@@ -213,7 +200,6 @@ impl<M: Medium, H: Platform> Boot<M, H> {
     }
 
     /// The record as it is now.
-    #[must_use]
     pub fn record(&self) -> Option<&Record> {
         self.desperate.as_ref().or(self.store.record())
     }
@@ -270,9 +256,6 @@ impl<M: Medium, H: Platform> Boot<M, H> {
     /// Starts the slot that another bootshim has armed and hands over, and no
     /// other. Nothing is written: the record is that one's, which goes on when this
     /// comes back. A cut at any moment costs the try that was spent before.
-    ///
-    /// # Errors
-    /// Why it did not start.
     pub fn resume(&mut self, relay: &Relay) -> Result<H::Running, Why> {
         let (slot, kind) = (relay.slot, Kind::Trial);
         self.can_commit = false;

@@ -18,9 +18,6 @@ pub struct Buffer {
 
 impl Buffer {
     /// So many zeros.
-    ///
-    /// # Errors
-    /// There is no memory for them.
     pub fn new(len: usize) -> Result<Buffer, TryReserveError> {
         let whole = len.saturating_add(PAGE);
         let mut bytes = Vec::new();

@@ -23,7 +23,6 @@ pub enum Kind {
 
 impl Kind {
     /// Its word, as in the JSON of `next-boot`.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Kind::Once => "once",
@@ -35,7 +34,6 @@ impl Kind {
 
     /// How the record says so; `None` for a good slot, whose start writes
     /// nothing.
-    #[must_use]
     pub fn arming(self) -> Option<Arming> {
         match self {
             Kind::Once => Some(Arming::Once),
@@ -66,7 +64,6 @@ impl Slots {
     }
 
     /// Whether a slot is in it.
-    #[must_use]
     pub fn contains(self, slot: SlotId) -> bool {
         self.0 & Self::bit(slot) != 0
     }
@@ -102,7 +99,6 @@ pub struct Situation {
 }
 
 /// The next step.
-#[must_use]
 pub fn next(record: &Record, now: &Situation) -> Step {
     let open = |slot: &SlotId| !now.passed.contains(*slot);
     if now.can_commit {
@@ -131,7 +127,6 @@ pub fn next(record: &Record, now: &Situation) -> Step {
 
 /// The slot that starts if every slot verifies. A trial without a start left is over
 /// on the way there, as bootshim would commit it.
-#[must_use]
 pub fn first(record: &Record, now: &Situation) -> Option<(SlotId, Kind)> {
     match next(record, now) {
         Step::Start(slot, kind) => Some((slot, kind)),

@@ -34,14 +34,12 @@ fn nodes(mut path: &[u8]) -> Vec<Node<'_>> {
 }
 
 /// Whether one of these consoles is a serial port.
-#[must_use]
 pub fn has_serial(consoles: &[u8]) -> bool {
     let mut nodes = nodes(consoles).into_iter();
     nodes.any(|(kind, sub, _)| (kind, sub) == UART)
 }
 
 /// Whether one of these consoles is on the port with this path.
-#[must_use]
 pub fn names(consoles: &[u8], port: &[u8]) -> bool {
     let port = nodes(port);
     let port = port.split(|node| node.0 == END).next().unwrap_or_default();
@@ -51,7 +49,6 @@ pub fn names(consoles: &[u8], port: &[u8]) -> bool {
 }
 
 /// Whether the port with this path is a PC's at this I/O port.
-#[must_use]
 pub fn is_at(port: &[u8], address: u16) -> bool {
     let number = PC_PORTS.iter().position(|known| *known == address);
     nodes(port).into_iter().any(|(kind, _, data)| {

@@ -122,7 +122,6 @@ pub struct Durable {
 
 impl Durable {
     /// The record that is durable.
-    #[must_use]
     pub fn record(&self) -> &Record {
         &self.record
     }
@@ -222,13 +221,11 @@ impl<M: Medium> Store<M> {
     }
 
     /// The record that counts.
-    #[must_use]
     pub fn record(&self) -> Option<&Record> {
         self.current.as_ref().map(|current| &current.record)
     }
 
     /// The note beside it.
-    #[must_use]
     pub fn note(&self) -> Note {
         self.current
             .as_ref()
@@ -237,14 +234,12 @@ impl<M: Medium> Store<M> {
     }
 
     /// What was found where the copies lie.
-    #[must_use]
     pub fn copies(&self) -> &[Copy; COPIES] {
         &self.copies
     }
 
     /// The unknown format of an authentic copy, where there is one: then no
     /// commit is possible.
-    #[must_use]
     pub fn unknown_major(&self) -> Option<u16> {
         self.copies.iter().find_map(|copy| match copy {
             Copy::Invalid(Invalid::UnknownMajor(major)) => Some(*major),
@@ -252,11 +247,9 @@ impl<M: Medium> Store<M> {
         })
     }
 
-    /// Makes `next` the record, under a fresh sequence number.
-    ///
-    /// # Errors
-    /// [`CommitError`]; the generation before still counts then, or, where the
-    /// device failed half-way, possibly this one: read again before deciding.
+    /// Makes `next` the record, under a fresh sequence number. After an error the
+    /// one before still counts or, where the device failed half-way, possibly this
+    /// one: read again before deciding.
     pub fn commit(&mut self, next: Next, note: Note) -> Result<Durable, CommitError> {
         let (record, block) = self.prepare(next, &note)?;
         let pair = self.free_pair();
@@ -268,9 +261,6 @@ impl<M: Medium> Store<M> {
 
     /// Makes `next` the record on all four copies: for a new disk, or when no
     /// copy was valid and there is nothing to keep.
-    ///
-    /// # Errors
-    /// As [`Store::commit`].
     pub fn commit_everywhere(&mut self, next: Next, note: Note) -> Result<Durable, CommitError> {
         let (record, block) = self.prepare(next, &note)?;
         let pair = self.free_pair();
@@ -288,9 +278,6 @@ impl<M: Medium> Store<M> {
     /// Completes a generation that only one copy of its pair holds, before
     /// anything rests on it: a cut may have come between the write of that copy
     /// and its flush. That copy may be the only one: it is not written again.
-    ///
-    /// # Errors
-    /// [`CommitError`] when not even the copy that holds it can be made durable.
     pub fn settle(&mut self) -> Result<Durable, CommitError> {
         if let Some(major) = self.unknown_major() {
             return Err(CommitError::UnknownMajor(major));

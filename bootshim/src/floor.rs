@@ -32,7 +32,6 @@ pub struct Floor {
 
 impl Floor {
     /// Its bytes: magic, security version, epoch of the key set, little-endian.
-    #[must_use]
     pub fn to_bytes(self) -> [u8; LEN] {
         let mut bytes = [0; LEN];
         let numbers = [self.security_version, self.key_epoch];
@@ -44,7 +43,6 @@ impl Floor {
     }
 
     /// Reads them: exactly these, or nothing.
-    #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Floor> {
         let (words, []) = bytes.as_chunks::<8>() else {
             return None;
@@ -84,7 +82,6 @@ pub enum Keeper {
 
 impl Keeper {
     /// Its word in JSON.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Keeper::Firmware => "firmware",
@@ -113,7 +110,6 @@ pub struct Counts {
 
 impl Counts {
     /// Of what the firmware keeps and what the record says, the one that counts.
-    #[must_use]
     pub fn of(kept: &Kept, hint: u64) -> Counts {
         match kept {
             Kept::Here(floor) => Counts {
@@ -131,7 +127,6 @@ impl Counts {
     }
 
     /// What the operating system is told: the floor, and a byte for its keeper.
-    #[must_use]
     pub fn to_bytes(self) -> [u8; PUBLISHED_LEN] {
         let mut bytes = [0; PUBLISHED_LEN];
         let keeper = match self.keeper {
@@ -146,7 +141,6 @@ impl Counts {
     }
 
     /// Reads that: exactly these bytes, or nothing.
-    #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Counts> {
         let (keeper, floor) = bytes.split_last()?;
         Some(Counts {
@@ -186,14 +180,12 @@ impl Demand {
 
     /// The security version that a slot must have now, where `counts` is the
     /// floor: what a good slot has revoked is out from its confirmation on.
-    #[must_use]
     pub fn required(&self, counts: u64) -> u64 {
         counts.max(self.revoked)
     }
 
     /// How high the floor is to be when a good slot starts: never lower than it
     /// is, and never past a good slot that may still start.
-    #[must_use]
     pub fn due(&self, counts: u64) -> u64 {
         let required = self.required(counts);
         if self.unseen {
@@ -206,7 +198,6 @@ impl Demand {
 
     /// How high the floor of the epochs is to be when a good slot starts, by the
     /// same rule; where epochs do not count it stays as it is.
-    #[must_use]
     pub fn due_epoch(&self, counts: Floor) -> u64 {
         let required = self.required(counts.security_version);
         if self.unseen {

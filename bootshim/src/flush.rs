@@ -40,7 +40,6 @@ pub struct Ata {
 
 impl Ata {
     /// The command's name.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self.command {
             FLUSH_CACHE_EXT => "FLUSH CACHE EXT",
@@ -50,7 +49,6 @@ impl Ata {
 
     /// All ways, the most likely first, by what the drive says of itself and how its
     /// path names its port.
-    #[must_use]
     pub fn ways(identify: Option<&[u8; 512]>, multiplier: u16) -> [Ata; 4] {
         let announced = identify.is_none_or(announces_ext);
         let (first, second) = match announced {
@@ -94,6 +92,7 @@ pub enum Said {
 }
 
 /// What became of a command.
+#[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// All is written down.
@@ -107,7 +106,6 @@ pub enum Answer {
 }
 
 /// What an ATA drive's status and error mean; zeros where it gave none.
-#[must_use]
 pub fn of_ata(said: Said, status: u8, error: u8) -> Answer {
     match said {
         Said::Refused => Answer::Refused,
@@ -122,7 +120,6 @@ pub fn of_ata(said: Said, status: u8, error: u8) -> Answer {
 }
 
 /// What the sense data of a SCSI unit means; `None` where all was good.
-#[must_use]
 pub fn of_scsi(said: Said, sense: Option<&[u8]>) -> Answer {
     match (said, sense.map(sense_key)) {
         (Said::Refused, _) => Answer::Refused,

@@ -87,7 +87,6 @@ impl fmt::Display for Cut {
 
 impl Gpt {
     /// Whether all of a partition lies on the device.
-    #[must_use]
     pub fn holds(&self, partition: &Partition) -> bool {
         let end = partition.extent.end();
         self.cut
@@ -159,7 +158,6 @@ impl fmt::Display for GptError {
 
 impl GptError {
     /// What mends the disk.
-    #[must_use]
     pub fn mend(&self) -> String {
         match self {
             GptError::NoTable { .. } => {
@@ -173,10 +171,6 @@ impl GptError {
 impl core::error::Error for GptError {}
 
 /// Reads the table of a disk whose sector size is known.
-///
-/// # Errors
-/// [`GptError`] when neither copy is valid, or when the valid one describes
-/// partitions that cannot be.
 pub fn read<M: Medium + ?Sized>(disk: &M, sector: u32) -> Result<Gpt, GptError> {
     let backup_lba = (disk.len() / u64::from(sector.max(1))).saturating_sub(1);
     let (header, read_from) = match Header::read(disk, sector, PRIMARY_LBA) {
@@ -198,9 +192,6 @@ pub fn read<M: Medium + ?Sized>(disk: &M, sector: u32) -> Result<Gpt, GptError> 
 
 /// Whether the backup at the end of the disk says the same as this table, so that
 /// it could take its place.
-///
-/// # Errors
-/// Why it could not.
 pub fn check_backup<M: Medium + ?Sized>(disk: &M, table: &Gpt) -> Result<(), Invalid> {
     let sector = u64::from(table.sector.max(1));
     let backup_lba = (disk.len() / sector).saturating_sub(1);
@@ -214,9 +205,6 @@ pub fn check_backup<M: Medium + ?Sized>(disk: &M, table: &Gpt) -> Result<(), Inv
 
 /// Whether sector 0 has the protective MBR, without which firmware and other
 /// systems take the disk for one without a GPT (UEFI specification, table 5.4).
-///
-/// # Errors
-/// The device's.
 pub fn has_protective_mbr<M: Medium + ?Sized>(disk: &M) -> Result<bool, Fault> {
     let mut raw = [0u8; 512];
     disk.read_at(0, &mut raw)?;
@@ -228,11 +216,8 @@ pub fn has_protective_mbr<M: Medium + ?Sized>(disk: &M) -> Result<bool, Fault> {
     Ok(raw.ends_with(&[0x55, 0xaa]) && entries.into_iter().any(protects))
 }
 
-/// Reads the table of a disk image, whose sector size is read off the place
-/// where the table lies.
-///
-/// # Errors
-/// As [`read`]; where no size fits, what is wrong with the usual one (512).
+/// Reads the table of a disk image, whose sector size is read off the place where the
+/// table lies. Where no size fits, it says what is wrong with the usual one (512).
 pub fn read_any_sector<M: Medium + ?Sized>(disk: &M) -> Result<Gpt, GptError> {
     let [usual, large] = SECTOR_SIZES;
     match read(disk, usual) {
@@ -386,7 +371,6 @@ fn read_entries<M: Medium + ?Sized>(
 impl Partition {
     /// Whether it begins and ends at multiples of 4 KiB, so that a write inside
     /// never rewrites a byte outside.
-    #[must_use]
     pub fn is_aligned(&self) -> bool {
         self.extent.start.is_multiple_of(BLOCK) && self.extent.len.is_multiple_of(BLOCK)
     }

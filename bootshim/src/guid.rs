@@ -16,14 +16,12 @@ impl Guid {
     pub const ZERO: Guid = Guid([0; 16]);
 
     /// A GUID from the bytes in the order in which it is written down.
-    #[must_use]
     pub const fn from_written(w: [u8; 16]) -> Guid {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = w;
         Guid([d, c, b, a, f, e, h, g, i, j, k, l, m, n, o, p])
     }
 
     /// The bytes in the order in which a GUID is written down.
-    #[must_use]
     pub fn written(&self) -> [u8; 16] {
         Guid::from_written(self.0).0
     }

@@ -40,7 +40,6 @@ pub struct Handover {
 impl Handover {
     /// The command line of a start: the one of the manifest, in which `{slot}`
     /// becomes the PARTUUID of the slot, and our words behind it.
-    #[must_use]
     pub fn command_line(&self, signed: &str, partition: Guid) -> String {
         let mut line = signed.replace("{slot}", &alloc::format!("{partition}"));
         if !line.is_empty() {
@@ -63,7 +62,6 @@ impl Handover {
 
     /// Reads our words from a kernel command line. The last of a word counts:
     /// ours come last, so nothing in the signed part can stand in for them.
-    #[must_use]
     pub fn parse(line: &str) -> Option<Handover> {
         let word = |name: &str| {
             line.split_ascii_whitespace()

@@ -103,7 +103,6 @@ impl core::error::Error for LayoutError {}
 
 impl LayoutError {
     /// What mends the disk.
-    #[must_use]
     pub fn mend(&self) -> String {
         match self {
             LayoutError::Records(0) => {
@@ -142,9 +141,6 @@ impl LayoutError {
 impl Layout {
     /// Finds our partitions in a table. What others call theirs, and how they lie
     /// among each other, is their own matter.
-    ///
-    /// # Errors
-    /// [`LayoutError`] when ours are not exactly as a controller has them.
     pub fn find(table: &Gpt) -> Result<Layout, LayoutError> {
         let of = |kind: Guid| table.partitions.iter().filter(move |p| p.kind == kind);
         let record = match (of(RECORD_TYPE).next(), of(RECORD_TYPE).count()) {
@@ -184,7 +180,6 @@ impl Layout {
     }
 
     /// The partition of a slot, where the disk has that slot.
-    #[must_use]
     pub fn slot(&self, slot: SlotId) -> Option<&Partition> {
         self.slots.get(slot.index())
     }

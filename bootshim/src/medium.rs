@@ -19,25 +19,18 @@ pub trait Medium {
     }
 
     /// Fills `buf` from `offset` (bytes, any alignment). What is returned comes
-    /// from the device, not from a cache of the operating system.
-    ///
-    /// # Errors
-    /// A [`Fault`] when the range leaves the medium or the device fails; `buf`
-    /// is then undefined.
+    /// from the device, not from a cache of the operating system. After a fault
+    /// `buf` is undefined.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault>;
 
     /// Writes `data` at `offset`; both offset and length are multiples of
-    /// [`BLOCK`]. Nothing is promised to be durable before [`Medium::flush`].
-    ///
-    /// # Errors
-    /// A [`Fault`] when range or alignment are wrong (nothing was written) or
-    /// the device fails (the range is then undefined).
+    /// [`BLOCK`]. Nothing is promised to be durable before [`Medium::flush`]. Where
+    /// range or alignment are wrong nothing was written; where the device fails,
+    /// the range is undefined.
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault>;
 
-    /// Makes all that was written before durable.
-    ///
-    /// # Errors
-    /// A [`Fault`]: any write since the last flush may be lost.
+    /// Makes all that was written before durable. After a fault any write since the
+    /// last flush may be lost.
     fn flush(&self) -> Result<(), Fault>;
 }
 
@@ -133,13 +126,11 @@ pub struct Extent {
 
 impl Extent {
     /// First byte behind the range, or `None` where that overflows.
-    #[must_use]
     pub fn end(&self) -> Option<u64> {
         self.start.checked_add(self.len)
     }
 
     /// Whether no byte is in both.
-    #[must_use]
     pub fn is_apart(&self, other: Extent) -> bool {
         let before = |a: &Extent, b: &Extent| a.end().is_some_and(|end| end <= b.start);
         before(self, &other) || before(&other, self)
@@ -157,7 +148,6 @@ pub struct Part<M> {
 impl<M: Medium> Part<M> {
     /// The part of `whole` that `extent` describes; accesses beyond it, or
     /// beyond the end of `whole`, fail.
-    #[must_use]
     pub fn new(whole: M, extent: Extent) -> Self {
         Part { whole, extent }
     }
@@ -196,9 +186,6 @@ impl<M: Medium> Medium for Part<M> {
 const READS: usize = 3;
 
 /// Reads, and tries again where the device fails: it may not fail the next time.
-///
-/// # Errors
-/// The [`Fault`] of the last time.
 pub fn read_again<M: Medium + ?Sized>(
     medium: &M,
     offset: u64,
@@ -218,9 +205,6 @@ pub fn read_again<M: Medium + ?Sized>(
 
 /// Whether a range lies inside a medium of `len` bytes, and a write in whole
 /// blocks.
-///
-/// # Errors
-/// The [`Fault`] that an access with this range is answered with.
 pub fn check_range(access: Access, offset: u64, length: usize, len: u64) -> Result<(), Fault> {
     let length = u64::try_from(length).unwrap_or(u64::MAX);
     let fault = |cause| Fault {

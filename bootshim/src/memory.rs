@@ -23,7 +23,6 @@ pub struct Free {
 
 impl Free {
     /// By the firmware's memory map, of which each entry takes so many bytes.
-    #[must_use]
     pub fn of(map: &[u8], entry: usize) -> Free {
         let mut free = Free::default();
         // The piece so far, and where it ends.
@@ -88,7 +87,6 @@ pub struct Need {
 
 impl Need {
     /// Of a kernel, by what it says of itself, and its initrd.
-    #[must_use]
     pub fn of(kernel: &[u8], initrd: u64) -> Need {
         let file = u64::try_from(kernel.len()).unwrap_or(u64::MAX);
         let loaded = size_of_image(kernel).unwrap_or(0).max(file);
@@ -99,13 +97,11 @@ impl Need {
 
     /// What has to be free in one piece so that a kernel finds room for its initrd
     /// wherever in it it puts itself.
-    #[must_use]
     pub fn in_one_piece(&self) -> u64 {
         self.kernel.saturating_add(self.initrd.saturating_mul(2))
     }
 
     /// What is to be done about the initrd.
-    #[must_use]
     pub fn room(&self, free: Free) -> Room {
         let need = self.in_one_piece();
         if free.largest >= need.saturating_add(self.initrd) {

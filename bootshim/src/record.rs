@@ -153,7 +153,6 @@ impl fmt::Display for Invalid {
 
 impl Record {
     /// A record with `slots` empty slots (2 to 8), not yet committed.
-    #[must_use]
     pub fn new(partition: Guid, slots: usize) -> Record {
         let count = u8::try_from(slots.clamp(MIN_SLOTS, MAX_SLOTS)).unwrap_or(2);
         Record {
@@ -179,13 +178,11 @@ impl Record {
     }
 
     /// Whether this disk has the slot.
-    #[must_use]
     pub fn has(&self, slot: SlotId) -> bool {
         slot.0 < self.count
     }
 
     /// What is known of a slot; one that the disk does not have is empty.
-    #[must_use]
     pub fn slot(&self, slot: SlotId) -> &Slot {
         self.slots.get(slot.index()).unwrap_or(&Slot::EMPTY)
     }
@@ -209,7 +206,6 @@ impl Record {
 
     /// The good slot whose last starts the watchdog ended, and how many of them
     /// in a row.
-    #[must_use]
     pub fn watchdog_resets(&self) -> Option<(SlotId, u8)> {
         let [slot, resets, ..] = self.kept;
         let slot = SlotId::decode(slot).filter(|slot| self.has(*slot))?;
@@ -231,7 +227,6 @@ impl Record {
     /// The good slot that was started last, and how many of its starts in a row
     /// never came up, as far as is known: that one is among them until its system
     /// says otherwise.
-    #[must_use]
     pub fn starts(&self) -> Option<(SlotId, u8)> {
         let [_, _, _, slot, starts, ..] = self.kept;
         let slot = SlotId::decode(slot).filter(|slot| self.has(*slot))?;
@@ -253,7 +248,6 @@ impl Record {
     /// Whether the system in a slot has said before that it is up, so that it means
     /// something when it does not. The mark names the image: what an older slotctl
     /// installs over it has none.
-    #[must_use]
     pub fn says_when_up(&self, slot: SlotId) -> bool {
         let mark = mark_of(&self.slot(slot).manifest);
         self.minor >= MINOR_STARTS
@@ -274,7 +268,6 @@ impl Record {
 
     /// Another good slot than this one that could take over: nothing is known
     /// against it, but that it was itself left for another.
-    #[must_use]
     pub fn successor(&self, slot: SlotId) -> Option<SlotId> {
         let may = |other: &SlotId| {
             let reason = self.slot(*other).reason;
@@ -284,7 +277,6 @@ impl Record {
     }
 
     /// The slot on trial, where there is one.
-    #[must_use]
     pub fn trial(&self) -> Option<SlotId> {
         self.slots()
             .find(|(_, slot)| slot.state == State::Trying)
@@ -293,7 +285,6 @@ impl Record {
 
     /// Whether a slot is on trial and was good before: it kept its place among the
     /// good ones, which no other trial has.
-    #[must_use]
     pub fn was_good(&self, slot: SlotId) -> bool {
         let slot = self.slot(slot);
         slot.state == State::Trying && slot.priority > 0
@@ -301,7 +292,6 @@ impl Record {
 
     /// The good slots in the order in which they boot: those not known to fail
     /// first, then by priority.
-    #[must_use]
     pub fn good(&self) -> alloc::vec::Vec<SlotId> {
         let mut good: alloc::vec::Vec<SlotId> = self
             .ids()
@@ -318,16 +308,12 @@ impl Record {
     }
 
     /// The good slot that boots when a trial fails.
-    #[must_use]
     pub fn known_good(&self) -> Option<SlotId> {
         self.good().first().copied()
     }
 
     /// Reads a record that must belong to `partition`. Total: any bytes give an
     /// answer.
-    ///
-    /// # Errors
-    /// [`Invalid`], the first thing that is wrong.
     pub fn decode(raw: &[u8; RECORD_BYTES], partition: Guid) -> Result<Record, Invalid> {
         let mut bytes = Bytes(raw);
         if bytes.take()? != MAGIC {
@@ -401,9 +387,6 @@ impl Record {
     }
 
     /// Whether every field has a value that it can have.
-    ///
-    /// # Errors
-    /// [`Invalid::Range`] with the field that has not.
     pub fn check(&self) -> Result<(), Invalid> {
         if self.sequence == 0 || self.sequence >= SEQUENCE_END {
             return Err(Invalid::Range("sequence number"));
@@ -439,7 +422,6 @@ impl Record {
     }
 
     /// The bytes of the record.
-    #[must_use]
     pub fn encode(&self) -> [u8; RECORD_BYTES] {
         let mut raw = [0; RECORD_BYTES];
         let (kept_before, kept_behind) = self.kept.split_at_checked(3).unwrap_or_default();

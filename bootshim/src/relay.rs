@@ -40,7 +40,6 @@ pub struct Relay {
 
 impl Relay {
     /// Its bytes in memory.
-    #[must_use]
     pub fn to_bytes(&self) -> [u8; RELAY_LEN] {
         let mut bytes = [0; RELAY_LEN];
         // At most 7.
@@ -58,7 +57,6 @@ impl Relay {
     }
 
     /// Reads them; `None` where they are of another version.
-    #[must_use]
     pub fn parse(bytes: &[u8; RELAY_LEN]) -> Option<Relay> {
         let (magic, rest) = bytes.split_first_chunk::<8>()?;
         let (slot, rest) = rest.split_first_chunk::<8>()?;
@@ -77,7 +75,6 @@ impl Relay {
 
     /// Whether this record, as it lies on the disk, has this start armed: that it
     /// was read from there is the proof that the try is spent.
-    #[must_use]
     pub fn is_armed_in(&self, record: &Record) -> bool {
         let slot = record.slot(self.slot);
         let armed = record.armed.map(|armed| (armed.slot, armed.as_what));

@@ -16,7 +16,6 @@ pub fn leave(page: &mut [u8], disk: Guid) {
 }
 
 /// Whether a page holds that, to the last bit.
-#[must_use]
 pub fn are_in(page: &[u8], disk: Guid) -> bool {
     !page.is_empty() && page.iter().copied().eq(pattern(disk).take(page.len()))
 }

@@ -49,7 +49,6 @@ impl Cause {
     ];
 
     /// The word for it, for programs.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Cause::Unknown => "unknown",
@@ -61,7 +60,6 @@ impl Cause {
     }
 
     /// What is known besides where memory still holds what the last start left there.
-    #[must_use]
     pub fn with_memory_kept(self) -> Cause {
         match self {
             Cause::Unknown | Cause::Other => Cause::Restart,
@@ -115,7 +113,6 @@ impl fmt::Display for Meaning {
 
 /// The record after a start with this cause, before anything is chosen; the same
 /// one where there is nothing to be written down.
-#[must_use]
 pub fn assess(record: &Record, cause: Cause) -> (Next, Meaning) {
     let (next, meaning) = assess_watchdog(record, cause);
     if let Meaning::Left(..) = meaning {
@@ -147,7 +144,6 @@ fn never_up(record: &Record, cause: Cause) -> Option<(SlotId, u8)> {
 
 /// The record with this start of a good slot counted; the same one where nobody
 /// could take over, or where its system does not say when it is up.
-#[must_use]
 pub fn count(record: &Record, slot: SlotId, cause: Cause) -> Next {
     let mut next = Next::unchanged(record);
     if !record.says_when_up(slot) || record.successor(slot).is_none() {

@@ -24,7 +24,6 @@ pub enum SecureBoot {
 impl SecureBoot {
     /// What the content of the two variables means; `None` is one that is not
     /// there.
-    #[must_use]
     pub fn of(secure_boot: Option<&[u8]>, setup_mode: Option<&[u8]>) -> SecureBoot {
         match (secure_boot, setup_mode) {
             (None, _) => SecureBoot::Missing,

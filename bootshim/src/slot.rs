@@ -35,10 +35,8 @@ pub enum Initrd {
 }
 
 impl BootImage {
-    /// What starts of these.
-    ///
-    /// # Errors
-    /// [`Defect::Bad`] when the kernel would come up without the initrd.
+    /// What starts of these. Refused where the kernel would come up without the
+    /// initrd.
     pub fn of(
         installed: Installed,
         kernel: Buffer,
@@ -56,14 +54,12 @@ impl BootImage {
     }
 
     /// What the decision needs to know.
-    #[must_use]
     pub fn facts(&self) -> Facts {
         facts(&self.installed)
     }
 }
 
 /// What the decision needs to know of a manifest.
-#[must_use]
 pub fn facts(installed: &Installed) -> Facts {
     Facts {
         manifest: installed.digest,
@@ -76,15 +72,11 @@ pub fn facts(installed: &Installed) -> Facts {
 
 /// Where the manifest area of a slot begins, or `None` where the slot is too
 /// small to have one.
-#[must_use]
 pub fn area_offset(slot_len: u64) -> Option<u64> {
     slot_len.checked_sub(u64::try_from(SLOT_AREA_LEN).ok()?)
 }
 
 /// Reads the manifest of a slot and checks that those who are trusted signed it.
-///
-/// # Errors
-/// [`Defect`].
 pub fn manifest<M: Medium + ?Sized>(slot: &M, trusted: &Trust) -> Result<Installed, Defect> {
     let at = area_offset(slot.len()).ok_or_else(|| too_small(slot.len()))?;
     let mut area = alloc::vec![0; SLOT_AREA_LEN];
@@ -98,9 +90,6 @@ pub fn manifest<M: Medium + ?Sized>(slot: &M, trusted: &Trust) -> Result<Install
 }
 
 /// Reads manifest and boot payloads of a slot, once, and verifies them.
-///
-/// # Errors
-/// [`Defect`].
 pub fn load<M: Medium + ?Sized>(slot: &M, trusted: &Trust) -> Result<BootImage, Defect> {
     let installed = manifest(slot, trusted)?;
     let kernel = kernel(slot, &installed)?.verify()?;
@@ -112,9 +101,6 @@ pub fn load<M: Medium + ?Sized>(slot: &M, trusted: &Trust) -> Result<BootImage, 
 }
 
 /// Reads the kernel, or the UKI, that a manifest binds, once.
-///
-/// # Errors
-/// [`Defect`].
 pub fn kernel<M: Medium + ?Sized>(slot: &M, installed: &Installed) -> Result<Unverified, Defect> {
     let payload = |kind| installed.manifest.payload(kind);
     let kernel = payload(Kind::Kernel).or_else(|| payload(Kind::Uki));
@@ -124,16 +110,12 @@ pub fn kernel<M: Medium + ?Sized>(slot: &M, installed: &Installed) -> Result<Unv
 }
 
 /// The initrd that a manifest binds, where there is one.
-#[must_use]
 pub fn initrd(installed: &Installed) -> Option<&Payload> {
     installed.manifest.payload(Kind::Initrd)
 }
 
 /// Reads the bootshim that an image brings, once, and verifies it; `None` where it
 /// brings none.
-///
-/// # Errors
-/// [`Defect`].
 pub fn bootshim<M: Medium + ?Sized>(
     slot: &M,
     installed: &Installed,
@@ -154,9 +136,6 @@ pub struct Unverified {
 
 impl Unverified {
     /// Holds it against the manifest.
-    ///
-    /// # Errors
-    /// [`Defect::Bad`] when it is not the one that was signed.
     pub fn verify(self) -> Result<Buffer, Defect> {
         check(&self.bytes, &self.payload)?;
         Ok(self.bytes)
@@ -164,9 +143,6 @@ impl Unverified {
 }
 
 /// Reads a payload, once.
-///
-/// # Errors
-/// [`Defect::Unreadable`].
 pub fn read<M: Medium + ?Sized>(slot: &M, payload: &Payload) -> Result<Unverified, Defect> {
     let no_memory = || {
         Defect::Unreadable(Fault {
@@ -186,9 +162,6 @@ pub fn read<M: Medium + ?Sized>(slot: &M, payload: &Payload) -> Result<Unverifie
 
 /// Reads a payload, once, to where it is going to be used, which holds just that,
 /// and verifies it there. What is not what was signed does not stay.
-///
-/// # Errors
-/// [`Defect`].
 pub fn fill<M: Medium + ?Sized>(
     slot: &M,
     payload: &Payload,

@@ -15,19 +15,18 @@ use core::fmt;
 use core::ops::Deref;
 
 /// A record that may be committed: what a transition made of the one before.
+#[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Next(pub(crate) Record);
 
 impl Next {
     /// Nothing changes.
-    #[must_use]
     pub fn unchanged(record: &Record) -> Next {
         Next(record.clone())
     }
 
     /// A record that no transition made: the first one of a new disk, and what tests
     /// begin with.
-    #[must_use]
     pub fn by_hand(record: Record) -> Next {
         Next(record)
     }
@@ -123,7 +122,6 @@ impl fmt::Display for Protection {
 }
 
 /// Why `slot` must not be written now, where there is a reason.
-#[must_use]
 pub fn protection(record: &Record, slot: SlotId, running: Option<SlotId>) -> Option<Protection> {
     if running == Some(slot) {
         Some(Protection::Running)
@@ -192,12 +190,9 @@ fn may_start(slot: &Slot) -> bool {
     }
 }
 
-/// `→ writing`, before anything in the slot changes. The digest goes, so that
-/// whatever still lies there is never taken for an image.
-///
-/// # Errors
-/// [`Refusal::Protected`]: the running, the known-good and the trying slot are
-/// never written.
+/// `→ writing`, before anything in the slot changes. The digest goes, so that whatever
+/// still lies there is never taken for an image. Never the running, the known-good or
+/// the trying slot.
 pub fn begin_writing(
     record: &Record,
     slot: SlotId,
@@ -219,9 +214,6 @@ pub fn begin_writing(
 }
 
 /// `writing → ready`, after every byte was read back.
-///
-/// # Errors
-/// [`Refusal::WrongState`] unless the slot is writing.
 pub fn finish_writing(
     record: &Record,
     slot: SlotId,
@@ -238,9 +230,6 @@ pub fn finish_writing(
 
 /// `ready → good` on a disk that has no good slot yet and never ran: the
 /// factory's own image.
-///
-/// # Errors
-/// [`Refusal::WrongState`] unless the slot is ready and no slot is good.
 pub fn provision(record: &Record, slot: SlotId) -> Result<Next, Refusal> {
     expect(record, slot, &[State::Ready])?;
     if let Some(good) = record.known_good() {
@@ -252,9 +241,6 @@ pub fn provision(record: &Record, slot: SlotId) -> Result<Next, Refusal> {
 /// `ready | good | bad → trying(n)`: the flip. The slot that was trying becomes
 /// what it was before. The slot that is known-good then needs no trial: activating
 /// it ends the one there is. Of a bad slot the caller has verified every byte.
-///
-/// # Errors
-/// [`Refusal::WrongState`] for a slot without an image.
 pub fn activate(record: &Record, slot: SlotId, tries: u8) -> Result<Next, Refusal> {
     expect(
         record,
@@ -285,10 +271,7 @@ pub fn activate(record: &Record, slot: SlotId, tries: u8) -> Result<Next, Refusa
     }))
 }
 
-/// The slot starts next, once; its state does not change.
-///
-/// # Errors
-/// [`Refusal::WrongState`] unless it is ready, trying or good.
+/// The slot starts next, once; its state does not change. It is ready, trying or good.
 pub fn activate_once(record: &Record, slot: SlotId) -> Result<Next, Refusal> {
     expect(record, slot, &[State::Ready, State::Trying, State::Good])?;
     let mut next = Next::unchanged(record);
@@ -299,9 +282,6 @@ pub fn activate_once(record: &Record, slot: SlotId) -> Result<Next, Refusal> {
 /// Goes back to the highest good slot other than the running one. Where that
 /// one boots anyway once the trial has ended, it stays good; where a better one
 /// would, it becomes the trial.
-///
-/// # Errors
-/// [`Refusal::NoOtherGood`].
 pub fn rollback(
     record: &Record,
     running: Option<SlotId>,
@@ -322,7 +302,6 @@ pub fn rollback(
 
 /// What bootshim commits before it starts a slot that is not simply good:
 /// a one-shot is cleared, a trial loses a try, and every start is counted.
-#[must_use]
 pub fn arm(record: &Record, slot: SlotId, as_what: Arming) -> Next {
     let mut next = with(record, slot, |s| {
         s.attempts = s.attempts.saturating_add(1);
@@ -342,7 +321,6 @@ pub fn arm(record: &Record, slot: SlotId, as_what: Arming) -> Next {
 
 /// A slot failed. A good one keeps its state, and the reason is noted beside
 /// it; any other becomes bad.
-#[must_use]
 pub fn fail(record: &Record, slot: SlotId, reason: Reason, stage: Stage) -> Next {
     let mut next = with(record, slot, |s| {
         s.reason = reason;
@@ -357,10 +335,6 @@ pub fn fail(record: &Record, slot: SlotId, reason: Reason, stage: Stage) -> Next
 
 /// The start that runs now, a trial's or a last resort's, is given up; the trial
 /// keeps the tries it has left.
-///
-/// # Errors
-/// [`Refusal::NotArmed`] or [`Refusal::WrongState`] unless it is the armed
-/// trial.
 pub fn give_up_start(record: &Record, slot: SlotId, reason: Reason) -> Result<Next, Refusal> {
     expect_armed(record, slot)?;
     expect(record, slot, &[State::Trying, State::Ready])?;
@@ -370,11 +344,8 @@ pub fn give_up_start(record: &Record, slot: SlotId, reason: Reason) -> Result<Ne
     Ok(noting_failure(next, slot, reason, Stage::Watch))
 }
 
-/// `→ good`: production has run well for long enough.
-///
-/// # Errors
-/// [`Refusal`] unless the slot is the armed trial (or was armed as a last
-/// resort) and `running` is its manifest.
+/// `→ good`: production has run well for long enough. The slot is the armed trial, or
+/// was armed as last resort, and `running` is its manifest.
 pub fn confirm(record: &Record, slot: SlotId, running: &Digest) -> Result<Next, Refusal> {
     require(record, slot)?;
     if record.slot(slot).manifest != *running {
@@ -404,9 +375,6 @@ pub enum Judge {
 /// `bad → good` where the slot runs as last resort, and the caller has verified
 /// every byte of it and its security version: what runs well is better than nothing
 /// good. What a person rejected only a person takes back.
-///
-/// # Errors
-/// [`Refusal`] unless it is bad, armed as last resort, and `running` is its manifest.
 pub fn confirm_last_resort(
     record: &Record,
     slot: SlotId,
@@ -429,7 +397,6 @@ pub fn confirm_last_resort(
 
 /// Somebody says that a good slot runs well: what its starts before ended in counts
 /// no longer.
-#[must_use]
 pub fn settle(record: &Record, slot: SlotId) -> Next {
     let mut next = Next::unchanged(record);
     if record.watchdog_resets().is_some_and(|(of, _)| of == slot) {
@@ -445,9 +412,6 @@ pub fn settle(record: &Record, slot: SlotId) -> Next {
 /// any more. That it says so at all is noted with it, so that a start which does not
 /// counts from now on. Where no other good slot is, nobody could take over and
 /// nothing is noted.
-///
-/// # Errors
-/// [`Refusal`] unless it is good and `running` is its manifest.
 pub fn came_up(record: &Record, slot: SlotId, running: &Digest) -> Result<Next, Refusal> {
     let known = expect(record, slot, &[State::Good])?;
     if known.manifest != *running {
@@ -467,7 +431,6 @@ pub fn came_up(record: &Record, slot: SlotId, running: &Digest) -> Result<Next, 
 /// costs no try. That of a good slot which did not say yet that it is up counts for
 /// nothing, and its row of resets ends here: a shutdown that takes longer than the
 /// watchdog waits is no reason to leave a slot that works.
-#[must_use]
 pub fn went_down_in_order(record: &Record, slot: SlotId) -> Next {
     if let Ok(next) = give_back(record, slot) {
         return next;
@@ -486,7 +449,6 @@ pub fn went_down_in_order(record: &Record, slot: SlotId) -> Next {
 /// A good slot is left for the next one: its starts ended too soon again and again.
 /// Good slots that were left so before get their turn again, so that no machine
 /// stays with the one of highest priority.
-#[must_use]
 pub fn leave(record: &Record, slot: SlotId, reason: Reason) -> Next {
     let mut next = fail(record, slot, reason, Stage::Started);
     for (other, known) in record.slots() {
@@ -500,9 +462,6 @@ pub fn leave(record: &Record, slot: SlotId, reason: Reason) -> Next {
 }
 
 /// `trying → bad(rejected)`, at once.
-///
-/// # Errors
-/// [`Refusal`] unless the slot is trying and `running` is its manifest.
 pub fn reject(record: &Record, slot: SlotId, running: &Digest) -> Result<Next, Refusal> {
     expect(record, slot, &[State::Trying])?;
     if record.slot(slot).manifest != *running {
@@ -513,9 +472,6 @@ pub fn reject(record: &Record, slot: SlotId, running: &Digest) -> Result<Next, R
 
 /// The system goes down in order while the slot runs on trial: the start costs
 /// no try. After three times its tries the slot is bad all the same.
-///
-/// # Errors
-/// [`Refusal`] unless the slot is the armed trial.
 pub fn give_back(record: &Record, slot: SlotId) -> Result<Next, Refusal> {
     expect_armed(record, slot)?;
     let trial = expect(record, slot, &[State::Trying])?;

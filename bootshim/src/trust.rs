@@ -104,10 +104,7 @@ impl fmt::Display for SectionError {
 impl core::error::Error for SectionError {}
 
 impl Section {
-    /// Reads the section.
-    ///
-    /// # Errors
-    /// [`SectionError`]; then no key of it may be trusted.
+    /// Reads the section. After an error no key of it may be trusted.
     pub fn parse(bytes: &[u8]) -> Result<Section, SectionError> {
         let mut rest = bytes;
         if bytes.len() != SECTION_LEN {
@@ -152,10 +149,6 @@ impl Section {
     }
 
     /// The [`SECTION_LEN`] bytes of the section.
-    ///
-    /// # Errors
-    /// [`SectionError::TooMany`], [`SectionError::SameKey`] or
-    /// [`SectionError::Threshold`].
     pub fn encode(&self) -> Result<Vec<u8>, SectionError> {
         self.check()?;
         let format = self.root_threshold.map_or(FORMAT, |_| FORMAT_ROOTS);
@@ -177,7 +170,6 @@ impl Section {
     }
 
     /// Whose word counts for what this bootshim starts.
-    #[must_use]
     pub fn trust(&self) -> Trust {
         match self.root_threshold {
             None => Trust::direct(self.keys.as_slice()),
@@ -195,7 +187,6 @@ impl Section {
     }
 
     /// The section as the program is built with it: no keys.
-    #[must_use]
     pub const fn unfilled() -> [u8; SECTION_LEN] {
         let mut bytes = [0; SECTION_LEN];
         if let Some((magic, rest)) = bytes.split_first_chunk_mut()

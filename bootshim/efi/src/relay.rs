@@ -21,11 +21,8 @@ pub const NO_MEMORY: Status = Status::OUT_OF_RESOURCES;
 #[unsafe_protocol("5107c710-2e41-4d0b-9a5d-1f660d93b00a")]
 struct Interface([u8; RELAY_LEN]);
 
-/// What another bootshim, which waits for this one, has handed over; `None` where
-/// there is none.
-///
-/// # Errors
-/// It is there, and of another version.
+/// What another bootshim, which waits for this one, has handed over; `None` where there
+/// is none. An error is one of another version.
 pub fn received() -> Result<Option<Relay>, Status> {
     let handles = boot::find_handles::<Interface>().unwrap_or_default();
     let Some(handle) = handles.first() else {

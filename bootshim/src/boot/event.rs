@@ -82,13 +82,11 @@ pub enum Why {
 
 impl Why {
     /// Whether the device did not give its bytes: no judgement on the slot.
-    #[must_use]
     pub fn is_unreadable(&self) -> bool {
         matches!(self, Why::Defect(Defect::Unreadable(_)) | Why::NotRead(_))
     }
 
     /// Whether the machine had not the memory for it: no judgement on the slot.
-    #[must_use]
     pub fn is_for_memory(&self) -> bool {
         match self {
             Why::NoMemory(_) => true,

@@ -15,7 +15,6 @@ pub struct Note(String);
 
 impl Note {
     /// A note; what is longer than [`NOTE_MAX`] bytes is cut at a character.
-    #[must_use]
     pub fn new(text: &str) -> Note {
         Note(
             text.get(..text.floor_char_boundary(NOTE_MAX))
@@ -25,7 +24,6 @@ impl Note {
     }
 
     /// Its words.
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.0
     }

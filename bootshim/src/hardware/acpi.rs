@@ -24,7 +24,6 @@ pub const CONSOLE: [u8; 4] = *b"SPCR";
 const LISTS: [([u8; 4], usize); 2] = [(*b"XSDT", 8), (*b"RSDT", 4)];
 
 /// How long the root pointer is that begins so.
-#[must_use]
 pub fn root_len(root: &[u8; ROOT_LEN]) -> usize {
     match root.get(15) {
         Some(2..) => LONG_ROOT_LEN,
@@ -34,7 +33,6 @@ pub fn root_len(root: &[u8; ROOT_LEN]) -> usize {
 
 /// Where lists of all tables are, by the root pointer: the first that is one counts.
 /// ACPI 1.0 has only the one with short addresses (RSDT).
-#[must_use]
 pub fn list_addresses(root: &[u8]) -> [Option<u64>; 2] {
     [long_list(root), short_list(root)].map(|list| list.filter(|address| *address != 0))
 }
@@ -53,7 +51,6 @@ fn short_list(root: &[u8]) -> Option<u64> {
 }
 
 /// What a table is, and how long, by its header.
-#[must_use]
 pub fn extent(header: &[u8; HEADER_LEN]) -> Option<([u8; 4], usize)> {
     let signature = *header.first_chunk()?;
     let length = u32::from_le_bytes(*header.get(4..)?.first_chunk()?);
@@ -64,7 +61,6 @@ pub fn extent(header: &[u8; HEADER_LEN]) -> Option<([u8; 4], usize)> {
 }
 
 /// The addresses of all tables, in order, by the list of them.
-#[must_use]
 pub fn addresses(list: &[u8]) -> Option<Vec<u64>> {
     let (header, entries) = list.split_first_chunk::<HEADER_LEN>()?;
     let (signature, length) = extent(header)?;
@@ -81,7 +77,6 @@ pub fn addresses(list: &[u8]) -> Option<Vec<u64>> {
 
 /// The I/O port of the serial console that the firmware uses, by its table SPCR
 /// (Microsoft's "Serial Port Console Redirection Table", 40 and 44).
-#[must_use]
 pub fn console_port(table: &[u8]) -> Option<u16> {
     let header = table.first_chunk::<HEADER_LEN>()?;
     let known = extent(header)? == (CONSOLE, table.len()) && is_whole(table);
@@ -91,7 +86,6 @@ pub fn console_port(table: &[u8]) -> Option<u16> {
 }
 
 /// Whether the bytes add up to nothing, as ACPI's checksums have it.
-#[must_use]
 pub fn is_whole(bytes: &[u8]) -> bool {
     bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)) == 0
 }
@@ -118,7 +112,6 @@ pub enum Width {
 
 impl Width {
     /// In bytes.
-    #[must_use]
     pub fn bytes(self) -> u8 {
         match self {
             Width::Byte => 1,
@@ -145,15 +138,9 @@ pub trait Registers {
     type Error;
 
     /// Reads one; what is above its width is zero.
-    ///
-    /// # Errors
-    /// The machine's.
     fn read(&mut self, register: Register) -> Result<u32, Self::Error>;
 
     /// Writes one; what is above its width is left out.
-    ///
-    /// # Errors
-    /// The machine's.
     fn write(&mut self, register: Register, value: u32) -> Result<(), Self::Error>;
 }
 

@@ -16,7 +16,6 @@ const SMALLEST: u32 = 4;
 
 /// Whether the device at 00:1f.0 with these two numbers is an LPC bridge that has
 /// it (`lpc_ich.c`: those with `iTCO_version` 2).
-#[must_use]
 pub fn is_at(vendor: u16, device: u16) -> bool {
     vendor == INTEL
         && matches!(
@@ -34,7 +33,6 @@ pub fn is_at(vendor: u16, device: u16) -> bool {
 
 /// The first I/O port of its registers, by the bridge's ABASE (at 0x40) and
 /// ACPI_CNTL (at 0x44); `None` where they are switched off.
-#[must_use]
 pub fn ports(base: u32, control: u8) -> Option<u64> {
     let base = base & 0xff80;
     (base != 0 && control & 0x80 != 0).then(|| u64::from(base | 0x60))
@@ -42,7 +40,6 @@ pub fn ports(base: u32, control: u8) -> Option<u64> {
 
 /// Where the chipset's General Control and Status register is in memory, by the
 /// bridge's RCBA (at 0xf0); `None` where it is switched off.
-#[must_use]
 pub fn general_control(base: u32) -> Option<u64> {
     let address = u64::from(base & 0xffff_c000);
     (base & 1 != 0 && address != 0).then_some(address | 0x3410)
@@ -57,14 +54,12 @@ pub const PMCON_3: u8 = 0xa4;
 /// GEN_PMCON_3 (Intel's datasheet 316972, the ICH9, 13.8.1.3; the same in the chipsets
 /// up to the 9 series). Switched off at its button, with the mains still there, a
 /// machine says no.
-#[must_use]
 pub fn power_failed(gen_pmcon_3: u8) -> bool {
     // Nothing answers with all bits set.
     gen_pmcon_3 != 0xff && gen_pmcon_3 & POWER_FAILED != 0
 }
 
 /// What to write there so that this, and nothing else, is cleared.
-#[must_use]
 pub fn power_seen(gen_pmcon_3: u8) -> u8 {
     gen_pmcon_3 | POWER_FAILED
 }
@@ -72,7 +67,6 @@ pub fn power_seen(gen_pmcon_3: u8) -> u8 {
 /// The ticks of a stage of so many seconds, and the seconds of these ticks: no
 /// fewer than asked for, unless there are no more. The reset comes at the end of a
 /// second stage.
-#[must_use]
 pub fn ticks(seconds: u32) -> (u32, u32) {
     let seconds = seconds.clamp(1, LONGEST);
     let ticks = seconds.saturating_mul(10).div_ceil(6);

@@ -23,7 +23,6 @@ pub enum Chip {
 
 /// The period to arm for an image that asks for this one, in seconds. For one that
 /// asks for none, where an armed one cannot be stopped: the longest.
-#[must_use]
 pub fn period(asked: u32) -> u32 {
     match asked {
         0 => u32::MAX,
@@ -37,7 +36,6 @@ impl Chip {
     pub const ALL: [Chip; 3] = [Chip::I6300esb, Chip::Wdat, Chip::Tco];
 
     /// Its name, as Linux has it.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Chip::I6300esb => "i6300esb",
@@ -48,7 +46,6 @@ impl Chip {
 
     /// What is said when it was armed for this period, in seconds, for an image
     /// that asks for that one.
-    #[must_use]
     pub fn armed(self, period: u32, asked: u32) -> String {
         let word = self.word();
         // Of the others, whoever runs can stop them.
@@ -94,7 +91,6 @@ pub struct Report {
 
 impl Report {
     /// Reads the content of the variable.
-    #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Report> {
         let mut words = core::str::from_utf8(bytes).ok()?.split(' ');
         let (chip, seconds, cause) = (words.next()?, words.next()?, words.next()?);
@@ -114,7 +110,6 @@ impl Report {
     }
 
     /// The content of the variable.
-    #[must_use]
     pub fn text(&self) -> String {
         alloc::format!("{self}")
     }

@@ -148,7 +148,6 @@ pub enum Refused {
 impl Refused {
     /// Whether Linux does as if there were no such table, and drives the chip
     /// itself. Beside any other table it makes no device of a TCO.
-    #[must_use]
     pub fn is_ignored_by_linux(self) -> bool {
         self == Refused::UsesClock
     }
@@ -171,9 +170,6 @@ impl fmt::Display for Refused {
 
 impl Table {
     /// Reads it.
-    ///
-    /// # Errors
-    /// Why it is not used.
     pub fn parse(bytes: &[u8]) -> Result<Table, Refused> {
         let head = bytes.first_chunk::<HEAD_LEN>().ok_or(Refused::Length)?;
         let header = head.first_chunk().ok_or(Refused::Length)?;
@@ -235,14 +231,12 @@ impl Table {
     }
 
     /// Whether the table says how to do this.
-    #[must_use]
     pub fn has(&self, action: Action) -> bool {
         self.instructions.iter().any(|known| known.action == action)
     }
 
     /// The count for a period of so many seconds, and the seconds of that count:
     /// no fewer than asked for, unless there are no more.
-    #[must_use]
     pub fn count(&self, seconds: u32) -> (u32, u32) {
         let one = u64::from(self.count_milliseconds.max(1));
         let counts = u64::from(seconds).saturating_mul(1000).div_ceil(one);
@@ -260,9 +254,6 @@ impl Table {
     }
 
     /// Stops it. Whether it stands still now: one that nobody can stop may not run.
-    ///
-    /// # Errors
-    /// The machine's.
     pub fn stop<R: Registers>(&self, registers: &mut R) -> Result<bool, R::Error> {
         self.run(Action::SetStopped, registers)?;
         Ok(self.has(Action::SetStopped) || self.run(Action::GetRunning, registers)? == Some(0))
@@ -270,9 +261,6 @@ impl Table {
 
     /// Whether it led to this start. Where nobody can clear the mark it says nothing:
     /// every start from the first reset on would be taken for another.
-    ///
-    /// # Errors
-    /// The machine's.
     pub fn last_reset<R: Registers>(&self, registers: &mut R) -> Result<Cause, R::Error> {
         if !self.has(Action::SetStatus) {
             return Ok(Cause::Unknown);
@@ -286,9 +274,6 @@ impl Table {
 
     /// Does something, with the count of the period where it has to do with one.
     /// Gives what was read last; of a question with an answer, 1 is yes.
-    ///
-    /// # Errors
-    /// The machine's.
     pub fn run<R: Registers>(
         &self,
         action: Action,

@@ -14,7 +14,6 @@ pub struct SlotId(pub(super) u8);
 
 impl SlotId {
     /// The slot at a place, where a disk can have that many.
-    #[must_use]
     pub fn new(index: usize) -> Option<SlotId> {
         u8::try_from(index)
             .ok()
@@ -28,19 +27,16 @@ impl SlotId {
     }
 
     /// Its place, from 0.
-    #[must_use]
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
 
     /// Its letter.
-    #[must_use]
     pub fn letter(self) -> char {
         char::from(b'a'.saturating_add(self.0))
     }
 
     /// The name of its partition.
-    #[must_use]
     pub fn partition_name(self) -> alloc::string::String {
         alloc::format!("slot-{self}")
     }
@@ -128,7 +124,6 @@ impl State {
     }
 
     /// Its word, as in JSON and in the documentation.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             State::Empty => "empty",
@@ -185,7 +180,6 @@ impl Slot {
     };
 
     /// Most starts of its trial before it is bad however its OS restarts.
-    #[must_use]
     pub fn attempts_limit(&self) -> u16 {
         u16::from(self.tries).saturating_mul(3)
     }

@@ -19,7 +19,6 @@ macro_rules! open_enum {
             pub const KNOWN: &[$name] = &[$($name::$variant),*];
 
             /// Its byte on disk.
-            #[must_use]
             pub fn code(self) -> u8 {
                 match self {
                     $($name::$variant => $code,)*
@@ -28,7 +27,6 @@ macro_rules! open_enum {
             }
 
             /// The value of a byte on disk.
-            #[must_use]
             pub fn from_code(code: u8) -> $name {
                 match code {
                     $($code => $name::$variant,)*
@@ -83,7 +81,6 @@ open_enum! {
 impl Reason {
     /// Whether a good slot was left for another one because its starts ended too
     /// soon: nothing is wrong with its bytes.
-    #[must_use]
     pub fn is_left(self) -> bool {
         matches!(self, Reason::Watchdog | Reason::NeverUp)
     }

@@ -53,10 +53,7 @@ pub struct Tco {
 
 impl Tco {
     /// Looks for it; `None` where this is another chipset, or the firmware has no
-    /// PCI bus.
-    ///
-    /// # Errors
-    /// Why it cannot be used, although it is there.
+    /// PCI bus. An error says why it cannot be used, although it is there.
     pub fn find() -> Result<Option<Tco>, &'static str> {
         let Some((ports, general_control)) = where_it_is() else {
             return Ok(None);
