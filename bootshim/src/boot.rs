@@ -6,7 +6,7 @@
 //! cut the power. The order of operations is here and nowhere else: [`Boot::run`];
 //! what a lost record becomes is in `rebuild.rs`, how the floor follows in `floor.rs`.
 
-use crate::choice::{self, Kind, Situation, Slots, Step};
+use crate::choice::{self, Situation, Slots, StartKind, Step};
 use crate::copies::{COPIES, CommitError, Copy, Durable, Note, Store};
 use crate::floor::{Counts, Floor, Kept};
 use crate::guid::Guid;
@@ -65,7 +65,7 @@ impl fmt::Display for Defect {
 #[derive(Debug)]
 pub struct Clearance {
     slot: SlotId,
-    kind: Kind,
+    kind: StartKind,
 }
 
 impl Clearance {
@@ -75,7 +75,7 @@ impl Clearance {
     }
 
     /// As what.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> StartKind {
         self.kind
     }
 
@@ -87,7 +87,7 @@ impl Clearance {
         }
     }
 
-    fn armed(proof: &Durable, slot: SlotId, kind: Kind) -> Option<Clearance> {
+    fn armed(proof: &Durable, slot: SlotId, kind: StartKind) -> Option<Clearance> {
         let armed = proof.record().armed?;
         (armed.slot == slot && Some(armed.as_what) == kind.arming())
             .then_some(Clearance { slot, kind })
@@ -238,8 +238,8 @@ impl<M: Medium, H: Platform> Boot<M, H> {
         self.passed = Slots::default();
         let state = self.record().map(|record| record.slot(slot).state);
         let kind = match state {
-            Some(State::Good) => Kind::Good,
-            Some(State::Ready | State::Trying | State::Bad) => Kind::LastResort,
+            Some(State::Good) => StartKind::Good,
+            Some(State::Ready | State::Trying | State::Bad) => StartKind::LastResort,
             Some(none @ (State::Empty | State::Writing)) => {
                 let why = Why::NotInstalled(none);
                 self.platform.tell(&Event::PassedOver(slot, why));
@@ -257,7 +257,7 @@ impl<M: Medium, H: Platform> Boot<M, H> {
     /// other. Nothing is written: the record is that one's, which goes on when this
     /// comes back. A cut at any moment costs the try that was spent before.
     pub fn resume(&mut self, relay: &Relay) -> Result<H::Running, Why> {
-        let (slot, kind) = (relay.slot, Kind::Trial);
+        let (slot, kind) = (relay.slot, StartKind::Trial);
         self.can_commit = false;
         self.kept = self.platform.floor();
         self.tell_of_floor();
@@ -361,7 +361,7 @@ impl<M: Medium, H: Platform> Boot<M, H> {
 
     /// Commits what has to be, verifies, starts. Comes back with `None` when the
     /// slot did not start; the record knows why by then.
-    fn attempt(&mut self, slot: SlotId, kind: Kind) -> Option<H::Running> {
+    fn attempt(&mut self, slot: SlotId, kind: StartKind) -> Option<H::Running> {
         let clearance = self.clear(slot, kind)?;
         self.passed.insert(slot);
         self.start(clearance)
@@ -396,14 +396,14 @@ impl<M: Medium, H: Platform> Boot<M, H> {
         };
         check(&record, slot, &facts, required)?;
         let due = match kind {
-            Kind::Good => Floor {
+            StartKind::Good => Floor {
                 security_version: demand.due(counts.security_version),
                 key_epoch: demand.due_epoch(counts),
             },
             _ => counts,
         };
         self.keep_floor(counts, due);
-        if kind == Kind::Good {
+        if kind == StartKind::Good {
             self.count_start(&record, slot);
         }
         self.platform.tell(&Event::Starting {
@@ -416,13 +416,13 @@ impl<M: Medium, H: Platform> Boot<M, H> {
     }
 
     /// Clears a slot to start, by the commit that this needs.
-    fn clear(&mut self, slot: SlotId, kind: Kind) -> Option<Clearance> {
+    fn clear(&mut self, slot: SlotId, kind: StartKind) -> Option<Clearance> {
         let Some(arming) = kind.arming() else {
             return Some(Clearance { slot, kind });
         };
         if !self.can_commit {
             // The one exception: nothing can be committed, and nothing good starts.
-            return (kind == Kind::LastResort).then_some(Clearance { slot, kind });
+            return (kind == StartKind::LastResort).then_some(Clearance { slot, kind });
         }
         let record = self.record()?.clone();
         let note = self.store.note();

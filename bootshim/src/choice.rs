@@ -10,7 +10,7 @@ use core::fmt;
 
 /// As what a slot starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum StartKind {
     /// Once, because somebody asked for it.
     Once,
     /// On trial.
@@ -21,14 +21,14 @@ pub enum Kind {
     LastResort,
 }
 
-impl Kind {
+impl StartKind {
     /// Its word, as in the JSON of `next-boot`.
     pub fn word(self) -> &'static str {
         match self {
-            Kind::Once => "once",
-            Kind::Trial => "trial",
-            Kind::Good => "good",
-            Kind::LastResort => "last_resort",
+            StartKind::Once => "once",
+            StartKind::Trial => "trial",
+            StartKind::Good => "good",
+            StartKind::LastResort => "last_resort",
         }
     }
 
@@ -36,18 +36,18 @@ impl Kind {
     /// nothing.
     pub fn arming(self) -> Option<Arming> {
         match self {
-            Kind::Once => Some(Arming::Once),
-            Kind::Trial => Some(Arming::Trial),
-            Kind::Good => None,
-            Kind::LastResort => Some(Arming::LastResort),
+            StartKind::Once => Some(Arming::Once),
+            StartKind::Trial => Some(Arming::Trial),
+            StartKind::Good => None,
+            StartKind::LastResort => Some(Arming::LastResort),
         }
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for StartKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kind::LastResort => "last resort",
+            StartKind::LastResort => "last resort",
             other => other.word(),
         })
     }
@@ -78,7 +78,7 @@ impl Slots {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Start this slot.
-    Start(SlotId, Kind),
+    Start(SlotId, StartKind),
     /// The trial has no start left: commit that it is bad, and ask again.
     EndTrial(SlotId, Reason),
     /// Nothing is left to be started.
@@ -108,26 +108,28 @@ pub fn next(record: &Record, now: &Situation) -> Step {
             !matches!(state, State::Empty | State::Writing)
         };
         if let Some(slot) = record.once.filter(|slot| open(slot) && image(slot)) {
-            return Step::Start(slot, Kind::Once);
+            return Step::Start(slot, StartKind::Once);
         }
         if let Some(slot) = record.trial().filter(open) {
             return trial(record, slot);
         }
     }
     if let Some(slot) = record.good().into_iter().find(open) {
-        return Step::Start(slot, Kind::Good);
+        return Step::Start(slot, StartKind::Good);
     }
     let slot = if now.can_commit {
         last_resort(record, now.passed)
     } else {
         by_chance(record, now)
     };
-    slot.map_or(Step::Nothing, |slot| Step::Start(slot, Kind::LastResort))
+    slot.map_or(Step::Nothing, |slot| {
+        Step::Start(slot, StartKind::LastResort)
+    })
 }
 
 /// The slot that starts if every slot verifies. A trial without a start left is over
 /// on the way there, as bootshim would commit it.
-pub fn first(record: &Record, now: &Situation) -> Option<(SlotId, Kind)> {
+pub fn first(record: &Record, now: &Situation) -> Option<(SlotId, StartKind)> {
     match next(record, now) {
         Step::Start(slot, kind) => Some((slot, kind)),
         // What is over is bad: this comes to an end.
@@ -142,7 +144,7 @@ fn trial(record: &Record, slot: SlotId) -> Step {
         return Step::EndTrial(slot, Reason::Unconfirmed);
     }
     if trial.tries_left > 0 {
-        return Step::Start(slot, Kind::Trial);
+        return Step::Start(slot, StartKind::Trial);
     }
     // What `watch` noted before the last restart says more than the count.
     let reason = if trial.reason == Reason::None {

@@ -137,19 +137,19 @@ impl Extent {
     }
 }
 
-/// A part of a medium, by itself a medium: no access leaves it, and faults say
-/// where in the part they were.
+/// A range of a medium, by itself a medium: no access leaves it, and faults say
+/// where in the window they were.
 #[derive(Debug)]
-pub struct Part<M> {
+pub struct Window<M> {
     whole: M,
     extent: Extent,
 }
 
-impl<M: Medium> Part<M> {
-    /// The part of `whole` that `extent` describes; accesses beyond it, or
+impl<M: Medium> Window<M> {
+    /// The range `extent` of `whole`; accesses beyond it, or
     /// beyond the end of `whole`, fail.
     pub fn new(whole: M, extent: Extent) -> Self {
-        Part { whole, extent }
+        Window { whole, extent }
     }
 
     fn place(&self, access: Access, offset: u64, length: usize) -> Result<u64, Fault> {
@@ -163,7 +163,7 @@ impl<M: Medium> Part<M> {
     }
 }
 
-impl<M: Medium> Medium for Part<M> {
+impl<M: Medium> Medium for Window<M> {
     fn len(&self) -> u64 {
         self.extent.len
     }

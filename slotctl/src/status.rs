@@ -1,6 +1,6 @@
 //! `slotctl status` and `slotctl next-boot`.
 
-use bootshim::choice::Kind;
+use bootshim::choice::StartKind;
 use bootshim::hardware::watchdog::Report;
 use bootshim::record::{NO_DIGEST, Reason, Slot, SlotId, State};
 use bootshim::reset::Cause;
@@ -95,7 +95,7 @@ fn status_in_words(status: &Status) -> String {
         .collect();
     let mut text = table(&rows);
     let next = match status.next {
-        Some((slot, Kind::Good)) => format!("slot {slot}"),
+        Some((slot, StartKind::Good)) => format!("slot {slot}"),
         Some((slot, kind)) => format!("slot {slot}, as {kind}"),
         None => "nothing".into(),
     };

@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bootshim::boot::Defect;
 use bootshim::buffer::Buffer;
-use bootshim::medium::Part;
+use bootshim::medium::Window;
 use bootshim::slot::{self, Initrd};
 use core::ffi::c_void;
 use core::ptr::NonNull;
@@ -35,7 +35,7 @@ enum Source<'a> {
     /// Verified already.
     Memory(Buffer),
     /// From the slot, once, where the kernel asks; and what became of that.
-    Slot(Part<&'a Disk>, Payload, Option<Result<(), Defect>>),
+    Slot(Window<&'a Disk>, Payload, Option<Result<(), Defect>>),
 }
 
 /// An initrd on offer; no longer when this is dropped.
@@ -48,7 +48,7 @@ pub struct Offer<'a> {
 
 impl<'a> Offer<'a> {
     /// Offers the initrd of the image in `slot` to the kernel that is started next.
-    pub fn new(initrd: Initrd, slot: Part<&'a Disk>) -> Result<Offer<'a>, Status> {
+    pub fn new(initrd: Initrd, slot: Window<&'a Disk>) -> Result<Offer<'a>, Status> {
         let path = path().ok_or(Status::OUT_OF_RESOURCES)?;
         let (length, source) = match initrd {
             Initrd::Here(bytes) => (bytes.len(), Source::Memory(bytes)),

@@ -39,7 +39,7 @@ use crate::platform::UefiPlatform;
 use bootshim::boot::Boot;
 use bootshim::gpt::{self, ReadFrom};
 use bootshim::layout::Layout;
-use bootshim::medium::Part;
+use bootshim::medium::Window;
 use bootshim::relay::Relay;
 use uefi::Status;
 
@@ -93,7 +93,7 @@ fn resume(relay: &Relay, console: &Console, clock: Clock) -> Status {
     match Disk::of_this_program() {
         Ok(disk) => {
             if let Some(layout) = find_slots(&disk, console) {
-                let record = Part::new(&disk, layout.record.extent);
+                let record = Window::new(&disk, layout.record.extent);
                 let trust = trust::keys(console);
                 let mut machine = UefiPlatform::new(&disk, &layout, trust, console, clock);
                 machine.go_on(*relay);
@@ -145,7 +145,7 @@ fn find_slots(disk: &Disk, console: &Console) -> Option<Layout> {
 
 /// Comes back from no slot: either one runs, or the menu and a restart follow.
 fn start_a_slot(disk: &Disk, layout: &Layout, console: &Console, clock: Clock) -> ! {
-    let record = Part::new(disk, layout.record.extent);
+    let record = Window::new(disk, layout.record.extent);
     let mut machine = UefiPlatform::new(disk, layout, trust::keys(console), console, clock);
     machine.heed_foreign_watchdog();
     machine.look_at_memory();

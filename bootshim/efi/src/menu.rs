@@ -7,7 +7,7 @@ use crate::firmware;
 use crate::platform::UefiPlatform;
 use bootshim::boot::Boot;
 use bootshim::layout::Layout;
-use bootshim::medium::Part;
+use bootshim::medium::Window;
 use bootshim::record::SlotId;
 use core::time::Duration;
 use uefi::proto::console::text::Key;
@@ -24,7 +24,7 @@ const SAY_EVERY: u32 = 10;
 /// Lists the slots and waits. `None` is a restart, by a person or because there
 /// was none.
 pub fn ask(
-    boot: &mut Boot<Part<&Disk>, UefiPlatform<'_>>,
+    boot: &mut Boot<Window<&Disk>, UefiPlatform<'_>>,
     layout: &Layout,
     console: &Console,
 ) -> Option<SlotId> {

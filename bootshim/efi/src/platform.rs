@@ -15,12 +15,12 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use bootshim::boot::{Clearance, Defect, Event, Facts, Platform, Why};
 use bootshim::buffer::Buffer;
-use bootshim::choice::Kind;
+use bootshim::choice::StartKind;
 use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::handover::Handover;
 use bootshim::hardware::watchdog::{Chip, Report, period};
 use bootshim::layout::Layout;
-use bootshim::medium::Part;
+use bootshim::medium::Window;
 use bootshim::memory::{Need, Room, Short};
 use bootshim::record::{MAX_SLOTS, Reason, Record, SlotId};
 use bootshim::relay::Relay;
@@ -129,7 +129,7 @@ impl<'a> UefiPlatform<'a> {
         boot: u64,
         image: BootImage,
     ) -> Result<BootImage, Why> {
-        if clearance.kind() != Kind::Trial || self.relay.is_some() {
+        if clearance.kind() != StartKind::Trial || self.relay.is_some() {
             return Ok(image);
         }
         let slot = self.partition(clearance.slot());
@@ -221,17 +221,17 @@ impl<'a> UefiPlatform<'a> {
         !self.short || GOES_ON_WITHOUT_INITRD
     }
 
-    fn partition(&self, slot: SlotId) -> Result<Part<&'a Disk>, Defect> {
+    fn partition(&self, slot: SlotId) -> Result<Window<&'a Disk>, Defect> {
         let partition = self
             .layout
             .slot(slot)
             .ok_or_else(|| Defect::Bad(Reason::Damaged, "no such partition".to_string()))?;
-        Ok(Part::new(self.disk, partition.extent))
+        Ok(Window::new(self.disk, partition.extent))
     }
 
     /// Arms the hardware's watchdog for an image that pets it. One that was armed
     /// for another image, which did not start, is stopped for one that does not.
-    fn arm(&mut self, seconds: u32, kind: Kind) {
+    fn arm(&mut self, seconds: u32, kind: StartKind) {
         if seconds == 0 && !self.armed {
             return;
         }
@@ -252,7 +252,7 @@ impl<'a> UefiPlatform<'a> {
         self.armed = true;
         match watchdog.arm(period(seconds)) {
             // It takes up to a second to see, which no good slot is kept waiting for.
-            Ok(_) if kind == Kind::Trial && !watchdog::counts(&mut **watchdog) => say!(
+            Ok(_) if kind == StartKind::Trial && !watchdog::counts(&mut **watchdog) => say!(
                 self.console,
                 "watchdog {} is armed and does not count: a kernel that hangs is not reset",
                 chip.word()
@@ -342,7 +342,7 @@ impl Platform for UefiPlatform<'_> {
         // The firmware has its own copy.
         drop(kernel);
         let kernel = loaded?;
-        let slot = Part::new(self.disk, partition.extent);
+        let slot = Window::new(self.disk, partition.extent);
         let initrd = initrd.map(|initrd| Offer::new(initrd, slot)).transpose();
         let initrd = initrd.map_err(|status| {
             kernel.unload();

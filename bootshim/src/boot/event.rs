@@ -1,7 +1,7 @@
 //! What bootshim says: one plain line for each thing found or decided.
 
 use super::{Defect, Facts};
-use crate::choice::Kind;
+use crate::choice::StartKind;
 use crate::copies::{CommitError, Copy};
 use crate::floor::{Counts, Keeper, Kept};
 use crate::medium::Cause;
@@ -42,7 +42,7 @@ pub enum Event {
         /// Which one.
         slot: SlotId,
         /// As what.
-        kind: Kind,
+        kind: StartKind,
         /// What is known of it after the commit.
         tries_left: u8,
         /// Its version.
@@ -158,9 +158,9 @@ impl fmt::Display for Event {
             } => {
                 write!(f, "starting slot {slot}, version {version}, as {kind}")?;
                 match (kind, tries_left) {
-                    (Kind::Trial, 0) => f.write_str(", the last try"),
-                    (Kind::Trial, 1) => f.write_str(", 1 try left after this one"),
-                    (Kind::Trial, n) => write!(f, ", {n} tries left after this one"),
+                    (StartKind::Trial, 0) => f.write_str(", the last try"),
+                    (StartKind::Trial, 1) => f.write_str(", 1 try left after this one"),
+                    (StartKind::Trial, n) => write!(f, ", {n} tries left after this one"),
                     _ => Ok(()),
                 }
             }

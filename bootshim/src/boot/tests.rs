@@ -42,7 +42,7 @@ struct Rig {
 
 impl Platform for Rig {
     type Image = ();
-    type Running = (SlotId, Kind);
+    type Running = (SlotId, StartKind);
 
     fn load(&mut self, slot: SlotId) -> Result<(Facts, ()), Defect> {
         self.slots[slot.index()].clone().map(|facts| (facts, ()))
@@ -66,8 +66,9 @@ impl Platform for Rig {
         record: &Record,
         _: &Facts,
         (): (),
-    ) -> Result<(SlotId, Kind), Why> {
-        if clearance.kind() != Kind::Good && record.armed.map(|a| a.slot) != Some(clearance.slot())
+    ) -> Result<(SlotId, StartKind), Why> {
+        if clearance.kind() != StartKind::Good
+            && record.armed.map(|a| a.slot) != Some(clearance.slot())
         {
             self.events.push("started without being armed".into());
         }
@@ -148,7 +149,7 @@ fn committed(states: [State; 3]) -> Memory {
     medium
 }
 
-fn start(medium: &Memory, rig: Rig) -> (Outcome<(SlotId, Kind)>, Rig, Option<Record>) {
+fn start(medium: &Memory, rig: Rig) -> (Outcome<(SlotId, StartKind)>, Rig, Option<Record>) {
     let mut boot = Boot::new(medium, PARTITION, 3, rig);
     let outcome = boot.run();
     let record = boot.record().cloned();
@@ -162,7 +163,7 @@ fn a_steady_good_boot_writes_nothing() {
     let medium = committed([Good, Good, Empty]);
     let before = medium.0.borrow().clone();
     let (outcome, _, _) = start(&medium, three());
-    assert_eq!(outcome, Outcome::Running((id("b"), Kind::Good)));
+    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Good)));
     assert!(before == *medium.0.borrow());
 }
 
@@ -170,7 +171,7 @@ fn a_steady_good_boot_writes_nothing() {
 fn a_trial_loses_a_try_before_it_starts() {
     let medium = committed([Good, Trying, Empty]);
     let (outcome, _, record) = start(&medium, three());
-    assert_eq!(outcome, Outcome::Running((id("b"), Kind::Trial)));
+    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Trial)));
     let record = record.unwrap();
     assert_eq!(
         (
@@ -187,11 +188,11 @@ fn a_trial_that_is_never_confirmed_ends_in_the_good_slot_after_its_tries() {
     for _ in 0..3 {
         assert_eq!(
             start(&medium, three()).0,
-            Outcome::Running((id("b"), Kind::Trial))
+            Outcome::Running((id("b"), StartKind::Trial))
         );
     }
     let (outcome, rig, record) = start(&medium, three());
-    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
     let failure = record.unwrap().last_failure.unwrap();
     assert_eq!(
         (failure.slot, failure.reason, failure.stage),
@@ -207,7 +208,7 @@ fn a_trial_that_is_never_confirmed_ends_in_the_good_slot_after_its_tries() {
 fn an_image_that_does_not_verify_is_bad_at_once() {
     let medium = committed([Good, Trying, Empty]);
     let (outcome, _, record) = start(&medium, rig(vec![facts(1, "1"), damaged(), damaged()]));
-    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
     let record = record.unwrap();
     assert_eq!(
         (record.slot(id("b")).state, record.slot(id("b")).reason),
@@ -220,7 +221,7 @@ fn an_image_that_does_not_verify_is_bad_at_once() {
 fn a_slot_with_another_manifest_than_installed_does_not_start() {
     let medium = committed([Good, Trying, Empty]);
     let (outcome, _, record) = start(&medium, rig(vec![facts(1, "1"), facts(9, "2"), damaged()]));
-    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
     assert_eq!(record.unwrap().slot(id("b")).reason, Reason::WrongManifest);
 }
 
@@ -228,7 +229,7 @@ fn a_slot_with_another_manifest_than_installed_does_not_start() {
 fn an_unreadable_device_is_no_verdict_on_the_slot() {
     let medium = committed([Good, Trying, Empty]);
     let (outcome, _, record) = start(&medium, rig(vec![facts(1, "1"), unreadable(), damaged()]));
-    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
     assert_eq!(record.unwrap().slot(id("b")).state, Trying);
 }
 
@@ -255,7 +256,7 @@ fn a_damaged_good_slot_is_passed_over_and_noted_once() {
     let medium = committed([Good, Good, Empty]);
     let slots = || rig(vec![facts(1, "1"), damaged(), damaged()]);
     let (outcome, _, record) = start(&medium, slots());
-    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
     assert_eq!(record.unwrap().slot(id("b")).state, Good);
     let before = medium.0.borrow().clone();
     start(&medium, slots());
@@ -290,7 +291,7 @@ fn a_trial_that_fails_is_bad_even_where_its_reason_was_noted_before() {
         .unwrap();
     let slots = rig(vec![facts(1, "1"), damaged(), damaged()]);
     let (outcome, _, record) = start(&medium, slots);
-    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
     assert_eq!(record.unwrap().slot(id("b")).state, Bad);
 }
 
@@ -318,7 +319,7 @@ fn without_a_good_slot_what_verifies_is_started_in_turn_for_ever() {
         let Outcome::Running((slot, kind)) = start(&medium, three()).0 else {
             panic!("nothing")
         };
-        assert_eq!(kind, Kind::LastResort);
+        assert_eq!(kind, StartKind::LastResort);
         seen.push(slot);
     }
     assert_eq!(seen, [id("a"), id("b"), id("a"), id("b")]);
@@ -334,7 +335,7 @@ fn with_a_record_of_an_unknown_format_only_good_slots_start_and_nothing_is_writt
     medium.0.borrow_mut()[..512].copy_from_slice(&raw);
     let before = medium.0.borrow().clone();
     let (outcome, _, _) = start(&medium, three());
-    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
     assert!(before == *medium.0.borrow());
 }
 
@@ -345,11 +346,11 @@ fn a_one_shot_starts_once() {
     let once = state::activate_once(store.record().unwrap(), id("b")).unwrap();
     store.commit(once, Note::default()).unwrap();
     let (outcome, _, record) = start(&medium, three());
-    assert_eq!(outcome, Outcome::Running((id("b"), Kind::Once)));
+    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Once)));
     assert_eq!(record.unwrap().armed.unwrap().as_what, Arming::Once);
     assert_eq!(
         start(&medium, three()).0,
-        Outcome::Running((id("a"), Kind::Good))
+        Outcome::Running((id("a"), StartKind::Good))
     );
 }
 
@@ -377,7 +378,7 @@ fn below_the_floor_nothing_starts() {
         version: "1".into(),
     });
     let (outcome, _, record) = start(&medium, slots);
-    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
     assert_eq!(record.unwrap().slot(id("b")).reason, Reason::BelowFloor);
 }
 
@@ -422,7 +423,7 @@ fn the_third_reset_by_the_watchdog_in_a_row_starts_the_next_good_slot() {
         start(&medium, rig).0
     };
     use reset::Cause::{Other, Watchdog};
-    let good = |letter| Outcome::Running((id(letter), Kind::Good));
+    let good = |letter| Outcome::Running((id(letter), StartKind::Good));
     assert_eq!(start_after(Watchdog), good("b"));
     assert_eq!(start_after(Watchdog), good("b"));
     assert_eq!(start_after(Watchdog), good("a"));

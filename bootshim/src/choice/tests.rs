@@ -25,7 +25,7 @@ fn a_one_shot_of_an_empty_slot_does_not_cost_the_trial_its_start() {
     };
     record.set_slot(b, trial);
     record.once = Some(a);
-    assert_eq!(next(&record, &now()), Step::Start(b, Kind::Trial));
+    assert_eq!(next(&record, &now()), Step::Start(b, StartKind::Trial));
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_trial_that_was_started_three_times_its_tries_ends_whatever_is_left_of_them(
     let slot = SlotId::new(1).unwrap();
     let mut record = Record::new(crate::record::tests::PARTITION, 2);
     for (attempts, expected) in [
-        (5, Step::Start(slot, Kind::Trial)),
+        (5, Step::Start(slot, StartKind::Trial)),
         (6, Step::EndTrial(slot, Reason::Unconfirmed)),
     ] {
         let trial = crate::record::Slot {
@@ -77,7 +77,7 @@ fn where_nothing_can_be_remembered_every_start_begins_one_slot_further() {
         for seed in 0..10 {
             now.seed = seed;
             match next(&record(states), &now) {
-                Step::Start(slot, Kind::LastResort) => said.push(slot.letter()),
+                Step::Start(slot, StartKind::LastResort) => said.push(slot.letter()),
                 _ => said.push('-'),
             }
         }
@@ -105,7 +105,7 @@ fn the_last_resort_begins_behind_the_slot_that_was_booted_last_and_with_what_is_
     for (states, booted, expected) in cases {
         let mut record = record(states);
         record.last_booted = booted.and_then(SlotId::new);
-        let start = |name: &str| Step::Start(name.parse().unwrap(), Kind::LastResort);
+        let start = |name: &str| Step::Start(name.parse().unwrap(), StartKind::LastResort);
         let expected = expected.map_or(Step::Nothing, start);
         assert_eq!(next(&record, &now()), expected, "{states:?} {booted:?}");
     }
@@ -124,7 +124,13 @@ fn a_set_of_slots_has_those_that_were_put_in() {
 
 #[test]
 fn each_kind_of_start_has_its_word() {
-    let words = [Kind::Once, Kind::Trial, Kind::Good, Kind::LastResort].map(Kind::word);
+    let words = [
+        StartKind::Once,
+        StartKind::Trial,
+        StartKind::Good,
+        StartKind::LastResort,
+    ]
+    .map(StartKind::word);
     assert_eq!(words, ["once", "trial", "good", "last_resort"]);
 }
 
@@ -132,7 +138,7 @@ proptest! {
     #[test]
     fn without_a_commit_there_is_no_trial_and_no_one_shot(record in any_record(), seed: u64) {
         let step = next(&record, &Situation { can_commit: false, seed, ..now() });
-        prop_assert!(!matches!(step, Step::Start(_, Kind::Once | Kind::Trial) | Step::EndTrial(..)));
+        prop_assert!(!matches!(step, Step::Start(_, StartKind::Once | StartKind::Trial) | Step::EndTrial(..)));
     }
 
     #[test]
@@ -142,7 +148,7 @@ proptest! {
         let limit = record.trial().map_or(0, |t| record.slot(t).attempts_limit()) + 2;
         for _ in 0..=limit {
             match next(&record, &now()) {
-                Step::Start(_, Kind::Good) => return Ok(()),
+                Step::Start(_, StartKind::Good) => return Ok(()),
                 Step::Start(slot, kind) => {
                     record = state::arm(&record, slot, kind.arming().unwrap()).0;
                 }

@@ -3,16 +3,16 @@ use super::*;
 use alloc::string::ToString;
 
 #[test]
-fn no_access_leaves_a_part() {
+fn no_access_leaves_a_window() {
     let whole = Memory::new(4 * 4096);
-    let part = Part::new(
+    let window = Window::new(
         &whole,
         Extent {
             start: 4096,
             len: 8192,
         },
     );
-    part.write_at(4096, &[7; 4096]).unwrap();
+    window.write_at(4096, &[7; 4096]).unwrap();
     assert_eq!(whole.0.borrow()[8192], 7);
     for (offset, len) in [
         (8192, 4096),
@@ -20,11 +20,11 @@ fn no_access_leaves_a_part() {
         (u64::MAX, 4096),
         (u64::MAX - 4095, 4096),
     ] {
-        let fault = part.write_at(offset, &alloc::vec![1; len]).unwrap_err();
+        let fault = window.write_at(offset, &alloc::vec![1; len]).unwrap_err();
         assert_eq!(fault.cause, Cause::OutOfRange);
     }
     assert_eq!(
-        part.read_at(8191, &mut [0; 2]).unwrap_err().cause,
+        window.read_at(8191, &mut [0; 2]).unwrap_err().cause,
         Cause::OutOfRange
     );
 }
@@ -33,11 +33,11 @@ fn no_access_leaves_a_part() {
 fn a_part_is_as_long_as_its_extent_and_shows_what_lies_there() {
     let whole = Memory::new(3 * 4096);
     whole.0.borrow_mut()[4096 + 10] = 9;
-    let part = |start, len| Part::new(&whole, Extent { start, len });
-    let middle = part(4096, 4096);
+    let window = |start, len| Window::new(&whole, Extent { start, len });
+    let middle = window(4096, 4096);
     assert_eq!((middle.len(), middle.is_empty()), (4096, false));
-    assert_eq!(part(4096, 1).len(), 1);
-    assert!(part(4096, 0).is_empty());
+    assert_eq!(window(4096, 1).len(), 1);
+    assert!(window(4096, 0).is_empty());
     let mut found = [0; 2];
     middle.read_at(9, &mut found).unwrap();
     assert_eq!(found, [0, 9]);
@@ -48,17 +48,17 @@ fn a_part_is_as_long_as_its_extent_and_shows_what_lies_there() {
 fn a_part_is_flushed_with_the_whole() {
     let whole = Memory::new(4096);
     let recording = Recording::over(&whole, &[]);
-    let part = Part::new(
+    let window = Window::new(
         &recording,
         Extent {
             start: 0,
             len: 4096,
         },
     );
-    part.flush().unwrap();
+    window.flush().unwrap();
     assert_eq!(recording.asked(), [Op::Flush]);
     recording.refuse(&[Op::Flush]);
-    assert!(part.flush().is_err());
+    assert!(window.flush().is_err());
 }
 
 #[test]
@@ -135,14 +135,14 @@ fn a_write_that_is_not_whole_blocks_is_refused() {
 #[test]
 fn a_part_at_the_end_of_the_number_range_fails_instead_of_wrapping() {
     let whole = Memory::new(8192);
-    let part = Part::new(
+    let window = Window::new(
         &whole,
         Extent {
             start: u64::MAX - 10,
             len: u64::MAX,
         },
     );
-    assert!(part.read_at(100, &mut [0; 16]).is_err());
+    assert!(window.read_at(100, &mut [0; 16]).is_err());
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_fault_in_a_part_says_where_in_the_part_it_was() {
     let whole = Memory::new(16384);
     let (start, len) = (8192, 8192);
     let failing = Recording::over(&whole, &[Op::Read(start), Op::Write(start + 4096)]);
-    let part = Part::new(&failing, Extent { start, len });
-    assert_eq!(part.read_at(0, &mut [0; 16]).unwrap_err().offset, 0);
-    assert_eq!(part.write_at(4096, &[0; 4096]).unwrap_err().offset, 4096);
+    let window = Window::new(&failing, Extent { start, len });
+    assert_eq!(window.read_at(0, &mut [0; 16]).unwrap_err().offset, 0);
+    assert_eq!(window.write_at(4096, &[0; 4096]).unwrap_err().offset, 4096);
 }

@@ -7,7 +7,7 @@ use super::scratch::Scratch;
 use bootshim::copies::{COPIES, Note, SPACING, Store};
 use bootshim::handover::Handover;
 use bootshim::layout::Layout;
-use bootshim::medium::{BLOCK, Extent, Part};
+use bootshim::medium::{BLOCK, Extent, Window};
 use bootshim::record::{Record, SlotId, State};
 use bootshim::state::Next;
 use controller::code::{Code, Exit};
@@ -172,7 +172,7 @@ fn ground() -> (Arc<Vec<u8>>, Handover) {
     let table = bootshim::gpt::read_any_sector(&plate).unwrap();
     let layout = Layout::find(&table).unwrap();
     let record = Record::new(layout.record.id, layout.slots.len());
-    Store::open(Part::new(&plate, layout.record.extent), layout.record.id)
+    Store::open(Window::new(&plate, layout.record.extent), layout.record.id)
         .commit_everywhere(Next::by_hand(record), Note::default())
         .unwrap();
     let disk = Disk::on(plate.clone(), None).unwrap();

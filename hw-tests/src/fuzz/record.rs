@@ -2,7 +2,7 @@
 
 use super::input::Input;
 use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Outcome, Platform, Why};
-use bootshim::choice::Kind;
+use bootshim::choice::StartKind;
 use bootshim::copies::{COPIES, CommitError, Copy, Note, SPACING, Store};
 use bootshim::floor::{Floor, Kept};
 use bootshim::guid::Guid;
@@ -207,12 +207,12 @@ impl Case {
             return;
         };
         assert!(self.verifies & 1 << slot.index() != 0, "it did not verify");
-        if matches!(kind, Kind::Once | Kind::Trial) && self.unreadable == 0 {
+        if matches!(kind, StartKind::Once | StartKind::Trial) && self.unreadable == 0 {
             let after = open(*medium.blocks.borrow()).record().cloned().unwrap();
             assert_eq!(after.armed.unwrap().slot, slot);
             // One that names no image is void, and no reason not to start a trial.
-            assert!(kind == Kind::Trial || after.once.is_none());
-            if let (Kind::Trial, Some(before)) = (kind, before) {
+            assert!(kind == StartKind::Trial || after.once.is_none());
+            if let (StartKind::Trial, Some(before)) = (kind, before) {
                 let left = before.slot(slot).tries_left;
                 assert!(after.slot(slot).tries_left < left.max(1));
             }
@@ -254,7 +254,7 @@ struct Fakes<'a> {
 
 impl Platform for Fakes<'_> {
     type Image = ();
-    type Running = (SlotId, Kind);
+    type Running = (SlotId, StartKind);
 
     fn load(&mut self, slot: SlotId) -> Result<(Facts, ()), Defect> {
         if self.case.verifies & 1 << slot.index() == 0 {
@@ -290,7 +290,7 @@ impl Platform for Fakes<'_> {
         _: &Record,
         _: &Facts,
         (): (),
-    ) -> Result<(SlotId, Kind), Why> {
+    ) -> Result<(SlotId, StartKind), Why> {
         let (slot, kind) = (clearance.slot(), clearance.kind());
         match self.case.starts & 1 << slot.index() {
             0 => Err(Why::NotStarted("refused".into())),

@@ -3,11 +3,11 @@
 
 use super::rebuilt::Rebuilt;
 use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Outcome, Platform, Why};
-use bootshim::choice::Kind;
+use bootshim::choice::StartKind;
 use bootshim::copies::Store;
 use bootshim::floor::{Floor, Kept};
 use bootshim::layout::Layout;
-use bootshim::medium::{Medium, Part};
+use bootshim::medium::{Medium, Window};
 use bootshim::record::{DEFAULT_TRIES, Digest, Reason, Record, SlotId};
 use bootshim::slot;
 use controller::disk::Disk;
@@ -23,7 +23,7 @@ pub struct Started {
     /// Which slot starts.
     pub slot: SlotId,
     /// As what.
-    pub kind: Kind,
+    pub kind: StartKind,
     /// The version of its image.
     pub version: String,
 }
@@ -48,7 +48,7 @@ impl Judge {
     /// The promise that was broken, in words.
     pub fn judge(&mut self, disk: &Rebuilt, durable: u64) -> Result<Started, String> {
         let layout = disk.before().layout();
-        let record = Overlay::new(Part::new(disk, layout.record.extent));
+        let record = Overlay::new(Window::new(disk, layout.record.extent));
         let now = stored(&record, layout).ok_or("no copy of the record is valid")?;
         if now.sequence < durable {
             let now = now.sequence;
@@ -64,7 +64,7 @@ impl Judge {
         let mut first = None;
         for _ in 0..limit {
             let started = self.start(disk, &record)?;
-            let good = started.kind == Kind::Good;
+            let good = started.kind == StartKind::Good;
             first = first.or(Some(started));
             if good {
                 return first.ok_or_else(String::new);
@@ -77,7 +77,7 @@ impl Judge {
     #[must_use]
     pub fn record(disk: &Rebuilt) -> Option<Record> {
         let layout = disk.before().layout();
-        stored(Part::new(disk, layout.record.extent), layout)
+        stored(Window::new(disk, layout.record.extent), layout)
     }
 
     fn start<M: Medium>(&mut self, disk: &Rebuilt, record: &M) -> Result<Started, String> {
@@ -134,7 +134,10 @@ impl Platform for Witness<'_> {
         let facts = self.loaded.entry(known).or_insert_with(|| {
             let no_slot = || Defect::Bad(Reason::Unreadable, "no such slot".into());
             let partition = disk.before().layout().slot(slot).ok_or_else(no_slot)?;
-            let image = slot::load(&Part::new(disk, partition.extent), disk.before().trusted())?;
+            let image = slot::load(
+                &Window::new(disk, partition.extent),
+                disk.before().trusted(),
+            )?;
             Ok(image.facts())
         });
         facts.clone().map(|facts| (facts, ()))

@@ -9,7 +9,7 @@ use super::recorder::{Epoch, Recorder};
 use super::start::{Ended, Machine, Started};
 use bootshim::copies::{COPIES, Note, Store};
 use bootshim::handover::Handover;
-use bootshim::medium::Part;
+use bootshim::medium::Window;
 use bootshim::record::{Reason, Record, SlotId};
 use bootshim::reset::Cause;
 use bootshim::state::Next;
@@ -220,7 +220,7 @@ impl Bench<'_> {
     fn create(&self, disk: &Arc<Recorder>) -> Result<()> {
         let mut record = Record::new(self.id, self.geometry.slots);
         record.default_tries = self.tries;
-        let part = Part::new(disk, self.geometry.record());
+        let part = Window::new(disk, self.geometry.record());
         Store::open(part, self.id).commit_everywhere(Next::by_hand(record), Note::default())?;
         Ok(())
     }
@@ -246,7 +246,7 @@ impl Bench<'_> {
                 _ => Cause::Other,
             },
         };
-        let part = Part::new(disk, self.geometry.record());
+        let part = Window::new(disk, self.geometry.record());
         let durable = || {
             let flushed = !disk.is_unflushed();
             flushed

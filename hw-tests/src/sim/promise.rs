@@ -4,7 +4,7 @@ use super::cuts::Fault;
 use super::firmware::Variable;
 use super::image::{Judge, Verdict};
 use super::start::{Ended, Started};
-use bootshim::choice::Kind;
+use bootshim::choice::StartKind;
 use bootshim::record::{NO_DIGEST, Reason, Record, SlotId, State};
 use std::sync::Arc;
 
@@ -158,10 +158,10 @@ impl After<'_> {
         match &self.ended.started {
             Some(started) => {
                 hold(Promise::Signed, self.signed(started));
-                if started.kind != Kind::Good {
+                if started.kind != StartKind::Good {
                     checked(Promise::Durable);
                 }
-                if started.kind == Kind::Once {
+                if started.kind == StartKind::Once {
                     checked(Promise::OnceCleared);
                 }
             }
@@ -288,7 +288,7 @@ impl After<'_> {
         let Some(started) = &self.ended.started else {
             return Ok(());
         };
-        if matches!(started.kind, Kind::Trial | Kind::Once) && was != now {
+        if matches!(started.kind, StartKind::Trial | StartKind::Once) && was != now {
             return Err(format!("{now:?} after {was:?}, for a {}", started.kind));
         }
         let image = self.verdicts[started.slot.index()].boots;

@@ -7,7 +7,7 @@ use super::image::Verdict;
 use super::promise::{Broken, Promise};
 use super::recorder::Epoch;
 use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Outcome, Platform, Why};
-use bootshim::choice::Kind;
+use bootshim::choice::StartKind;
 use bootshim::copies::{COPIES, SPACING, Store};
 use bootshim::floor::{Floor, Kept};
 use bootshim::guid::Guid;
@@ -112,7 +112,7 @@ impl Medium for Copies {
 #[derive(Clone, Debug)]
 pub(super) struct Started {
     pub(super) slot: SlotId,
-    pub(super) kind: Kind,
+    pub(super) kind: StartKind,
     /// The record that was handed over.
     pub(super) record: Record,
 }
@@ -220,9 +220,9 @@ struct Watching<'a> {
 
 impl Watching<'_> {
     /// At the moment of a start that has to be durable, it is.
-    fn watch(&mut self, slot: SlotId, kind: Kind, record: &Record) {
+    fn watch(&mut self, slot: SlotId, kind: StartKind, record: &Record) {
         let Some(arming) = kind.arming() else { return };
-        if kind == Kind::LastResort && !self.committed {
+        if kind == StartKind::LastResort && !self.committed {
             // The one exception: nothing can be committed, nothing good starts.
             return;
         }
@@ -253,7 +253,7 @@ impl Watching<'_> {
         let after = durable.slot(slot);
         let cost = u8::from(before.state == State::Trying);
         let left = before.tries_left.saturating_sub(cost);
-        let none = kind == Kind::Trial && before.tries_left == 0;
+        let none = kind == StartKind::Trial && before.tries_left == 0;
         if none || after.attempts <= before.attempts || after.tries_left > left {
             let words = format!(
                 "slot {slot} started as {kind}: tries {} then {}, attempts {} then {}",

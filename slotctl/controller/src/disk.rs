@@ -19,7 +19,7 @@ use bootshim::copies::{CommitError, Durable, Note, Store};
 use bootshim::gpt::{self, Cut, Gpt, GptError, Invalid, Partition, ReadFrom};
 use bootshim::handover::Handover;
 use bootshim::layout::{Layout, LayoutError};
-use bootshim::medium::{Extent, Medium, Part};
+use bootshim::medium::{Extent, Medium, Window};
 use bootshim::record::{Record, SlotId};
 use bootshim::state::{self, Next};
 use images::slot_area::Installed;
@@ -35,7 +35,7 @@ pub trait Device: Medium + Send + Sync + fmt::Debug {}
 impl<M: Medium + Send + Sync + fmt::Debug> Device for M {}
 
 /// A partition of a disk, as a medium of its own.
-pub type Slice = Part<Arc<dyn Device>>;
+pub type Slice = Window<Arc<dyn Device>>;
 
 /// How the bytes of a disk are reached.
 #[derive(Debug)]
@@ -287,7 +287,7 @@ impl Disk {
         if let Some(cut) = self.table.cut.filter(|_| !self.table.holds(partition)) {
             // As bootshim reads it: the kernel has no node for it, or a shorter one.
             return match mode {
-                Mode::Read => Ok(Part::new(self.whole()?, partition.extent)),
+                Mode::Read => Ok(Window::new(self.whole()?, partition.extent)),
                 Mode::Write | Mode::WriteExclusive => Err(self.beyond(partition, cut)),
             };
         }
@@ -295,7 +295,7 @@ impl Disk {
             lock::refuse_locked(&self.path)?;
         }
         match &self.access {
-            Access::Medium(medium) => Ok(Part::new(Arc::clone(medium), partition.extent)),
+            Access::Medium(medium) => Ok(Window::new(Arc::clone(medium), partition.extent)),
             Access::File => self.partition_in_file(partition, mode),
             Access::Block => self.partition_node(partition, mode),
         }
@@ -333,7 +333,7 @@ impl Disk {
             Mode::Write
         };
         let file = FileMedium::open(&self.path, mode)?;
-        Ok(Part::new(Arc::new(file), partition.extent))
+        Ok(Window::new(Arc::new(file), partition.extent))
     }
 
     fn partition_node(&self, partition: &Partition, mode: Mode) -> Result<Slice> {
@@ -350,7 +350,7 @@ impl Disk {
         if extent.len != partition.extent.len {
             return Err(block::stale(&node));
         }
-        Ok(Part::new(Arc::new(device), extent))
+        Ok(Window::new(Arc::new(device), extent))
     }
 
     /// Reads the boot record.

@@ -11,7 +11,7 @@ use crate::efi_program::{Machine, PROGRAM_MAX, Program};
 use crate::error::{Error, Result};
 use crate::stream::Stream;
 use bootshim::layout::Layout;
-use bootshim::medium::{Medium, Part};
+use bootshim::medium::{Medium, Window};
 use clock::Clock;
 use fatfs::{Dir, FatType, FileSystem, FormatVolumeOptions, FsOptions, ReadWriteSeek};
 pub use places::Places;
@@ -248,7 +248,7 @@ fn read_file<M: Medium>(disk: M, layout: &Layout, path: &str, max: u64) -> Resul
         .as_ref()
         .ok_or_else(|| Error::new(Code::NoEsp, "the disk has no EFI system partition"))?;
     let read = || {
-        let mut stream = Stream::bounded(Part::new(disk, esp.extent), READ_MAX);
+        let mut stream = Stream::bounded(Window::new(disk, esp.extent), READ_MAX);
         let filesystem = FileSystem::new(&mut stream, FsOptions::new())?;
         let mut bytes = Vec::new();
         filesystem

@@ -8,7 +8,7 @@ use crate::lock::What;
 use crate::medium::Mode;
 use crate::overlay::Overlay;
 use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Outcome, Platform, Why};
-use bootshim::choice::Kind;
+use bootshim::choice::StartKind;
 use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::medium::Medium;
 use bootshim::record::{Reason, Record, SlotId, State};
@@ -19,7 +19,7 @@ use images::trust::Trust;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextBoot {
     /// The slot it would start, and as what.
-    pub choice: Option<(SlotId, Kind)>,
+    pub choice: Option<(SlotId, StartKind)>,
     /// Why every other slot is passed over.
     pub passed_over: Vec<(SlotId, String)>,
     /// Every line that bootshim would write.
@@ -92,7 +92,7 @@ fn run<M: Medium>(disk: &Disk, trusted: &Trust, record: M) -> Result<NextBoot> {
 /// state for which its turn did not come.
 fn passed_over(
     slots: usize,
-    choice: Option<(SlotId, Kind)>,
+    choice: Option<(SlotId, StartKind)>,
     record: Option<&Record>,
     events: &[(SlotId, Why)],
 ) -> Vec<(SlotId, String)> {
@@ -110,18 +110,20 @@ fn passed_over(
     others.map(|slot| (slot, why(slot))).collect()
 }
 
-fn not_its_turn(record: &Record, slot: SlotId, choice: Option<(SlotId, Kind)>) -> String {
+fn not_its_turn(record: &Record, slot: SlotId, choice: Option<(SlotId, StartKind)>) -> String {
     let known = record.slot(slot);
     match (known.state, choice) {
         (State::Empty, _) => "empty".into(),
         (State::Writing, _) => "half written".into(),
         (State::Ready, _) => "ready, not activated".into(),
         (State::Bad, _) => format!("bad: {}", known.reason),
-        (State::Good, Some((first, Kind::Good))) => format!("good, slot {first} goes before it"),
+        (State::Good, Some((first, StartKind::Good))) => {
+            format!("good, slot {first} goes before it")
+        }
         (State::Good, Some((first, kind))) => {
             format!("good, slot {first} goes before it as {kind}")
         }
-        (State::Trying, Some((first, Kind::Once))) => {
+        (State::Trying, Some((first, StartKind::Once))) => {
             format!("on trial, slot {first} goes before it once")
         }
         (State::Trying, _) => "on trial, and the record cannot be written".into(),
@@ -141,7 +143,7 @@ struct Onlooker<'a> {
 
 impl Platform for Onlooker<'_> {
     type Image = BootImage;
-    type Running = (SlotId, Kind);
+    type Running = (SlotId, StartKind);
 
     fn load(&mut self, slot: SlotId) -> Result<(Facts, BootImage), Defect> {
         let slice = self.slots.get(slot.index());
@@ -171,7 +173,7 @@ impl Platform for Onlooker<'_> {
         _: &Record,
         _: &Facts,
         _: BootImage,
-    ) -> Result<(SlotId, Kind), Why> {
+    ) -> Result<(SlotId, StartKind), Why> {
         Ok((clearance.slot(), clearance.kind()))
     }
 

@@ -6,7 +6,7 @@ use crate::disk::Disk;
 use crate::efi_variable;
 use crate::error::Result;
 use crate::floor;
-use bootshim::choice::{self, Kind, Situation, Slots};
+use bootshim::choice::{self, Situation, Slots, StartKind};
 use bootshim::copies::{Copy, Note};
 use bootshim::floor::Counts;
 use bootshim::handover::WATCHDOG_VARIABLE;
@@ -35,7 +35,7 @@ pub struct Status {
     /// The image that runs brings a bootshim which firmware does not start yet.
     pub bootshim_missing: bool,
     /// What boots next, if everything verifies.
-    pub next: Option<(SlotId, Kind)>,
+    pub next: Option<(SlotId, StartKind)>,
 }
 
 impl Status {

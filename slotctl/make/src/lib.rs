@@ -11,7 +11,7 @@ use bootshim::copies::{Note, Store};
 use bootshim::gpt;
 use bootshim::guid::Guid;
 use bootshim::layout::Layout;
-use bootshim::medium::{Medium, Part};
+use bootshim::medium::{Medium, Window};
 use bootshim::record::Record;
 use bootshim::state::Next;
 use controller::code::Code;
@@ -129,10 +129,10 @@ fn fill<M: Medium>(disk: &M, plan: &[Planned], options: &Options) -> Result<Layo
             volume_id: identity.volume_id(),
             date: options.date,
         };
-        esp::write(Part::new(disk, partition.extent), sector, &contents)?;
+        esp::write(Window::new(disk, partition.extent), sector, &contents)?;
     }
     let record = Record::new(layout.record.id, layout.slots.len());
-    Store::open(Part::new(disk, layout.record.extent), layout.record.id)
+    Store::open(Window::new(disk, layout.record.extent), layout.record.id)
         .commit_everywhere(Next::by_hand(record), Note::default())?;
     Ok(layout)
 }

@@ -66,7 +66,7 @@ fn a_new_disk_has_four_copies_of_an_empty_record_its_program_and_its_compatible(
         assert_eq!(disk.table().sector, u32::from(sector));
         let medium = FileMedium::open(&path, Mode::Read).unwrap();
         let layout = disk.layout();
-        let store = Store::open(Part::new(&medium, layout.record.extent), layout.record.id);
+        let store = Store::open(Window::new(&medium, layout.record.extent), layout.record.id);
         assert!(
             store.copies().iter().all(|copy| *copy == Copy::Valid(1)),
             "{:?}",

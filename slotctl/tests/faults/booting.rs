@@ -3,7 +3,7 @@
 use crate::ground::{Ground, record, slot};
 use crate::judge::{self, Place};
 use crate::report::Report;
-use bootshim::choice::Kind;
+use bootshim::choice::StartKind;
 use bootshim::copies::{COPIES, SPACING};
 use bootshim::medium::Medium;
 use bootshim::record::SlotId;
@@ -90,7 +90,7 @@ impl Scene {
         Ok(choice == usual)
     }
 
-    fn judge(&self, choice: Option<(SlotId, Kind)>, after: &Content) -> Result<(), String> {
+    fn judge(&self, choice: Option<(SlotId, StartKind)>, after: &Content) -> Result<(), String> {
         let changed = judge::changed(&self.content, after)?;
         if changed.iter().any(|place| *place != Place::Record) {
             return Err(format!("{changed:?} was written"));
@@ -109,8 +109,8 @@ impl Scene {
 
     /// No trial and no one-shot starts unless a record says so that survives a
     /// power cut.
-    fn durable(&self, started: SlotId, kind: Kind, after: &Content) -> Result<(), String> {
-        if !matches!(kind, Kind::Trial | Kind::Once) {
+    fn durable(&self, started: SlotId, kind: StartKind, after: &Content) -> Result<(), String> {
+        if !matches!(kind, StartKind::Trial | StartKind::Once) {
             return Ok(());
         }
         let record = record(after).ok_or("started without a record")?;
@@ -122,7 +122,7 @@ impl Scene {
     }
 }
 
-type Started = (Option<(SlotId, Kind)>, Vec<String>);
+type Started = (Option<(SlotId, StartKind)>, Vec<String>);
 
 #[test]
 fn a_device_that_fails_at_any_access_of_a_start_still_starts_a_slot_that_verifies() {

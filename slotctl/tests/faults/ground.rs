@@ -3,7 +3,7 @@
 
 use bootshim::copies::{Note, Store};
 use bootshim::layout::Layout;
-use bootshim::medium::Part;
+use bootshim::medium::Window;
 use bootshim::record::{Record, SlotId};
 use bootshim::state::Next;
 use controller::disk::Disk;
@@ -107,6 +107,6 @@ pub fn slot(index: usize) -> SlotId {
 /// The record of a disk, where it has one.
 pub fn record(content: &Content) -> Option<Record> {
     let place = &Ground::get().layout.record;
-    let part = Part::new(FakeDisk::of(content.clone()), place.extent);
+    let part = Window::new(FakeDisk::of(content.clone()), place.extent);
     Store::open(part, place.id).record().cloned()
 }

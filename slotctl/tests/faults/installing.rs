@@ -3,7 +3,7 @@
 use crate::ground::{Ground, record, slot};
 use crate::judge::{self, Place, place_of};
 use crate::report::Report;
-use bootshim::choice::Kind;
+use bootshim::choice::StartKind;
 use bootshim::handover::Handover;
 use controller::code::Exit;
 use controller::disk::Disk;
@@ -106,7 +106,7 @@ impl Scene {
         let disk = judge::healed(after);
         let started = judge::next_start(&disk)?;
         if let Ok(done) = done
-            && started != (done.slot, Kind::Trial)
+            && started != (done.slot, StartKind::Trial)
         {
             return Err(format!("installed, and then {started:?} started"));
         }

@@ -1,7 +1,7 @@
 //! What must hold of a disk once its device works again.
 
 use crate::ground::{Ground, record, slot};
-use bootshim::choice::Kind;
+use bootshim::choice::StartKind;
 use bootshim::copies::{COPIES, SPACING};
 use bootshim::medium::{Access, Extent};
 use bootshim::record::SlotId;
@@ -61,7 +61,7 @@ pub fn healed(content: &Content) -> Disk {
 }
 
 /// The next start reaches a slot that verifies in full; which, and as what.
-pub fn next_start(disk: &Disk) -> Result<(SlotId, Kind), String> {
+pub fn next_start(disk: &Disk) -> Result<(SlotId, StartKind), String> {
     let ground = Ground::get();
     let next: NextBoot = next_boot::arm(disk, &ground.trusted).map_err(|e| e.to_string())?;
     let (started, kind) = next.choice.ok_or("nothing starts once it works again")?;
@@ -84,7 +84,7 @@ pub fn next_install_works(disk: &Disk, version: usize) -> Result<(), String> {
         .install(disk, version, true)
         .map_err(|error| format!("the next install: {error}"))?;
     match next_start(disk)? {
-        (started, Kind::Trial) if started == done.slot => Ok(()),
+        (started, StartKind::Trial) if started == done.slot => Ok(()),
         (started, kind) => Err(format!("after the next install slot {started} as {kind}")),
     }
 }

@@ -6,7 +6,7 @@ mod oracle;
 mod row;
 
 use crate::bench::Bench;
-use bootshim::choice::Kind;
+use bootshim::choice::StartKind;
 use disk::TableDisk;
 use oracle::Expected;
 use row::Row;
@@ -72,7 +72,7 @@ const TABLE: &[(&str, &str)] = &[
     ("good1  good2  empty  foreign",      "c trial"),
 ];
 
-fn in_words(choice: Option<(bootshim::record::SlotId, Kind)>) -> String {
+fn in_words(choice: Option<(bootshim::record::SlotId, StartKind)>) -> String {
     choice.map_or("nothing".into(), |(slot, kind)| format!("{slot} {kind}"))
 }
 
@@ -101,16 +101,18 @@ fn what_arm_commits_is_what_was_said_and_costs_what_it_must() {
             continue;
         };
         match disk.choice_of(expected) {
-            Some((slot, Kind::Trial)) => {
+            Some((slot, StartKind::Trial)) => {
                 let armed = after.slot(slot);
                 assert!(
                     armed.tries_left < armed.tries && armed.attempts > 0,
                     "{words}"
                 );
             }
-            Some((_, Kind::Once)) => assert_eq!(after.once, None, "{words}"),
-            Some((slot, Kind::LastResort)) => assert_eq!(after.last_booted, Some(slot), "{words}"),
-            Some((_, Kind::Good)) | None => {}
+            Some((_, StartKind::Once)) => assert_eq!(after.once, None, "{words}"),
+            Some((slot, StartKind::LastResort)) => {
+                assert_eq!(after.last_booted, Some(slot), "{words}")
+            }
+            Some((_, StartKind::Good)) | None => {}
         }
     }
 }
@@ -197,10 +199,10 @@ fn never_differ(rows: &[Row]) {
         assert_eq!(found.passed_over.len(), 3 - chosen, "{row:?}");
         kinds[match found.choice {
             None => 0,
-            Some((_, Kind::Good)) => 1,
-            Some((_, Kind::Trial)) => 2,
-            Some((_, Kind::Once)) => 3,
-            Some((_, Kind::LastResort)) => 4,
+            Some((_, StartKind::Good)) => 1,
+            Some((_, StartKind::Trial)) => 2,
+            Some((_, StartKind::Once)) => 3,
+            Some((_, StartKind::LastResort)) => 4,
         }] += 1;
     }
     let rare = kinds.iter().any(|rows| *rows < 50);

@@ -20,7 +20,7 @@ impl Witness<'_> {
 
 impl Platform for Witness<'_> {
     type Image = ();
-    type Running = (SlotId, Kind);
+    type Running = (SlotId, StartKind);
 
     fn load(&mut self, slot: SlotId) -> Result<(Facts, ()), Defect> {
         self.look();
@@ -41,7 +41,7 @@ impl Platform for Witness<'_> {
         record: &Record,
         facts: &Facts,
         (): (),
-    ) -> Result<(SlotId, Kind), Why> {
+    ) -> Result<(SlotId, StartKind), Why> {
         self.look();
         self.rig.start(clearance, record, facts, ())
     }
@@ -87,7 +87,7 @@ fn no_trial_and_no_one_shot_starts_when_the_record_cannot_be_written() {
             store.commit(once, Note::default()).unwrap();
         }
         let mut boot = Boot::new(read_only(&medium), PARTITION, 3, three());
-        assert_eq!(boot.run(), Outcome::Running((id("a"), Kind::Good)));
+        assert_eq!(boot.run(), Outcome::Running((id("a"), StartKind::Good)));
     }
 }
 
@@ -95,7 +95,10 @@ fn no_trial_and_no_one_shot_starts_when_the_record_cannot_be_written() {
 fn when_nothing_can_be_committed_and_nothing_good_starts_a_verified_slot_starts_all_the_same() {
     let medium = committed([Bad, Trying, Ready]);
     let mut boot = Boot::new(read_only(&medium), PARTITION, 3, three());
-    assert_eq!(boot.run(), Outcome::Running((id("b"), Kind::LastResort)));
+    assert_eq!(
+        boot.run(),
+        Outcome::Running((id("b"), StartKind::LastResort))
+    );
 }
 
 #[test]
@@ -105,10 +108,10 @@ fn a_permit_is_for_the_slot_that_is_armed_and_as_what_it_is_armed() {
     let armed = state::arm(store.record().unwrap(), id("b"), Arming::Trial);
     let durable = store.commit(armed, Note::default()).unwrap();
     let clearance = |slot, kind| Clearance::armed(&durable, id(slot), kind).is_some();
-    assert!(clearance("b", Kind::Trial));
-    assert!(!clearance("c", Kind::Trial));
-    assert!(!clearance("b", Kind::Once));
-    assert!(!clearance("b", Kind::Good));
+    assert!(clearance("b", StartKind::Trial));
+    assert!(!clearance("c", StartKind::Trial));
+    assert!(!clearance("b", StartKind::Once));
+    assert!(!clearance("b", StartKind::Good));
 }
 
 #[test]
@@ -116,7 +119,7 @@ fn a_trial_that_a_person_starts_by_hand_loses_a_try_too() {
     let medium = committed([Good, Trying, Empty]);
     let mut boot = Boot::new(&medium, PARTITION, 3, three());
     let outcome = boot.by_hand(id("b"));
-    assert_eq!(outcome, Outcome::Running((id("b"), Kind::LastResort)));
+    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::LastResort)));
     let store = Store::open(&medium, PARTITION);
     assert_eq!(store.record().unwrap().slot(id("b")).tries_left, 2);
 }
@@ -132,6 +135,6 @@ fn a_slot_without_an_image_is_not_started_by_hand_and_costs_nothing() {
     assert!(before == *medium.0.borrow());
     assert_eq!(
         boot.by_hand(id("a")),
-        Outcome::Running((id("a"), Kind::Good))
+        Outcome::Running((id("a"), StartKind::Good))
     );
 }

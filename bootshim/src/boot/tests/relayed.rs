@@ -21,7 +21,7 @@ fn relay(record: &Record, letter: &str) -> Relay {
 }
 
 /// How it ends; the record's partition must be as it was.
-fn resume(medium: &Memory, relay: &Relay, rig: Rig) -> Result<(SlotId, Kind), Why> {
+fn resume(medium: &Memory, relay: &Relay, rig: Rig) -> Result<(SlotId, StartKind), Why> {
     let before = medium.0.borrow().clone();
     let outcome = Boot::new(medium, PARTITION, 3, rig).resume(relay);
     assert!(before == *medium.0.borrow(), "the record was written");
@@ -31,7 +31,7 @@ fn resume(medium: &Memory, relay: &Relay, rig: Rig) -> Result<(SlotId, Kind), Wh
 #[test]
 fn what_is_handed_over_starts_and_costs_no_second_try() {
     let (medium, relay) = armed();
-    let trial = (id("b"), Kind::Trial);
+    let trial = (id("b"), StartKind::Trial);
     assert_eq!(resume(&medium, &relay, three()), Ok(trial));
 }
 

@@ -76,12 +76,12 @@ fn every_reason_to_pass_over_a_slot_is_said_in_words() {
 #[test]
 fn a_start_is_said_with_the_tries_that_are_left_behind_it() {
     let cases = [
-        (Kind::Good, 0, "good"),
-        (Kind::Once, 1, "once"),
-        (Kind::LastResort, 0, "last resort"),
-        (Kind::Trial, 0, "trial, the last try"),
-        (Kind::Trial, 1, "trial, 1 try left after this one"),
-        (Kind::Trial, 2, "trial, 2 tries left after this one"),
+        (StartKind::Good, 0, "good"),
+        (StartKind::Once, 1, "once"),
+        (StartKind::LastResort, 0, "last resort"),
+        (StartKind::Trial, 0, "trial, the last try"),
+        (StartKind::Trial, 1, "trial, 1 try left after this one"),
+        (StartKind::Trial, 2, "trial, 2 tries left after this one"),
     ];
     for (kind, tries_left, words) in cases {
         let event = Event::Starting {

@@ -22,7 +22,7 @@ fn started(medium: &Memory, last_reset: reset::Cause) -> (SlotId, Option<(SlotId
         ..three()
     };
     let (outcome, _, record) = start(medium, rig);
-    let Outcome::Running((slot, Kind::Good)) = outcome else {
+    let Outcome::Running((slot, StartKind::Good)) = outcome else {
         panic!("{outcome:?}")
     };
     (slot, record.unwrap().starts())
@@ -64,7 +64,7 @@ fn a_count_that_cannot_be_written_keeps_no_good_slot_from_starting() {
             ..three()
         };
         let mut boot = Boot::new(read_only(&medium), PARTITION, 3, rig);
-        assert_eq!(boot.run(), Outcome::Running((id(started), Kind::Good)));
+        assert_eq!(boot.run(), Outcome::Running((id(started), StartKind::Good)));
         let said = boot.into_platform().events;
         let failed = said.iter().filter(|line| line.contains("no trial"));
         assert_eq!(
@@ -80,7 +80,7 @@ fn a_good_slot_that_does_not_verify_is_not_counted() {
     let medium = saying();
     let slots = rig(vec![facts(1, "1"), damaged(), damaged()]);
     let (outcome, _, record) = start(&medium, slots);
-    assert_eq!(outcome, Outcome::Running((id("a"), Kind::Good)));
+    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
     assert_eq!(record.unwrap().starts(), None, "nobody could take over");
 }
 
@@ -92,6 +92,6 @@ fn a_start_that_is_tried_again_for_want_of_memory_is_counted_once() {
         ..three()
     };
     let (outcome, _, record) = start(&medium, short);
-    assert_eq!(outcome, Outcome::Running((id("b"), Kind::Good)));
+    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Good)));
     assert_eq!(record.unwrap().starts(), Some((id("b"), 1)));
 }

@@ -8,7 +8,7 @@ use super::super::image::Verdict;
 use super::super::promise::{After, Broken, Promise};
 use super::super::start::{Copies, Dead, Ended, Machine};
 use super::{Stand, Visit};
-use bootshim::choice::Kind;
+use bootshim::choice::StartKind;
 use bootshim::copies::COPIES;
 use bootshim::record::{Record, SlotId, State};
 use bootshim::reset::Cause;
@@ -238,7 +238,7 @@ impl Visit<'_> {
             machine.variable = ended.variable;
             if ended
                 .started
-                .is_some_and(|started| started.kind == Kind::Good)
+                .is_some_and(|started| started.kind == StartKind::Good)
             {
                 self.explorer.walked.write().unwrap().insert(key);
                 return;
@@ -332,7 +332,7 @@ impl Visit<'_> {
             variable: crash.variable,
             ended,
         };
-        let certain = started.kind == Kind::Good
+        let certain = started.kind == StartKind::Good
             && record.known_good() == Some(started.slot)
             && record.armed.is_none()
             && record.trial().is_none()

@@ -3,7 +3,7 @@
 
 use super::row::{Copies, Row, Told};
 use crate::bench::{Bench, range};
-use bootshim::choice::Kind;
+use bootshim::choice::StartKind;
 use bootshim::copies::{COPIES, SPACING};
 use bootshim::guid::Guid;
 use bootshim::record::{Digest, Reason, Record, Slot, SlotId, State};
@@ -62,9 +62,14 @@ impl TableDisk {
     }
 
     /// The choice that these words are.
-    pub fn choice_of(&self, words: &str) -> Option<(SlotId, Kind)> {
+    pub fn choice_of(&self, words: &str) -> Option<(SlotId, StartKind)> {
         let (slot, kind) = words.split_once(' ')?;
-        let kinds = [Kind::Once, Kind::Trial, Kind::Good, Kind::LastResort];
+        let kinds = [
+            StartKind::Once,
+            StartKind::Trial,
+            StartKind::Good,
+            StartKind::LastResort,
+        ];
         let kind = kinds.into_iter().find(|known| known.to_string() == kind)?;
         Some((slot.parse().ok()?, kind))
     }

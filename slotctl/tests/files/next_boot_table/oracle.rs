@@ -7,24 +7,24 @@
 //! > starts, a verified slot is started all the same, by turns.
 
 use super::row::{Copies, Row, Told};
-use bootshim::choice::Kind;
+use bootshim::choice::StartKind;
 use bootshim::record::SlotId;
 
 /// What may happen.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Expected {
     Nothing,
-    Starts(usize, Kind),
+    Starts(usize, StartKind),
     /// Any of these, as a last resort: chance takes turns.
     AnyOf(Vec<usize>),
 }
 
 impl Expected {
-    pub fn allows(&self, choice: Option<(SlotId, Kind)>) -> bool {
+    pub fn allows(&self, choice: Option<(SlotId, StartKind)>) -> bool {
         match (self, choice.map(|(slot, kind)| (slot.index(), kind))) {
             (Expected::Nothing, None) => true,
             (Expected::Starts(slot, kind), Some(found)) => (*slot, *kind) == found,
-            (Expected::AnyOf(slots), Some((slot, Kind::LastResort))) => slots.contains(&slot),
+            (Expected::AnyOf(slots), Some((slot, StartKind::LastResort))) => slots.contains(&slot),
             _ => false,
         }
     }
@@ -38,7 +38,7 @@ pub fn expected(row: &Row) -> Expected {
         // "Slots whose manifest and boot payloads verify become ready, the
         // highest by security version, then by version, becomes trying(1)": all
         // three lie on the disk, and the versions rise from a to c.
-        Copies::Lost | Copies::Foreign => Expected::Starts(2, Kind::Trial),
+        Copies::Lost | Copies::Foreign => Expected::Starts(2, StartKind::Trial),
     }
 }
 
@@ -51,7 +51,7 @@ fn with_commits(row: &Row) -> Expected {
     let mut last = row.last;
     if let Some(slot) = row.once {
         if verifies(row, slot) {
-            return Expected::Starts(slot, Kind::Once);
+            return Expected::Starts(slot, StartKind::Once);
         }
         if !matches!(row.slots[slot], Told::Empty | Told::Writing) {
             last = Some(slot);
@@ -61,7 +61,7 @@ fn with_commits(row: &Row) -> Expected {
         if let Told::Trying { left, attempts } = row.slots[slot] {
             let over = left == 0 || attempts >= 9;
             if !over && verifies(row, slot) {
-                return Expected::Starts(slot, Kind::Trial);
+                return Expected::Starts(slot, StartKind::Trial);
             }
             if !over && row.once != Some(slot) {
                 last = Some(slot);
@@ -79,7 +79,7 @@ fn good(row: &Row) -> Option<Expected> {
             best = best.max(Some((!failed, priority, slot)));
         }
     }
-    best.map(|(_, _, slot)| Expected::Starts(slot, Kind::Good))
+    best.map(|(_, _, slot)| Expected::Starts(slot, StartKind::Good))
 }
 
 /// "`ready` and `bad` slots that verify, in turn": ready ones first, each round
@@ -100,7 +100,7 @@ fn last_resort(row: &Row, last: Option<usize>) -> Expected {
             let turn = (first..first + 3).map(|slot| slot % 3);
             let slot = turn.into_iter().find(|slot| left.contains(slot)).unwrap();
             if verifies(row, slot) {
-                return Expected::Starts(slot, Kind::LastResort);
+                return Expected::Starts(slot, StartKind::LastResort);
             }
             left.retain(|other| *other != slot);
             last = Some(slot);
