@@ -10,17 +10,19 @@ use controller::error::{Error, Result};
 use controller::progress::{Progress, Quiet};
 use file::Plain;
 use images::header::Header;
-use images::read::ReadError;
+use images::read::{self, ReadError};
 use images::{Part, Refused};
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::vec;
 use stream::Stream;
-use web::Web;
+use web::Ranges;
+use web::client::Client;
 pub use web::is_address;
 pub use web::tries::Patience;
 
@@ -46,32 +48,25 @@ impl Default for Settings {
     }
 }
 
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("limit_rate", &self.limit_rate)
-            .field("ca", &self.ca)
-            .finish_non_exhaustive()
-    }
-}
-
 /// A source of one image.
 pub struct Source {
     name: String,
     origin: Origin,
+    /// Who asks the server, where it comes from one.
+    client: Option<Arc<Client>>,
     wanted: vec::IntoIter<Range<u64>>,
 }
 
 enum Origin {
     File(Plain),
-    Pipe(Stream),
-    Web(Box<Web>),
+    Stream(Stream),
+    Ranges(Box<Ranges>),
 }
 
 /// Why a source did not give what it was asked for.
 enum Trouble {
-    /// The error that a person sees.
-    Told(Error),
+    /// It is an error already.
+    Error(Error),
     /// What was read, or could not be read.
     Read(ReadError),
     /// The file is not as long as its own header says.
@@ -85,7 +80,7 @@ enum Trouble {
 
 impl From<Error> for Trouble {
     fn from(error: Error) -> Trouble {
-        Trouble::Told(error)
+        Trouble::Error(error)
     }
 }
 
@@ -95,19 +90,19 @@ impl From<ReadError> for Trouble {
     }
 }
 
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Trouble {
+        Trouble::Read(error.into())
+    }
+}
+
 impl Source {
     /// Opens `-` (standard input), an `http://` or `https://` address, or a file.
-    ///
-    /// # Errors
-    /// What cannot be opened, reached, or is no file.
     pub fn open(name: &(impl AsRef<OsStr> + ?Sized), settings: &Settings) -> Result<Source> {
         Source::open_with(name, settings, Patience::default())
     }
 
     /// As [`Source::open`], with another patience than a person's.
-    ///
-    /// # Errors
-    /// As [`Source::open`].
     pub fn open_with(
         name: &(impl AsRef<OsStr> + ?Sized),
         settings: &Settings,
@@ -117,14 +112,14 @@ impl Source {
         // What is shown; a name that is no text is that of a file.
         let name = &*path.to_string_lossy();
         if path.to_str().is_some_and(web::is_address) {
-            let untouched = |error: Error| error.changed("nothing was written");
-            let web = Web::open(name, settings, patience).map_err(untouched)?;
-            let name = web.name().to_owned();
-            return Ok(Source::of(&name, Origin::Web(Box::new(web))));
+            let opened = web::open(name, settings, patience);
+            let (client, origin) = opened.map_err(|error| error.changed("nothing was written"))?;
+            let name = client.name.clone();
+            return Ok(Source::of(&name, origin, Some(client)));
         }
         if name == "-" {
-            let stream = Stream::new(Box::new(std::io::stdin()));
-            return Ok(Source::of("standard input", Origin::Pipe(stream)));
+            let stream = Stream::new(io::stdin());
+            return Ok(Source::of("standard input", Origin::Stream(stream), None));
         }
         let failed = |error| Error::io(format_args!("opening {name}"), &error);
         let file = File::open(path).map_err(failed)?;
@@ -137,15 +132,16 @@ impl Source {
         let origin = if kind.is_file() {
             Origin::File(Plain::new(file))
         } else {
-            Origin::Pipe(Stream::new(Box::new(file)))
+            Origin::Stream(Stream::new(file))
         };
-        Ok(Source::of(name, origin))
+        Ok(Source::of(name, origin, None))
     }
 
-    fn of(name: &str, origin: Origin) -> Source {
+    fn of(name: &str, origin: Origin, client: Option<Arc<Client>>) -> Source {
         Source {
             name: name.into(),
             origin,
+            client,
             wanted: Vec::new().into_iter(),
         }
     }
@@ -159,35 +155,34 @@ impl Source {
     /// Something about this source that a person should know.
     #[must_use]
     pub fn notice(&self) -> Option<String> {
-        match &self.origin {
-            Origin::Web(web) => web.notice(),
-            Origin::File(_) | Origin::Pipe(_) => None,
-        }
+        let words = "the server gives no parts of a file: all of it is fetched, from front to back, and a connection that is lost cannot be taken up again";
+        (self.is_remote() && !self.seeks()).then(|| format!("{}: {words}", self.name))
     }
 
     /// The header, and the bytes between it and the payload.
-    ///
-    /// # Errors
-    /// The source's; what is no image.
     pub fn head(&mut self) -> Result<(Header, Vec<u8>)> {
         let head = match &mut self.origin {
             Origin::File(file) => file.head(),
-            Origin::Pipe(stream) => stream.head(),
-            Origin::Web(web) => web.head(),
+            Origin::Stream(stream) => read::head(stream).map_err(Trouble::from),
+            Origin::Ranges(ranges) => ranges.head(),
         };
-        head.map_err(|trouble| self.told(trouble))
+        head.map_err(|trouble| match (&trouble, &self.client) {
+            (Trouble::Read(ReadError::Refused(Refused::NotAnImage)), Some(client)) => {
+                let packed = client.coding().map(|coding| {
+                    client.error(format_args!("the server sends the file as {coding}"))
+                });
+                packed.unwrap_or_else(|| self.error(trouble))
+            }
+            _ => self.error(trouble),
+        })
     }
 
     /// Announces which byte ranges of the file will be filled from now on:
     /// ascending, not overlapping, in that order.
-    ///
-    /// # Errors
-    /// Ranges that are not so, or lie behind what was read of a stream.
     pub fn want(&mut self, ranges: Vec<Range<u64>>) -> Result<()> {
         let mut end = match &self.origin {
-            Origin::File(_) => 0,
-            Origin::Pipe(stream) => stream.position(),
-            Origin::Web(web) => web.position(),
+            Origin::Stream(stream) => stream.position,
+            Origin::File(_) | Origin::Ranges(_) => 0,
         };
         for range in &ranges {
             if range.start < end || range.end < range.start {
@@ -196,7 +191,7 @@ impl Source {
             }
             end = range.end;
         }
-        if let Origin::Web(web) = &mut self.origin {
+        if let Origin::Ranges(web) = &mut self.origin {
             web.want(&ranges)?;
         }
         self.wanted = ranges.into_iter();
@@ -205,9 +200,6 @@ impl Source {
 
     /// Fills a buffer with the next wanted range, which is one part of the image
     /// and as long as the buffer.
-    ///
-    /// # Errors
-    /// The source's; an image that ends before.
     pub fn fill(&mut self, buffer: &mut [u8], part: Part) -> Result<()> {
         let length = buffer.len() as u64;
         let next = self.wanted.next();
@@ -217,50 +209,52 @@ impl Source {
             return Err(Error::new(Code::Internal, found));
         };
         let filled = match &mut self.origin {
-            Origin::File(file) => file.read(range.start, buffer, part),
-            Origin::Pipe(stream) => stream.read(range.start, buffer, part),
-            Origin::Web(web) => web.read(range.start, buffer, part),
+            Origin::File(file) => file.read_at(range.start, buffer, part),
+            Origin::Stream(stream) => stream.read_at(range.start, buffer, part),
+            Origin::Ranges(ranges) => ranges.read_at(range.start, buffer),
         };
-        filled.map_err(|trouble| self.told(trouble))
+        filled.map_err(|trouble| self.error(trouble))
     }
 
     /// After the last wanted range: makes sure that the file ends where the image
     /// does.
-    ///
-    /// # Errors
-    /// The source's; a file that is longer or shorter.
     pub fn end(&mut self, header: &Header) -> Result<()> {
         let ended = match &mut self.origin {
             Origin::File(file) => file.end(header),
-            Origin::Pipe(stream) => stream.end(header),
-            Origin::Web(web) => web.end(header),
+            Origin::Ranges(ranges) => ranges.end(header),
+            Origin::Stream(stream) => match stream.end(header) {
+                // The image is here; how the server ends its answer is its own affair.
+                Err(Trouble::Read(ReadError::Io(_)))
+                    if self.client.is_some() && stream.position == header.file_length() =>
+                {
+                    Ok(())
+                }
+                ended => ended,
+            },
         };
-        ended.map_err(|trouble| self.told(trouble))
+        ended.map_err(|trouble| self.error(trouble))
     }
 
     /// Whether it comes over a line that may be thin.
     #[must_use]
     pub fn is_remote(&self) -> bool {
-        matches!(self.origin, Origin::Web(_))
+        self.client.is_some()
     }
 
     /// Whether it can give single ranges, or only everything from front to back.
     #[must_use]
     pub fn seeks(&self) -> bool {
-        match &self.origin {
-            Origin::File(_) => true,
-            Origin::Pipe(_) => false,
-            Origin::Web(web) => web.seeks(),
-        }
+        !matches!(self.origin, Origin::Stream(_))
     }
 
     /// How many bytes were read from the file or came over the network so far.
     #[must_use]
     pub fn fetched(&self) -> u64 {
-        match &self.origin {
-            Origin::File(file) => file.fetched(),
-            Origin::Pipe(stream) => stream.position(),
-            Origin::Web(web) => web.fetched(),
+        match (&self.client, &self.origin) {
+            (Some(client), _) => client.fetched(),
+            (None, Origin::File(file)) => file.fetched,
+            (None, Origin::Stream(stream)) => stream.position,
+            (None, Origin::Ranges(_)) => 0,
         }
     }
 
@@ -269,31 +263,27 @@ impl Source {
     #[must_use]
     pub fn bridged(&self) -> u64 {
         match &self.origin {
-            Origin::Web(web) => web.bridged(),
-            Origin::File(_) | Origin::Pipe(_) => 0,
+            Origin::Ranges(ranges) => ranges.bridged,
+            Origin::File(_) | Origin::Stream(_) => 0,
         }
     }
 
-    fn told(&self, trouble: Trouble) -> Error {
+    fn error(&self, trouble: Trouble) -> Error {
         match trouble {
-            Trouble::Told(error) => error,
+            Trouble::Error(error) => error,
             Trouble::Read(error) => self.failed(error),
             Trouble::Length { found, expected } if found > expected => {
                 self.failed(Refused::TrailingBytes { end: expected }.into())
             }
-            Trouble::Length { found, expected } => self.too_short(found, expected),
+            Trouble::Length { found, expected } => {
+                let words = format!("truncated: the file ends after {found} bytes");
+                if let Some(client) = self.client.as_ref().filter(|_| !self.seeks()) {
+                    return client.lost(&words);
+                }
+                Error::new(Code::Truncated, format!("{}: {words}", self.name))
+                    .expected(format!("its header says {expected}"))
+            }
         }
-    }
-
-    fn too_short(&self, found: u64, expected: u64) -> Error {
-        let words = format!("truncated: the file ends after {found} bytes");
-        if let Origin::Web(web) = &self.origin
-            && !web.seeks()
-        {
-            return web.lost(&words);
-        }
-        let found = format!("{}: {words}", self.name);
-        Error::new(Code::Truncated, found).expected(format!("its header says {expected}"))
     }
 
     /// The error of this source, or of what came from it.
@@ -301,36 +291,47 @@ impl Source {
     pub fn failed(&self, error: ReadError) -> Error {
         let cut_short = matches!(error, ReadError::Refused(Refused::Truncated { .. }));
         // Only a stream from a server can end without anybody knowing that it did.
-        if let Origin::Web(web) = &self.origin
-            && (matches!(error, ReadError::Io(_)) || cut_short && !web.seeks())
+        if let Some(client) = &self.client
+            && (matches!(error, ReadError::Io(_)) || cut_short && !self.seeks())
         {
-            return web.lost(&error);
+            return client.lost(&error);
         }
         match error {
             ReadError::Io(error) => Error::io(format_args!("reading {}", self.name), &error),
             ReadError::Spool(ref spool) => Error::io(&error, &spool.source),
             ReadError::Refused(refused) => {
-                let mut error = Error::from(refused);
-                if let Origin::Web(web) = &self.origin
-                    && let Some(changed) = web.changed(&error)
-                {
-                    return changed;
-                }
-                error.found = format!("{}: {}", self.name, error.found);
-                error
+                let error = Error::from(refused);
+                self.changed(&error).unwrap_or_else(|| Error {
+                    found: format!("{}: {}", self.name, error.found),
+                    ..error
+                })
             }
         }
     }
 
     /// The error of a piece that is not the image's: where a server gave answers
-    /// that do not seem to be of one file, that is what it is told as.
+    /// that do not seem to be of one file, that is what is said.
     #[must_use]
     pub fn blamed(&self, error: Error) -> Error {
-        match &self.origin {
-            Origin::Web(web) if error.code == Code::NotIntact => {
-                web.changed(&error).unwrap_or(error)
-            }
+        match error.code {
+            Code::NotIntact => self.changed(&error).unwrap_or(error),
             _ => error,
+        }
+    }
+
+    fn changed(&self, error: &Error) -> Option<Error> {
+        self.client.as_ref()?.changed(error)
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        // First those that would connect again.
+        if let Origin::Ranges(ranges) = &mut self.origin {
+            ranges.fetch = None;
+        }
+        if let Some(client) = &self.client {
+            client.close();
         }
     }
 }

@@ -3,11 +3,10 @@
 use super::Trouble;
 use images::Part;
 use images::header::Header;
-use images::read::{self, ReadError};
+use images::read;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::io::{Seek, SeekFrom};
 
 /// How far ahead the kernel is asked to read. By itself it reads so little ahead
 /// that a fast disk waits for its requests.
@@ -16,23 +15,9 @@ const AHEAD: u64 = 8 << 20;
 /// An ordinary file.
 pub(super) struct Plain {
     file: File,
-    fetched: u64,
+    pub(super) fetched: u64,
     /// Up to where the kernel was asked to read ahead.
     asked: u64,
-}
-
-/// Reads a file from one place on, whatever its own position is.
-struct From<'a> {
-    file: &'a File,
-    at: u64,
-}
-
-impl Read for From<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
-        self.at = self.at.saturating_add(read as u64);
-        Ok(read)
-    }
 }
 
 impl Plain {
@@ -44,24 +29,21 @@ impl Plain {
         }
     }
 
-    pub(super) fn fetched(&self) -> u64 {
-        self.fetched
-    }
-
     pub(super) fn head(&mut self) -> Result<(Header, Vec<u8>), Trouble> {
-        let mut start = From {
-            file: &self.file,
-            at: 0,
-        };
-        let head = read::head(&mut start)?;
-        self.fetched = self.fetched.saturating_add(start.at);
+        let head = read::head(&mut self.file)?;
+        self.fetched = self.file.stream_position()?;
         Ok(head)
     }
 
-    pub(super) fn read(&mut self, at: u64, buffer: &mut [u8], part: Part) -> Result<(), Trouble> {
+    pub(super) fn read_at(
+        &mut self,
+        at: u64,
+        buffer: &mut [u8],
+        part: Part,
+    ) -> Result<(), Trouble> {
         self.ask_ahead(at);
-        let file = &self.file;
-        read::whole(&mut From { file, at }, buffer, part)?;
+        self.file.seek(SeekFrom::Start(at))?;
+        read::whole(&mut self.file, buffer, part)?;
         self.fetched = self.fetched.saturating_add(buffer.len() as u64);
         Ok(())
     }
@@ -81,9 +63,8 @@ impl Plain {
         self.asked = until;
     }
 
-    pub(super) fn end(&mut self, header: &Header) -> Result<(), Trouble> {
-        let length = self.file.metadata().map_err(ReadError::Io)?.len();
-        let (found, expected) = (length, header.file_length());
+    pub(super) fn end(&self, header: &Header) -> Result<(), Trouble> {
+        let (found, expected) = (self.file.metadata()?.len(), header.file_length());
         match found == expected {
             true => Ok(()),
             false => Err(Trouble::Length { found, expected }),

@@ -1,25 +1,19 @@
 //! A stream: what is not wanted is read all the same, and thrown away.
 
 use super::Trouble;
+use images::Part;
 use images::header::Header;
-use images::read::{self, ReadError};
-use images::{Part, Refused};
+use images::read;
 use std::io::{self, Read};
-
-/// Bytes that are thrown away at once.
-const PART: usize = 64 << 10;
 
 /// Something that is read once, from front to back.
 pub(super) struct Stream {
-    reader: Counted,
-}
-
-struct Counted {
     inner: Box<dyn Read + Send>,
-    position: u64,
+    /// How many bytes were read.
+    pub(super) position: u64,
 }
 
-impl Read for Counted {
+impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.position = self.position.saturating_add(read as u64);
@@ -28,56 +22,33 @@ impl Read for Counted {
 }
 
 impl Stream {
-    pub(super) fn new(inner: Box<dyn Read + Send>) -> Stream {
-        Stream {
-            reader: Counted { inner, position: 0 },
-        }
+    pub(super) fn new(inner: impl Read + Send + 'static) -> Stream {
+        let inner = Box::new(inner);
+        Stream { inner, position: 0 }
     }
 
-    /// How many bytes were read.
-    pub(super) fn position(&self) -> u64 {
-        self.reader.position
-    }
-
-    pub(super) fn head(&mut self) -> Result<(Header, Vec<u8>), Trouble> {
-        Ok(read::head(&mut self.reader)?)
-    }
-
-    pub(super) fn read(&mut self, at: u64, buffer: &mut [u8], part: Part) -> Result<(), Trouble> {
-        if !self.skip_to(at)? {
-            let (expected, found) = (buffer.len() as u64, 0);
-            let truncated = Refused::Truncated {
-                part,
-                expected,
-                found,
-            };
-            return Err(ReadError::from(truncated).into());
-        }
-        Ok(read::whole(&mut self.reader, buffer, part)?)
+    pub(super) fn read_at(
+        &mut self,
+        at: u64,
+        buffer: &mut [u8],
+        part: Part,
+    ) -> Result<(), Trouble> {
+        self.skip_to(at)?;
+        Ok(read::whole(self, buffer, part)?)
     }
 
     pub(super) fn end(&mut self, header: &Header) -> Result<(), Trouble> {
-        let expected = header.file_length();
-        if !self.skip_to(expected)? {
-            let found = self.position();
-            return Err(Trouble::Length { found, expected });
+        let (expected, found) = (header.file_length(), self.skip_to(header.file_length())?);
+        match found < expected {
+            true => Err(Trouble::Length { found, expected }),
+            false => Ok(read::end(self, header)?),
         }
-        Ok(read::end(&mut self.reader, header)?)
     }
 
-    /// Throws away what comes before `at`; whether there is as much.
-    fn skip_to(&mut self, at: u64) -> Result<bool, ReadError> {
-        let mut rest = [0; PART];
-        while let Some(left) = at.checked_sub(self.position()).filter(|left| *left > 0) {
-            let length = usize::try_from(left).unwrap_or(PART).min(PART);
-            let room = rest.get_mut(..length).unwrap_or_default();
-            match self.reader.read(room) {
-                Ok(0) => return Ok(false),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(true)
+    /// Throws away what comes before `at`; where it is then, which is less if it ends.
+    fn skip_to(&mut self, at: u64) -> io::Result<u64> {
+        let left = at.saturating_sub(self.position);
+        io::copy(&mut self.by_ref().take(left), &mut io::sink())?;
+        Ok(self.position)
     }
 }

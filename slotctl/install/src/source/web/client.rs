@@ -3,7 +3,7 @@
 
 use super::address::{self, Address};
 use super::answer::Identity;
-use super::dial::{Dial, Turn};
+use super::dial::Dial;
 use super::rate::{self, Bucket, Pace};
 use super::silence::Silence;
 use super::tries::Patience;
@@ -18,7 +18,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use ureq::http::{HeaderMap, StatusCode, Uri};
@@ -39,18 +39,21 @@ const REQUEST: usize = 16 << 10;
 const IDLE: usize = 8;
 
 /// Everything that all connections for one image share.
-pub(super) struct Client {
-    name: String,
+pub(in crate::source) struct Client {
+    /// What a person calls the file.
+    pub(in crate::source) name: String,
     address: Address,
     ca: Option<PathBuf>,
-    patience: Patience,
+    pub(super) patience: Patience,
     proxies: proxy::Proxies,
     bucket: Option<Bucket>,
-    agents: Mutex<BTreeMap<Way, Agent>>,
+    /// Those for connections of one kind, by whether they have TLS, and a proxy.
+    agents: Mutex<BTreeMap<(bool, bool), Agent>>,
     /// Where the last redirect led: the next request goes there at once, until
     /// one fails.
     moved: Mutex<Option<Address>>,
-    turn: Turn,
+    /// Which of the addresses of a host is tried first.
+    first: Arc<AtomicUsize>,
     seen: Mutex<Seen>,
     answered: AtomicBool,
     fetched: AtomicU64,
@@ -64,13 +67,6 @@ struct Seen {
     first: Option<Identity>,
     /// What hints at them being of different files.
     doubt: Option<String>,
-}
-
-/// What connections of one kind share: a proxy or none, TLS or none.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Way {
-    tls: bool,
-    proxy: bool,
 }
 
 /// Why a request brought nothing.
@@ -124,21 +120,12 @@ impl Client {
             bucket: settings.limit_rate.map(Bucket::new),
             agents: Mutex::default(),
             moved: Mutex::default(),
-            turn: Turn::default(),
+            first: Arc::default(),
             seen: Mutex::default(),
-            answered: AtomicBool::new(false),
-            fetched: AtomicU64::new(0),
+            answered: AtomicBool::default(),
+            fetched: AtomicU64::default(),
             progress: Arc::clone(&settings.progress),
         })
-    }
-
-    /// What a person calls it.
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(super) fn patience(&self) -> Patience {
-        self.patience
     }
 
     /// Whether a server ever answered.
@@ -147,7 +134,7 @@ impl Client {
     }
 
     /// How many bytes of the file came.
-    pub(super) fn fetched(&self) -> u64 {
+    pub(in crate::source) fn fetched(&self) -> u64 {
         self.fetched.load(Ordering::Relaxed)
     }
 
@@ -168,23 +155,34 @@ impl Client {
         }
     }
 
-    /// What hints at the answers being of different files.
-    pub(super) fn doubt(&self) -> Option<String> {
-        lock(&self.seen).doubt.clone()
-    }
-
     /// What the first answer was made of the file with.
-    pub(super) fn coding(&self) -> Option<String> {
+    pub(in crate::source) fn coding(&self) -> Option<String> {
         lock(&self.seen).first.as_ref()?.coding.clone()
     }
 
     /// An error of the network.
-    pub(super) fn error(&self, reason: impl std::fmt::Display) -> Error {
+    pub(in crate::source) fn error(&self, reason: impl std::fmt::Display) -> Error {
         Error::new(Code::Network, format!("{}: {reason}", self.name))
     }
 
+    /// What is said instead of `error`, which is one of bytes that are not the
+    /// image's, if the answers do not seem to be of one file.
+    pub(in crate::source) fn changed(&self, error: &Error) -> Option<Error> {
+        let doubt = lock(&self.seen).doubt.clone()?;
+        let what = "the file changed while it was read, or its servers hold different ones";
+        let found = format!("{}: {what} ({doubt}): {}", self.name, error.found);
+        let error = Error::new(Code::ChangedUnderneath, found);
+        Some(error.advice("run the same command again; nothing was lost"))
+    }
+
+    /// The error of a connection that was lost and cannot be taken up.
+    pub(in crate::source) fn lost(&self, reason: &dyn fmt::Display) -> Error {
+        let error = self.error(format_args!("the connection was lost: {reason}"));
+        error.advice("this server gives no parts of a file, so it begins again; run the same command again: what was written is kept")
+    }
+
     /// Breaks all connections off.
-    pub(super) fn close(&self) {
+    pub(in crate::source) fn close(&self) {
         for agent in std::mem::take(&mut *lock(&self.agents)).into_values() {
             agent.shutdown();
         }
@@ -307,19 +305,16 @@ impl Client {
         waiting.over(answered.is_ok());
         answered.map_err(|error| {
             // Another address of the host may do better.
-            self.turn.next();
+            self.first.fetch_add(1, Ordering::Relaxed);
             self.failure(error, uri, proxy)
         })
     }
 
     fn agent(&self, uri: &Uri, proxy: Option<&Proxy>) -> Result<Agent> {
         let tls = is_tls(uri);
-        let way = Way {
-            tls,
-            proxy: proxy.is_some(),
-        };
+        let kind = (tls, proxy.is_some());
         let mut agents = lock(&self.agents);
-        if let Some(agent) = agents.get(&way) {
+        if let Some(agent) = agents.get(&kind) {
             return Ok(agent.clone());
         }
         let stall = Some(self.patience.stall);
@@ -345,7 +340,7 @@ impl Client {
                 .unversioned_rustls_crypto_provider(provider);
             config = config.tls_config(tls.build());
         }
-        let dial = Dial::new(&self.turn);
+        let dial = Dial::new(&self.first);
         let agent = match proxy {
             Some(proxy) if forwards(uri, proxy) => {
                 let connector = ().chain(dial).chain(proxy::WholeAddress);
@@ -358,7 +353,7 @@ impl Client {
                 Agent::with_parts(config, connector, DefaultResolver::default())
             }
         };
-        agents.insert(way, agent.clone());
+        agents.insert(kind, agent.clone());
         Ok(agent)
     }
 
@@ -493,16 +488,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct Body {
     reader: Box<dyn Read + Send>,
     pace: Pace,
-    waited: Duration,
+    /// How long it was waited for, from the question on.
+    pub(super) waited: Duration,
     client: Arc<Client>,
 }
 
 impl Body {
-    /// How long it was waited for, from the question on.
-    pub(super) fn waited(&self) -> Duration {
-        self.waited
-    }
-
     /// After the last byte: gives the connection back for the next request.
     pub(super) fn finish(mut self) {
         // It is only read that the answer is over. Whatever else comes ends the

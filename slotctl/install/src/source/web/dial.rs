@@ -11,31 +11,21 @@ use ureq::unversioned::transport::{
 /// How long an address is waited for that has others beside it, at first.
 const SHORT: Duration = Duration::from_secs(2);
 
-/// Which of the addresses of the host goes first: the one that was connected to
-/// last, until it brought nothing.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Turn(Arc<AtomicUsize>);
-
-impl Turn {
-    /// The first one is not tried first any more.
-    pub(super) fn next(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// Tries one address after another, each for a short time, before it waits for
 /// any of them for long.
 #[derive(Debug)]
 pub(super) struct Dial {
     inner: TcpConnector,
-    turn: Turn,
+    /// Which address is tried first: the one that was connected to last, until it
+    /// brought nothing.
+    first: Arc<AtomicUsize>,
 }
 
 impl Dial {
-    pub(super) fn new(turn: &Turn) -> Dial {
+    pub(super) fn new(first: &Arc<AtomicUsize>) -> Dial {
         Dial {
             inner: TcpConnector::default(),
-            turn: turn.clone(),
+            first: Arc::clone(first),
         }
     }
 }
@@ -52,8 +42,8 @@ impl<In: Transport> Connector<In> for Dial {
             return Ok(Some(Either::A(connected)));
         }
         let count = details.addrs.len();
-        let turn = self.turn.0.load(Ordering::Relaxed);
-        let order = (0..count).map(|step| turn.wrapping_add(step).checked_rem(count).unwrap_or(0));
+        let first = self.first.load(Ordering::Relaxed);
+        let order = (0..count).map(|step| first.wrapping_add(step).checked_rem(count).unwrap_or(0));
         let timeout = NextTimeout {
             after: SHORT.min(*details.timeout.after).into(),
             ..details.timeout
@@ -62,7 +52,7 @@ impl<In: Transport> Connector<In> for Dial {
             for number in order.clone() {
                 let one = pick(details, std::iter::once(number), timeout);
                 if let Ok(connected) = Connector::<In>::connect(&self.inner, &one, None) {
-                    self.turn.0.store(number, Ordering::Relaxed);
+                    self.first.store(number, Ordering::Relaxed);
                     return Ok(connected);
                 }
             }
@@ -124,11 +114,11 @@ mod tests {
         }
     }
 
-    fn agent(addresses: &[SocketAddr], turn: &Turn) -> Agent {
+    fn agent(addresses: &[SocketAddr], first: &Arc<AtomicUsize>) -> Agent {
         // Whoever waits for a dead address for long never comes to the next.
         let patience = Some(Duration::from_secs(20_000));
         let config = Agent::config_builder().timeout_connect(patience).build();
-        let connector = ().chain(Dial::new(turn));
+        let connector = ().chain(Dial::new(first));
         Agent::with_parts(config, connector, Host(addresses.to_vec()))
     }
 
@@ -159,11 +149,11 @@ mod tests {
     #[test]
     fn an_address_that_swallows_packets_does_not_keep_from_the_next() {
         let (dead, _listener, _held) = dead();
-        let turn = Turn::default();
-        let agent = agent(&[dead, server()], &turn);
+        let first = Arc::new(AtomicUsize::new(0));
+        let agent = agent(&[dead, server()], &first);
         agent.get("http://host.example/").call().unwrap();
         assert_eq!(
-            turn.0.load(Ordering::Relaxed),
+            first.load(Ordering::Relaxed),
             1,
             "it goes first from now on"
         );
@@ -174,14 +164,13 @@ mod tests {
     fn where_nobody_listens_the_next_is_tried_and_all_of_them_before_it_fails() {
         // Port 1 is nobody's.
         let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
-        let turn = Turn::default();
-        turn.next();
+        let first = Arc::new(AtomicUsize::new(1));
         let addresses = [server(), nobody, nobody];
-        agent(&addresses, &turn)
+        agent(&addresses, &first)
             .get("http://host.example/")
             .call()
             .unwrap();
-        let failed = agent(&addresses[1..], &turn)
+        let failed = agent(&addresses[1..], &first)
             .get("http://host.example/")
             .call();
         assert!(
@@ -192,15 +181,15 @@ mod tests {
     #[test]
     fn what_brought_nothing_is_not_first_the_next_time() {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-        let turn = Turn::default();
-        let agent = agent(&[silent.local_addr().unwrap(), server()], &turn);
+        let first = Arc::new(AtomicUsize::new(0));
+        let agent = agent(&[silent.local_addr().unwrap(), server()], &first);
         let asking = thread::spawn({
             let agent = agent.clone();
             move || agent.get("http://host.example/").call().is_ok()
         });
         drop(silent.accept().unwrap());
         assert!(!asking.join().unwrap());
-        turn.next();
+        first.fetch_add(1, Ordering::Relaxed);
         agent.get("http://host.example/").call().unwrap();
     }
 }

@@ -22,7 +22,12 @@ const LANES: usize = 4;
 /// Segments in memory at once, of 1 MiB at most; with the buffers of the
 /// connections that stays below 8 MiB.
 const WINDOW: usize = 7;
-
+/// What one request asks for at most. Several of them are in flight, so the time
+/// from asking to the first byte hides behind the others.
+const SEGMENT: u64 = 1 << 20;
+/// A gap up to this is fetched with its neighbours: a request of its own costs
+/// about as much in headers and waiting.
+const GAP: u64 = 8 << 10;
 /// Threads that an install from a server may have at once: each lane with one that
 /// looks up a name, those of a way through the image that are about to end, and the
 /// workers.
@@ -30,9 +35,6 @@ const THREADS: usize = 4 * LANES;
 
 /// Whether so many threads can be had: before anything depends on them, since a lane
 /// that cannot start later on would cost a slot for nothing.
-///
-/// # Errors
-/// When they cannot.
 pub(super) fn check_threads() -> Result<()> {
     let mut held = Vec::new();
     for had in 0..THREADS {
@@ -52,8 +54,36 @@ pub(super) fn check_threads() -> Result<()> {
     Ok(())
 }
 
+/// The segments for ascending ranges that do not overlap, and how many of their bytes
+/// nobody wants; what comes before `from` is here already.
+pub(super) fn segments(ranges: &[Range<u64>], from: u64) -> (Vec<Range<u64>>, u64) {
+    let mut runs: Vec<Range<u64>> = Vec::new();
+    let mut bridged = 0_u64;
+    let ranges = ranges.iter().map(|range| range.start.max(from)..range.end);
+    for range in ranges.filter(|range| !range.is_empty()) {
+        match runs.last_mut() {
+            Some(run) if range.start.saturating_sub(run.end) <= GAP => {
+                bridged = bridged.saturating_add(range.start.saturating_sub(run.end));
+                run.end = range.end;
+            }
+            _ => runs.push(range),
+        }
+    }
+    // Each in equal parts, so that no request is for a rest of a few bytes.
+    let cut = |run: Range<u64>| {
+        let length = run.end.saturating_sub(run.start);
+        let part = length.div_ceil(length.div_ceil(SEGMENT).max(1)).max(1);
+        let starts = (0..length.div_ceil(part)).map(move |number| number.saturating_mul(part));
+        starts.map(move |at| {
+            let start = run.start.saturating_add(at);
+            start..start.saturating_add(part).min(run.end)
+        })
+    };
+    (runs.into_iter().flat_map(cut).collect(), bridged)
+}
+
 /// Segments on their way. The connections are given up when it is dropped.
-pub(super) struct Fetch {
+pub(in crate::source) struct Fetch {
     shared: Arc<Shared>,
     /// The segment that is being read, and its bytes.
     current: Option<(Range<u64>, Vec<u8>)>,
@@ -121,7 +151,7 @@ impl Fetch {
             active: 0,
             lanes,
             most: lanes,
-            tries: Tries::new(client.patience()),
+            tries: Tries::new(client.patience),
             whole: None,
             wholes: 0,
             failures: 0,
@@ -188,6 +218,11 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let waited = self.moved.wait(state);
+        waited.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The reader wants this segment, and is done with all before it.
     fn wait_for(&self, number: usize) -> Result<(Range<u64>, Vec<u8>)> {
         let Some(range) = self.segments.get(number) else {
@@ -204,10 +239,7 @@ impl Shared {
             if let Some(error) = &state.error {
                 return Err(error.clone());
             }
-            state = self
-                .moved
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.wait(state);
         }
     }
 
@@ -245,10 +277,7 @@ impl Shared {
             if state.active == 0 && state.broken.is_empty() && state.next >= self.segments.len() {
                 return None;
             }
-            state = self
-                .moved
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.wait(state);
         }
     }
 
@@ -303,7 +332,7 @@ impl Shared {
         if state.active > 1 {
             return None;
         }
-        state.whole.take().filter(|whole| whole.is_before(at))
+        state.whole.take().filter(|whole| whole.at <= at)
     }
 
     /// Keeps the whole file for when it is nobody else's turn: read from front to
@@ -316,7 +345,7 @@ impl Shared {
         }
         state.whole = Some(whole);
         state.wholes = state.wholes.saturating_add(1);
-        let too_often = state.wholes > self.client.patience().attempts;
+        let too_often = state.wholes > self.client.patience.attempts;
         drop(state);
         let words = "the server gives the whole file instead of a part";
         if too_often {
@@ -331,7 +360,7 @@ impl Shared {
 
     /// Fills what is missing of a segment with what comes, as far as it comes.
     fn receive(&self, job: &mut Job, part: &mut Part) -> Result<(), Failure> {
-        let solid = rate::least(self.client.patience().window);
+        let solid = rate::least(self.client.patience.window);
         let received = loop {
             let room = job.bytes.get_mut(job.filled..).unwrap_or_default();
             match part.read(room) {
@@ -442,6 +471,55 @@ impl Drop for Watched<'_> {
             let error = Error::new(Code::Internal, "a connection ended unexpectedly");
             self.0.lock().error.get_or_insert(error);
             self.0.moved.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn neighbours_are_one_request_and_a_large_gap_is_not_fetched() {
+        let ranges = [0..10, 10..20, 20 + GAP..40 + GAP, 100_000..100_001];
+        let expected = vec![0..40 + GAP, 100_000..100_001];
+        assert_eq!(segments(&ranges, 0), (expected, GAP));
+    }
+
+    #[test]
+    fn what_is_here_already_is_not_asked_for() {
+        let ranges = [0..10, 10..20, 50_000..50_001];
+        assert_eq!(segments(&ranges, 15).0, [15..20, 50_000..50_001]);
+        assert_eq!(segments(&ranges, 50_001), (vec![], 0));
+    }
+
+    proptest! {
+        #[test]
+        fn every_wanted_byte_is_in_exactly_one_segment(
+            steps in prop::collection::vec((0u64..3 * GAP, 0u64..3 * SEGMENT), 0..20),
+            from in 0u64..SEGMENT,
+        ) {
+            let mut at = 0;
+            let ranges: Vec<Range<u64>> = steps.iter().map(|(gap, length)| {
+                let start = at + gap;
+                at = start + length;
+                start..at
+            }).collect();
+            let (segments, bridged) = segments(&ranges, from);
+            let ascending = segments.windows(2).all(|pair| pair[0].end <= pair[1].start);
+            prop_assert!(ascending);
+            for segment in &segments {
+                prop_assert!(!segment.is_empty() && segment.end - segment.start <= SEGMENT);
+            }
+            let all = |ranges: &[Range<u64>]| ranges.iter().map(|r| r.end.saturating_sub(r.start)).sum::<u64>();
+            let clipped: Vec<Range<u64>> = ranges.iter().map(|r| r.start.max(from)..r.end).collect();
+            prop_assert_eq!(all(&segments), all(&clipped) + bridged);
+            for range in clipped.iter().filter(|range| !range.is_empty()) {
+                for byte in [range.start, range.end - 1] {
+                    prop_assert!(segments.iter().any(|segment| segment.contains(&byte)));
+                }
+            }
         }
     }
 }

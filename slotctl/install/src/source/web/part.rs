@@ -28,9 +28,10 @@ pub(super) enum Given {
 
 /// Bytes of the file that are on their way, one after another.
 pub(super) struct Part {
-    body: Body,
+    /// What comes, whatever was said about it.
+    pub(super) body: Body,
     /// Where in the file the next one lies.
-    at: u64,
+    pub(super) at: u64,
     /// Where they end, if that is known.
     end: Option<u64>,
     /// Whether the answer ends there, too.
@@ -146,11 +147,6 @@ impl Part {
         }
     }
 
-    /// Whether the byte at `at` is still to come.
-    pub(super) fn is_before(&self, at: u64) -> bool {
-        self.at <= at
-    }
-
     /// Throws away what comes before `at`.
     pub(super) fn skip_to(&mut self, at: u64) -> Result<(), Failure> {
         let mut rest = [0; SKIPPED];
@@ -163,7 +159,7 @@ impl Part {
 
     /// How long it was waited for, from the question on.
     pub(super) fn waited(&self) -> Duration {
-        self.body.waited()
+        self.body.waited
     }
 
     /// What is wrong with an answer that brings so little at a time.
@@ -183,10 +179,5 @@ impl Part {
         if self.exact && self.end == Some(self.at) {
             self.body.finish();
         }
-    }
-
-    /// What comes, whatever was said about it.
-    pub(super) fn into_body(self) -> Body {
-        self.body
     }
 }

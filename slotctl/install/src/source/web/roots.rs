@@ -5,7 +5,7 @@ use controller::error::{Error, Result};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use std::path::Path;
-use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
+use ureq::tls::{PemItem, RootCerts, parse_pem};
 
 /// Where Debian keeps those of the system. No variable of the environment leads
 /// elsewhere.
@@ -33,7 +33,7 @@ pub(super) fn load(ca: Option<&Path>) -> Result<RootCerts> {
             Ok(PemItem::Certificate(certificate)) => {
                 let der = CertificateDer::from(certificate.der().to_vec());
                 match store.add(der) {
-                    Ok(()) => roots.push(certificate),
+                    Ok(()) => roots.push(certificate.to_owned()),
                     // Of a few hundred of the system one may be odd.
                     Err(_) if ca.is_none() => {}
                     Err(error) => return Err(failed(error.to_string())),
@@ -46,9 +46,5 @@ pub(super) fn load(ca: Option<&Path>) -> Result<RootCerts> {
     if roots.is_empty() {
         return Err(failed("no certificate is in it".into()));
     }
-    Ok(RootCerts::new_with_certs(&owned(roots)))
-}
-
-fn owned(roots: Vec<Certificate<'_>>) -> Vec<Certificate<'static>> {
-    roots.iter().map(Certificate::to_owned).collect()
+    Ok(RootCerts::new_with_certs(&roots))
 }
