@@ -128,48 +128,27 @@ impl Durable {
 }
 
 /// Why nothing was made durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
     /// A copy has a format that this code does not know; it must not be
     /// overruled.
+    #[error("the boot record has the unknown format {0}; a newer slotctl wrote it")]
     UnknownMajor(u16),
     /// Neither copy of the pair could be written, flushed and read back; the
     /// other pair is untouched.
+    #[error("the boot record could not be made durable: {}; {}", .0[0], .0[1])]
     NotDurable([Fault; 2]),
     /// The record to be written is not one that can be.
+    #[error("the boot record would be wrong: {0}")]
     Invalid(Invalid),
     /// There is no record to complete.
+    #[error("no copy of the boot record is valid")]
     NoRecord,
     /// A copy has the last sequence number that there is. No disk lives long
     /// enough to come there: somebody wrote it.
+    #[error("the boot record has the last sequence number there is")]
     NoNumberLeft,
 }
-
-impl fmt::Display for CommitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CommitError::UnknownMajor(major) => {
-                write!(
-                    f,
-                    "the boot record has the unknown format {major}; a newer slotctl wrote it"
-                )
-            }
-            CommitError::NotDurable([first, second]) => {
-                write!(
-                    f,
-                    "the boot record could not be made durable: {first}; {second}"
-                )
-            }
-            CommitError::Invalid(why) => write!(f, "the boot record would be wrong: {why}"),
-            CommitError::NoRecord => f.write_str("no copy of the boot record is valid"),
-            CommitError::NoNumberLeft => {
-                f.write_str("the boot record has the last sequence number there is")
-            }
-        }
-    }
-}
-
-impl core::error::Error for CommitError {}
 
 /// The boot record of a disk: what its four copies say, and the only way to
 /// change them.

@@ -95,45 +95,39 @@ impl Gpt {
 }
 
 /// Why one copy of the table does not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// The device failed.
+    #[error("{0}")]
     Unreadable(Fault),
     /// No `EFI PART` where a header should be.
+    #[error("no GPT header")]
     NoSignature,
     /// A revision other than 1.0, or a header length other than 92.
+    #[error("not revision 1.0")]
     Revision,
     /// The checksum of the header is wrong.
+    #[error("wrong checksum of the header")]
     HeaderChecksum,
     /// The header says that it lies elsewhere, or its fields leave the disk.
+    #[error("header fields that do not fit the disk")]
     HeaderRange,
     /// Entries of another size than 128 bytes, or more than 1024 of them.
+    #[error("entries of an unusual size or number")]
     EntrySize,
     /// The checksum of the entries is wrong.
+    #[error("wrong checksum of the entries")]
     EntryChecksum,
     /// A backup that describes other partitions than the primary.
+    #[error("other partitions than the primary")]
     Differs,
 }
 
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Invalid::Unreadable(fault) => write!(f, "{fault}"),
-            Invalid::NoSignature => f.write_str("no GPT header"),
-            Invalid::Revision => f.write_str("not revision 1.0"),
-            Invalid::HeaderChecksum => f.write_str("wrong checksum of the header"),
-            Invalid::HeaderRange => f.write_str("header fields that do not fit the disk"),
-            Invalid::EntrySize => f.write_str("entries of an unusual size or number"),
-            Invalid::EntryChecksum => f.write_str("wrong checksum of the entries"),
-            Invalid::Differs => f.write_str("other partitions than the primary"),
-        }
-    }
-}
-
 /// Why a disk has no partition table that can be trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GptError {
     /// Neither table is valid.
+    #[error("no valid GPT: {primary} at the start, {backup} at the end of the disk")]
     NoTable {
         /// What is wrong with the one at the start.
         primary: Invalid,
@@ -141,19 +135,8 @@ pub enum GptError {
         backup: Invalid,
     },
     /// An entry leaves the usable range or is upside down.
+    #[error("GPT entry {0} leaves the usable range of the disk")]
     Range(u32),
-}
-
-impl fmt::Display for GptError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            GptError::NoTable { primary, backup } => write!(
-                f,
-                "no valid GPT: {primary} at the start, {backup} at the end of the disk"
-            ),
-            GptError::Range(n) => write!(f, "GPT entry {n} leaves the usable range of the disk"),
-        }
-    }
 }
 
 impl GptError {
@@ -167,8 +150,6 @@ impl GptError {
         }
     }
 }
-
-impl core::error::Error for GptError {}
 
 /// Reads the table of a disk whose sector size is known.
 pub fn read<M: Medium + ?Sized>(disk: &M, sector: u32) -> Result<Gpt, GptError> {

@@ -46,60 +46,50 @@ pub struct Layout {
 
 /// Why a partition table is not that of a controller. Numbers are those of the
 /// entries, from 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
     /// No boot record partition, or more than one.
+    #[error(fmt = records)]
     Records(usize),
     /// No slot partitions, only one, or more than eight.
+    #[error(fmt = slots)]
     Slots(usize),
     /// Two slots have the same name.
+    #[error("slot partitions {0} and {1} are both named {2:?}")]
     SameName(u32, u32, String),
     /// A partition of the slots' type with a name that is not its turn.
+    #[error("a slot partition is named {1:?}; slots are slot-a, slot-b and so on without a gap")]
     SlotName(u32, String),
     /// Begin or end is no multiple of 4 KiB.
+    #[error("partition {1} does not begin and end at multiples of 4 KiB")]
     Unaligned(u32, String),
     /// The record partition is smaller than 1 MiB.
+    #[error("the boot record partition has {0} bytes, it needs 1 MiB")]
     RecordTooSmall(u64),
     /// One of ours shares a byte with another partition.
+    #[error("GPT entries {0} and {1} overlap")]
     Overlap(u32, u32),
     /// One of ours has the same unique GUID as another partition.
+    #[error("GPT entries {0} and {1} have the same GUID")]
     SameGuid(u32, u32),
     /// The device ends before the record partition does.
+    #[error("the boot record lies beyond the end: {0}")]
     RecordCut(Cut),
 }
 
-impl fmt::Display for LayoutError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LayoutError::Records(0) => f.write_str("no boot record partition"),
-            LayoutError::Records(n) => write!(f, "{n} boot record partitions instead of one"),
-            LayoutError::Slots(0) => f.write_str("no slot partitions"),
-            LayoutError::Slots(n) => write!(f, "{n} slot partitions instead of 2 to 8"),
-            LayoutError::SameName(a, b, name) => {
-                write!(f, "slot partitions {a} and {b} are both named {name:?}")
-            }
-            LayoutError::SlotName(_, name) => write!(
-                f,
-                "a slot partition is named {name:?}; slots are slot-a, slot-b and so on without a gap"
-            ),
-            LayoutError::Unaligned(_, name) => write!(
-                f,
-                "partition {name} does not begin and end at multiples of 4 KiB"
-            ),
-            LayoutError::RecordTooSmall(len) => write!(
-                f,
-                "the boot record partition has {len} bytes, it needs 1 MiB"
-            ),
-            LayoutError::Overlap(a, b) => write!(f, "GPT entries {a} and {b} overlap"),
-            LayoutError::SameGuid(a, b) => write!(f, "GPT entries {a} and {b} have the same GUID"),
-            LayoutError::RecordCut(cut) => {
-                write!(f, "the boot record lies beyond the end: {cut}")
-            }
-        }
+fn records(n: &usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match n {
+        0 => f.write_str("no boot record partition"),
+        n => write!(f, "{n} boot record partitions instead of one"),
     }
 }
 
-impl core::error::Error for LayoutError {}
+fn slots(n: &usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match n {
+        0 => f.write_str("no slot partitions"),
+        n => write!(f, "{n} slot partitions instead of 2 to 8"),
+    }
+}
 
 impl LayoutError {
     /// What mends the disk.

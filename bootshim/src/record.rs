@@ -31,7 +31,6 @@
 
 use crate::guid::Guid;
 use bytes::{Bytes, Out};
-use core::fmt;
 
 mod bytes;
 mod slot;
@@ -125,30 +124,23 @@ pub struct Record {
 }
 
 /// Why bytes are not a record of this disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// No magic number, or too few bytes.
+    #[error("not a boot record")]
     NotARecord,
     /// The hash is not that of the bytes.
+    #[error("wrong hash")]
     Hash,
     /// A record of another partition: it was copied here.
+    #[error("copied from partition {0}")]
     Foreign(Guid),
     /// Authentic, but of a format this code does not know.
+    #[error("unknown format {0}")]
     UnknownMajor(u16),
     /// A field has a value that it cannot have.
+    #[error("impossible value: {0}")]
     Range(&'static str),
-}
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Invalid::NotARecord => f.write_str("not a boot record"),
-            Invalid::Hash => f.write_str("wrong hash"),
-            Invalid::Foreign(guid) => write!(f, "copied from partition {guid}"),
-            Invalid::UnknownMajor(major) => write!(f, "unknown format {major}"),
-            Invalid::Range(field) => write!(f, "impossible value: {field}"),
-        }
-    }
 }
 
 impl Record {

@@ -53,52 +53,39 @@ impl From<Next> for Record {
 }
 
 /// Why a transition is not allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// This disk has no such slot.
+    #[error("this disk has no slot {0}")]
     NoSuchSlot(SlotId),
     /// The slot has a state from which this is not possible.
+    #[error("slot {0} is {1}")]
     WrongState(SlotId, State),
     /// No slot may be written; why, for each.
+    #[error(fmt = no_target)]
     NoTarget(Vec<(SlotId, Protection)>),
     /// This slot may not be written.
+    #[error("slot {0} {1}")]
     Protected(SlotId, Protection),
     /// Only a slot that was armed can be confirmed or rejected.
+    #[error("slot {0} is not the one that was armed")]
     NotArmed(SlotId),
     /// Another image lies in the slot than the one that runs.
+    #[error("slot {0} holds another image than the one that runs")]
     OtherImage(SlotId),
     /// There is no other good slot to go back to.
+    #[error("there is no other good slot to go back to")]
     NoOtherGood,
     /// A person rejected the slot: checks do not take that back.
+    #[error("slot {0} was rejected: only a person confirms it")]
     Rejected(SlotId),
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::NoSuchSlot(slot) => write!(f, "this disk has no slot {slot}"),
-            Refusal::WrongState(slot, state) => write!(f, "slot {slot} is {state}"),
-            Refusal::NoTarget(why) => {
-                f.write_str("no slot is free")?;
-                for (slot, protection) in why {
-                    write!(f, "; {slot} {protection}")?;
-                }
-                Ok(())
-            }
-            Refusal::Protected(slot, protection) => write!(f, "slot {slot} {protection}"),
-            Refusal::NotArmed(slot) => write!(f, "slot {slot} is not the one that was armed"),
-            Refusal::OtherImage(slot) => {
-                write!(f, "slot {slot} holds another image than the one that runs")
-            }
-            Refusal::NoOtherGood => f.write_str("there is no other good slot to go back to"),
-            Refusal::Rejected(slot) => {
-                write!(f, "slot {slot} was rejected: only a person confirms it")
-            }
-        }
-    }
+fn no_target(why: &[(SlotId, Protection)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("no slot is free")?;
+    why.iter()
+        .try_for_each(|(slot, protection)| write!(f, "; {slot} {protection}"))
 }
-
-impl core::error::Error for Refusal {}
 
 /// Why a slot must not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

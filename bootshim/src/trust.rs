@@ -17,7 +17,6 @@
 
 use crate::record;
 use alloc::vec::Vec;
-use core::fmt;
 use images::key::{KeyId, PublicKey};
 use images::trust::Trust;
 
@@ -48,60 +47,33 @@ pub struct Section {
 }
 
 /// The bytes are not a section of trusted keys, or cannot become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SectionError {
     /// Not 4096 bytes.
+    #[error("the key section has {0} bytes instead of 4096")]
     Length(usize),
     /// It does not begin with `SLOTKEYS`: not a bootshim.
+    #[error("no SLOTKEYS in the key section: not a bootshim")]
     Magic,
     /// A format of a later version.
+    #[error("the key section has the unknown format {0}, known are 1 and 2")]
     UnknownFormat(u32),
     /// More than 100 keys.
+    #[error("{0} trusted keys, at most 100 fit")]
     TooMany(usize),
     /// The key at this place (from 0) is not one that can be trusted.
+    #[error("trusted key {0} is not a usable Ed25519 public key")]
     BadKey(usize),
     /// The same key twice.
+    #[error("trusted key {0} is there twice")]
     SameKey(KeyId),
     /// More root keys would have to sign than there are, or none.
+    #[error("{0} root keys must sign, expected 1 to as many as there are")]
     Threshold(u32),
     /// A byte that should be zero is not.
+    #[error("unused bytes of the key section are not zero: it is damaged")]
     NotZero,
 }
-
-impl fmt::Display for SectionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SectionError::Length(len) => {
-                write!(f, "the key section has {len} bytes instead of 4096")
-            }
-            SectionError::Magic => f.write_str("no SLOTKEYS in the key section: not a bootshim"),
-            SectionError::UnknownFormat(found) => {
-                write!(
-                    f,
-                    "the key section has the unknown format {found}, known are 1 and 2"
-                )
-            }
-            SectionError::TooMany(count) => {
-                write!(f, "{count} trusted keys, at most 100 fit")
-            }
-            SectionError::BadKey(place) => {
-                write!(f, "trusted key {place} is not a usable Ed25519 public key")
-            }
-            SectionError::SameKey(id) => write!(f, "trusted key {id} is there twice"),
-            SectionError::Threshold(threshold) => {
-                write!(
-                    f,
-                    "{threshold} root keys must sign, expected 1 to as many as there are"
-                )
-            }
-            SectionError::NotZero => {
-                f.write_str("unused bytes of the key section are not zero: it is damaged")
-            }
-        }
-    }
-}
-
-impl core::error::Error for SectionError {}
 
 impl Section {
     /// Reads the section. After an error no key of it may be trusted.

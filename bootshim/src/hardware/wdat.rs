@@ -19,7 +19,6 @@
 use crate::hardware::acpi::{self, Register, Registers, Space, Width};
 use crate::reset::Cause;
 use alloc::vec::Vec;
-use core::fmt;
 
 /// The table's signature.
 pub const SIGNATURE: [u8; 4] = *b"WDAT";
@@ -114,7 +113,7 @@ impl Instruction {
 
 /// A table that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
+pub struct Wdat {
     count_milliseconds: u32,
     lowest: u32,
     highest: u32,
@@ -125,23 +124,31 @@ pub struct Table {
 }
 
 /// Why a table is not used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It is not the table, or its checksum is another.
+    #[error("damaged")]
     Damaged,
     /// It has not the length that it says, or not room for its entries.
+    #[error("shorter than its entries")]
     Length,
     /// It uses the clock's memory.
+    #[error("it uses the clock's memory")]
     UsesClock,
     /// The firmware says that it is switched off.
+    #[error("switched off by the firmware")]
     SwitchedOff,
     /// It belongs to a PCI device.
+    #[error("it is for a PCI device")]
     PciDevice,
     /// Its counts make no period.
+    #[error("its counts make no period")]
     Counts,
     /// This entry is none, counted from 0.
+    #[error("entry {0} is none")]
     Entry(usize),
     /// Nothing is said of how to do this.
+    #[error("no entry for {0:?}")]
     Missing(Action),
 }
 
@@ -153,24 +160,9 @@ impl Refused {
     }
 }
 
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refused::Damaged => f.write_str("damaged"),
-            Refused::Length => f.write_str("shorter than its entries"),
-            Refused::UsesClock => f.write_str("it uses the clock's memory"),
-            Refused::SwitchedOff => f.write_str("switched off by the firmware"),
-            Refused::PciDevice => f.write_str("it is for a PCI device"),
-            Refused::Counts => f.write_str("its counts make no period"),
-            Refused::Entry(number) => write!(f, "entry {number} is none"),
-            Refused::Missing(action) => write!(f, "no entry for {action:?}"),
-        }
-    }
-}
-
-impl Table {
+impl Wdat {
     /// Reads it.
-    pub fn parse(bytes: &[u8]) -> Result<Table, Refused> {
+    pub fn parse(bytes: &[u8]) -> Result<Wdat, Refused> {
         let head = bytes.first_chunk::<HEAD_LEN>().ok_or(Refused::Length)?;
         let header = head.first_chunk().ok_or(Refused::Length)?;
         let (signature, length) = acpi::extent(header).ok_or(Refused::Length)?;
@@ -196,7 +188,7 @@ impl Table {
                 .ok_or(Refused::Length)
         };
         let (milliseconds, highest, lowest) = (number(48)?, number(52)?, number(56)?);
-        Table {
+        Wdat {
             count_milliseconds: milliseconds,
             lowest,
             highest,
@@ -207,7 +199,7 @@ impl Table {
     }
 
     /// Has the actions without which it is no watchdog, and periods.
-    fn checked(mut self) -> Result<Table, Refused> {
+    fn checked(mut self) -> Result<Wdat, Refused> {
         for action in [Action::Reset, Action::SetRunning] {
             if !self.has(action) {
                 return Err(Refused::Missing(action));

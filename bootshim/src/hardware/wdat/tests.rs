@@ -34,8 +34,8 @@ impl Draft {
         sealed(bytes)
     }
 
-    fn parse(&self) -> Result<Table, Refused> {
-        Table::parse(&self.bytes())
+    fn parse(&self) -> Result<Wdat, Refused> {
+        Wdat::parse(&self.bytes())
     }
 }
 
@@ -319,7 +319,7 @@ fn a_table_that_was_changed_or_cut_is_refused() {
     let whole = tco().bytes();
     for length in 0..whole.len() {
         assert_eq!(
-            Table::parse(&whole[..length]),
+            Wdat::parse(&whole[..length]),
             Err(Refused::Length),
             "{length}"
         );
@@ -327,14 +327,14 @@ fn a_table_that_was_changed_or_cut_is_refused() {
     for at in 0..whole.len() {
         let mut changed = whole.clone();
         changed[at] ^= 0x10;
-        assert!(Table::parse(&changed).is_err(), "{at}");
+        assert!(Wdat::parse(&changed).is_err(), "{at}");
     }
     let mut more = whole.clone();
     more[64] += 1;
-    assert_eq!(Table::parse(&sealed(more)), Err(Refused::Length));
+    assert_eq!(Wdat::parse(&sealed(more)), Err(Refused::Length));
     let mut other = whole;
     other[0] = b'X';
-    assert_eq!(Table::parse(&sealed(other)), Err(Refused::Damaged));
+    assert_eq!(Wdat::parse(&sealed(other)), Err(Refused::Damaged));
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn why_a_table_is_refused_is_said_in_words() {
 proptest! {
     #[test]
     fn any_bytes_are_read_without_harm(bytes: Vec<u8>) {
-        let _ = Table::parse(&bytes);
+        let _ = Wdat::parse(&bytes);
     }
 
     #[test]

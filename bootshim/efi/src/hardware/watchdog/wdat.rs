@@ -5,7 +5,7 @@ use super::Watchdog;
 use super::registers::Board;
 use crate::hardware::acpi;
 use bootshim::hardware::watchdog::Chip;
-use bootshim::hardware::wdat::{Action, SIGNATURE, Table};
+use bootshim::hardware::wdat::{self, Action, SIGNATURE};
 use bootshim::reset::Cause;
 use core::fmt;
 use uefi::Status;
@@ -13,12 +13,12 @@ use uefi::Status;
 /// What the table describes.
 pub struct Wdat {
     board: Board,
-    table: Table,
+    table: wdat::Wdat,
 }
 
 /// Why it is not used, although there is a table.
 pub enum Refused {
-    Table(bootshim::hardware::wdat::Refused),
+    Table(wdat::Refused),
     NoRegisters,
 }
 
@@ -44,7 +44,7 @@ impl Wdat {
         let Some(bytes) = acpi::table(SIGNATURE) else {
             return Ok(None);
         };
-        let table = Table::parse(&bytes).map_err(Refused::Table)?;
+        let table = wdat::Wdat::parse(&bytes).map_err(Refused::Table)?;
         let board = Board::open().ok_or(Refused::NoRegisters)?;
         Ok(Some(Wdat { board, table }))
     }
