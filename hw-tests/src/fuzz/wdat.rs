@@ -2,7 +2,7 @@
 
 use super::input::Input;
 use bootshim::hardware::acpi::{Register, Registers};
-use bootshim::hardware::wdat::{Action, Table};
+use bootshim::hardware::wdat::{Action, Wdat};
 use std::convert::Infallible;
 
 /// Any table gives an answer; one that is used has periods within what it says, and
@@ -18,7 +18,7 @@ pub fn wdat(data: &[u8]) {
         let sum = bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
         bytes[9] = sum.wrapping_neg();
     }
-    let Ok(mut table) = Table::parse(&bytes) else {
+    let Ok(mut table) = Wdat::parse(&bytes) else {
         return;
     };
     let (longest, _) = table.count(u32::MAX);
