@@ -3,7 +3,7 @@
 //!
 //! The copies lie 256 KiB apart, each in a 4 KiB block of its own that is always
 //! written whole. They form two pairs, {0, 1} and {2, 3}. The pair that does not
-//! hold the current generation takes the next one:
+//! hold the current record takes the next one, g + 1 after g:
 //!
 //! | step | pair that holds g | other pair |
 //! |---|---|---|
@@ -67,7 +67,7 @@ impl fmt::Display for Copy {
     }
 }
 
-/// The generation that counts, and who holds it.
+/// The record that counts, and which copies hold it.
 #[derive(Clone, Debug)]
 struct Current {
     record: Record,
@@ -247,14 +247,14 @@ impl<M: Medium> Store<M> {
         let mut holders = [false; COPIES];
         mark(&mut holders, pair, held);
         // Durable by now; a cut or an error while the other pair follows leaves
-        // the same generation on this one.
+        // the same record on this one.
         if let Ok(held) = self.write_pair(pair.other(), &block) {
             mark(&mut holders, pair.other(), held);
         }
         Ok(self.adopt(record, note, holders))
     }
 
-    /// Completes a generation that only one copy of its pair holds, before
+    /// Completes a record that only one copy of its pair holds, before
     /// anything rests on it: a cut may have come between the write of that copy
     /// and its flush. That copy may be the only one: it is not written again.
     pub fn settle(&mut self) -> Result<Durable, CommitError> {
@@ -321,7 +321,7 @@ impl<M: Medium> Store<M> {
         Ok((next, block))
     }
 
-    /// The pair that holds less of the current generation.
+    /// The pair that holds fewer copies of the current record.
     fn free_pair(&self) -> Pair {
         match &self.current {
             Some(c) if c.holders_in(Pair::Second) > c.holders_in(Pair::First) => Pair::First,

@@ -25,7 +25,7 @@ pub fn open(blocks: &Blocks) -> Store<Memory> {
 /// Every vector with its name.
 pub fn all() -> Result<Vec<(&'static str, Blocks)>, Box<dyn Error>> {
     let alone = |block: Block| [block, BLANK, BLANK, BLANK];
-    let [g4, g5, g6] = [generation(4)?, generation(5)?, generation(6)?];
+    let [g4, g5, g6] = [numbered(4)?, numbered(5)?, numbered(6)?];
     let mut torn = g6;
     for (to, from) in torn.iter_mut().zip(g4).skip(300) {
         *to = from;
@@ -191,7 +191,7 @@ fn installed() -> Result<Record, Box<dyn Error>> {
 }
 
 /// The same record under this number.
-fn generation(number: u8) -> Result<Block, Box<dyn Error>> {
+fn numbered(number: u8) -> Result<Block, Box<dyn Error>> {
     Ok(block(installed()?, Note::default(), number.into())?)
 }
 

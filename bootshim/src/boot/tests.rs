@@ -4,7 +4,6 @@ use crate::medium::{Access, Cause};
 use crate::record::Slot;
 use crate::record::tests::PARTITION;
 use crate::record::{Arming, NO_DIGEST};
-use crate::state::Next;
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;

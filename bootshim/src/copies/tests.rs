@@ -348,7 +348,7 @@ fn a_commit_that_neither_copy_took_failed_and_the_record_before_still_counts() {
 }
 
 #[test]
-fn a_generation_on_one_copy_is_completed_before_anything_rests_on_it() {
+fn a_record_on_one_copy_is_completed_before_anything_rests_on_it() {
     let medium = Memory::new(RECORD_LEN);
     for copy in 0..4 {
         put(&medium, copy, &numbered(1));
