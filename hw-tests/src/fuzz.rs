@@ -28,7 +28,6 @@ mod keyset;
 mod manifest;
 mod patch;
 mod places;
-mod plate;
 mod program;
 mod record;
 mod scratch;

@@ -3,7 +3,6 @@
 //! Only for a new format: vectors of a released one never change.
 
 mod describe;
-mod memory;
 mod sections;
 mod vectors;
 

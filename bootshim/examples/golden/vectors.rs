@@ -1,11 +1,14 @@
 //! The golden vectors, as `docs/boot-record.md` lists them.
 
-use crate::memory::{BLOCK, Block, Memory};
 use bootshim::copies::{COPIES, CommitError, Note, Store};
 use bootshim::guid::Guid;
 use bootshim::record::{Arming, Reason, Record, Slot, SlotId, Stage, State};
 use bootshim::state::{self, Next};
+use fakedisk::{BYTES, FakeDisk, blocks, copies};
 use std::error::Error;
+
+/// The block of one copy.
+pub type Block = [u8; BYTES];
 
 /// The blocks of the four copies.
 pub type Blocks = [Block; COPIES];
@@ -15,11 +18,11 @@ pub const PARTITION: Guid = Guid::from_written([
     0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff,
 ]);
 
-const BLANK: Block = [0; BLOCK];
+const BLANK: Block = [0; BYTES];
 
 /// A reader on such blocks.
-pub fn open(blocks: &Blocks) -> Store<Memory> {
-    Store::open(Memory::new(blocks, [0; COPIES]), PARTITION)
+pub fn open(blocks: &Blocks) -> Store<FakeDisk> {
+    Store::open(copies(blocks), PARTITION)
 }
 
 /// Every vector with its name.
@@ -53,16 +56,16 @@ pub fn all() -> Result<Vec<(&'static str, Blocks)>, Box<dyn Error>> {
             "number-too-high",
             [g4, sealed(g4, &[(23, 128)]), BLANK, BLANK],
         ),
-        ("all-lost", [BLANK, torn, [255; BLOCK], elsewhere]),
+        ("all-lost", [BLANK, torn, [255; BYTES], elsewhere]),
     ])
 }
 
 /// A new disk with three slots, as the factory writes it.
 fn fresh() -> Result<Blocks, CommitError> {
-    let memory = Memory::new(&[BLANK; COPIES], [0; COPIES]);
+    let memory = copies(&[BLANK; COPIES]);
     Store::open(&memory, PARTITION)
         .commit_everywhere(Next::by_hand(Record::new(PARTITION, 3)), Note::default())?;
-    Ok(memory.blocks())
+    Ok(blocks(&memory))
 }
 
 /// Slot b runs on trial for the second time; the first start was given up.
@@ -203,9 +206,9 @@ fn id(letter: &str) -> Result<SlotId, Box<dyn Error>> {
 
 /// A record and its note as a commit writes them, under this number.
 fn block(record: Record, note: Note, number: u64) -> Result<Block, CommitError> {
-    let memory = Memory::new(&[BLANK; COPIES], [0; COPIES]);
+    let memory = copies(&[BLANK; COPIES]);
     Store::open(&memory, PARTITION).commit_everywhere(Next::by_hand(record), note)?;
-    let [block, ..] = memory.blocks();
+    let [block, ..] = blocks(&memory);
     let bytes: Vec<(usize, u8)> = (16..24).zip(number.to_le_bytes()).collect();
     Ok(sealed(block, &bytes))
 }

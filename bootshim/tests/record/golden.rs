@@ -2,10 +2,11 @@
 
 use crate::describe::describe;
 use crate::vectors::{self, Blocks, open};
-use crate::{memory, second_reader, sections};
+use crate::{second_reader, sections};
 use bootshim::copies::{CommitError, Note};
 use bootshim::state::Next;
 use bootshim::trust::Section;
+use fakedisk::BYTES;
 use std::fs;
 use std::path::PathBuf;
 
@@ -27,12 +28,8 @@ fn names() -> Vec<String> {
 
 fn blocks(name: &str) -> Blocks {
     let bytes = fs::read(golden(&format!("{name}.bin"))).unwrap();
-    assert_eq!(bytes.len(), 4 * memory::BLOCK, "{name}");
-    std::array::from_fn(|copy| {
-        bytes[copy * memory::BLOCK..][..memory::BLOCK]
-            .try_into()
-            .unwrap()
-    })
+    assert_eq!(bytes.len(), 4 * BYTES, "{name}");
+    std::array::from_fn(|copy| bytes[copy * BYTES..][..BYTES].try_into().unwrap())
 }
 
 fn text(name: &str) -> String {

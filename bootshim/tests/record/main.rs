@@ -11,8 +11,6 @@
 
 #[path = "../../examples/golden/describe.rs"]
 mod describe;
-#[path = "../../examples/golden/memory.rs"]
-mod memory;
 #[path = "../../examples/golden/sections.rs"]
 mod sections;
 #[path = "../../examples/golden/vectors.rs"]

@@ -1,10 +1,11 @@
 //! Whatever lies on the disk, both readers see the same in it.
 
 use crate::describe::describe;
-use crate::memory::{Block, Memory};
 use crate::second_reader;
-use crate::vectors::{Blocks, PARTITION};
-use bootshim::copies::Store;
+use crate::vectors::{Block, Blocks, PARTITION};
+use bootshim::copies::{SPACING, Store};
+use bootshim::medium::Access;
+use fakedisk::{Plan, Wrong, copies};
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::sync::LazyLock;
@@ -67,7 +68,7 @@ proptest! {
     fn both_readers_see_the_same_in_any_four_blocks(
         chosen in prop::array::uniform4(any::<usize>()),
         changes in prop::array::uniform4(prop::collection::vec(change(), 0..4)),
-        failing in prop::array::uniform4(prop_oneof![6 => Just(0u32), 1 => 1u32..5]),
+        failing in prop::array::uniform4(prop_oneof![6 => Just(0), 1 => 1usize..5]),
     ) {
         let mut blocks: Blocks = chosen.map(|n| ORIGINALS[n % ORIGINALS.len()]);
         for (block, changes) in blocks.iter_mut().zip(&changes) {
@@ -75,7 +76,13 @@ proptest! {
                 apply(block, change);
             }
         }
-        let store = Store::open(Memory::new(&blocks, failing), PARTITION);
+        let partition = copies(&blocks);
+        partition.plan((0..).zip(failing).map(|(copy, reads)| Plan {
+            place: (Access::Read, copy * SPACING),
+            turns: 0..reads,
+            wrong: Wrong::Refuses,
+        }));
+        let store = Store::open(partition, PARTITION);
         // A read is tried three times.
         let readable = failing.map(|reads| reads < 3);
         let second = second_reader::describe(&blocks, readable, PARTITION.0);

@@ -143,6 +143,12 @@ impl Content {
         bytes
     }
 
+    /// All bytes.
+    #[must_use]
+    pub fn all(&self) -> Vec<u8> {
+        self.bytes(0..usize::try_from(self.len).unwrap())
+    }
+
     /// Changes these bits of one byte.
     pub fn flip(&mut self, at: usize, bits: u8) {
         let byte = self.bytes(at..at + 1)[0];

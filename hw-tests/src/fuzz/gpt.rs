@@ -5,8 +5,9 @@ use ::gpt::GptConfig;
 use ::gpt::disk::LogicalBlockSize;
 use bootshim::gpt::{self, Gpt, Partition, ReadFrom};
 use bootshim::layout::Layout;
-use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
-use std::io;
+use bootshim::medium::Medium;
+use controller::stream::Stream;
+use fakedisk::{Content, FakeDisk};
 
 const HEADER: usize = 92;
 /// Bytes of table that one disk has at most here.
@@ -55,14 +56,14 @@ pub(super) fn encoded(disk: &[u8]) -> Vec<u8> {
 
 /// The fields: what is mended, the length of the disk, both headers, and one
 /// table for both, in which the rest is unused.
-fn disk(input: &mut Input<'_>) -> Sparse {
+fn disk(input: &mut Input<'_>) -> FakeDisk {
     let mend = input.u8();
     let len = input.u64() & (u64::MAX >> (mend >> 4 & 3));
     let mut headers: [[u8; HEADER]; 2] = [input.array(), input.array()];
     let mut entries = input.slice(ENTRIES_MAX).to_vec();
     let sector: u64 = if mend & 4 == 0 { 512 } else { 4096 };
     let last = (len / sector).saturating_sub(1);
-    let mut parts = Vec::new();
+    let mut content = Content::zeros(len);
     for (header, (lba, mends)) in headers
         .iter_mut()
         .zip([(1, mend & 1 == 0), (last, mend & 2 == 0)])
@@ -76,10 +77,10 @@ fn disk(input: &mut Input<'_>) -> Sparse {
             header[16..20].copy_from_slice(&sum.to_le_bytes());
         }
         let table = u64::from_le_bytes(header[72..80].try_into().unwrap());
-        parts.push((table.saturating_mul(sector), entries.clone()));
-        parts.push((lba * sector, header.to_vec()));
+        content.write(table.saturating_mul(sector), &entries);
+        content.write(lba * sector, header);
     }
-    Sparse { len, parts }
+    FakeDisk::of(content)
 }
 
 /// CRC-32 as the UEFI specification wants it, bit by bit.
@@ -89,14 +90,14 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, byte)
 }
 
-fn check(table: &Gpt, disk: &Sparse) {
-    let made_for = table.cut.map_or(disk.len, |cut| cut.made_for);
-    assert!(made_for >= disk.len);
+fn check(table: &Gpt, disk: &FakeDisk) {
+    let made_for = table.cut.map_or(disk.len(), |cut| cut.made_for);
+    assert!(made_for >= disk.len());
     for one in &table.partitions {
         let end = one.extent.end().unwrap();
         assert!(one.extent.len > 0 && end <= made_for);
         assert!(one.extent.start >= 2 * u64::from(table.sector));
-        assert_eq!(table.holds(one), end <= disk.len);
+        assert_eq!(table.holds(one), end <= disk.len());
     }
 }
 
@@ -110,7 +111,7 @@ fn alone(ours: &Partition, table: &Gpt) {
     }
 }
 
-fn the_crate_agrees(table: &Gpt, disk: &Sparse) {
+fn the_crate_agrees(table: &Gpt, disk: &FakeDisk) {
     if table.read_from != ReadFrom::Primary {
         return;
     }
@@ -119,7 +120,7 @@ fn the_crate_agrees(table: &Gpt, disk: &Sparse) {
         .logical_block_size(size)
         .only_valid_headers(true);
     // It asks for more (a backup, say), and so may refuse where we do not.
-    let Ok(other) = config.open_from_device(At { disk, at: 0 }) else {
+    let Ok(other) = config.open_from_device(Stream::new(disk)) else {
         return;
     };
     let theirs: Vec<_> = other
@@ -147,92 +148,4 @@ fn the_crate_agrees(table: &Gpt, disk: &Sparse) {
         })
         .collect();
     assert_eq!(ours, theirs);
-}
-
-/// A disk of any length: zeros, and the parts, of which the last counts.
-struct Sparse {
-    len: u64,
-    parts: Vec<(u64, Vec<u8>)>,
-}
-
-impl Medium for Sparse {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
-        check_range(Access::Read, offset, buf.len(), self.len)?;
-        buf.fill(0);
-        let end = offset + buf.len() as u64;
-        for (place, part) in &self.parts {
-            let (from, to) = (
-                offset.max(*place),
-                end.min(place.saturating_add(part.len() as u64)),
-            );
-            if from < to {
-                let there = (from - place) as usize..(to - place) as usize;
-                buf[(from - offset) as usize..(to - offset) as usize].copy_from_slice(&part[there]);
-            }
-        }
-        Ok(())
-    }
-
-    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
-        Err(Fault {
-            access: Access::Write,
-            offset,
-            length: data.len() as u64,
-            cause: Cause::Device(30),
-        })
-    }
-
-    fn flush(&self) -> Result<(), Fault> {
-        Ok(())
-    }
-}
-
-/// The disk as the crate wants it.
-#[derive(Debug)]
-struct At<'a> {
-    disk: &'a Sparse,
-    at: u64,
-}
-
-impl std::fmt::Debug for Sparse {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a disk of zeros")
-    }
-}
-
-impl io::Read for At<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let left = self.disk.len.saturating_sub(self.at);
-        let length = left.min(buf.len() as u64) as usize;
-        self.disk
-            .read_at(self.at, &mut buf[..length])
-            .map_err(io::Error::other)?;
-        self.at += length as u64;
-        Ok(length)
-    }
-}
-
-impl io::Seek for At<'_> {
-    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
-        let at = match to {
-            io::SeekFrom::Start(at) => Some(at),
-            io::SeekFrom::End(by) => self.disk.len.checked_add_signed(by),
-            io::SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.at)
-    }
-}
-
-impl io::Write for At<'_> {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

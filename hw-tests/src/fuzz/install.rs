@@ -2,12 +2,11 @@
 
 use super::draft::{Draft, key};
 use super::input::Input;
-use super::plate::{Plate, blank};
 use super::scratch::Scratch;
 use bootshim::copies::{COPIES, Note, SPACING, Store};
 use bootshim::handover::Handover;
 use bootshim::layout::Layout;
-use bootshim::medium::{BLOCK, Extent, Window};
+use bootshim::medium::{Extent, Window};
 use bootshim::record::{Record, SlotId, State};
 use bootshim::state::Next;
 use controller::code::{Code, Exit};
@@ -15,7 +14,7 @@ use controller::disk::Disk;
 use controller::error::Error;
 use controller::progress::Quiet;
 use controller::verify;
-use images::build::{Boot, Inputs, build};
+use fakedisk::{BYTES, Content, FakeDisk, inputs, noise, table};
 use images::trust::Trust;
 use install::source::{Settings, Source};
 use install::{Compatible, Outcome, Request};
@@ -25,6 +24,9 @@ use std::sync::{Arc, LazyLock};
 
 /// The machine that the disk is for.
 const MACHINE: &str = "plc";
+const SLOTS: usize = 3;
+/// Room for the manifest area, and 24 KiB of content and its index.
+const SLOT: u64 = 88 << 10;
 
 /// Whatever the image is: the good slot stays as it is, nothing but the record
 /// and one slot changes, and that one only while it is `writing`; what is said
@@ -38,13 +40,14 @@ fn attempt(data: &[u8]) -> Result<Outcome, Error> {
     let wish = input.u8();
     let draft = Draft::take(&mut input);
     let genuine = draft.is_signed() && !draft.is_damaged();
-    let (plate, disk) = controller();
+    let (device, disk) = controller();
+    let made = device.content();
     let before = disk.read_record().unwrap().0;
     let request = request(wish);
     let answer =
         Scratch::with(|scratch| run(&disk, &scratch.file("image", &draft.image()), &request));
     let after = disk.read_record().unwrap().0;
-    let changed = plate.changed();
+    let changed = made.differs(&device.content());
     assert_eq!(after.known_good(), SlotId::new(0));
     assert_eq!(after.slot(first()), before.slot(first()));
     let written = only_changed(&disk, &changed);
@@ -90,16 +93,14 @@ fn run(disk: &Disk, image: &Path, request: &Request) -> Result<Outcome, Error> {
 
 /// Which slots were written. Nothing outside them changed but copies of the
 /// record.
-fn only_changed(disk: &Disk, changed: &BTreeSet<u64>) -> BTreeSet<usize> {
+fn only_changed(disk: &Disk, changed: &[usize]) -> BTreeSet<usize> {
     let layout = disk.layout();
-    let within = |part: &Extent, block: u64| {
-        let at = block * BLOCK;
-        at >= part.start && at < part.start + part.len
-    };
+    let within = |part: &Extent, at| at >= part.start && at < part.start + part.len;
     let mut written = BTreeSet::new();
     for block in changed {
-        let slot = (layout.slots.iter()).position(|slot| within(&slot.extent, *block));
-        let from_record = (block * BLOCK).checked_sub(layout.record.extent.start);
+        let at = (block * BYTES) as u64;
+        let slot = (layout.slots.iter()).position(|slot| within(&slot.extent, at));
+        let from_record = at.checked_sub(layout.record.extent.start);
         let copies = SPACING * COPIES as u64;
         let copy = from_record.is_some_and(|at| at < copies && at.is_multiple_of(SPACING));
         assert!(slot.is_some() || copy, "block {block} is nobody's");
@@ -142,7 +143,7 @@ fn refused(
     error: &Error,
     before: &Record,
     after: &Record,
-    changed: &BTreeSet<u64>,
+    changed: &[usize],
     written: &BTreeSet<usize>,
 ) {
     let expected = matches!(error.exit(), Exit::Refused | Exit::NotAuthentic);
@@ -159,29 +160,29 @@ fn refused(
 }
 
 /// A controller that runs from slot a, with another image ready in slot b.
-fn controller() -> (Arc<Plate>, Disk) {
-    static GROUND: LazyLock<(Arc<Vec<u8>>, Handover)> = LazyLock::new(ground);
+fn controller() -> (Arc<FakeDisk>, Disk) {
+    static GROUND: LazyLock<(Content, Handover)> = LazyLock::new(ground);
     let (ground, handover) = &*GROUND;
-    let plate = Arc::new(Plate::new(Arc::clone(ground)));
-    let disk = Disk::on(plate.clone(), Some(*handover)).unwrap();
-    (plate, disk)
+    let device = Arc::new(FakeDisk::of(ground.clone()));
+    let disk = Disk::on(device.clone(), Some(*handover)).unwrap();
+    (device, disk)
 }
 
-fn ground() -> (Arc<Vec<u8>>, Handover) {
-    let plate = Arc::new(Plate::new(Arc::new(blank())));
-    let table = bootshim::gpt::read_any_sector(&plate).unwrap();
+fn ground() -> (Content, Handover) {
+    let device = Arc::new(FakeDisk::of(table(SLOTS, SLOT)));
+    let table = bootshim::gpt::read_any_sector(&device).unwrap();
     let layout = Layout::find(&table).unwrap();
     let record = Record::new(layout.record.id, layout.slots.len());
-    Store::open(Window::new(&plate, layout.record.extent), layout.record.id)
+    Store::open(Window::new(&device, layout.record.extent), layout.record.id)
         .commit_everywhere(Next::by_hand(record), Note::default())
         .unwrap();
-    let disk = Disk::on(plate.clone(), None).unwrap();
+    let disk = Disk::on(device.clone(), None).unwrap();
     let kept = Request::default();
     let done = Scratch::with(|scratch| {
         let put = |version| run(&disk, &scratch.file("ground", &image(version)), &kept);
-        let done = put("1").unwrap();
+        let done = put(1).unwrap();
         disk.provision(done.slot).unwrap();
-        put("2").unwrap();
+        put(2).unwrap();
         done
     });
     let handover = Handover {
@@ -190,37 +191,15 @@ fn ground() -> (Arc<Vec<u8>>, Handover) {
         boot: 5,
         manifest: done.digest,
     };
-    (Arc::new(plate.bytes()), handover)
+    (device.content(), handover)
 }
 
 /// A small image for this machine, signed.
-pub(super) fn image(version: &str) -> Vec<u8> {
-    Scratch::with(|scratch| {
-        let mut noise = [0; 1000];
-        let mut seed = blake3::Hasher::new();
-        seed.update(version.as_bytes())
-            .finalize_xof()
-            .fill(&mut noise);
-        let inputs = Inputs {
-            rootfs: scratch.file("root", &[b'r'; 5000]),
-            boot: Boot::Kernel {
-                kernel: scratch.file("kernel", &noise),
-                initrd: None,
-            },
-            cmdline: "root=PARTUUID={slot}".into(),
-            compatible: MACHINE.into(),
-            version: version.into(),
-            security_version: 1,
-            revoke_below: 0,
-            watchdog_seconds: 0,
-            keys: vec![key()],
-            key_set: None,
-            bootshim: None,
-        };
-        let out = scratch.free("built");
-        build(&inputs, &out, &|_, _| {}).unwrap();
-        std::fs::read(out).unwrap()
-    })
+pub(super) fn image(version: u8) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let pieces: [&[u8]; 3] = [&[b'r'; 5000], &noise(&version.to_string(), 1000), &[]];
+    let file = fakedisk::image(&inputs(directory.path(), version, pieces));
+    std::fs::read(file).unwrap()
 }
 
 #[cfg(test)]
@@ -231,7 +210,7 @@ mod tests {
     #[test]
     fn what_its_maker_signed_is_installed_and_what_was_changed_after_is_not() {
         let case = |wish: u8, mend: u8, damage| {
-            let draft = Draft::encoded(&image("3"), mend, damage);
+            let draft = Draft::encoded(&image(3), mend, damage);
             attempt(&[&[wish], &draft[..]].concat())
         };
         let done = case(0, ALL, (0, 0)).unwrap();

@@ -6,17 +6,16 @@ use bootshim::choice::StartKind;
 use bootshim::copies::{COPIES, CommitError, Copy, Note, SPACING, Store};
 use bootshim::floor::{Floor, Kept};
 use bootshim::guid::Guid;
-use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
+use bootshim::medium::Access::{Read, Write};
 use bootshim::record::{Reason, Record, SlotId};
 use bootshim::state::Next;
-use std::cell::RefCell;
+use fakedisk::{BYTES, FakeDisk, blocks, copies};
 
 #[path = "../../../bootshim/examples/golden/describe.rs"]
 mod describe;
 #[path = "../../../bootshim/tests/record/second_reader.rs"]
 mod second_reader;
 
-const BLOCK: usize = 4096;
 /// How much of a record its hash covers.
 const HASHED: usize = 480;
 /// The partition of the golden vectors.
@@ -24,7 +23,7 @@ const PARTITION: Guid = Guid::from_written([
     0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff,
 ]);
 
-type Block = [u8; BLOCK];
+type Block = [u8; BYTES];
 type Blocks = [Block; COPIES];
 
 /// Any four blocks give the answer that a second reader gives; a commit to them
@@ -44,7 +43,7 @@ pub fn record(data: &[u8]) {
 
 /// The bytes of a case with these four blocks, everything readable and sealed.
 pub(super) fn encoded(blocks: &[u8]) -> Vec<u8> {
-    let block = |copy: usize| &blocks[copy * BLOCK..][..BLOCK];
+    let block = |copy: usize| &blocks[copy * BYTES..][..BYTES];
     let sealed = |copy: usize, end: usize| {
         let hash = blake3::hash(&block(copy)[end..][..HASHED]);
         hash.as_bytes()[..] == block(copy)[HASHED..512]
@@ -79,8 +78,8 @@ struct Case {
 impl Case {
     fn take(input: &mut Input<'_>) -> Case {
         let [seal, unreadable, slots, verifies, starts] = input.array();
-        let torn = usize::from(input.u16()) % (BLOCK + 1);
-        let mut blocks = [[0; BLOCK]; COPIES];
+        let torn = usize::from(input.u16()) % (BYTES + 1);
+        let mut blocks = [[0; BYTES]; COPIES];
         for block in &mut blocks {
             block[..HASHED].copy_from_slice(&input.array::<HASHED>());
         }
@@ -106,12 +105,12 @@ impl Case {
         }
     }
 
-    fn medium(&self) -> Copies {
-        Copies {
-            blocks: RefCell::new(self.blocks),
-            unreadable: self.unreadable,
-            written: RefCell::default(),
-        }
+    fn medium(&self) -> FakeDisk {
+        let medium = copies(&self.blocks);
+        let unreadable = (0..COPIES).filter(|copy| self.unreadable & 1 << copy != 0);
+        let places = unreadable.flat_map(|copy| [Read, Write].map(|access| (access, at(copy))));
+        medium.refuse(&places.collect::<Vec<_>>());
+        medium
     }
 
     fn both_readers_agree(&self) {
@@ -138,7 +137,7 @@ impl Case {
                 assert!(store.unknown_major().is_none());
                 let after = durable.record();
                 assert!(numbers(&found).all(|number| number < after.sequence));
-                let again = open(*medium.blocks.borrow());
+                let again = open(blocks(&medium));
                 assert_eq!(again.record(), Some(after));
                 assert_eq!(again.note().text(), "a note");
                 // Of two that conflict one may count when the other is gone.
@@ -153,20 +152,22 @@ impl Case {
                 let last = (1 << 63) - 1;
                 let full = numbers(&found).any(|number| number == last);
                 assert!(store.unknown_major().is_some() || full);
-                assert!(medium.written.borrow().is_empty());
+                assert!(medium.epochs().is_empty());
             }
             Err(error) => panic!("a device that works: {error}"),
         }
     }
 
-    fn every_cut_leaves_one_of_two(&self, medium: &Copies, old: Option<&Record>, new: &Record) {
+    fn every_cut_leaves_one_of_two(&self, medium: &FakeDisk, old: Option<&Record>, new: &Record) {
         let mut blocks = self.blocks;
-        for (copy, block) in medium.written.borrow().iter() {
+        for (place, block) in medium.epochs().concat() {
+            let copy = (0..COPIES).find(|copy| at(*copy) == (place * BYTES) as u64);
+            let copy = copy.expect("nothing but the copies is written");
             let mut torn = blocks;
-            torn[*copy][..self.torn].copy_from_slice(&block[..self.torn]);
+            torn[copy][..self.torn].copy_from_slice(&block.bytes()[..self.torn]);
             let found = open(torn);
             assert!(found.record() == old || found.record() == Some(new));
-            blocks[*copy] = *block;
+            blocks[copy] = *block.bytes();
             assert_eq!(open(blocks).record(), Some(new));
         }
     }
@@ -183,10 +184,10 @@ impl Case {
             return;
         }
         assert_eq!(store.settle().unwrap().record(), &before);
-        let settled = *medium.blocks.borrow();
+        let settled = blocks(&medium);
         for lost in 0..COPIES {
             let mut blocks = settled;
-            blocks[lost] = [0; BLOCK];
+            blocks[lost] = [0; BYTES];
             let found = open(blocks);
             let conflict = |copy: &Copy| matches!(copy, Copy::Conflicting(_));
             if !store.copies().iter().any(conflict) {
@@ -208,7 +209,7 @@ impl Case {
         };
         assert!(self.verifies & 1 << slot.index() != 0, "it did not verify");
         if matches!(kind, StartKind::Once | StartKind::Trial) && self.unreadable == 0 {
-            let after = open(*medium.blocks.borrow()).record().cloned().unwrap();
+            let after = open(blocks(&medium)).record().cloned().unwrap();
             assert_eq!(after.armed.unwrap().slot, slot);
             // One that names no image is void, and no reason not to start a trial.
             assert!(kind == StartKind::Trial || after.once.is_none());
@@ -233,17 +234,12 @@ fn seal_part(block: &mut Block, part: std::ops::Range<usize>) {
     block[end..end + 32].copy_from_slice(hash.as_bytes());
 }
 
-fn open(blocks: Blocks) -> Store<Copies> {
-    let (unreadable, written) = (0, RefCell::default());
-    let blocks = RefCell::new(blocks);
-    Store::open(
-        Copies {
-            blocks,
-            unreadable,
-            written,
-        },
-        PARTITION,
-    )
+fn at(copy: usize) -> u64 {
+    copy as u64 * SPACING
+}
+
+fn open(blocks: Blocks) -> Store<FakeDisk> {
+    Store::open(copies(&blocks), PARTITION)
 }
 
 /// A platform that holds what the case says.
@@ -304,51 +300,5 @@ impl Platform for Fakes<'_> {
 
     fn seed(&self) -> u64 {
         u64::from(self.case.starts)
-    }
-}
-
-/// The partition, and the order in which it was written.
-struct Copies {
-    blocks: RefCell<Blocks>,
-    unreadable: u8,
-    written: RefCell<Vec<(usize, Block)>>,
-}
-
-impl Copies {
-    fn copy(&self, access: Access, offset: u64, length: usize) -> Result<usize, Fault> {
-        check_range(access, offset, length, self.len())?;
-        let copy = usize::try_from(offset / SPACING).unwrap();
-        let whole = offset.is_multiple_of(SPACING) && length == BLOCK;
-        assert!(whole, "nothing but the blocks of the copies is accessed");
-        if self.unreadable & 1 << copy == 0 {
-            return Ok(copy);
-        }
-        Err(Fault {
-            access,
-            offset,
-            length: 4096,
-            cause: Cause::Device(5),
-        })
-    }
-}
-
-impl Medium for Copies {
-    fn len(&self) -> u64 {
-        1024 * 1024
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
-        let copy = self.copy(Access::Read, offset, buf.len())?;
-        buf.copy_from_slice(&self.blocks.borrow()[copy]);
-        Ok(())
-    }
-    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
-        let copy = self.copy(Access::Write, offset, data.len())?;
-        let block = data.try_into().unwrap();
-        self.written.borrow_mut().push((copy, block));
-        self.blocks.borrow_mut()[copy] = block;
-        Ok(())
-    }
-    fn flush(&self) -> Result<(), Fault> {
-        Ok(())
     }
 }

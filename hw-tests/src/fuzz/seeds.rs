@@ -3,7 +3,6 @@
 
 use super::draft::{ALL, Draft, PIECES, key};
 use super::install::image;
-use super::plate::blank;
 use super::{gpt, index, record};
 use bootshim::guid::Guid;
 use bootshim::handover::Handover;
@@ -20,7 +19,11 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     let mut all = Vec::new();
     let mut add = |target, name: &str, bytes| all.push((target, name.to_owned(), bytes));
     records(&mut add);
-    add("gpt", "made", gpt::encoded(&blank()));
+    add(
+        "gpt",
+        "made",
+        gpt::encoded(&fakedisk::table(3, 88 << 10).all()),
+    );
     images(&mut add);
     chunks(&mut add);
     texts(&mut add);
@@ -57,7 +60,7 @@ fn golden(of: &str, ending: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 fn images(add: &mut Add<'_>) {
-    let image = image("3");
+    let image = image(3);
     let (header, rest) = images::read::head(&mut &image[..]).unwrap();
     let head = Head::open(
         &header,
@@ -177,7 +180,7 @@ fn texts(add: &mut Add<'_>) {
 }
 
 fn answers(add: &mut Add<'_>) {
-    let image = image("3");
+    let image = image(3);
     let ok = "HTTP/1.1 200 OK\r\n";
     let length = format!("{ok}Content-Length: {}\r\n\r\n", image.len());
     add("http", "whole", [length.as_bytes(), &image].concat());
