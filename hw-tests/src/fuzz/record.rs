@@ -6,10 +6,10 @@ use bootshim::choice::StartKind;
 use bootshim::copies::{COPIES, CommitError, Copy, Note, SPACING, Store};
 use bootshim::floor::{Floor, Kept};
 use bootshim::guid::Guid;
-use bootshim::medium::Access::{Read, Write};
+use bootshim::medium::Access::{Flush, Read, Write};
 use bootshim::record::{Reason, Record, SlotId};
 use bootshim::state::Next;
-use fakedisk::{BYTES, FakeDisk, blocks, copies};
+use fakedisk::{BYTES, FakeDisk, Request as Asked, blocks, copies};
 
 #[path = "../../../bootshim/examples/golden/describe.rs"]
 mod describe;
@@ -204,6 +204,9 @@ impl Case {
             before: before.as_ref(),
         };
         let outcome = Boot::new(&medium, PARTITION, self.slots, platform).run();
+        let mut copies = medium.asked().into_iter().filter(|one| one.access != Flush);
+        let whole = |one: Asked| one.length == BYTES && one.offset.is_multiple_of(SPACING);
+        assert!(copies.all(whole), "nothing else is accessed");
         let Outcome::Running((slot, kind)) = outcome else {
             return;
         };
