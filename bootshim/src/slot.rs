@@ -5,6 +5,7 @@ use crate::buffer::Buffer;
 use crate::medium::{Access, Cause, Fault, Medium, read_again};
 use crate::record::Reason;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use images::kernel;
 use images::manifest::{Kind, Payload};
 use images::slot_area::{self, Installed};
@@ -78,20 +79,60 @@ pub fn area_offset(slot_len: u64) -> Option<u64> {
 
 /// Reads the manifest of a slot and checks that those who are trusted signed it.
 pub fn manifest<M: Medium + ?Sized>(slot: &M, trusted: &Trust) -> Result<Installed, Defect> {
-    let at = area_offset(slot.len()).ok_or_else(|| too_small(slot.len()))?;
-    let mut area = alloc::vec![0; SLOT_AREA_LEN];
-    read_again(slot, at, &mut area).map_err(Defect::Unreadable)?;
-    let installed = slot_area::open(&area, trusted).map_err(not_authentic)?;
-    let needed = installed.manifest.slot_bytes_needed();
-    if needed.is_none_or(|needed| needed > slot.len()) {
-        return Err(too_small(slot.len()));
+    Area::read(slot)?.open(trusted)
+}
+
+/// The manifest area of a slot, as it was read: nobody has vouched for it until
+/// [`Area::open`].
+#[derive(Clone, Debug)]
+pub struct Area {
+    bytes: Vec<u8>,
+    slot_len: u64,
+}
+
+impl Area {
+    /// Reads it, once.
+    ///
+    /// # Errors
+    /// [`Defect`].
+    pub fn read<M: Medium + ?Sized>(slot: &M) -> Result<Area, Defect> {
+        let slot_len = slot.len();
+        let at = area_offset(slot_len).ok_or_else(|| too_small(slot_len))?;
+        let mut bytes = alloc::vec![0; SLOT_AREA_LEN];
+        read_again(slot, at, &mut bytes).map_err(Defect::Unreadable)?;
+        Ok(Area { bytes, slot_len })
     }
-    Ok(installed)
+
+    /// The manifest in it, if those who are trusted signed it.
+    ///
+    /// # Errors
+    /// [`Defect::Bad`].
+    pub fn open(&self, trusted: &Trust) -> Result<Installed, Defect> {
+        let installed = slot_area::open(&self.bytes, trusted).map_err(not_authentic)?;
+        let needed = installed.manifest.slot_bytes_needed();
+        if needed.is_none_or(|needed| needed > self.slot_len) {
+            return Err(too_small(self.slot_len));
+        }
+        Ok(installed)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Reads manifest and boot payloads of a slot, once, and verifies them.
 pub fn load<M: Medium + ?Sized>(slot: &M, trusted: &Trust) -> Result<BootImage, Defect> {
-    let installed = manifest(slot, trusted)?;
+    boot_image(slot, manifest(slot, trusted)?)
+}
+
+/// Reads the boot payloads that a manifest binds, once, and verifies them.
+///
+/// # Errors
+/// [`Defect`].
+pub fn boot_image<M: Medium + ?Sized>(slot: &M, installed: Installed) -> Result<BootImage, Defect> {
     let kernel = kernel(slot, &installed)?.verify()?;
     let initrd = match initrd(&installed) {
         Some(payload) => Some(Initrd::Here(read(slot, payload)?.verify()?)),

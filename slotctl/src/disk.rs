@@ -146,7 +146,7 @@ fn parse_seed(text: &str) -> Result<Guid> {
 fn first_image(draft: &Draft, image: &Path, args: &Create, printer: Printer) -> Result<String> {
     let disk = draft.disk()?;
     let trusted = trust::keys(&disk)?;
-    let compatible = args.compatible.clone().map(|name| Compatible {
+    let compatible = args.compatible.clone().map(|name| Compatible::Named {
         name,
         from: "--compatible".into(),
     });

@@ -60,8 +60,7 @@ pub fn run(global: &GlobalOptions, args: &Args, printer: Printer) -> Result<Answ
     let disk = crate::open(global, printer)?;
     let restart = Restart::asked(&disk, args.reboot)?;
     let trusted = trusted(&disk, args, printer)?;
-    let (record, _) = disk.read_record()?;
-    let compatible = install::compatible(&disk, &record, global.config.as_deref(), &trusted)?;
+    let compatible = install::compatible(&disk, global.config.as_deref())?;
     let request = Request {
         slot: args.slot,
         tries: args.tries,
@@ -83,7 +82,7 @@ pub fn run(global: &GlobalOptions, args: &Args, printer: Printer) -> Result<Answ
     let done = install::install(
         &disk,
         &trusted,
-        compatible.as_ref(),
+        Some(&compatible),
         &mut source,
         &request,
         bar.as_ref(),

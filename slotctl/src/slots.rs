@@ -8,6 +8,7 @@ use controller::bootshim_update::{self, RENEWED};
 use controller::code::Code;
 use controller::disk::{Committed, Disk};
 use controller::error::{Error, Result};
+use controller::found::Found;
 use controller::plain;
 use controller::restart::Restart;
 use controller::running::Running;
@@ -224,6 +225,8 @@ impl Done<'_> {
 pub fn verify(disk: &Disk, args: &Verify, printer: Printer) -> Result<Answer> {
     let trusted = trust::keys(disk)?;
     let (record, _) = disk.read_record()?;
+    let found = Found::new(disk, record, &trusted);
+    let record = &found.record;
     let slots: Vec<SlotId> = if args.slots.is_empty() {
         record
             .ids()
@@ -237,7 +240,7 @@ pub fn verify(disk: &Disk, args: &Verify, printer: Printer) -> Result<Answer> {
     for slot in slots {
         let name = slot.to_string();
         // The others are checked all the same: one damaged slot says nothing of them.
-        match verify::slot(disk, &record, slot, &trusted, &Bar::new(printer)) {
+        match verify::slot(&found, slot, &Bar::new(printer)) {
             Ok(image) => {
                 let _ = writeln!(answer.text, "slot {slot}: {} is whole", image.version);
                 checked.push(json!({ "slot": name, "version": image.version, "whole": true }));

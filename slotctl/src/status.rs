@@ -1,14 +1,18 @@
 //! `slotctl status` and `slotctl next-boot`.
 
-use bootshim::choice::StartKind;
+use bootshim::choice::{self, Situation, Slots, StartKind};
+use bootshim::copies::{Copy, Note};
+use bootshim::handover::WATCHDOG_VARIABLE;
 use bootshim::hardware::watchdog::Report;
 use bootshim::record::{NO_DIGEST, Reason, Slot, SlotId, State};
 use bootshim::reset::Cause;
+use controller::bootshim_update;
 use controller::disk::Disk;
+use controller::efi_variable;
 use controller::error::Result;
+use controller::found::Found;
 use controller::next_boot;
 use controller::plain;
-use controller::status::Status;
 use controller::trust;
 use images::hex;
 use serde_json::{Value, json};
@@ -22,15 +26,56 @@ pub fn status(disk: &Disk, printer: Printer) -> Result<Answer> {
         printer.warn(&error.to_string());
         images::trust::Trust::direct([])
     });
-    let status = Status::read(disk, &trusted)?;
+    let store = disk.store()?;
+    let (record, note) = disk.read_record()?;
+    let now = Situation {
+        passed: Slots::default(),
+        can_commit: store.unknown_major().is_none(),
+        seed: 0,
+    };
+    let found = Found::new(disk, record, &trusted);
+    let status = Status {
+        // By the record alone; `next-boot` verifies the slots too.
+        next: choice::first(&found.record, &now),
+        bootshim_missing: bootshim_update::is_missing(&found),
+        found,
+        note,
+        copies: store
+            .copies()
+            .iter()
+            .filter(|copy| matches!(copy, Copy::Valid(_)))
+            .count(),
+        watchdog: disk.handover().and_then(|_| told_of_watchdog()),
+    };
     Ok(Answer::new(
         status_in_words(&status),
-        status_fields(disk, &status),
+        status_fields(&status),
     ))
 }
 
-fn status_fields(disk: &Disk, status: &Status) -> Value {
-    let record = &status.record;
+/// What is said of a disk.
+struct Status<'a> {
+    found: Found<'a>,
+    /// The words beside the record.
+    note: Note,
+    /// How many copies of the record are valid.
+    copies: usize,
+    /// What bootshim told of the hardware's watchdog, where this controller runs
+    /// from this disk and it told anything.
+    watchdog: Option<Report>,
+    /// The image that runs brings a bootshim which firmware does not start yet.
+    bootshim_missing: bool,
+    /// What boots next, if everything verifies.
+    next: Option<(SlotId, StartKind)>,
+}
+
+fn told_of_watchdog() -> Option<Report> {
+    Report::parse(&efi_variable::from_bootshim(WATCHDOG_VARIABLE).ok()??)
+}
+
+fn status_fields(status: &Status<'_>) -> Value {
+    let found = &status.found;
+    let (record, floor) = (&found.record, found.floor());
     let name = |slot: Option<SlotId>| slot.map(|slot| slot.to_string());
     let slot = |(id, slot): (SlotId, &Slot)| {
         json!({
@@ -39,7 +84,7 @@ fn status_fields(disk: &Disk, status: &Status) -> Value {
             "tries_left": slot.tries_left,
             "attempts": slot.attempts,
             "priority": slot.priority,
-            "version": status.version(id),
+            "version": version(found, id),
             "security_version": slot.security_version,
             "manifest": (slot.manifest != NO_DIGEST).then(|| hex(&slot.manifest)),
             "reason": reason(slot.reason),
@@ -56,16 +101,16 @@ fn status_fields(disk: &Disk, status: &Status) -> Value {
         })
     });
     json!({
-        "disk": disk.path().display().to_string(),
+        "disk": found.disk.path().display().to_string(),
         "slots": record.slots().map(slot).collect::<Vec<_>>(),
-        "running": name(status.running),
+        "running": name(found.running()),
         "next": name(status.next.map(|(slot, _)| slot)),
         "next_kind": status.next.map_or("none", |(_, kind)| kind.word()),
         "known_good": name(record.known_good()),
         "once": name(record.once),
         "last_failure": failure,
-        "floor": status.floor.floor.security_version,
-        "floor_source": status.floor.keeper.word(),
+        "floor": floor.floor.security_version,
+        "floor_source": floor.keeper.word(),
         "floor_hint": record.floor,
         "watchdog": status.watchdog.map(|told| json!({
             "armed": told.armed.map(|(chip, _)| chip.word()),
@@ -77,7 +122,7 @@ fn status_fields(disk: &Disk, status: &Status) -> Value {
             "starts": starts,
         })),
         "bootshim_missing": status.bootshim_missing,
-        "record": { "sequence": record.sequence, "copies_valid": status.copies_valid() },
+        "record": { "sequence": record.sequence, "copies_valid": status.copies },
     })
 }
 
@@ -85,13 +130,21 @@ fn reason(reason: Reason) -> Option<String> {
     (reason != Reason::None).then(|| reason.to_string())
 }
 
-fn status_in_words(status: &Status) -> String {
-    let record = &status.record;
+fn version<'a>(found: &'a Found<'_>, slot: SlotId) -> Option<&'a str> {
+    found
+        .manifest(slot)
+        .ok()
+        .map(|manifest| manifest.version.as_str())
+}
+
+fn status_in_words(status: &Status<'_>) -> String {
+    let found = &status.found;
+    let (record, floor, running) = (&found.record, found.floor(), found.running());
     let head = ["slot", "state", "version", "security", ""]
         .map(str::to_owned)
         .to_vec();
     let rows: Vec<Vec<String>> = std::iter::once(head)
-        .chain(record.slots().map(|(id, slot)| row(status, id, slot)))
+        .chain(record.slots().map(|(id, slot)| row(found, id, slot)))
         .collect();
     let mut text = table(&rows);
     let next = match status.next {
@@ -103,9 +156,9 @@ fn status_in_words(status: &Status) -> String {
     let _ = writeln!(
         text,
         "floor: security version {}, {}",
-        status.floor.floor.security_version, status.floor.keeper
+        floor.floor.security_version, floor.keeper
     );
-    if status.running.is_some() {
+    if running.is_some() {
         let _ = writeln!(text, "watchdog: {}", watchdog(status.watchdog));
     }
     // The first start that has not said so yet is the one that runs.
@@ -115,7 +168,7 @@ fn status_in_words(status: &Status) -> String {
             "slot {slot}: {starts} starts in a row that never came up"
         );
     }
-    if let Some(slot) = status.running.filter(|_| status.bootshim_missing) {
+    if let Some(slot) = running.filter(|_| status.bootshim_missing) {
         let _ = writeln!(text, "bootshim: {}", missing(record.slot(slot).state));
     }
     if let Some(failure) = record.last_failure {
@@ -128,12 +181,8 @@ fn status_in_words(status: &Status) -> String {
             let _ = writeln!(text, "  {}", plain::line(status.note.text()));
         }
     }
-    if status.copies_valid() < 4 {
-        let _ = writeln!(
-            text,
-            "boot record: {} of 4 copies valid",
-            status.copies_valid()
-        );
+    if status.copies < 4 {
+        let _ = writeln!(text, "boot record: {} of 4 copies valid", status.copies);
     }
     text
 }
@@ -161,23 +210,23 @@ fn missing(state: State) -> &'static str {
     }
 }
 
-fn row(status: &Status, id: SlotId, slot: &Slot) -> Vec<String> {
+fn row(found: &Found<'_>, id: SlotId, slot: &Slot) -> Vec<String> {
     let state = match slot.state {
         State::Trying => format!("trying, {} of {} left", slot.tries_left, slot.tries),
         state => state.to_string(),
     };
     let mut words = Vec::new();
-    if status.running == Some(id) {
+    if found.running() == Some(id) {
         words.push("running".to_owned());
     }
-    if status.record.known_good() == Some(id) {
+    if found.record.known_good() == Some(id) {
         words.push("known-good".to_owned());
     }
-    if status.record.was_good(id) {
+    if found.record.was_good(id) {
         words.push("good before".to_owned());
     }
     words.extend(reason(slot.reason));
-    let version = status.version(id).unwrap_or("-").to_owned();
+    let version = version(found, id).unwrap_or("-").to_owned();
     vec![
         id.to_string(),
         state,

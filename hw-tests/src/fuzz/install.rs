@@ -12,6 +12,7 @@ use bootshim::state::Next;
 use controller::code::{Code, Exit};
 use controller::disk::Disk;
 use controller::error::Error;
+use controller::found::Found;
 use controller::progress::Quiet;
 use controller::verify;
 use fakedisk::{BYTES, Content, FakeDisk, inputs, noise, table};
@@ -82,7 +83,7 @@ fn request(wish: u8) -> Request {
 }
 
 fn run(disk: &Disk, image: &Path, request: &Request) -> Result<Outcome, Error> {
-    let here = Compatible {
+    let here = Compatible::Named {
         name: MACHINE.into(),
         from: "a test".into(),
     };
@@ -129,14 +130,9 @@ fn installed(
         State::Ready
     };
     assert!(done.already || done.state == wanted);
-    verify::slot(
-        disk,
-        after,
-        done.slot,
-        &Trust::direct([key().public()]),
-        &Quiet,
-    )
-    .unwrap();
+    let trusted = Trust::direct([key().public()]);
+    let found = Found::new(disk, after.clone(), &trusted);
+    verify::slot(&found, done.slot, &Quiet).unwrap();
 }
 
 fn refused(

@@ -11,6 +11,7 @@ use bootshim::medium::{Medium, Window};
 use bootshim::record::{DEFAULT_TRIES, Digest, Reason, Record, SlotId};
 use bootshim::slot;
 use controller::disk::Disk;
+use controller::found::Found;
 use controller::overlay::Overlay;
 use controller::progress::Quiet;
 use controller::verify;
@@ -104,8 +105,10 @@ impl Judge {
         let verified = self.verified.entry(known).or_insert_with(|| {
             let trusted = disk.before().trusted();
             Disk::on(Arc::new(disk.clone()), None)
-                .and_then(|disk| verify::slot(&disk, record, slot, trusted, &Quiet))
-                .map(drop)
+                .and_then(|disk| {
+                    let found = Found::new(&disk, record.clone(), trusted);
+                    verify::slot(&found, slot, &Quiet).map(drop)
+                })
                 .map_err(|error| error.found)
         });
         verified.clone()

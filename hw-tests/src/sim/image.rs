@@ -9,7 +9,9 @@ use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
 use bootshim::record::{Record, SlotId, State};
 use controller::code::Exit;
 use controller::disk::Disk;
+use controller::found::Found;
 use controller::progress::Quiet;
+use controller::verify;
 use images::SLOT_AREA_LEN;
 use images::build::{Boot, Inputs, build};
 use images::delta;
@@ -173,7 +175,7 @@ impl Judge {
         let mut known = *record.slot(first);
         (known.state, known.manifest) = (State::Ready, facts.manifest);
         record.set_slot(first, known);
-        match controller::verify::slot(&disk, &record, first, &self.trusted, &Quiet) {
+        match verify::slot(&Found::new(&disk, record, &self.trusted), first, &Quiet) {
             Ok(_) => true,
             Err(error) => {
                 assert_eq!(error.exit(), Exit::NotAuthentic, "{error}");

@@ -16,16 +16,15 @@ use crate::efi_variable;
 use crate::error::{Error, Result};
 use crate::esp::{self, Places};
 use crate::floor;
+use crate::found::Found;
 use crate::lock::What;
 use crate::medium::Mode;
 use crate::trust;
 use bootshim::boot::Defect;
 use bootshim::copies::Durable;
 use bootshim::handover::{BOOTSHIM_VARIABLE, Handover};
-use bootshim::record::{Digest, MAJOR, Record, State};
+use bootshim::record::{Digest, MAJOR, State};
 use images::manifest::Kind;
-use images::slot_area::Installed;
-use images::trust::Trust;
 
 /// What is said when it is done.
 pub const RENEWED: &str = "the bootshim of this image is the one that firmware starts now";
@@ -79,7 +78,8 @@ pub fn prepare<'a>(
     let Ok(trusted) = trust::keys(disk) else {
         return Ok(None);
     };
-    let Some((installed, digest)) = brought(disk, handover, &trusted) else {
+    let mut found = Found::new(disk, disk.read_record()?.0, &trusted);
+    let Some(digest) = brought(&found, handover) else {
         return Ok(None);
     };
     let active = esp::read_program(disk.whole()?, disk.layout())?;
@@ -99,10 +99,11 @@ pub fn prepare<'a>(
         return Ok(None);
     }
     let slot = disk.slot(handover.slot, Mode::Read)?;
-    let program = bootshim::slot::bootshim(&slot, &installed).map_err(unusable)?;
+    let installed = found.installed(handover.slot)?;
+    let program = bootshim::slot::bootshim(&slot, installed).map_err(unusable)?;
     let program = Program::parse(program.map_or_else(Vec::new, |program| program.to_vec()))?;
-    let record = disk.record_to_change()?;
-    check(disk, &record, handover, &active, &program)?;
+    found.record = disk.record_to_change()?;
+    check(&found, handover, &active, &program)?;
     if !waits {
         put_in_spare(&disk.esp(Mode::WriteExclusive)?, &program, here)?;
         let spare = esp::read_spare(disk.whole()?, disk.layout(), program.machine())?;
@@ -144,8 +145,12 @@ fn put_in_spare(esp: &Slice, program: &Program, here: bool) -> Result<()> {
 /// Whether the image that runs brings a bootshim which is not the one that firmware
 /// starts.
 #[must_use]
-pub fn is_missing(disk: &Disk, handover: &Handover, trusted: &Trust) -> bool {
-    brought(disk, handover, trusted).is_some_and(|(_, digest)| {
+pub fn is_missing(found: &Found<'_>) -> bool {
+    let disk = found.disk;
+    let brought = disk
+        .handover()
+        .and_then(|handover| brought(found, handover));
+    brought.is_some_and(|digest| {
         let active = disk
             .whole()
             .and_then(|whole| esp::read_program(whole, disk.layout()));
@@ -153,12 +158,12 @@ pub fn is_missing(disk: &Disk, handover: &Handover, trusted: &Trust) -> bool {
     })
 }
 
-/// The image that runs, and the bootshim that it brings. What runs is what was
-/// started, or nothing is known of it.
-fn brought(disk: &Disk, handover: &Handover, trusted: &Trust) -> Option<(Installed, Digest)> {
-    let installed = disk.manifest(handover.slot, trusted).ok()?;
-    let digest = installed.manifest.payload(Kind::Bootshim)?.hash;
-    (installed.digest == handover.manifest).then_some((installed, digest))
+/// The bootshim that the image brings which runs. What runs is what was started, or
+/// nothing is known of it.
+fn brought(found: &Found<'_>, handover: &Handover) -> Option<Digest> {
+    let installed = found.slot(handover.slot).ok()?;
+    let bootshim = installed.manifest.payload(Kind::Bootshim)?.hash;
+    (installed.digest == handover.manifest).then_some(bootshim)
 }
 
 impl Ready<'_> {
@@ -187,8 +192,7 @@ impl Ready<'_> {
 /// What the new one must be: for this machine, and no worse than the one before for
 /// anything that starts now.
 fn check(
-    disk: &Disk,
-    record: &Record,
+    found: &Found<'_>,
     handover: &Handover,
     active: &Program,
     program: &Program,
@@ -201,12 +205,12 @@ fn check(
         let words = format_args!("it reads the boot record format {major}, here is {MAJOR}");
         return Err(refused(words));
     }
-    let epoch = floor::key_epoch(disk);
+    let epoch = floor::key_epoch(found.disk);
     let old = active.trust().trust().with_epoch_floor(epoch);
     let new = program.trust().trust().with_epoch_floor(epoch);
-    let slots = record.good().into_iter().chain([handover.slot]);
+    let slots = found.record.good().into_iter().chain([handover.slot]);
     for slot in slots {
-        if let (Ok(_), Err(why)) = (disk.manifest(slot, &old), disk.manifest(slot, &new)) {
+        if let (Ok(_), Err(why)) = (found.by(slot, &old), found.by(slot, &new)) {
             return Err(refused(format_args!(
                 "it would not start slot {slot}: {why}"
             )));

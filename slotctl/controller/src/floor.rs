@@ -5,17 +5,11 @@ use crate::code::Code;
 use crate::disk::Disk;
 use crate::efi_variable;
 use crate::error::{Error, Result};
+use crate::found::Found;
 use bootshim::floor::{Counts, Keeper, Kept};
 use bootshim::handover::FLOOR_VARIABLE;
-use bootshim::record::{Record, SlotId};
+use bootshim::record::SlotId;
 use images::manifest::Manifest;
-use images::trust::Trust;
-
-/// The floor that counts.
-#[must_use]
-pub fn counts(disk: &Disk, record: &Record) -> Counts {
-    Counts::of(&kept(disk), record.floor)
-}
 
 /// The lowest epoch of a key set that counts on a disk; 0 where only the record
 /// has a floor, which knows of no epochs.
@@ -45,22 +39,16 @@ pub fn kept(disk: &Disk) -> Kept {
 ///
 /// # Errors
 /// Refused as `below-floor`.
-pub fn check(
-    disk: &Disk,
-    record: &Record,
-    trusted: &Trust,
-    image: &Manifest,
-    what: &str,
-) -> Result<()> {
+pub fn check(found: &Found<'_>, image: &Manifest, what: &str) -> Result<()> {
     let below = |why: String| {
         let found = format!("{what} has security version {}", image.security_version);
         Err(Error::new(Code::BelowFloor, found).expected(why))
     };
-    let floor = counts(disk, record).floor.security_version;
+    let floor = found.floor().floor.security_version;
     if image.security_version < floor {
         return below(format!("the floor of this controller is {floor}"));
     }
-    match revoked(disk, record, trusted) {
+    match revoked(found) {
         Some((revoked, slot)) if image.security_version < revoked => below(format!(
             "the good slot {slot} revokes what is below {revoked}"
         )),
@@ -70,11 +58,12 @@ pub fn check(
 
 /// The highest security version below which a good slot revokes everything, one that
 /// was good before its trial among them; no image revokes itself.
-fn revoked(disk: &Disk, record: &Record, trusted: &Trust) -> Option<(u64, SlotId)> {
+fn revoked(found: &Found<'_>) -> Option<(u64, SlotId)> {
+    let record = &found.record;
     let again = record.trial().filter(|trial| record.was_good(*trial));
     let good = record.good().into_iter().chain(again);
     let revoked = good.filter_map(|slot| {
-        let installed = disk.manifest(slot, trusted).ok()?.manifest;
+        let installed = &found.slot(slot).ok()?.manifest;
         let revoked = installed.revoke_below.min(installed.security_version);
         Some((revoked, slot))
     });

@@ -13,6 +13,7 @@ use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::medium::Medium;
 use bootshim::record::{Reason, Record, SlotId, State};
 use bootshim::slot::{self, BootImage};
+use images::slot_area::Installed;
 use images::trust::Trust;
 
 /// What bootshim would do with a disk.
@@ -58,12 +59,14 @@ pub fn arm(disk: &Disk, trusted: &Trust) -> Result<NextBoot> {
 fn run<M: Medium>(disk: &Disk, trusted: &Trust, record: M) -> Result<NextBoot> {
     let layout = disk.layout();
     let slots = layout.slots.len();
-    let opened = (0..slots)
-        .filter_map(SlotId::new)
-        .map(|slot| disk.slot(slot, Mode::Read));
+    let lies = |slot| {
+        let slice = disk.slot(slot, Mode::Read)?;
+        let installed = slot::manifest(&slice, trusted);
+        Ok((slice, installed))
+    };
+    let found = SlotId::all().take(slots).map(lies);
     let platform = Onlooker {
-        slots: opened.collect::<Result<_>>()?,
-        trusted,
+        slots: found.collect::<Result<_>>()?,
         kept: floor::kept(disk),
         floor: None,
         passed: Vec::new(),
@@ -132,30 +135,35 @@ fn not_its_turn(record: &Record, slot: SlotId, choice: Option<(SlotId, StartKind
 }
 
 /// A platform that verifies everything and starts nothing.
-struct Onlooker<'a> {
-    slots: Vec<Slice>,
-    trusted: &'a Trust,
+struct Onlooker {
+    /// Each slot, with its manifest or what is wrong with that.
+    slots: Vec<(Slice, Result<Installed, Defect>)>,
     kept: Kept,
     floor: Option<Counts>,
     passed: Vec<(SlotId, Why)>,
     said: Vec<String>,
 }
 
-impl Platform for Onlooker<'_> {
+impl Onlooker {
+    fn slot(&self, slot: SlotId) -> Result<&(Slice, Result<Installed, Defect>), Defect> {
+        let none = || Defect::Bad(Reason::Unreadable, "no such slot".into());
+        self.slots.get(slot.index()).ok_or_else(none)
+    }
+}
+
+impl Platform for Onlooker {
     type Image = BootImage;
     type Running = (SlotId, StartKind);
 
     fn load(&mut self, slot: SlotId) -> Result<(Facts, BootImage), Defect> {
-        let slice = self.slots.get(slot.index());
-        let slice = slice.ok_or_else(|| Defect::Bad(Reason::Unreadable, "no such slot".into()))?;
-        let image = slot::load(slice, self.trusted)?;
+        let (slice, installed) = self.slot(slot)?;
+        let image = slot::boot_image(slice, installed.clone()?)?;
         Ok((image.facts(), image))
     }
 
     fn manifest(&mut self, slot: SlotId) -> Result<Facts, Defect> {
-        let slice = self.slots.get(slot.index());
-        let slice = slice.ok_or_else(|| Defect::Bad(Reason::Unreadable, "no such slot".into()))?;
-        Ok(slot::facts(&slot::manifest(slice, self.trusted)?))
+        let (_, installed) = self.slot(slot)?;
+        installed.as_ref().map(slot::facts).map_err(Clone::clone)
     }
 
     fn floor(&mut self) -> Kept {

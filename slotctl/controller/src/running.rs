@@ -5,6 +5,7 @@ use crate::disk::{Committed, Disk};
 use crate::error::Result;
 use crate::esp;
 use crate::floor;
+use crate::found::Found;
 use crate::progress::Progress;
 use crate::verify;
 use bootshim::copies::Note;
@@ -97,14 +98,10 @@ impl<'a> Running<'a> {
             return Ok(None);
         }
         let trusted = trusted()?;
-        let image = verify::slot(self.disk, &record, slot, &trusted, progress)?;
-        floor::check(
-            self.disk,
-            &record,
-            &trusted,
-            &image,
-            &format!("slot {slot}"),
-        )?;
+        let found = Found::new(self.disk, record, &trusted);
+        let image = verify::slot(&found, slot, progress)?;
+        floor::check(&found, image, &format!("slot {slot}"))?;
+        let record = found.record;
         Ok(Some(Proven { record }))
     }
 

@@ -2,8 +2,8 @@
 
 use crate::code::Code;
 use crate::content;
-use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::found::Found;
 use crate::medium::Mode;
 use crate::progress::{Phase, Progress};
 use bootshim::boot::Defect;
@@ -11,63 +11,29 @@ use bootshim::medium::Medium;
 use bootshim::record::{NO_DIGEST, Reason, Record, SlotId};
 use images::index::Index;
 use images::manifest::Manifest;
-use images::trust::Trust;
 
 /// Checks a slot whole: signature, index, every byte, and that it is the image
 /// which the record says was installed there.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn slot(
-    disk: &Disk,
-    record: &Record,
+pub fn slot<'a>(
+    found: &'a Found<'_>,
     slot: SlotId,
-    trusted: &Trust,
     progress: &dyn Progress,
-) -> Result<Manifest> {
-    let failed = |error: Error| Error {
-        found: format!("slot {slot}: {}", error.found),
-        ..error
-    };
-    let medium = disk.slot(slot, Mode::Read)?;
-    let expected = record.slot(slot).manifest;
-    if expected == NO_DIGEST {
-        let found = format!("slot {slot} is {}", record.slot(slot).state);
+) -> Result<&'a Manifest> {
+    let medium = found.disk.slot(slot, Mode::Read)?;
+    let known = found.record.slot(slot);
+    if known.manifest == NO_DIGEST {
+        let found = format!("slot {slot} is {}", known.state);
         return Err(Error::new(Code::NotInstalled, found).expected("it holds no image"));
     }
-    let installed = bootshim::slot::manifest(&medium, trusted).map_err(|d| failed(defect(d)))?;
-    if installed.digest != expected {
-        return Err(another(slot));
-    }
-    let index = read_index(&medium, &installed.manifest).map_err(failed)?;
-    let manifest = installed.manifest;
-    content::check(&medium, &index, &manifest, Phase::Verifying, progress)
+    let manifest = found.manifest(slot)?;
+    let index = read_index(&medium, slot, manifest)?;
+    content::check(&medium, &index, manifest, Phase::Verifying, progress)
         .and_then(|content| Ok(content?))
-        .map_err(failed)?;
+        .map_err(|error| of(slot, error))?;
     Ok(manifest)
-}
-
-/// The manifest of a slot, if a trusted key signed it and it is the one that the
-/// record says was installed there; nothing else of the slot is read.
-///
-/// # Errors
-/// The first thing that is wrong; it names the slot.
-pub fn manifest(disk: &Disk, record: &Record, slot: SlotId, trusted: &Trust) -> Result<Manifest> {
-    let failed = |error: Error| Error {
-        found: format!("slot {slot}: {}", error.found),
-        ..error
-    };
-    let installed = disk.manifest(slot, trusted);
-    let installed = installed.map_err(|d| failed(defect(d)))?;
-    if installed.digest != record.slot(slot).manifest {
-        return Err(another(slot));
-    }
-    Ok(installed.manifest)
-}
-
-fn another(slot: SlotId) -> Error {
-    let found = format!("slot {slot} holds another image than the one installed there");
-    Error::new(Code::NotIntact, found)
 }
 
 /// What was looked at, without the record's lock, must still be so when it is
@@ -89,36 +55,42 @@ pub fn unchanged(before: &Record, now: &Record, slot: SlotId) -> Result<()> {
         .changed("nothing was written"))
 }
 
-/// The index of the image that a slot holds, if a trusted key signed that.
+/// The index of the image that a slot holds, whatever the record says of it.
 ///
 /// # Errors
 /// The first thing that is wrong; it names the slot.
-pub fn installed_index<M: Medium>(medium: &M, slot: SlotId, trusted: &Trust) -> Result<Index> {
-    let failed = |error: Error| Error {
-        found: format!("slot {slot}: {}", error.found),
-        ..error
+pub fn index(found: &Found<'_>, slot: SlotId) -> Result<Index> {
+    let medium = found.disk.slot(slot, Mode::Read)?;
+    read_index(&medium, slot, &found.installed(slot)?.manifest)
+}
+
+fn read_index<M: Medium>(medium: &M, slot: SlotId, manifest: &Manifest) -> Result<Index> {
+    let read = || {
+        let length = usize::try_from(manifest.index_len)
+            .map_err(|_| Error::new(Code::NotIntact, "an index beyond memory"))?;
+        let mut bytes = vec![0; length];
+        medium
+            .read_at(manifest.index_offset(), &mut bytes)
+            .map_err(|fault| Error::fault("reading the index", fault))?;
+        Ok(Index::parse(&bytes, manifest)?)
     };
-    let installed = bootshim::slot::manifest(medium, trusted).map_err(|d| failed(defect(d)))?;
-    read_index(medium, &installed.manifest).map_err(failed)
+    read().map_err(|error| of(slot, error))
 }
 
-fn read_index<M: Medium>(medium: &M, manifest: &Manifest) -> Result<Index> {
-    let length = usize::try_from(manifest.index_len)
-        .map_err(|_| Error::new(Code::NotIntact, "an index beyond memory"))?;
-    let mut bytes = vec![0; length];
-    medium
-        .read_at(manifest.index_offset(), &mut bytes)
-        .map_err(|fault| Error::fault("reading the index", fault))?;
-    Ok(Index::parse(&bytes, manifest)?)
-}
-
-fn defect(defect: Defect) -> Error {
-    match defect {
+/// What is wrong with the manifest of a slot.
+pub(crate) fn defect(slot: SlotId, defect: Defect) -> Error {
+    let error = match defect {
         Defect::Unreadable(fault) => Error::fault("reading the manifest", fault),
         // Whole, and too old: so `install` says of the same image.
         old @ Defect::Bad(Reason::BelowFloor, _) => Error::new(Code::BelowFloor, old.to_string()),
         bad @ Defect::Bad(..) => Error::new(Code::NotIntact, bad.to_string()),
-    }
+    };
+    of(slot, error)
+}
+
+fn of(slot: SlotId, error: Error) -> Error {
+    let found = format!("slot {slot}: {}", error.found);
+    Error { found, ..error }
 }
 
 #[cfg(test)]
@@ -130,7 +102,8 @@ mod tests {
 
     #[test]
     fn what_is_too_old_is_refused_and_what_is_wrong_is_not_authentic() {
-        let error = |reason| defect(Defect::Bad(reason, String::new()));
+        let slot = SlotId::new(1).unwrap();
+        let error = |reason| defect(slot, Defect::Bad(reason, String::new()));
         let old = error(Reason::BelowFloor);
         assert_eq!(old.code, Code::BelowFloor);
         assert_eq!(error(Reason::Damaged).exit(), Exit::NotAuthentic);

@@ -6,10 +6,10 @@ use controller::code::Code;
 use controller::disk::{Committed, Disk};
 use controller::error::{Error, Result};
 use controller::floor;
+use controller::found::Found;
 use controller::progress::Progress;
 use controller::verify;
 use images::trust::Trust;
-use std::cell::LazyCell;
 
 /// How a slot becomes what starts next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +18,6 @@ pub enum How {
     Trial(Option<u8>),
     /// For one start.
     Once,
-}
-
-/// The trusted keys, read where they are asked for.
-type Keys<F> = LazyCell<Result<Trust>, F>;
-
-fn read<F: FnOnce() -> Result<Trust>>(keys: &Keys<F>) -> Result<&Trust> {
-    keys.as_ref().map_err(Clone::clone)
 }
 
 /// Makes a slot what starts next. One that failed before starts again only if every
@@ -41,11 +34,12 @@ pub fn activate(
     trusted: impl FnOnce() -> Result<Trust>,
     progress: &dyn Progress,
 ) -> Result<Committed> {
-    let trusted = LazyCell::new(trusted);
     let (record, _) = disk.read_record()?;
-    let known = record.slot(slot);
+    let known = *record.slot(slot);
+    let trusted = trusted();
+    let mut found = find(disk, &record, &trusted);
     if known.state == State::Bad || known.reason != Reason::None {
-        verify::slot(disk, &record, slot, read(&trusted)?, progress)?;
+        verify::slot(found.as_ref().map_err(Clone::clone)?, slot, progress)?;
     }
     disk.update(|now, note| {
         verify::unchanged(&record, now, slot)?;
@@ -53,7 +47,7 @@ pub fn activate(
             How::Once => state::activate_once(now, slot)?,
             How::Trial(tries) => state::activate(now, slot, tries.unwrap_or(now.default_tries))?,
         };
-        check(disk, now, &next, slot, &trusted)?;
+        check(&mut found, now, &next, slot)?;
         Ok((next, note))
     })
 }
@@ -67,11 +61,13 @@ pub fn rollback(
     disk: &Disk,
     trusted: impl FnOnce() -> Result<Trust>,
 ) -> Result<(SlotId, Committed)> {
-    let trusted = LazyCell::new(trusted);
+    let record = disk.record_to_change()?;
+    let trusted = trusted();
+    let mut found = find(disk, &record, &trusted);
     let mut target = None;
     let done = disk.update(|now, note| {
         let (to, next) = state::rollback(now, disk.running(now), now.default_tries)?;
-        check(disk, now, &next, to, &trusted)?;
+        check(&mut found, now, &next, to)?;
         target = Some(to);
         Ok((next, note))
     })?;
@@ -79,23 +75,25 @@ pub fn rollback(
     Ok((target.ok_or_else(none)?, done))
 }
 
+/// The controller as found. Without keys that is an error only where it is asked for:
+/// ending a trial asks for none.
+fn find<'a>(disk: &'a Disk, record: &Record, trusted: &'a Result<Trust>) -> Result<Found<'a>> {
+    let trusted = trusted.as_ref().map_err(Clone::clone)?;
+    Ok(Found::new(disk, record.clone(), trusted))
+}
+
 /// What becomes the trial or the one-shot is what bootshim would start: else the next
-/// start would stop production for nothing. Ending a trial asks for no key.
-fn check<F: FnOnce() -> Result<Trust>>(
-    disk: &Disk,
-    now: &Record,
-    next: &Record,
-    slot: SlotId,
-    trusted: &Keys<F>,
-) -> Result<()> {
+/// start would stop production for nothing.
+fn check(found: &mut Result<Found<'_>>, now: &Record, next: &Record, slot: SlotId) -> Result<()> {
     let on_trial = |record: &Record| record.trial() == Some(slot);
     let becomes_trial = on_trial(next) && !on_trial(now);
     if !becomes_trial && next.once != Some(slot) {
         return Ok(());
     }
-    let trusted = read(trusted)?;
-    let image = verify::manifest(disk, now, slot, trusted)?;
-    floor::check(disk, now, trusted, &image, &format!("slot {slot}")).map_err(|refused| {
+    let found = found.as_mut().map_err(|error| error.clone())?;
+    found.record = now.clone();
+    let image = found.manifest(slot)?;
+    floor::check(found, image, &format!("slot {slot}")).map_err(|refused| {
         refused
             .advice("it would not start; install a newer image")
             .changed("nothing was written")

@@ -1,50 +1,59 @@
 //! For which machine a disk is.
 
-use bootshim::record::Record;
 use controller::disk::Disk;
 use controller::error::Result;
 use controller::esp;
-use images::trust::Trust;
+use controller::found::Found;
 use std::path::Path;
 
-/// For which machines images are, and who said so.
+/// For which machines images are, and who says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compatible {
-    /// The name that an image must have.
-    pub name: String,
-    /// Where it stands.
-    pub from: String,
+pub enum Compatible {
+    /// Somebody who knows.
+    Named {
+        /// The name that an image must have.
+        name: String,
+        /// Where it stands.
+        from: String,
+    },
+    /// The disk: its good slot, or else what it was created for.
+    AsTheDisk,
 }
 
 /// For which machine the disk is: for the one this controller runs from, what
-/// its configuration says; for any other, what its good slot says, or else what
-/// it was created for.
+/// its configuration says; for any other, what the disk says.
 ///
 /// # Errors
-/// A broken configuration; an ESP that cannot be read.
-pub fn of(
-    disk: &Disk,
-    record: &Record,
-    configuration: Option<&Path>,
-    trusted: &Trust,
-) -> Result<Option<Compatible>> {
-    let named = |name, from: String| Ok(Some(Compatible { name, from }));
+/// A broken configuration.
+pub fn of(disk: &Disk, configuration: Option<&Path>) -> Result<Compatible> {
     if disk.handover().is_some()
         && let Some(config) = config::find(configuration)?
     {
         let file = configuration.unwrap_or(Path::new(config::PATH));
-        return named(config.compatible, file.display().to_string());
+        return Ok(Compatible::Named {
+            name: config.compatible,
+            from: file.display().to_string(),
+        });
     }
-    for slot in record.good() {
-        if let Ok(installed) = disk.manifest(slot, trusted) {
-            return named(
-                installed.manifest.compatible,
-                format!("the image in slot {slot}"),
-            );
+    Ok(Compatible::AsTheDisk)
+}
+
+impl Compatible {
+    /// The name, and where it stands; nothing on a disk that never said so.
+    ///
+    /// # Errors
+    /// An ESP that cannot be read.
+    pub(super) fn asked(&self, found: &Found<'_>) -> Result<Option<(String, String)>> {
+        if let Compatible::Named { name, from } = self {
+            return Ok(Some((name.clone(), from.clone())));
         }
-    }
-    match esp::read_compatible(disk.whole()?, disk.layout())? {
-        Some(name) => named(name, "`disk create --compatible`".into()),
-        None => Ok(None),
+        let good = found.record.good().into_iter();
+        let mut signed = good.filter_map(|slot| Some((slot, found.slot(slot).ok()?)));
+        if let Some((slot, installed)) = signed.next() {
+            let name = installed.manifest.compatible.clone();
+            return Ok(Some((name, format!("the image in slot {slot}"))));
+        }
+        let created = esp::read_compatible(found.disk.whole()?, found.disk.layout())?;
+        Ok(created.map(|name| (name, "`disk create --compatible`".into())))
     }
 }

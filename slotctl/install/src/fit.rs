@@ -1,33 +1,68 @@
 //! Whether an image fits: the slot, the processor, and what runs already.
 
+use super::Compatible;
 use super::target::Writing;
 use bootshim::layout::Layout;
 use bootshim::medium::Medium;
-use bootshim::record::{Record, SlotId};
+use bootshim::record::SlotId;
 use controller::code::Code;
-use controller::disk::Disk;
 use controller::efi_program::Machine;
 use controller::error::{Error, Result};
+use controller::found::Found;
 use controller::size;
 use images::kernel::processor;
 use images::manifest::{Kind, Manifest};
-use images::trust::Trust;
 use images::version;
 
 /// As much of a program as has its PE header.
 const PE_HEAD: usize = 4096;
 
+/// An image is for this kind of machine.
+pub(super) fn check_compatible(
+    found: &Found<'_>,
+    image: &Manifest,
+    compatible: Option<&Compatible>,
+) -> Result<()> {
+    let asked = compatible.map(|compatible| compatible.asked(found));
+    match asked.transpose()?.flatten() {
+        Some((name, from)) if name != image.compatible => {
+            let found = format!("image is for \"{}\"", image.compatible);
+            Err(Error::new(Code::WrongCompatible, found).expected(format!(
+                "this controller is \"{name}\" (compatible in {from})"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// From the first good slot of a later key set on, nothing is installed that an
+/// earlier one signed: its keys may be the reason for the later one. What was
+/// installed before stays, as the way back.
+pub(super) fn check_epoch(found: &Found<'_>, image: &Manifest) -> Result<()> {
+    let Some(epoch) = found.trusted.epoch(image) else {
+        return Ok(());
+    };
+    let good = found.record.good().into_iter().filter_map(|slot| {
+        let epoch = found.slot(slot).ok()?.key_epoch?;
+        Some((epoch, slot))
+    });
+    match good.max_by_key(|(epoch, _)| *epoch) {
+        Some((newest, slot)) if epoch < newest => {
+            let found = format!("the key set of the image has epoch {epoch}");
+            Err(Error::new(Code::OldKeySet, found)
+                .expected(format!("the good slot {slot} has epoch {newest}"))
+                .advice("sign the image under the newer key set"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// An older image is never installed by mistake: what is compared is what runs, or
 /// else the good slot that boots, first by security version and then by version.
-pub(super) fn check_age(
-    disk: &Disk,
-    record: &Record,
-    trusted: &Trust,
-    image: &Manifest,
-) -> Result<()> {
-    let runs = disk.running(record).map(|slot| (slot, "runs"));
-    let boots = record.known_good().map(|slot| (slot, "is good"));
-    let installed = |(slot, how)| Some((slot, how, disk.manifest(slot, trusted).ok()?.manifest));
+pub(super) fn check_age(found: &Found<'_>, image: &Manifest) -> Result<()> {
+    let runs = found.running().map(|slot| (slot, "runs"));
+    let boots = found.record.known_good().map(|slot| (slot, "is good"));
+    let installed = |(slot, how)| Some((slot, how, &found.slot(slot).ok()?.manifest));
     let Some((slot, how, here)) = runs.into_iter().chain(boots).find_map(installed) else {
         return Ok(());
     };
@@ -43,7 +78,7 @@ pub(super) fn check_age(
         words(image)
     );
     Err(Error::new(Code::Downgrade, found)
-        .expected(format!("expected {} or newer", words(&here)))
+        .expected(format!("expected {} or newer", words(here)))
         .advice("`slotctl rollback` goes back to a good slot; --allow-downgrade installs an older image all the same"))
 }
 

@@ -6,35 +6,34 @@
 pub mod activation;
 mod compatible;
 mod fit;
-mod ground;
-mod holdings;
 mod pipeline;
-mod plan;
+mod reuse;
 pub mod source;
 mod target;
 
 use crate::source::Source;
 pub use compatible::{Compatible, of as compatible};
 use controller::code::{Code, Exit};
-use controller::disk::{Committed, Disk};
+use controller::disk::{Disk, Slice};
 use controller::efi_program::Machine;
 use controller::error::{Error, Result};
 use controller::floor;
+use controller::found::Found;
 use controller::lock::What;
 use controller::medium::Mode;
 use controller::memory;
 use controller::progress::Progress;
 use controller::verify;
 
+use bootshim::copies::Durable;
 use bootshim::medium::Medium;
 use bootshim::record::{MAJOR, Record, SlotId, State};
-use bootshim::state;
-use ground::Ground;
+use bootshim::state::{self, Next};
 use images::head::Head;
 use images::manifest::Manifest;
 use images::trust::Trust;
 use pipeline::Copy;
-use plan::Plan;
+use reuse::{Origins, Reuse};
 use std::sync::atomic::AtomicU64;
 use target::{Complete, Writing};
 
@@ -89,8 +88,8 @@ pub struct Moved {
     pub fetched: u64,
 }
 
-/// Installs the image that `source` gives. `compatible` is `None` on a disk that
-/// never said for what machine it is.
+/// Installs the image that `source` gives. Without `compatible` it may be for any
+/// machine.
 ///
 /// # Errors
 /// What is wrong with image, disk or device, with what was changed: before the
@@ -103,70 +102,296 @@ pub fn install(
     request: &Request,
     progress: &dyn Progress,
 ) -> Result<Outcome> {
-    let untouched = |error: Error| error.changed("nothing was written");
-    let gone = |error| untouched(vanished(disk, error));
     let _lock = if request.dry_run {
         None
     } else {
-        disk.lock(What::Install).map_err(gone)?
+        let lock = disk.lock(What::Install);
+        lock.map_err(|error| vanished(disk, error).changed(NOTHING))?
     };
-    let (header, rest) = source.head().map_err(untouched)?;
-    let head = Head::open(&header, &rest, trusted)
-        .map_err(|refused| untouched(source.failed(refused.into())))?;
-    drop(rest);
-    let record = disk.record_to_change().map_err(gone)?;
-    check_compatible(&head.manifest, compatible).map_err(untouched)?;
-    check_record_format(&head.manifest).map_err(untouched)?;
-    check_epoch(disk, &record, trusted, &head.manifest).map_err(untouched)?;
-    floor::check(disk, &record, trusted, &head.manifest, "image")
-        .map_err(|refused| untouched(refused.advice("install a newer image")))?;
-    if !request.allow_downgrade {
-        fit::check_age(disk, &record, trusted, &head.manifest).map_err(untouched)?;
-    }
-    if let Some(known) =
-        already_here(disk, trusted, &head, &record, request, progress).map_err(gone)?
-    {
+    let head = read_head(source, trusted).map_err(|error| error.changed(NOTHING))?;
+    let asked = Asked {
+        disk,
+        trusted,
+        head: &head,
+        request,
+        progress,
+    };
+    let checked = asked.check(compatible)?;
+    if let Some(known) = checked.already_here()? {
         return Ok(known);
     }
-    let in_use = disk.handover().map(|handover| handover.slot);
-    let slot = state::write_target(&record, in_use, request.slot)
-        .map_err(|refusal| untouched(refusal.into()))?;
-    fit::check_room(&head.manifest, disk.layout(), slot).map_err(untouched)?;
-    disk.check_whole(slot).map_err(untouched)?;
-    let outcome = |state, changed, moved| Outcome {
-        slot,
-        state,
-        manifest: head.manifest.clone(),
-        digest: head.digest,
-        already: false,
-        changed,
-        moved,
-    };
-    let ground = Ground::find(disk, &record, slot, source, &head, trusted).map_err(untouched)?;
-    if let Some(words) = memory::warning(disk, &head.manifest) {
-        progress.say(&words);
-    }
+    let chosen = checked.choose(source)?;
     if request.dry_run {
-        return Ok(outcome(record.slot(slot).state, false, Moved::default()));
+        return Ok(asked.outcome(chosen.slot, chosen.state, Moved::default()));
     }
-    // Opened before anything is committed: a slot that is mounted stays as it is.
-    let medium = disk.slot(slot, Mode::WriteExclusive).map_err(gone)?;
-    let begun = disk
-        .update(|record, note| Ok((state::begin_writing(record, slot, in_use)?, note)))
-        .map_err(|error| vanished(disk, error).changed("no slot was changed"))?;
-    let half = |error: Error| {
-        vanished(disk, error).changed(format!(
-            "slot {slot} is being written and does not boot; all others are untouched"
-        ))
-    };
-    let target = Writing::begin(medium, &begun.durable, slot).map_err(half)?;
-    let (complete, moved) =
-        write(target, trusted, source, &head, &ground, request, progress).map_err(half)?;
-    // A commit that failed half-way may count all the same.
-    let committed = commit(disk, &head, &complete, request)
-        .map_err(|error| vanished(disk, error).changed(unsure(slot)))?;
-    let state = committed.durable.record().slot(slot).state;
-    Ok(outcome(state, true, moved))
+    chosen.claim()?.fill(source)?.commit()
+}
+
+const NOTHING: &str = "nothing was written";
+
+fn read_head(source: &mut Source, trusted: &Trust) -> Result<Head> {
+    let (header, rest) = source.head()?;
+    Head::open(&header, &rest, trusted).map_err(|refused| source.failed(refused.into()))
+}
+
+/// An install whose image is signed. The phases after it are types that only the one
+/// before gives, so that none is left out or comes too early:
+///
+/// | type | what holds | what was changed where it stops |
+/// |---|---|---|
+/// | [`Checked`] | the image is one for this controller | nothing |
+/// | [`Chosen`] | a slot may be written, and is large enough | no slot |
+/// | [`Claimed`] | the record says `writing`, durably | this slot, which does not boot |
+/// | [`Filled`] | the slot holds the whole image, proven | whether it starts is to be seen |
+struct Asked<'a> {
+    disk: &'a Disk,
+    trusted: &'a Trust,
+    head: &'a Head,
+    request: &'a Request,
+    progress: &'a dyn Progress,
+}
+
+struct Checked<'a> {
+    asked: &'a Asked<'a>,
+    found: Found<'a>,
+}
+
+struct Chosen<'a> {
+    asked: &'a Asked<'a>,
+    slot: SlotId,
+    state: State,
+    reuse: Reuse,
+}
+
+struct Claimed<'a> {
+    asked: &'a Asked<'a>,
+    slot: SlotId,
+    reuse: Reuse,
+    medium: Slice,
+    proof: Durable,
+}
+
+struct Filled<'a> {
+    asked: &'a Asked<'a>,
+    complete: Complete,
+    moved: Moved,
+}
+
+impl Asked<'_> {
+    /// Whether the image is one for this controller.
+    fn check(&self, compatible: Option<&Compatible>) -> Result<Checked<'_>> {
+        let image = &self.head.manifest;
+        let check = || {
+            let found = Found::new(self.disk, self.disk.record_to_change()?, self.trusted);
+            fit::check_compatible(&found, image, compatible)?;
+            check_record_format(image)?;
+            fit::check_epoch(&found, image)?;
+            floor::check(&found, image, "image")
+                .map_err(|refused| refused.advice("install a newer image"))?;
+            if !self.request.allow_downgrade {
+                fit::check_age(&found, image)?;
+            }
+            Ok(Checked { asked: self, found })
+        };
+        check().map_err(|error| self.stopped(error, NOTHING))
+    }
+
+    fn activate(&self, record: &Record, slot: SlotId) -> Result<Next> {
+        let tries = self.request.tries.unwrap_or(record.default_tries);
+        Ok(state::activate(record, slot, tries)?)
+    }
+
+    fn outcome(&self, slot: SlotId, state: State, moved: Moved) -> Outcome {
+        Outcome {
+            slot,
+            state,
+            manifest: self.head.manifest.clone(),
+            digest: self.head.digest,
+            already: false,
+            changed: !self.request.dry_run,
+            moved,
+        }
+    }
+
+    /// The slot that runs, whatever lies in it by now.
+    fn in_use(&self) -> Option<SlotId> {
+        self.disk.handover().map(|handover| handover.slot)
+    }
+
+    fn stopped(&self, error: Error, changed: impl Into<String>) -> Error {
+        vanished(self.disk, error).changed(changed)
+    }
+}
+
+impl<'a> Checked<'a> {
+    /// The same image twice: what is here already, and still whole, is not written
+    /// again; what failed here is not tried again unless somebody says so.
+    fn already_here(&self) -> Result<Option<Outcome>> {
+        self.look()
+            .map_err(|error| self.asked.stopped(error, NOTHING))
+    }
+
+    fn look(&self) -> Result<Option<Outcome>> {
+        let (head, request) = (self.asked.head, self.asked.request);
+        let record = &self.found.record;
+        let same = record
+            .slots()
+            .filter(|(_, slot)| slot.manifest == head.digest);
+        if let Some((slot, known)) = same.clone().find(|(_, slot)| slot.state == State::Bad)
+            && !request.retry
+        {
+            let found = format!("this image failed in slot {slot} before: {}", known.reason);
+            return Err(Error::new(Code::FailedBefore, found)
+                .advice("`slotctl status` says more; --retry installs it again"));
+        }
+        let wanted = |slot: SlotId| request.slot.is_none_or(|wanted| wanted == slot);
+        // The trial before a good slot, that before one that waits.
+        let worth = |state| match state {
+            State::Ready => Some(1),
+            State::Good => Some(2),
+            State::Trying => Some(3),
+            _ => None,
+        };
+        let here = same.filter(|(id, slot)| worth(slot.state).is_some() && wanted(*id));
+        let Some((slot, known)) = here.max_by_key(|(_, slot)| worth(slot.state)) else {
+            return Ok(None);
+        };
+        // The record says what was installed, the disk what is there: a damaged slot
+        // is no reason not to install the image again.
+        match verify::slot(&self.found, slot, self.asked.progress) {
+            Ok(_) => {}
+            Err(error) if error.exit() == Exit::NotAuthentic => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let kept = head.manifest.content_len;
+        let mut outcome = Outcome {
+            already: true,
+            changed: false,
+            ..self.asked.outcome(
+                slot,
+                known.state,
+                Moved {
+                    kept,
+                    ..Moved::default()
+                },
+            )
+        };
+        if request.activate && !request.dry_run {
+            let committed = self.asked.disk.update(|now, note| {
+                verify::unchanged(record, now, slot)?;
+                Ok((self.asked.activate(now, slot)?, note))
+            });
+            // As for an install: a commit that failed half-way may count.
+            let committed = committed.map_err(|error| match error.exit() {
+                Exit::Io => error.changed(unsure(slot)),
+                _ => error,
+            })?;
+            outcome.state = committed.durable.record().slot(slot).state;
+            outcome.changed = committed.changed;
+        }
+        Ok(Some(outcome))
+    }
+
+    /// Which slot is written, and what of the image lies on the disk.
+    fn choose(self, source: &Source) -> Result<Chosen<'a>> {
+        let Checked { asked, found } = self;
+        let choose = || {
+            let (disk, in_use) = (asked.disk, asked.in_use());
+            let slot = state::write_target(&found.record, in_use, asked.request.slot)?;
+            fit::check_room(&asked.head.manifest, disk.layout(), slot)?;
+            disk.check_whole(slot)?;
+            let reuse = Reuse::find(&found, slot, source, asked.head)?;
+            if let Some(words) = memory::warning(disk, &asked.head.manifest) {
+                asked.progress.say(&words);
+            }
+            let state = found.record.slot(slot).state;
+            Ok(Chosen {
+                asked,
+                slot,
+                state,
+                reuse,
+            })
+        };
+        choose().map_err(|error| asked.stopped(error, NOTHING))
+    }
+}
+
+impl<'a> Chosen<'a> {
+    /// The record says that the slot is being written. It is opened before anything is
+    /// committed: one that is mounted stays as it is.
+    fn claim(self) -> Result<Claimed<'a>> {
+        let Chosen {
+            asked, slot, reuse, ..
+        } = self;
+        let medium = asked.disk.slot(slot, Mode::WriteExclusive);
+        let medium = medium.map_err(|error| asked.stopped(error, NOTHING))?;
+        let claim = |record: &Record, note| {
+            let writing = state::begin_writing(record, slot, asked.in_use())?;
+            Ok((writing, note))
+        };
+        let begun = asked.disk.update(claim);
+        let begun = begun.map_err(|error| asked.stopped(error, "no slot was changed"))?;
+        let proof = begun.durable;
+        Ok(Claimed {
+            asked,
+            slot,
+            reuse,
+            medium,
+            proof,
+        })
+    }
+}
+
+impl<'a> Claimed<'a> {
+    fn fill(self, source: &mut Source) -> Result<Filled<'a>> {
+        let Claimed { asked, slot, .. } = self;
+        let Asked {
+            trusted,
+            head,
+            request,
+            progress,
+            ..
+        } = *asked;
+        let filled = Writing::begin(self.medium, &self.proof, slot).and_then(|target| {
+            write(
+                target,
+                trusted,
+                source,
+                head,
+                &self.reuse,
+                request,
+                progress,
+            )
+        });
+        let changed =
+            format!("slot {slot} is being written and does not boot; all others are untouched");
+        let (complete, moved) = filled.map_err(|error| asked.stopped(error, changed))?;
+        Ok(Filled {
+            asked,
+            complete,
+            moved,
+        })
+    }
+}
+
+impl Filled<'_> {
+    /// The image is installed, and the trial where it is to be. A commit that fails
+    /// half-way may count all the same.
+    fn commit(self) -> Result<Outcome> {
+        let (asked, slot) = (self.asked, self.complete.slot());
+        let version = asked.head.manifest.security_version;
+        let committed = asked.disk.update(|record, note| {
+            let ready = state::finish_writing(record, slot, self.complete.manifest(), version)?;
+            let next = match asked.request.activate {
+                true => asked.activate(&ready, slot)?,
+                false => ready,
+            };
+            Ok((next, note))
+        });
+        let committed = committed.map_err(|error| asked.stopped(error, unsure(slot)))?;
+        let state = committed.durable.record().slot(slot).state;
+        Ok(asked.outcome(slot, state, self.moved))
+    }
 }
 
 /// The order of design, after the record says `writing` and the manifest is
@@ -178,11 +403,11 @@ fn write<M: Medium + Sync>(
     trusted: &Trust,
     source: &mut Source,
     head: &Head,
-    ground: &Ground,
+    reuse: &Reuse,
     request: &Request,
     progress: &dyn Progress,
 ) -> Result<(Complete, Moved)> {
-    let may = ground.may_be_kept(&head.index);
+    let may = reuse.may_be_kept(&head.index);
     let kept = if may.contains(&true) {
         target.kept(head, |number| may.get(number) == Some(&true), progress)?
     } else {
@@ -190,21 +415,20 @@ fn write<M: Medium + Sync>(
     };
     // Reading a file costs less than reading another slot; a line does not.
     let copies = source.is_remote() && source.seeks();
-    let plan = Plan::new(head, &kept, copies.then_some(&ground.holdings));
-    let sums = plan.sums(head);
-    for words in ground.announcement(head, &sums, source) {
+    let origins = Origins::new(head, &kept, copies.then_some(reuse));
+    let sums = origins.sums(head);
+    for words in reuse.announcement(head, &sums, source) {
         progress.say(&words);
     }
     let copy = Copy {
         head,
         target: &target,
-        holdings: &ground.holdings,
-        base: ground.base.as_ref(),
+        reuse,
         progress,
         written: AtomicU64::new(0),
         reused: AtomicU64::new(0),
     };
-    let ran = copy.run(source, plan);
+    let ran = copy.run(source, origins);
     ran.map_err(|error| source.blamed(error))?;
     if let Some(machine) = request.machine {
         fit::check_processor(&target, &head.manifest, machine)?;
@@ -234,31 +458,6 @@ fn vanished(disk: &Disk, error: Error) -> Error {
     Error::new(Code::Vanished, format!("{} is gone", disk.path().display()))
 }
 
-fn commit(disk: &Disk, head: &Head, done: &Complete, request: &Request) -> Result<Committed> {
-    let version = head.manifest.security_version;
-    disk.update(|record, note| {
-        let ready = state::finish_writing(record, done.slot(), done.manifest(), version)?;
-        let tries = request.tries.unwrap_or(record.default_tries);
-        let next = if request.activate {
-            state::activate(&ready, done.slot(), tries)?
-        } else {
-            ready
-        };
-        Ok((next, note))
-    })
-}
-
-fn check_compatible(image: &Manifest, compatible: Option<&Compatible>) -> Result<()> {
-    if let Some(here) = compatible.filter(|here| here.name != image.compatible) {
-        let found = format!("image is for \"{}\"", image.compatible);
-        return Err(Error::new(Code::WrongCompatible, found).expected(format!(
-            "this controller is \"{}\" (compatible in {})",
-            here.name, here.from
-        )));
-    }
-    Ok(())
-}
-
 /// What the software in the image cannot read it can neither confirm nor change. A
 /// minor number is no hindrance: what it adds an older one keeps.
 fn check_record_format(image: &Manifest) -> Result<()> {
@@ -272,97 +471,6 @@ fn check_record_format(image: &Manifest) -> Result<()> {
     Err(Error::new(Code::RecordFormat, found)
         .expected(format!("this disk has one of format {MAJOR}"))
         .advice("build the image with a slotctl for this format"))
-}
-
-/// From the first good slot of a later key set on, nothing is installed that an
-/// earlier one signed: its keys may be the reason for the later one. What was
-/// installed before stays, as the way back.
-fn check_epoch(disk: &Disk, record: &Record, trusted: &Trust, image: &Manifest) -> Result<()> {
-    let Some(epoch) = trusted.epoch(image) else {
-        return Ok(());
-    };
-    let good = record.good().into_iter().filter_map(|slot| {
-        let installed = disk.manifest(slot, trusted).ok()?;
-        let epoch = trusted.epoch(&installed.manifest)?;
-        Some((epoch, slot))
-    });
-    match good.max_by_key(|(epoch, _)| *epoch) {
-        Some((newest, slot)) if epoch < newest => {
-            let found = format!("the key set of the image has epoch {epoch}");
-            Err(Error::new(Code::OldKeySet, found)
-                .expected(format!("the good slot {slot} has epoch {newest}"))
-                .advice("sign the image under the newer key set"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The same image twice: what is here already, and still whole, is not written
-/// again; what failed here is not tried again unless somebody says so.
-fn already_here(
-    disk: &Disk,
-    trusted: &Trust,
-    head: &Head,
-    record: &Record,
-    request: &Request,
-    progress: &dyn Progress,
-) -> Result<Option<Outcome>> {
-    let same = record
-        .slots()
-        .filter(|(_, slot)| slot.manifest == head.digest);
-    if let Some((slot, known)) = same.clone().find(|(_, slot)| slot.state == State::Bad)
-        && !request.retry
-    {
-        let found = format!("this image failed in slot {slot} before: {}", known.reason);
-        return Err(Error::new(Code::FailedBefore, found)
-            .advice("`slotctl status` says more; --retry installs it again"));
-    }
-    let wanted = |slot: SlotId| request.slot.is_none_or(|wanted| wanted == slot);
-    // The trial before a good slot, that before one that waits.
-    let worth = |state| match state {
-        State::Ready => Some(1),
-        State::Good => Some(2),
-        State::Trying => Some(3),
-        _ => None,
-    };
-    let here = same.filter(|(id, slot)| worth(slot.state).is_some() && wanted(*id));
-    let Some((slot, known)) = here.max_by_key(|(_, slot)| worth(slot.state)) else {
-        return Ok(None);
-    };
-    // The record says what was installed, the disk what is there: a damaged slot
-    // is no reason not to install the image again.
-    match verify::slot(disk, record, slot, trusted, progress) {
-        Ok(_) => {}
-        Err(error) if error.exit() == Exit::NotAuthentic => return Ok(None),
-        Err(error) => return Err(error),
-    }
-    let mut outcome = Outcome {
-        slot,
-        state: known.state,
-        manifest: head.manifest.clone(),
-        digest: head.digest,
-        already: true,
-        changed: false,
-        moved: Moved {
-            kept: head.manifest.content_len,
-            ..Moved::default()
-        },
-    };
-    if request.activate && !request.dry_run {
-        let tries = request.tries.unwrap_or(record.default_tries);
-        let committed = disk.update(|now, note| {
-            verify::unchanged(record, now, slot)?;
-            Ok((state::activate(now, slot, tries)?, note))
-        });
-        // As for an install: a commit that failed half-way may count.
-        let committed = committed.map_err(|error| match error.exit() {
-            Exit::Io => error.changed(unsure(slot)),
-            _ => error,
-        })?;
-        outcome.state = committed.durable.record().slot(slot).state;
-        outcome.changed = committed.changed;
-    }
-    Ok(Some(outcome))
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@
 //! Memory is bounded by what circulates: [`QUEUE`] groups of packed chunks, and
 //! in each thread one group of content and the ground of one patch.
 
-use super::holdings::Holdings;
-use super::plan::{Plan, Way, range};
+use super::reuse::{Origin, Origins, Reuse, range};
 use super::target::Writing;
 use crate::source::Source;
 use bootshim::medium::Medium;
@@ -33,9 +32,7 @@ const QUEUE: usize = 8;
 pub(super) struct Copy<'a, M> {
     pub(super) head: &'a Head,
     pub(super) target: &'a Writing<M>,
-    pub(super) holdings: &'a Holdings,
-    /// The slot that a delta is made against.
-    pub(super) base: Option<&'a (SlotId, Slice)>,
+    pub(super) reuse: &'a Reuse,
     pub(super) progress: &'a dyn Progress,
     /// Bytes of content that were written.
     pub(super) written: AtomicU64,
@@ -52,7 +49,7 @@ type Failed = BTreeMap<usize, Failure>;
 
 /// What the workers found in one way through the groups.
 #[derive(Default)]
-struct Found {
+struct Failures {
     /// What ends the install.
     error: FirstError,
     failed: Mutex<Failed>,
@@ -77,38 +74,38 @@ impl Failure {
 }
 
 impl<M: Medium + Sync> Copy<'_, M> {
-    /// Brings everything that `plan` leaves open into the slot. Not one byte
+    /// Brings everything that `origins` leaves open into the slot. Not one byte
     /// reaches it that was not checked before.
     ///
     /// # Errors
     /// The first of: a failing source, a chunk that is not what was signed, a
     /// failing device. The slot is then half written, and `writing`.
-    pub(super) fn run(&self, source: &mut Source, mut plan: Plan) -> Result<()> {
-        let sums = plan.sums(self.head);
+    pub(super) fn run(&self, source: &mut Source, mut origins: Origins) -> Result<()> {
+        let sums = origins.sums(self.head);
         let total = self.head.manifest.content_len.saturating_sub(sums.kept);
         self.progress.begin(Phase::Writing, total);
         // What is made of the image's own content begins when that is there.
         let limit = self.head.table.self_limit();
         let done = [0..limit, limit..u64::MAX]
             .into_iter()
-            .try_for_each(|span| self.span(source, &mut plan, &span));
+            .try_for_each(|span| self.span(source, &mut origins, &span));
         self.progress.end();
         done?;
         source.end(&self.head.header)
     }
 
     /// All groups of one span, and once more those that failed, another way.
-    fn span(&self, source: &mut Source, plan: &mut Plan, span: &Range<u64>) -> Result<()> {
+    fn span(&self, source: &mut Source, origins: &mut Origins, span: &Range<u64>) -> Result<()> {
         let inside = |group: &Group<'_>| span.contains(&group.offset());
-        let failed = self.pass(source, plan, &inside)?;
+        let failed = self.pass(source, origins, &inside)?;
         if failed.is_empty() {
             return Ok(());
         }
         for (first, failure) in &failed {
-            self.turn(plan, *first, failure)?;
+            self.turn(origins, *first, failure)?;
         }
         let again = |group: &Group<'_>| failed.contains_key(&group.first);
-        let Some((first, failure)) = self.pass(source, plan, &again)?.pop_first() else {
+        let Some((first, failure)) = self.pass(source, origins, &again)?.pop_first() else {
             return Ok(());
         };
         // A copy in place of a patch that failed too: the patch is to blame.
@@ -127,24 +124,26 @@ impl<M: Medium + Sync> Copy<'_, M> {
     }
 
     /// What is not held is read, what cannot be patched is copied.
-    fn turn(&self, plan: &mut Plan, first: usize, failure: &Failure) -> Result<()> {
+    fn turn(&self, origins: &mut Origins, first: usize, failure: &Failure) -> Result<()> {
         let pieces = self.head.index.pieces();
         let all = first..group::end(pieces, first);
         let Failure::Ground(error) = failure else {
-            plan.change(all, |way| {
-                if matches!(way, Way::Held(_)) {
-                    *way = Way::Chunk;
+            origins.change(all, |origin| {
+                if matches!(origin, Origin::Held(_)) {
+                    *origin = Origin::Chunk;
                 }
             });
             return Ok(());
         };
         let mut own = pieces.get(all.clone()).unwrap_or_default().iter();
         let mut nowhere = false;
-        plan.change(all, |way| {
-            let place = own.next().and_then(|piece| self.holdings.find(&piece.hash));
-            match (&way, place) {
-                (Way::Chunk, Some(place)) => *way = Way::Held(place),
-                (Way::Chunk, None) => nowhere = true,
+        origins.change(all, |origin| {
+            let place = own
+                .next()
+                .and_then(|piece| self.reuse.place_of(&piece.hash));
+            match (&origin, place) {
+                (Origin::Chunk, Some(place)) => *origin = Origin::Held(place),
+                (Origin::Chunk, None) => nowhere = true,
                 _ => {}
             }
         });
@@ -155,19 +154,19 @@ impl<M: Medium + Sync> Copy<'_, M> {
     fn pass(
         &self,
         source: &mut Source,
-        plan: &Plan,
+        origins: &Origins,
         wanted: &(dyn Fn(&Group<'_>) -> bool + Sync),
     ) -> Result<Failed> {
-        let open = || group::of(self.head).filter(|group| wanted(group) && plan.is_open(group));
+        let open = || group::of(self.head).filter(|group| wanted(group) && origins.is_open(group));
         let start = self.head.header.payload_offset();
-        let ranges = open().flat_map(|group| wanted_ranges(&group, plan, start));
+        let ranges = open().flat_map(|group| wanted_ranges(&group, origins, start));
         source.want(ranges.collect())?;
-        let found = Found::default();
+        let found = Failures::default();
         let (to_workers, jobs) = sync_channel::<Job<'_>>(QUEUE);
         let (to_reader, emptied) = sync_channel::<Vec<u8>>(QUEUE.saturating_mul(2));
         let jobs = Mutex::new(jobs);
         let work = || {
-            let mut worker = Worker::new(self, plan, &found);
+            let mut worker = Worker::new(self, origins, &found);
             while let Some(job) = jobs.lock().ok().and_then(|queue| queue.recv().ok()) {
                 // A full return queue only means that the buffer is not needed again.
                 let _ = to_reader.try_send(worker.make(job));
@@ -175,13 +174,15 @@ impl<M: Medium + Sync> Copy<'_, M> {
         };
         std::thread::scope(|scope| {
             let read = if content::spawn(scope, &work) > 0 {
-                read(source, plan, open(), &found, |job| {
+                read(source, origins, open(), &found, |job| {
                     let sent = to_workers.send(job);
                     sent.ok().map(|()| emptied.try_recv().unwrap_or_default())
                 })
             } else {
-                let mut worker = Worker::new(self, plan, &found);
-                read(source, plan, open(), &found, |job| Some(worker.make(job)))
+                let mut worker = Worker::new(self, origins, &found);
+                read(source, origins, open(), &found, |job| {
+                    Some(worker.make(job))
+                })
             };
             if let Err(error) = read {
                 found.error.set(error);
@@ -198,7 +199,7 @@ impl<M: Medium + Sync> Copy<'_, M> {
         let table = &self.head.table;
         let limit = table.self_limit();
         SlotGround {
-            base: self.base,
+            base: self.reuse.base.as_ref(),
             base_len: table.base().map_or(0, |base| base.content_len),
             target: self.target,
             own: if group.offset() >= limit { limit } else { 0 },
@@ -207,9 +208,9 @@ impl<M: Medium + Sync> Copy<'_, M> {
 }
 
 /// Which bytes of the file a group needs.
-fn wanted_ranges(group: &Group<'_>, plan: &Plan, start: u64) -> Vec<Range<u64>> {
+fn wanted_ranges(group: &Group<'_>, origins: &Origins, start: u64) -> Vec<Range<u64>> {
     let chunks = group.chunks.iter();
-    let wanted = chunks.filter(|chunk| plan.wants(chunk.first, chunk.pieces.len()));
+    let wanted = chunks.filter(|chunk| origins.wants(chunk.first, chunk.pieces.len()));
     let place = |chunk: &images::chunk::Chunk<'_>| {
         let from = start.saturating_add(chunk.entry.offset);
         from..from.saturating_add(u64::from(chunk.entry.length))
@@ -221,9 +222,9 @@ fn wanted_ranges(group: &Group<'_>, plan: &Plan, start: u64) -> Vec<Range<u64>> 
 /// the next, or nothing when nobody takes any more.
 fn read<'a>(
     source: &mut Source,
-    plan: &Plan,
+    origins: &Origins,
     groups: impl Iterator<Item = Group<'a>>,
-    found: &Found,
+    found: &Failures,
     mut hand_on: impl FnMut(Job<'a>) -> Option<Vec<u8>>,
 ) -> Result<()> {
     let mut packed = Vec::new();
@@ -233,7 +234,7 @@ fn read<'a>(
         }
         packed.clear();
         for chunk in &group.chunks {
-            if !plan.wants(chunk.first, chunk.pieces.len()) {
+            if !origins.wants(chunk.first, chunk.pieces.len()) {
                 continue;
             }
             let start = packed.len();
@@ -255,8 +256,8 @@ fn read<'a>(
 /// Makes groups, one at a time.
 struct Worker<'a, M> {
     copy: &'a Copy<'a, M>,
-    plan: &'a Plan,
-    found: &'a Found,
+    origins: &'a Origins,
+    found: &'a Failures,
     /// None where it cannot be had, which is noted as the error.
     unpacker: Option<Unpacker>,
     content: Aligned,
@@ -265,12 +266,12 @@ struct Worker<'a, M> {
 }
 
 impl<'a, M: Medium + Sync> Worker<'a, M> {
-    fn new(copy: &'a Copy<'a, M>, plan: &'a Plan, found: &'a Found) -> Self {
+    fn new(copy: &'a Copy<'a, M>, origins: &'a Origins, found: &'a Failures) -> Self {
         let unpacker = Unpacker::new();
         let unpacker = unpacker.map_err(|error| Error::io("preparing to decompress", &error));
         Worker {
             copy,
-            plan,
+            origins,
             found,
             unpacker: unpacker.map_err(|error| found.error.set(error)).ok(),
             content: content::piece_buffer(),
@@ -303,7 +304,7 @@ impl<'a, M: Medium + Sync> Worker<'a, M> {
         self.reused = 0;
         for chunk in &group.chunks {
             let length = usize::try_from(chunk.content_len()).unwrap_or(usize::MAX);
-            let failure = if self.plan.wants(chunk.first, chunk.pieces.len()) {
+            let failure = if self.origins.wants(chunk.first, chunk.pieces.len()) {
                 let own = usize::try_from(chunk.entry.length).unwrap_or(usize::MAX);
                 let (own, later) = packed.split_at_checked(own).unwrap_or_default();
                 packed = later;
@@ -334,7 +335,7 @@ impl<'a, M: Medium + Sync> Worker<'a, M> {
             Err(UnpackError::Ground(error)) => return Ok(Some(Failure::Ground(error))),
             Err(UnpackError::GroundDiffers(refused)) => refused,
         };
-        let error = match self.copy.base {
+        let error = match &self.copy.reuse.base {
             Some((slot, _)) => {
                 let found = format!("slot {slot}, which the delta is made against, is damaged");
                 Error::new(Code::BaseDamaged, format!("{found}: {refused}")).advice(format!(
@@ -353,26 +354,23 @@ impl<'a, M: Medium + Sync> Worker<'a, M> {
     /// Reads the pieces of a chunk from where they lie: in the slot itself, for
     /// the chunks behind them, or in another.
     fn gather(&mut self, chunk: &images::chunk::Chunk<'_>, at: usize) -> Result<Option<Failure>> {
-        let ways = self.plan.of(range(chunk.first, chunk.pieces.len()));
+        let origins = self.origins.of(range(chunk.first, chunk.pieces.len()));
         let mut at = at;
-        for (way, piece) in ways.iter().zip(chunk.pieces) {
+        for (origin, piece) in origins.iter().zip(chunk.pieces) {
             let end = at.saturating_add(content::length(piece));
             let buffer = self.content.get(end).get_mut(at..).unwrap_or_default();
-            let read = match way {
-                Way::Held(place) => match self.copy.holdings.slot(*place) {
-                    Some((_, slot)) => slot.read_at(place.offset, buffer).is_ok(),
-                    None => false,
-                },
-                Way::Kept => {
+            let read = match origin {
+                Origin::Held(place) => self.copy.reuse.read(*place, buffer),
+                Origin::Kept => {
                     self.copy.target.read_at(piece.offset, buffer)?;
                     true
                 }
-                Way::Chunk => false,
+                Origin::Chunk => false,
             };
-            if !read || (matches!(way, Way::Held(_)) && !piece.is(buffer)) {
+            if !read || (matches!(origin, Origin::Held(_)) && !piece.is(buffer)) {
                 return Ok(Some(Failure::Held));
             }
-            if matches!(way, Way::Held(_)) {
+            if matches!(origin, Origin::Held(_)) {
                 self.reused = self.reused.saturating_add(u64::from(piece.length));
             }
             at = end;
@@ -382,16 +380,16 @@ impl<'a, M: Medium + Sync> Worker<'a, M> {
 
     /// Writes each run of pieces that do not lie there yet.
     fn write(&mut self, group: &Group<'_>) -> Result<()> {
-        let ways = self.plan.of(range(group.first, group.pieces.len()));
-        let mut pieces = ways.iter().zip(group.pieces).peekable();
+        let origins = self.origins.of(range(group.first, group.pieces.len()));
+        let mut pieces = origins.iter().zip(group.pieces).peekable();
         let mut at = 0_usize;
-        while let Some((way, piece)) = pieces.next() {
+        while let Some((origin, piece)) = pieces.next() {
             let (start, offset) = (at, piece.offset);
             at = at.saturating_add(content::length(piece));
-            if *way == Way::Kept {
+            if *origin == Origin::Kept {
                 continue;
             }
-            while let Some((_, piece)) = pieces.next_if(|(way, _)| **way != Way::Kept) {
+            while let Some((_, piece)) = pieces.next_if(|(origin, _)| **origin != Origin::Kept) {
                 at = at.saturating_add(content::length(piece));
             }
             let content = self.content.get(at).get(start..).unwrap_or_default();

@@ -15,6 +15,7 @@ use bootshim::boot::Defect;
 use bootshim::copies::Durable;
 use bootshim::medium::{BLOCK, Cause, Fault, Medium};
 use bootshim::record::{SlotId, State};
+use bootshim::slot::Area;
 use controller::code::Code;
 use controller::content;
 use controller::disk::Slice;
@@ -117,18 +118,18 @@ impl<M: Medium + Sync> Writing<M> {
 
     fn read_back(&self, offset: u64, expected: &[u8]) -> Result<()> {
         let mut found = vec![0; expected.len()];
-        self.medium
-            .read_at(offset, &mut found)
-            .map_err(|fault| self.failed(fault))?;
+        self.read_at(offset, &mut found)?;
+        self.compare(offset, &found, expected)
+    }
+
+    fn compare(&self, offset: u64, found: &[u8], expected: &[u8]) -> Result<()> {
         if found == expected {
             return Ok(());
         }
-        let length = u64::try_from(expected.len()).unwrap_or(u64::MAX);
-        let access = bootshim::medium::Access::Write;
         Err(self.failed(Fault {
-            access,
+            access: bootshim::medium::Access::Write,
             offset,
-            length,
+            length: u64::try_from(expected.len()).unwrap_or(u64::MAX),
             cause: Cause::Differs,
         }))
     }
@@ -193,14 +194,17 @@ impl<M: Medium + Sync> Proven<M> {
         let (at, area) = (target.area_offset()?, head.slot_area()?);
         target.put(at, &area)?;
         target.flush()?;
-        target.read_back(at, &area)?;
-        bootshim::slot::manifest(&target.medium, trusted).map_err(|defect| match defect {
+        let back = Area::read(&target.medium);
+        let differs = |defect: Defect| match defect {
             Defect::Unreadable(fault) => target.failed(fault),
             Defect::Bad(..) => {
                 let found = format!("the manifest at {at}: {defect}");
                 back_differs(target.slot, Error::new(Code::NotIntact, found))
             }
-        })?;
+        };
+        let back = back.map_err(differs)?;
+        target.compare(at, back.bytes(), &area)?;
+        back.open(trusted).map_err(differs)?;
         Ok(Complete {
             slot: target.slot,
             manifest: head.digest,

@@ -61,13 +61,12 @@ impl Sample {
         let mut source = Sample::source(&self.file);
         source.head().unwrap();
         let target = Writing::begin(device, &saying(State::Writing), slot_b())?;
-        let ground = Ground::nothing();
         let done = write(
             target,
             &trusted(),
             &mut source,
             &self.head,
-            &ground,
+            &Reuse::default(),
             &Request::default(),
             &Quiet,
         );

@@ -79,7 +79,7 @@ impl Ground {
     /// Installs the image with this version.
     pub fn install(&self, disk: &Disk, version: usize, activate: bool) -> Result<Outcome> {
         let image = self.images[version - 1].to_str().unwrap();
-        let here = Compatible {
+        let here = Compatible::Named {
             name: "plc".into(),
             from: "a test".into(),
         };

@@ -6,6 +6,7 @@ use bootshim::copies::{COPIES, SPACING};
 use bootshim::medium::{Access, Extent};
 use bootshim::record::SlotId;
 use controller::disk::Disk;
+use controller::found::Found;
 use controller::next_boot::{self, NextBoot};
 use controller::progress::Quiet;
 use controller::verify;
@@ -72,7 +73,8 @@ pub fn next_start(disk: &Disk) -> Result<(SlotId, StartKind), String> {
 /// Every byte of the slot is right.
 pub fn verifies(disk: &Disk, slot: SlotId) -> Result<(), String> {
     let (record, _) = disk.read_record().map_err(|error| error.to_string())?;
-    verify::slot(disk, &record, slot, &Ground::get().trusted, &Quiet)
+    let found = Found::new(disk, record, &Ground::get().trusted);
+    verify::slot(&found, slot, &Quiet)
         .map(drop)
         .map_err(|error| format!("slot {slot} does not verify: {error}"))
 }

@@ -13,5 +13,6 @@ mod confirming;
 mod ground;
 mod installing;
 mod judge;
+mod reads;
 mod renewing;
 mod report;

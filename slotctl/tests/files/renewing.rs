@@ -2,13 +2,14 @@
 
 use crate::bench::{Bench, handover};
 use bootshim::handover::Handover;
+use controller::bootshim_update;
 use controller::code::Code;
 use controller::disk::Disk;
 use controller::efi_program::Machine;
 use controller::error::Error;
 use controller::esp;
+use controller::found::Found;
 use controller::running::Running;
-use controller::status::Status;
 use std::fs;
 
 fn build(bench: &Bench, bootshim: &str, out: &str) -> crate::ran::Ran {
@@ -108,7 +109,8 @@ fn until_it_is_the_one_that_starts_the_status_says_so() {
         let disk = Disk::open(&bench.file("disk.img")).unwrap();
         let trusted = controller::trust::keys(&disk).unwrap();
         let disk = Disk::on(disk.whole().unwrap(), Some(trial)).unwrap();
-        Status::read(&disk, &trusted).unwrap().bootshim_missing
+        let (record, _) = disk.read_record().unwrap();
+        bootshim_update::is_missing(&Found::new(&disk, record, &trusted))
     };
     assert!(missing());
     assert_eq!(confirm(&bench, &trial, &new), Ok(true));

@@ -1,0 +1,82 @@
+//! How often a command reads what it decides by.
+
+use crate::device::{Device, Request};
+use crate::ground::{Ground, slot};
+use bootshim::handover::Handover;
+use bootshim::medium::Access;
+use controller::bootshim_update::is_missing;
+use controller::disk::Disk;
+use controller::found::Found;
+use controller::next_boot;
+use controller::progress::Quiet;
+use controller::verify;
+use images::SLOT_AREA_LEN;
+use install::activation::{How, activate, rollback};
+use std::sync::Arc;
+
+/// Does this on a disk with version 1, good, in slot a, which runs, and version 2,
+/// ready, in slot b, and fails where a manifest is read twice with nothing written
+/// there in between.
+fn reads_once(name: &str, act: impl FnOnce(&Disk, &Ground)) {
+    let ground = Ground::get();
+    let content = ground.after(|disk| {
+        ground.install(disk, 2, false).unwrap();
+    });
+    let record = crate::ground::record(&content).unwrap();
+    let handover = Handover {
+        slot: slot(0),
+        disk: record.partition,
+        boot: record.sequence,
+        manifest: record.slot(slot(0)).manifest,
+    };
+    let device = Arc::new(Device::new(&content));
+    act(&Disk::on(device.clone(), Some(handover)).unwrap(), ground);
+    for (number, partition) in ground.layout.slots.iter().enumerate() {
+        let end = partition.extent.start + partition.extent.len;
+        let area = end - SLOT_AREA_LEN as u64;
+        let within =
+            |asked: &&Request| asked.offset < end && asked.offset + asked.length as u64 > area;
+        let mut read = 0;
+        for asked in device.asked().iter().filter(within) {
+            read = match asked.access {
+                Access::Read => read + 1,
+                _ => 0,
+            };
+            assert!(
+                read < 2,
+                "{name}: the manifest of slot {} is read twice",
+                slot(number)
+            );
+        }
+    }
+}
+
+#[test]
+fn no_command_reads_a_manifest_twice() {
+    for version in [1, 2, 3] {
+        reads_once(&format!("install of version {version}"), |disk, ground| {
+            ground.install(disk, version, true).unwrap();
+        });
+    }
+    reads_once("status", |disk, ground| {
+        let (record, _) = disk.read_record().unwrap();
+        assert!(!is_missing(&Found::new(disk, record, &ground.trusted)));
+    });
+    reads_once("next-boot", |disk, ground| {
+        next_boot::ask(disk, &ground.trusted).unwrap();
+    });
+    reads_once("activate", |disk, ground| {
+        let trusted = || Ok(ground.trusted.clone());
+        activate(disk, slot(1), How::Once, trusted, &Quiet).unwrap();
+    });
+    reads_once("rollback", |disk, ground| {
+        let _ = rollback(disk, || Ok(ground.trusted.clone()));
+    });
+    reads_once("verify", |disk, ground| {
+        let (record, _) = disk.read_record().unwrap();
+        let found = Found::new(disk, record, &ground.trusted);
+        for slot in [slot(0), slot(1)] {
+            verify::slot(&found, slot, &Quiet).unwrap();
+        }
+    });
+}
