@@ -1,6 +1,5 @@
 //! How often a command reads what it decides by.
 
-use crate::device::{Device, Request};
 use crate::ground::{Ground, slot};
 use bootshim::handover::Handover;
 use bootshim::medium::Access;
@@ -10,6 +9,7 @@ use controller::found::Found;
 use controller::next_boot;
 use controller::progress::Quiet;
 use controller::verify;
+use fakedisk::{FakeDisk, Request};
 use images::SLOT_AREA_LEN;
 use install::activation::{How, activate, rollback};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ fn reads_once(name: &str, act: impl FnOnce(&Disk, &Ground)) {
         boot: record.sequence,
         manifest: record.slot(slot(0)).manifest,
     };
-    let device = Arc::new(Device::new(&content));
+    let device = Arc::new(FakeDisk::of(content));
     act(&Disk::on(device.clone(), Some(handover)).unwrap(), ground);
     for (number, partition) in ground.layout.slots.iter().enumerate() {
         let end = partition.extent.start + partition.extent.len;
