@@ -127,8 +127,7 @@ impl Bench {
     /// The command fails so, whatever it changed. Gives the error.
     #[track_caller]
     pub fn fails(&self, words: &str, exit: i32, code: &str) -> Value {
-        let error = self.on_disk(words).with_status(exit).json()["error"].clone();
-        assert_eq!(error["code"], code, "{error}");
+        let error = self.on_disk(words).error(exit, code);
         assert_eq!(error["exit"], exit);
         assert_ne!(error["found"], "");
         error
@@ -165,22 +164,24 @@ impl Bench {
     #[track_caller]
     pub fn next_install_works(&self) {
         let done = self.ask("install v2.slotimg");
-        assert_eq!(
-            (&done["slot"], &done["state"]),
-            (&"b".into(), &"trying".into())
-        );
+        assert_eq!(done["slot"], "b");
+        assert_eq!(done["state"], "trying");
         self.on_disk("verify").ok();
         assert_eq!(self.ask("next-boot")["kind"], "trial");
+    }
+
+    /// The answer to `next-boot` with its options is this slot, for this reason.
+    #[track_caller]
+    pub fn boots_next(&self, words: &str, slot: &str, kind: &str) {
+        let next = self.ask(words);
+        assert_eq!(next["slot"], slot, "{next}");
+        assert_eq!(next["kind"], kind, "{next}");
     }
 
     /// Installs version 2 in slot b and starts it, on trial.
     pub fn start_version_2(&self) -> Handover {
         self.ask("install v2.slotimg");
-        let next = self.ask("next-boot --arm");
-        assert_eq!(
-            (&next["slot"], &next["kind"]),
-            (&"b".into(), &"trial".into())
-        );
+        self.boots_next("next-boot --arm", "b", "trial");
         handover(&self.record())
     }
 

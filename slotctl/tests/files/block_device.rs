@@ -86,10 +86,8 @@ fn a_block_device_is_installed_through_its_partition_nodes() {
     let bench = Bench::new();
     let device = Device::over(&bench);
     let done = device.run(&bench, "install v2.slotimg").ok().json();
-    assert_eq!(
-        (&done["slot"], &done["state"]),
-        (&"b".into(), &"trying".into())
-    );
+    assert_eq!(done["slot"], "b");
+    assert_eq!(done["state"], "trying");
     device.run(&bench, "verify").ok();
     assert_eq!(
         device.run(&bench, "next-boot --arm").ok().json()["slot"],
@@ -112,15 +110,8 @@ fn a_slot_that_somebody_else_has_open_is_refused_before_anything_is_written() {
         .custom_flags(EXCLUSIVE)
         .open(slot_b)
         .unwrap();
-    let error = device
-        .run(&bench, "install v2.slotimg")
-        .with_status(3)
-        .json()["error"]
-        .clone();
-    assert_eq!(
-        (&error["code"], &error["changed"]),
-        (&"in-use".into(), &"nothing was written".into())
-    );
+    let error = device.run(&bench, "install v2.slotimg").error(3, "in-use");
+    assert_eq!(error["changed"], "nothing was written");
     assert!(before == bench.read("disk.img"));
     drop(held);
     device.run(&bench, "install v2.slotimg").ok();
@@ -132,19 +123,13 @@ fn a_device_whose_partitions_the_kernel_does_not_know_is_refused() {
     let bench = Bench::new();
     let device = Device::over(&bench);
     tool("delpart", &[&device.node, "4"]).unwrap();
-    let error = device
+    device
         .run(&bench, "install v2.slotimg")
-        .with_status(5)
-        .json()["error"]
-        .clone();
-    assert_eq!(error["code"], "no-partition-node");
+        .error(5, "no-partition-node");
     tool("addpart", &[&device.node, "4", "12288", "2048"]).unwrap();
-    let error = device
+    device
         .run(&bench, "install v2.slotimg")
-        .with_status(3)
-        .json()["error"]
-        .clone();
-    assert_eq!(error["code"], "stale-table");
+        .error(3, "stale-table");
 }
 
 /// The ESP of a device, mounted over an automount as systemd's gpt-auto-generator has

@@ -6,7 +6,7 @@
 
 use crate::bench::Bench;
 use crate::environment::{in_own_mounts, is_root};
-use crate::ran::Ran;
+use crate::ran::{Ran, says};
 use bootshim::guid::Guid;
 use std::fs;
 
@@ -70,8 +70,7 @@ fn a_dead_disk_that_is_not_ours_holds_up_a_command_for_a_moment_and_is_named() {
 fn a_copy_of_the_disk_that_answers_is_refused_whatever_else_is_dead() {
     let bench = bench();
     let ran = on_machine(&bench, "alive own; alive copy; dead other; ask");
-    let error = ran.with_status(3).json()["error"].clone();
-    assert_eq!(error["code"], "two-disks");
+    let error = ran.error(3, "two-disks");
     let found = error["found"].as_str().unwrap();
     assert!(
         found.starts_with("/dev/shm/copy and /dev/shm/own both"),
@@ -83,10 +82,8 @@ fn a_copy_of_the_disk_that_answers_is_refused_whatever_else_is_dead() {
 fn where_only_a_dead_disk_is_left_that_is_said() {
     let bench = bench();
     let ran = on_machine(&bench, "dead other; ask");
-    let error = ran.with_status(5).json()["error"].clone();
-    assert_eq!(error["code"], "disk-lost");
-    let found = error["found"].as_str().unwrap();
-    assert!(found.contains("no answer from /dev/shm/other"), "{found}");
+    let error = ran.error(5, "disk-lost");
+    says(&error["found"], "no answer from /dev/shm/other");
 }
 
 #[test]
@@ -119,8 +116,7 @@ fn somebody_who_is_not_root_is_told_that_the_disk_is_not_for_him() {
     }
     let script = "alive own; chmod 600 /dev/shm/own; chmod 755 .
         setpriv --reuid=65534 --regid=65534 --clear-groups \"$SLOTCTL\" --json status";
-    let error = on_machine(&bench, script).with_status(5).json()["error"].clone();
-    assert_eq!(error["code"], "no-permission");
+    let error = on_machine(&bench, script).error(5, "no-permission");
     let (found, advice) = (&error["found"], &error["advice"]);
     assert!(found.as_str().unwrap().contains("/dev/shm/own"), "{error}");
     assert!(advice.as_str().unwrap().contains("as root"), "{error}");

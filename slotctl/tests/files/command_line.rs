@@ -1,6 +1,7 @@
 //! How the words of a command line are understood, and what is said of wrong ones.
 
 use crate::bench::Bench;
+use crate::ran::says;
 use std::fs;
 
 #[test]
@@ -37,7 +38,7 @@ fn a_file_may_stand_before_and_behind_the_trusted_keys() {
         bench.run(words).ok();
     }
     let ran = bench.run("image verify --trust ours.pub").with_status(2);
-    assert!(ran.stderr.contains("<FILE>"), "{}", ran.stderr);
+    says(&ran.stderr, "<FILE>");
 }
 
 #[test]
@@ -64,7 +65,7 @@ fn a_watchdog_is_given_in_whole_seconds() {
     for duration in ["0s", "500ms", "1500ms", "60", "31d"] {
         let ran = bench.run(&format!("{build} {duration}")).with_status(2);
         assert!(!bench.directory().join("new.slotimg").exists());
-        assert!(ran.stderr.contains("--watchdog"), "{}", ran.stderr);
+        says(&ran.stderr, "--watchdog");
     }
     bench.run(&format!("{build} 2min")).ok();
     let shown = bench.run("--json image show new.slotimg").ok().json();
@@ -106,8 +107,7 @@ fn a_folder_in_the_place_of_a_file_is_wrong_use_everywhere() {
         "disk create new.img --size 64MiB --bootshim folder",
         "bootshim trust BOOTX64.EFI --trust ours.pub --out folder",
     ] {
-        let answer = bench.on_disk(command).with_status(2).json();
-        assert_eq!(answer["error"]["code"], "not-a-file", "{command}");
+        bench.on_disk(command).error(2, "not-a-file");
     }
 }
 
@@ -123,7 +123,7 @@ fn a_first_image_needs_a_key_and_no_temporary_name_is_told() {
         "bootshim trust BOOTX64.EFI --trust ours.pub --out no/new",
     ] {
         let ran = bench.on_disk(command).with_status(2);
-        assert!(ran.stdout.contains("No such file"), "{}", ran.stdout);
+        says(&ran.stdout, "No such file");
         assert!(!ran.stdout.contains(".slotctl-"), "{}", ran.stdout);
     }
 }

@@ -76,8 +76,7 @@ fn an_image_is_started_by_a_kernel_or_by_a_uki_and_not_by_both_or_neither() {
 fn a_disk_is_never_made_over_a_file_that_exists() {
     let bench = Bench::new();
     let before = bench.read("disk.img");
-    let error = bench.run(&format!("--json {DISK}")).with_status(3).json();
-    assert_eq!(error["error"]["code"], "exists");
+    bench.run(&format!("--json {DISK}")).error(3, "exists");
     assert!(before == bench.read("disk.img"));
 }
 

@@ -20,16 +20,8 @@ fn after_one_power_cut() -> (Bench, Handover) {
     let bench = Bench::new();
     let record = range(&Disk::open(&bench.file("disk.img")).unwrap().layout().record);
     bench.change("disk.img", |disk| disk[record].fill(0));
-    let next = bench.ask("next-boot --arm");
-    assert_eq!(
-        (&next["slot"], &next["kind"]),
-        (&"a".into(), &"trial".into())
-    );
-    let next = bench.ask("next-boot --arm");
-    assert_eq!(
-        (&next["slot"], &next["kind"]),
-        (&"a".into(), &"last_resort".into())
-    );
+    bench.boots_next("next-boot --arm", "a", "trial");
+    bench.boots_next("next-boot --arm", "a", "last_resort");
     assert_eq!(bench.record().slot(a()).state, State::Bad);
     let running = handover(&bench.record());
     (bench, running)
@@ -53,11 +45,7 @@ fn what_runs_well_as_last_resort_is_good_after_a_full_verify() {
     running
         .confirm_last_resort(&proven.unwrap(), Judge::Checks)
         .unwrap();
-    let next = bench.ask("next-boot");
-    assert_eq!(
-        (&next["slot"], &next["kind"]),
-        (&"a".into(), &"good".into())
-    );
+    bench.boots_next("next-boot", "a", "good");
 }
 
 #[test]

@@ -216,11 +216,7 @@ fn when_the_record_is_lost_a_slot_that_does_not_verify_is_not_tried() {
     let bench: &Bench = disk.bench();
     let c = bench.slot(2);
     bench.change("disk.img", |bytes| bytes[c.end - 65_000] ^= 1);
-    let next = bench.ask("next-boot --arm");
-    assert_eq!(
-        (&next["slot"], &next["kind"]),
-        (&"b".into(), &"trial".into())
-    );
+    bench.boots_next("next-boot --arm", "b", "trial");
     let states: Vec<_> = bench
         .record()
         .slots()

@@ -1,6 +1,7 @@
 //! Images that are older than what runs.
 
 use crate::bench::{Bench, handover};
+use crate::ran::says;
 use bootshim::state;
 use controller::code::Code;
 use controller::disk::Disk;
@@ -106,10 +107,7 @@ fn what_is_compared_is_what_runs_and_not_only_what_is_good() {
     };
     let error = put(false).unwrap_err();
     assert_eq!(error.code, Code::Downgrade);
-    assert!(
-        error.found.contains("older than what runs in slot b"),
-        "{error}"
-    );
+    says(&error.found, "older than what runs in slot b");
     assert!(put(true).unwrap().changed);
     // On the same disk without a running system, slot a is what boots.
     assert_eq!(handover(&bench.record()).slot, running.slot);

@@ -4,6 +4,13 @@ use serde_json::Value;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Output;
 
+/// These words are in a text, or in a string of JSON.
+#[track_caller]
+pub fn says(text: impl std::fmt::Display, words: &str) {
+    let text = text.to_string();
+    assert!(text.contains(words), "{words}: {text}");
+}
+
 /// A command that has ended.
 pub struct Ran {
     /// Its words, for messages.
@@ -51,6 +58,14 @@ impl Ran {
         let last =
             last.unwrap_or_else(|| panic!("{} printed nothing: {}", self.words, self.stderr));
         serde_json::from_str(last).unwrap()
+    }
+
+    /// It ended with this status and code. Gives the error.
+    #[track_caller]
+    pub fn error(self, status: i32, code: &str) -> Value {
+        let error = self.with_status(status).json()["error"].clone();
+        assert_eq!(error["code"], code, "{error}");
+        error
     }
 
     /// The last line that it said to a person about what went wrong.

@@ -61,18 +61,10 @@ fn without_any_copy_nothing_is_installed_until_the_record_was_made_anew() {
         bench.refuses(words, 4, "record-lost");
     }
     let before = bench.read("disk.img");
-    let asked = bench.ask("next-boot");
-    assert_eq!(
-        (&asked["slot"], &asked["kind"]),
-        (&"a".into(), &"trial".into())
-    );
+    bench.boots_next("next-boot", "a", "trial");
     assert!(before == bench.read("disk.img"), "asking wrote something");
 
-    let armed = bench.ask("next-boot --arm");
-    assert_eq!(
-        (&armed["slot"], &armed["kind"]),
-        (&"a".into(), &"trial".into())
-    );
+    bench.boots_next("next-boot --arm", "a", "trial");
     let status = bench.ask("status");
     assert_eq!(
         status["known_good"],

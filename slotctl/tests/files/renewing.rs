@@ -1,6 +1,7 @@
 //! An image that brings a bootshim, by the hand of the pipeline and on a disk file.
 
 use crate::bench::{Bench, handover};
+use crate::ran::says;
 use bootshim::handover::Handover;
 use controller::bootshim_update;
 use controller::code::Code;
@@ -143,7 +144,7 @@ fn one_that_would_not_start_a_slot_that_is_good_now_is_refused_and_nothing_is_lo
     let (old, new) = (active(&bench), fs::read(bench.file("new.efi")).unwrap());
     let error = confirm(&bench, &trial, &new).unwrap_err();
     assert_eq!(error.code, Code::BootshimNotRenewed);
-    assert!(error.found.contains("it would not start slot"), "{error}");
+    says(&error.found, "it would not start slot");
     assert_eq!(error.changed, "the one before still starts");
     assert_eq!(active(&bench), old);
     assert_eq!(bench.ask("next-boot")["slot"], "b");

@@ -2,6 +2,7 @@
 //! it is good, everything from then on.
 
 use crate::bench::Bench;
+use crate::ran::says;
 use controller::disk::Disk;
 use controller::running::Running;
 
@@ -46,12 +47,10 @@ fn what_is_revoked_is_in_the_manifest_and_shown() {
 #[test]
 fn no_image_revokes_itself() {
     let bench = Bench::new();
-    let error = build(&bench, 3).with_status(2).json()["error"].clone();
-    assert_eq!(error["code"], "not-built");
-    let found = error["found"].as_str().unwrap();
-    assert!(
-        found.contains("below security version 3, and its own is 2"),
-        "{found}"
+    let error = build(&bench, 3).error(2, "not-built");
+    says(
+        &error["found"],
+        "below security version 3, and its own is 2",
     );
     assert!(!bench.directory().join("fixed.slotimg").exists());
 }
@@ -63,11 +62,7 @@ fn an_image_that_is_not_good_revokes_nothing() {
         assert_eq!(bench.ask("next-boot --arm")["kind"], "trial");
     }
     // It was never confirmed: the way back is open.
-    let next = bench.ask("next-boot --arm");
-    assert_eq!(
-        (&next["slot"], &next["kind"]),
-        (&"a".into(), &"good".into())
-    );
+    bench.boots_next("next-boot --arm", "a", "good");
     bench.ask("install v3.slotimg");
 }
 
@@ -75,10 +70,8 @@ fn an_image_that_is_not_good_revokes_nothing() {
 fn on_a_disk_that_no_controller_runs_from_the_hint_of_the_record_counts_and_is_said() {
     let bench = confirmed();
     let next = bench.ask("next-boot");
-    assert_eq!(
-        (&next["floor"], &next["floor_source"]),
-        (&1.into(), &"record".into())
-    );
+    assert_eq!(next["floor"], 1);
+    assert_eq!(next["floor_source"], "record");
     let said = "floor: security version 1, by the boot record alone";
     let shown = bench.run("--disk disk.img next-boot").ok().stdout;
     assert!(shown.contains(said), "{shown}");
@@ -130,11 +123,7 @@ fn a_slot_that_would_not_start_is_neither_activated_nor_rolled_back_to() {
     }
     // Slot b runs, which a disk file does not say: it goes back from what is good.
     bench.refuses("rollback", 3, "below-floor");
-    let next = bench.ask("next-boot");
-    assert_eq!(
-        (&next["slot"], &next["kind"]),
-        (&"b".into(), &"good".into())
-    );
+    bench.boots_next("next-boot", "b", "good");
 }
 
 #[test]

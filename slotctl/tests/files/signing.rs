@@ -35,11 +35,9 @@ fn a_key_is_secret_and_never_overwritten() {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
     let (secret, public) = (bench.read("mine.key"), bench.read("mine.pub"));
-    let error = bench
+    bench
         .run("--json key generate --out mine")
-        .with_status(3)
-        .json();
-    assert_eq!(error["error"]["code"], "exists");
+        .error(3, "exists");
     fs::remove_file(bench.file("mine.key")).unwrap();
     bench.run("key generate --out mine").with_status(3);
     assert_eq!(bench.read("mine.pub"), public);
@@ -72,11 +70,9 @@ fn a_key_of_somebody_else_is_shown_to_be_one() {
 fn what_is_no_key_is_said_to_be_none() {
     let bench = Bench::new();
     for file in ["kernel", "v1.slotimg"] {
-        let error = bench
+        bench
             .run(&format!("--json key show {file}"))
-            .with_status(4)
-            .json();
-        assert_eq!(error["error"]["code"], "not-a-key");
+            .error(4, "not-a-key");
     }
     bench.run("key show nothing.pub").with_status(2);
 }
@@ -148,8 +144,7 @@ fn a_signature_by_another_key_or_of_other_bytes_is_not_attached() {
     let error = bench.run(attach).with_status(4).json();
     assert_eq!(error["error"]["changed"], "nothing was written");
     fs::write(bench.directory().join("sig"), [0; 63]).unwrap();
-    let error = bench.run(attach).with_status(4).json();
-    assert_eq!(error["error"]["code"], "not-a-signature");
+    bench.run(attach).error(4, "not-a-signature");
     assert!(before == bench.read("unsigned.slotimg"));
 }
 

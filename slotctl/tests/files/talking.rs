@@ -1,6 +1,7 @@
 //! How commands talk to people, to programs, and to nobody.
 
 use crate::bench::Bench;
+use crate::ran::says;
 use controller::code::Exit;
 use std::fs;
 use std::process::Stdio;
@@ -116,8 +117,5 @@ fn a_mistake_in_the_configuration_has_line_and_column() {
     fs::write(&file, "compatible = \"plc-4\"\n[watch]\ndeadline = 5\n").unwrap();
     let error = config::load(&file).unwrap_err();
     assert_eq!(error.exit(), Exit::Usage);
-    assert!(
-        error.found.contains("slotctl.toml, line 3, column 12: "),
-        "{error}"
-    );
+    says(&error.found, "slotctl.toml, line 3, column 12: ");
 }

@@ -1,12 +1,9 @@
 //! What a server says about a file decides nothing: its bytes do.
 
 use super::rude::{Asked, Reply, Rude, Then, each_byte_once};
-use super::yard::{FIRST, Yard, image, small};
+use super::yard::{FIRST, Yard, honest, image, small};
+use crate::ran::says;
 use controller::code::Code;
-
-fn honest(asked: &Asked) -> Reply {
-    Reply::honest(asked, image())
-}
 
 /// One of two web servers behind one name, with times and tags of its own; a
 /// condition that holds for the other one is answered with the whole file.
@@ -79,8 +76,7 @@ fn a_server_that_has_another_image_is_noticed_by_its_bytes_and_said() {
     let yard = Yard::new();
     let before = yard.bench.read("disk.img");
     let error = yard.fails(&server.url(), 3, "changed-underneath");
-    let found = error["found"].as_str().unwrap();
-    assert!(found.contains("ETag"), "{error}");
+    says(&error["found"], "ETag");
     yard.bench.only_slot_b_was_touched(&before);
 }
 
@@ -109,7 +105,7 @@ fn a_file_that_is_sent_packed_is_refused_by_the_name_of_its_coding() {
     let server =
         Rude::new(move |asked| Reply::honest(asked, &packed).with("content-encoding", "gzip"));
     let error = Yard::new().refuses(&server.url(), 6, "network");
-    assert!(error["found"].as_str().unwrap().contains("gzip"), "{error}");
+    says(&error["found"], "gzip");
 }
 
 /// As a server answers that does not say how long the file is.

@@ -2,16 +2,13 @@
 //! ends with what was wrong, and nothing that is not the image is on the disk.
 
 use super::rude::{Asked, Reply, Rude, Then, each_byte_once};
-use super::yard::{FIRST, HASTY, ROOT, Yard, header, image};
+use super::yard::{FIRST, HASTY, ROOT, Yard, header, honest, image};
+use crate::ran::says;
 use controller::code::{Code, Exit};
 use install::source::{Settings, Source};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-
-fn honest(asked: &Asked) -> Reply {
-    Reply::honest(asked, image())
-}
 
 /// From here on the payload is fetched.
 fn is_payload(asked: &Asked) -> bool {
@@ -59,11 +56,8 @@ fn a_server_that_says_nothing_any_more_is_given_up() {
     let before = yard.bench.read("disk.img");
     let error = yard.install_hastily(&server.url()).unwrap_err();
     assert_eq!(error.code, Code::Network);
-    assert!(error.found.contains("not a byte for"), "{error}");
-    assert!(
-        error.advice.contains("run the same command again"),
-        "{error}"
-    );
+    says(&error.found, "not a byte for");
+    says(&error.advice, "run the same command again");
     yard.bench.only_slot_b_was_touched(&before);
 }
 
@@ -76,7 +70,7 @@ fn a_failure_that_stays_is_given_up_after_ten_attempts_without_a_byte() {
     let yard = Yard::new();
     let error = yard.install_hastily(&server.url()).unwrap_err();
     assert_eq!(error.code, Code::Network);
-    assert!(error.found.contains("500"), "{error}");
+    says(&error.found, "500");
     let failed = server.seen().len() - 1;
     // Ten, and what was in flight when the first of them failed.
     assert!((10..=13).contains(&failed), "{failed}");
@@ -87,7 +81,7 @@ fn a_server_that_never_answers_properly_is_given_up_too() {
     let server = Rude::new(|_| Reply::status("503 Service Unavailable"));
     let error = Yard::new().install_hastily(&server.url()).unwrap_err();
     assert_eq!(error.exit(), Exit::Network);
-    assert!(error.found.contains("503"), "{error}");
+    says(&error.found, "503");
     assert_eq!(error.changed, "nothing was written");
     assert_eq!(server.seen().len(), 10);
 }
@@ -122,12 +116,8 @@ fn a_server_that_asks_for_a_pause_gets_it_and_fewer_connections() {
         honest(asked)
     });
     let ran = Yard::new().install(&server.url()).ok();
-    assert!(
-        ran.stdout.contains("429 Too Many Requests"),
-        "{}",
-        ran.stdout
-    );
-    assert!(ran.stdout.contains("asked again in 1s"), "{}", ran.stdout);
+    says(&ran.stdout, "429 Too Many Requests");
+    says(&ran.stdout, "asked again in 1s");
     assert!(most.load(Ordering::SeqCst) <= 3);
     each_byte_once(&server.seen(), image().len());
 }
@@ -147,10 +137,7 @@ fn what_is_wrong_for_good_is_not_tried_again() {
         let yard = Yard::new();
         let before = yard.bench.read("disk.img");
         let error = yard.fails(&server.url(), 6, "network");
-        assert!(
-            error["found"].as_str().unwrap().contains(&status[..3]),
-            "{error}"
-        );
+        says(&error["found"], &status[..3]);
         yard.bench.only_slot_b_was_touched(&before);
         assert!(server.seen().len() <= 5);
     }
@@ -180,7 +167,7 @@ fn the_wrong_bytes_for_a_range_are_not_taken_for_the_right_ones() {
     });
     let error = Yard::new().install_hastily(&always.url()).unwrap_err();
     assert_eq!(error.exit(), Exit::Network);
-    assert!(error.found.contains("asked for bytes"), "{error}");
+    says(&error.found, "asked for bytes");
 }
 
 #[test]
@@ -252,9 +239,8 @@ fn a_file_that_changes_is_noticed_by_its_bytes_and_told_by_its_tag_its_date_or_i
         let yard = Yard::new();
         let before = yard.bench.read("disk.img");
         let error = yard.fails(&server.url(), 3, "changed-underneath");
-        assert!(error["found"].as_str().unwrap().contains(why), "{error}");
-        let advice = error["advice"].as_str().unwrap();
-        assert!(advice.contains("run the same command again"), "{error}");
+        says(&error["found"], why);
+        says(&error["advice"], "run the same command again");
         yard.bench.only_slot_b_was_touched(&before);
     }
     let longer = Rude::new(|asked| match asked.number {
@@ -262,11 +248,7 @@ fn a_file_that_changes_is_noticed_by_its_bytes_and_told_by_its_tag_its_date_or_i
         _ => Reply::honest(asked, &[&another(), &b"x"[..]].concat()),
     });
     let error = Yard::new().fails(&longer.url(), 3, "changed-underneath");
-    let found = error["found"].as_str().unwrap();
-    assert!(
-        found.contains(&format!("{} bytes", image().len() + 1)),
-        "{error}"
-    );
+    says(&error["found"], &format!("{} bytes", image().len() + 1));
 }
 
 /// Another file of the same length.
@@ -280,13 +262,7 @@ fn a_stream_that_is_lost_cannot_be_taken_up_and_says_so() {
     let yard = Yard::new();
     let before = yard.bench.read("disk.img");
     let error = yard.fails(&server.url(), 6, "network");
-    assert!(
-        error["found"]
-            .as_str()
-            .unwrap()
-            .contains("connection was lost"),
-        "{error}"
-    );
+    says(&error["found"], "connection was lost");
     let advice = error["advice"].as_str().unwrap();
     assert!(
         advice.contains("no parts of a file") && advice.contains("again"),
@@ -301,7 +277,7 @@ fn a_stream_that_stalls_or_ends_without_a_word_is_lost() {
     let stalls = Rude::new(|_| Reply::whole(image()).cut(image().len() / 2, Then::Silence));
     let error = Yard::new().install_hastily(&stalls.url()).unwrap_err();
     assert_eq!(error.exit(), Exit::Network);
-    assert!(error.found.contains("not a byte for"), "{error}");
+    says(&error.found, "not a byte for");
     let ends = Rude::new(|_| {
         let mut reply = Reply::whole(image()).cut(image().len() / 2, Then::Close);
         // Until the end of the connection, whenever that is.
@@ -310,7 +286,7 @@ fn a_stream_that_stalls_or_ends_without_a_word_is_lost() {
     });
     let error = Yard::new().install_hastily(&ends.url()).unwrap_err();
     assert_eq!(error.exit(), Exit::Network);
-    assert!(error.found.contains("connection was lost"), "{error}");
+    says(&error.found, "connection was lost");
 }
 
 #[test]

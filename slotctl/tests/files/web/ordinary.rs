@@ -1,17 +1,11 @@
 //! What an ordinary server is asked for, and that the image arrives.
 
-use super::nginx::{Nginx, each_byte_once};
-use super::yard::{FIRST, SEGMENT, Yard, header, image, small};
+use super::nginx::each_byte_once;
+use super::yard::{FIRST, SEGMENT, Yard, header, image, serving, small};
+use crate::ran::says;
 use controller::code::Code;
 use install::source::{Settings, Source};
 use std::time::Instant;
-
-fn serving(lines: &str) -> Nginx {
-    let nginx = Nginx::new(lines);
-    Yard::serve(&nginx.files(), "wide.slotimg", image());
-    Yard::serve(&nginx.files(), "small.slotimg", small("v2.slotimg"));
-    nginx
-}
 
 #[test]
 fn an_image_is_fetched_in_parts_and_no_byte_twice() {
@@ -98,11 +92,7 @@ fn from_a_server_without_parts_it_streams_and_says_so_once() {
     let ran = yard.install(&nginx.url("wide.slotimg")).ok();
     assert_eq!(ran.json()["state"], "trying");
     assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
-    assert!(
-        ran.stderr.contains("gives no parts of a file"),
-        "{}",
-        ran.stderr
-    );
+    says(&ran.stderr, "gives no parts of a file");
     yard.bench.on_disk("verify b").ok();
     let served = nginx.log();
     assert_eq!(served.len(), 1);
@@ -130,7 +120,7 @@ fn a_stream_throws_away_what_is_not_wanted() {
 fn an_image_that_the_server_does_not_have_is_an_error_of_the_network() {
     let (yard, nginx) = (Yard::new(), serving(""));
     let error = yard.refuses(&nginx.url("nothing.slotimg"), 6, "network");
-    assert!(error["found"].as_str().unwrap().contains("404"), "{error}");
+    says(&error["found"], "404");
     assert_eq!(nginx.log().len(), 1, "it is not tried again");
 }
 
@@ -138,10 +128,7 @@ fn an_image_that_the_server_does_not_have_is_an_error_of_the_network() {
 fn a_server_that_is_not_there_is_an_error_of_the_network() {
     // Port 1 is nobody's.
     let error = Yard::new().refuses("http://127.0.0.1:1/v2.slotimg", 6, "network");
-    assert!(
-        error["found"].as_str().unwrap().contains("refused"),
-        "{error}"
-    );
+    says(&error["found"], "refused");
 }
 
 #[test]
@@ -178,15 +165,9 @@ fn a_redirect_is_followed_and_later_requests_go_there_at_once() {
     let (yard, nginx) = (Yard::new(), serving(lines));
     yard.installs(&nginx.url("old/wide.slotimg"));
     let round = yard.refuses(&nginx.url("round/"), 6, "network");
-    assert!(
-        round["found"].as_str().unwrap().contains("redirects"),
-        "{round}"
-    );
+    says(&round["found"], "redirects");
     let away = yard.refuses(&nginx.url("away/"), 6, "network");
-    assert!(
-        away["found"].as_str().unwrap().contains("leads nowhere"),
-        "{away}"
-    );
+    says(&away["found"], "leads nowhere");
     let served = nginx.log();
     let parts: Vec<_> = served.into_iter().filter(|one| one.status == 206).collect();
     each_byte_once(&parts, image().len());

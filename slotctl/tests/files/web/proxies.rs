@@ -1,7 +1,8 @@
 //! Through a real proxy: tinyproxy, as Debian has it.
 
-use super::nginx::{Nginx, free_port, listens};
-use super::yard::{Yard, small};
+use super::nginx::{free_port, listens};
+use super::yard::{Yard, serving};
+use crate::ran::says;
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -70,15 +71,9 @@ impl Drop for Proxy {
     }
 }
 
-fn serving() -> Nginx {
-    let nginx = Nginx::new("");
-    Yard::serve(&nginx.files(), "small.slotimg", small("v2.slotimg"));
-    nginx
-}
-
 #[test]
 fn a_plain_address_is_asked_of_the_proxy_without_a_tunnel() {
-    let (yard, nginx) = (Yard::new(), serving());
+    let (yard, nginx) = (Yard::new(), serving(""));
     let proxy = Proxy::new(443);
     let url = proxy.url();
     yard.install_with(&nginx.url("small.slotimg"), &[("http_proxy", &url)])
@@ -94,7 +89,7 @@ fn a_plain_address_is_asked_of_the_proxy_without_a_tunnel() {
 
 #[test]
 fn a_secure_address_goes_through_a_tunnel() {
-    let (yard, nginx) = (Yard::new(), serving());
+    let (yard, nginx) = (Yard::new(), serving(""));
     let proxy = Proxy::new(nginx.tls_port);
     let config = yard.bench.directory().join("slotctl.toml");
     let ca = nginx.authority();
@@ -121,28 +116,28 @@ fn a_secure_address_goes_through_a_tunnel() {
 
 #[test]
 fn an_exception_is_asked_directly_and_all_proxy_counts_for_the_rest() {
-    let (yard, nginx) = (Yard::new(), serving());
+    let (yard, nginx) = (Yard::new(), serving(""));
     let nobody = "http://127.0.0.1:1";
     let address = nginx.url("small.slotimg");
     let refused = yard.install_with(&address, &[("all_proxy", nobody)]);
-    assert_eq!(refused.with_status(6).json()["error"]["code"], "network");
+    refused.error(6, "network");
     let variables = [("all_proxy", nobody), ("no_proxy", "127.0.0.0/8")];
     yard.install_with(&address, &variables).ok();
 }
 
 #[test]
 fn a_proxy_that_wants_a_password_says_so_once() {
-    let (yard, nginx) = (Yard::new(), serving());
+    let (yard, nginx) = (Yard::new(), serving(""));
     let proxy = Proxy::new(443);
     let url = format!("http://127.0.0.1:{}", proxy.port);
     let ran = yard.install_with(&nginx.url("small.slotimg"), &[("http_proxy", &url)]);
     let error = ran.with_status(6).json()["error"].clone();
-    assert!(error["found"].as_str().unwrap().contains("407"), "{error}");
+    says(&error["found"], "407");
 }
 
 #[test]
 fn the_proxy_is_named_when_it_is_the_proxy() {
-    let (yard, nginx) = (Yard::new(), serving());
+    let (yard, nginx) = (Yard::new(), serving(""));
     let (plain, secure) = (nginx.url("small.slotimg"), nginx.tls_url("small.slotimg"));
     let wants_password = Proxy::new(nginx.tls_port);
     let wants_password = format!("http://127.0.0.1:{}", wants_password.port);
@@ -169,8 +164,8 @@ fn the_proxy_is_named_when_it_is_the_proxy() {
 
 #[test]
 fn what_is_no_proxy_is_wrong_use() {
-    let (yard, nginx) = (Yard::new(), serving());
+    let (yard, nginx) = (Yard::new(), serving(""));
     let variables = [("http_proxy", "socks5://127.0.0.1:1")];
     let ran = yard.install_with(&nginx.url("small.slotimg"), &variables);
-    assert_eq!(ran.with_status(2).json()["error"]["code"], "bad-proxy");
+    ran.error(2, "bad-proxy");
 }

@@ -64,42 +64,31 @@ pub enum Then {
 }
 
 impl Reply {
-    /// What a server should say.
-    pub fn honest(asked: &Asked, file: &[u8]) -> Reply {
-        let end = asked.range.end.min(file.len());
-        let body = file[asked.range.start..end].to_vec();
+    fn new(status: &'static str, body: &[u8]) -> Reply {
         let reply = Reply {
-            status: "206 Partial Content",
+            status,
             headers: Vec::new(),
-            body,
+            body: body.to_vec(),
             rest: Vec::new(),
             then: Then::Keep,
         };
-        reply.says(asked.range.start..end, file.len())
+        reply.with("content-length", &body.len().to_string())
+    }
+
+    /// What a server should say.
+    pub fn honest(asked: &Asked, file: &[u8]) -> Reply {
+        let part = asked.range.start..asked.range.end.min(file.len());
+        Reply::new("206 Partial Content", &file[part.clone()]).says(part, file.len())
     }
 
     /// The whole file, whatever was asked for.
     pub fn whole(file: &[u8]) -> Reply {
-        let reply = Reply {
-            status: "200 OK",
-            headers: Vec::new(),
-            body: file.to_vec(),
-            rest: Vec::new(),
-            then: Then::Keep,
-        };
-        reply.with("content-length", &file.len().to_string())
+        Reply::new("200 OK", file)
     }
 
     /// No file at all.
     pub fn status(status: &'static str) -> Reply {
-        let reply = Reply {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-            rest: Vec::new(),
-            then: Then::Keep,
-        };
-        reply.with("content-length", "0")
+        Reply::new(status, &[])
     }
 
     /// With this header instead of the one it has.

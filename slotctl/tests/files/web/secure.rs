@@ -1,15 +1,9 @@
 //! https://, with an authority of one's own and with those of the system.
 
 use super::nginx::{Nginx, openssl};
-use super::yard::{Yard, image, small};
+use super::yard::{Yard, serving};
+use crate::ran::says;
 use std::fs;
-
-fn serving(lines: &str) -> Nginx {
-    let nginx = Nginx::new(lines);
-    Yard::serve(&nginx.files(), "wide.slotimg", image());
-    Yard::serve(&nginx.files(), "small.slotimg", small("v2.slotimg"));
-    nginx
-}
 
 /// Words that name a configuration with this authority.
 fn trusting(yard: &Yard, ca: &str) -> String {
@@ -35,10 +29,7 @@ fn an_image_comes_over_tls_from_a_server_that_the_named_authority_vouches_for() 
 fn a_server_that_nobody_known_vouches_for_is_refused() {
     let (yard, nginx) = (Yard::new(), serving(""));
     let error = yard.refuses(&nginx.tls_url("wide.slotimg"), 6, "bad-certificate");
-    assert!(
-        error["advice"].as_str().unwrap().contains("[source]"),
-        "{error}"
-    );
+    says(&error["advice"], "[source]");
     assert!(nginx.log().is_empty());
 }
 
@@ -48,10 +39,7 @@ fn no_variable_of_the_environment_adds_an_authority() {
     let authority = nginx.authority().display().to_string();
     let variables = [("SSL_CERT_FILE", authority.as_str()), ("SSL_CERT_DIR", "/")];
     let ran = yard.install_with(&nginx.tls_url("small.slotimg"), &variables);
-    assert_eq!(
-        ran.with_status(6).json()["error"]["code"],
-        "bad-certificate"
-    );
+    ran.error(6, "bad-certificate");
 }
 
 #[test]
@@ -94,10 +82,7 @@ fn an_authority_has_an_absolute_path() {
     let config = trusting(&yard, "ca.pem");
     let words = format!("https://127.0.0.1:1/x {config}");
     let error = yard.fails(&words, 2, "bad-config");
-    assert!(
-        error["found"].as_str().unwrap().contains("line 3"),
-        "{error}"
-    );
+    says(&error["found"], "line 3");
 }
 
 #[test]
@@ -108,9 +93,6 @@ fn a_redirect_leads_to_tls_and_never_away_from_it() {
     let config = trusting_nginx(&yard, &nginx);
     let down = format!("{} {config}", nginx.tls_url("down/"));
     let error = yard.refuses(&down, 6, "network");
-    assert!(
-        error["found"].as_str().unwrap().contains("away from https"),
-        "{error}"
-    );
+    says(&error["found"], "away from https");
     yard.installs(&format!("{} {config}", nginx.url("up/")));
 }

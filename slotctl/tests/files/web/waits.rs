@@ -1,7 +1,8 @@
 //! What is waited for, for how long, and what is said meanwhile.
 
 use super::rude::{Asked, Reply, Rude, Then};
-use super::yard::{FIRST, Yard, image, small};
+use super::yard::{FIRST, Yard, honest, image, small};
+use crate::ran::says;
 use controller::code::Code;
 use controller::progress::{Phase, Progress};
 use install::source::{Patience, Settings, Source};
@@ -9,10 +10,6 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-
-fn honest(asked: &Asked) -> Reply {
-    Reply::honest(asked, image())
-}
 
 /// Its lines on standard output that are notes.
 fn notes(stdout: &str) -> Vec<String> {
@@ -53,7 +50,7 @@ fn a_wait_is_said_to_a_person_and_not_to_one_who_wants_quiet() {
         .bench
         .run(&format!("--disk disk.img install {}", server.url()))
         .ok();
-    assert!(ran.stderr.contains("503"), "{}", ran.stderr);
+    says(&ran.stderr, "503");
     let yard = Yard::new();
     let server = Rude::new(busy);
     let ran = yard
@@ -74,7 +71,7 @@ fn a_server_that_trickles_is_given_up() {
     for server in [first, later, whole] {
         let error = Yard::new().install_hastily(&server.url()).unwrap_err();
         assert_eq!(error.code, Code::Network);
-        assert!(error.found.contains("fewer than"), "{error}");
+        says(&error.found, "fewer than");
     }
 }
 
@@ -92,7 +89,7 @@ fn a_server_that_takes_its_time_for_a_byte_at_a_time_is_given_up() {
         });
         let error = Yard::new().install_hastily(&server.url()).unwrap_err();
         assert_eq!(error.code, Code::Network);
-        assert!(error.found.contains("gave 1 bytes"), "{error}");
+        says(&error.found, "gave 1 bytes");
     }
 }
 

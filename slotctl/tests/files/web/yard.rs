@@ -1,5 +1,7 @@
 //! An image that takes several requests, and a disk with room for it.
 
+use super::nginx::Nginx;
+use super::rude::{Asked, Reply};
 use crate::bench::Bench;
 use crate::plant::{Plant, noise, write_sparse};
 use crate::ran::Ran;
@@ -61,20 +63,14 @@ impl Files {
         ] {
             fs::write(at(name), noise(name, length)).unwrap();
         }
-        bench
-            .run(
-                "image build --rootfs wide --kernel wide-kernel --initrd wide-initrd --cmdline quiet \
+        let build = "image build --rootfs wide --kernel wide-kernel --initrd wide-initrd --cmdline quiet \
                  --compatible plc-4 --version wide --security-version 1 --key ours.key \
-                 --out wide.slotimg",
-            )
-            .ok();
-        bench
-            .run(
-                "disk create wide.img --size 32MiB --bootshim BOOTX64.EFI --trust ours.pub \
+                 --out wide.slotimg";
+        bench.run(build).ok();
+        let create = "disk create wide.img --size 32MiB --bootshim BOOTX64.EFI --trust ours.pub \
                  --compatible plc-4 --slot-size 8MiB --esp-size 2MiB --data-size 1MiB \
-                 --image v1.slotimg",
-            )
-            .ok();
+                 --image v1.slotimg";
+        bench.run(create).ok();
         Files {
             image: fs::read(at("wide.slotimg")).unwrap(),
             disk: fs::read(at("wide.img")).unwrap(),
@@ -85,6 +81,19 @@ impl Files {
 /// An image of 6 MiB that no compressor makes shorter.
 pub fn image() -> &'static [u8] {
     &Files::get().image
+}
+
+/// The answer of an honest server that has [`image`].
+pub fn honest(asked: &Asked) -> Reply {
+    Reply::honest(asked, image())
+}
+
+/// nginx with these lines, that has [`image`] and a small one.
+pub fn serving(lines: &str) -> Nginx {
+    let nginx = Nginx::new(lines);
+    Yard::serve(&nginx.files(), "wide.slotimg", image());
+    Yard::serve(&nginx.files(), "small.slotimg", small("v2.slotimg"));
+    nginx
 }
 
 /// The header of an image.
@@ -128,9 +137,7 @@ impl Yard {
     /// The install ends like this. Gives the error.
     #[track_caller]
     pub fn fails(&self, words: &str, exit: i32, code: &str) -> Value {
-        let error = self.install(words).with_status(exit).json()["error"].clone();
-        assert_eq!(error["code"], code, "{error}");
-        error
+        self.install(words).error(exit, code)
     }
 
     /// As [`Yard::fails`], before anything is written.
