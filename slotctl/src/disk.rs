@@ -87,12 +87,8 @@ pub fn create(args: &Create, printer: Printer) -> Result<Answer> {
         }
         printer.warn("this bootshim trusts no key; nothing can be installed (--trust PUB)");
     }
-    let trusted: Vec<String> = program
-        .trust()
-        .keys
-        .iter()
-        .map(|k| k.id().to_string())
-        .collect();
+    let keys = program.trust().keys.iter();
+    let trusted: Vec<String> = keys.map(|key| key.id().to_string()).collect();
     let options = Options {
         sizes: sizes(args),
         program,
@@ -101,12 +97,10 @@ pub fn create(args: &Create, printer: Printer) -> Result<Answer> {
         date: Date::from_environment()?,
     };
     let draft = make::create(&args.file, &options)?;
-    let mut version = None;
-    if let Some(image) = &args.image {
-        let installed = first_image(&draft, image, args, printer)?;
-        version = Some(installed);
-    }
-    let layout = draft.layout().clone();
+    let image = args.image.as_deref();
+    let first = |image| first_image(&draft, image, args, printer);
+    let version = image.map(first).transpose()?;
+    let layout = draft.layout.clone();
     draft.publish()?;
     let (file, size) = (args.file.display(), bytes(args.size.0));
     let mut text = format!("{file}: {size}, {} slots", layout.slots.len());

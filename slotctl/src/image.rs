@@ -79,6 +79,7 @@ pub struct Delta {
 
 /// What an image is built from.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Build {
     /// Root filesystem
     #[arg(long, value_name = "F")]
@@ -106,20 +107,10 @@ pub struct Build {
     #[arg(long, value_name = "V")]
     pub version: String,
     /// Below the floor of a controller, an image is refused there
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     pub security_version: u64,
     /// Once this image is good, nothing with a security version below this boots
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     pub revoke_below: u64,
     /// The image pets the hardware watchdog from its first act on
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
@@ -196,9 +187,8 @@ fn build(args: &Build, printer: Printer) -> Result<Answer> {
         keys: key::secret_keys(&args.key)?,
         key_set: args.key_set.as_deref().map(key_set::load).transpose()?,
     };
-    let bar = Bar::new(printer);
-    let built = following(&bar, Phase::Building, |told| {
-        build::build(&inputs, &args.out, told)
+    let built = following(printer, Phase::Building, |progress| {
+        build::build(&inputs, &args.out, progress)
     })
     .map_err(not_built)?;
     for warning in &built.warnings {
@@ -248,9 +238,8 @@ fn delta(args: &Delta, printer: Printer) -> Result<Answer> {
         to: args.to.clone(),
         keys: key::secret_keys(&args.key)?,
     };
-    let bar = Bar::new(printer);
-    let built = following(&bar, Phase::Building, |told| {
-        delta::build(&inputs, &args.out, told)
+    let built = following(printer, Phase::Building, |progress| {
+        delta::build(&inputs, &args.out, progress)
     })
     .map_err(no_delta)?;
     if inputs.keys.is_empty() {
@@ -442,9 +431,8 @@ fn keys_of_disk(disk: Option<&Path>) -> Result<Trust> {
 fn verify(file: &Path, trusted: &Trust, printer: Printer) -> Result<Answer> {
     let input = File::open(file)
         .map_err(|error| Error::io(format_args!("opening {}", file.display()), &error))?;
-    let bar = Bar::new(printer);
-    let head = following(&bar, Phase::Verifying, |told| {
-        verify::verify(input, trusted, told)
+    let head = following(printer, Phase::Verifying, |progress| {
+        verify::verify(input, trusted, progress)
     })
     .map_err(|error| unreadable(file, error))?;
     let signers: Vec<String> = head.signed_by.iter().map(ToString::to_string).collect();
@@ -490,10 +478,15 @@ fn no_room(error: SpoolError) -> Error {
     }
 }
 
-/// Runs work that tells how much of how much is done.
-fn following<T>(bar: &Bar, phase: Phase, work: impl FnOnce(&(dyn Fn(u64, u64) + Sync)) -> T) -> T {
+/// Runs work that says how much of how much is done.
+fn following<T>(
+    printer: Printer,
+    phase: Phase,
+    work: impl FnOnce(&(dyn Fn(u64, u64) + Sync)) -> T,
+) -> T {
+    let bar = Bar::new(printer);
     let before = AtomicU64::new(u64::MAX);
-    let told = |done: u64, total: u64| {
+    let progress = |done: u64, total: u64| {
         let last = before.swap(done, Ordering::Relaxed);
         if last == u64::MAX {
             bar.begin(phase, total);
@@ -502,7 +495,7 @@ fn following<T>(bar: &Bar, phase: Phase, work: impl FnOnce(&(dyn Fn(u64, u64) + 
             bar.advance(done.saturating_sub(last));
         }
     };
-    let result = work(&told);
+    let result = work(&progress);
     bar.end();
     result
 }

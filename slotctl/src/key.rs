@@ -65,9 +65,9 @@ fn generate(out: &Path) -> Result<Answer> {
     let (secret_file, public_file) = (secret_file.display(), public_file.display());
     let id = secret.public().id();
     let text = format!("key {id}: {secret_file} (keep it secret) and {public_file}");
-    let (secret_file, public_file) = (secret_file.to_string(), public_file.to_string());
     let fields = json!({
-        "changed": true, "id": id.to_string(), "key": secret_file, "public": public_file,
+        "changed": true, "id": id.to_string(),
+        "key": secret_file.to_string(), "public": public_file.to_string(),
     });
     Ok(Answer::new(text, fields))
 }
@@ -88,10 +88,8 @@ fn show(file: &Path) -> Result<Answer> {
 
 /// The public keys in these files.
 pub fn public_keys(files: &[PathBuf]) -> Result<Vec<PublicKey>> {
-    files
-        .iter()
-        .map(|file| PublicKey::load(file).map_err(refused))
-        .collect()
+    let load = |file: &PathBuf| PublicKey::load(file).map_err(refused);
+    files.iter().map(load).collect()
 }
 
 /// The secret keys in these files.
@@ -100,7 +98,7 @@ pub fn secret_keys(files: &[PathBuf]) -> Result<Vec<SecretKey>> {
     files.iter().map(load).collect()
 }
 
-/// Whom these words trust; nobody where they name nobody.
+/// Whom these options trust; nobody where they name nobody.
 pub fn trust(direct: &[PathBuf], roots: &Roots) -> Result<Trust> {
     if roots.roots.is_empty() {
         return Ok(Trust::direct(public_keys(direct)?));

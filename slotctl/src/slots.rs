@@ -92,14 +92,7 @@ pub fn activate(disk: &Disk, args: &Activate, printer: Printer) -> Result<Answer
         }
         (false, state) => format!("slot {slot} is {state} and starts next"),
     };
-    Done {
-        disk,
-        slot,
-        committed: &done,
-        event: "activated",
-        text,
-    }
-    .answer(restart)
+    answer(disk, slot, &done, "activated", text, restart)
 }
 
 pub fn rollback(disk: &Disk, args: &Rollback) -> Result<Answer> {
@@ -110,14 +103,7 @@ pub fn rollback(disk: &Disk, args: &Rollback) -> Result<Answer> {
         State::Trying => format!("rolling back to slot {slot}, on trial"),
         _ => format!("rolling back to slot {slot}, the known-good one"),
     };
-    Done {
-        disk,
-        slot,
-        committed: &done,
-        event: "rolled-back",
-        text,
-    }
-    .answer(restart)
+    answer(disk, slot, &done, "rolled-back", text, restart)
 }
 
 pub fn confirm(disk: &Disk, printer: Printer) -> Result<Answer> {
@@ -133,14 +119,8 @@ pub fn confirm(disk: &Disk, printer: Printer) -> Result<Answer> {
     } else {
         format!("slot {slot} was good already")
     };
-    let done = Done {
-        disk,
-        slot,
-        committed: &done,
-        event: "confirmed",
-        text,
-    };
-    let mut answer = done.answer(Restart::asked(disk, false)?)?;
+    let restart = Restart::asked(disk, false)?;
+    let mut answer = answer(disk, slot, &done, "confirmed", text, restart)?;
     let renewed = running.renew();
     answer.fields.insert(
         "bootshim_renewed".into(),
@@ -170,14 +150,14 @@ pub fn reject(disk: &Disk, args: &Reject) -> Result<Answer> {
         format!("; a restart goes back to slot {good}")
     });
     let text = format!("slot {slot} is bad: {}{back}", plain::line(&args.reason));
-    Done {
+    answer(
         disk,
         slot,
-        committed: &done,
-        event: "rejected",
+        &done,
+        "rejected",
         text,
-    }
-    .answer(Restart::asked(disk, false)?)
+        Restart::asked(disk, false)?,
+    )
 }
 
 fn handover(disk: &Disk) -> Result<&Handover> {
@@ -192,34 +172,29 @@ fn handover(disk: &Disk) -> Result<&Handover> {
     })
 }
 
-/// Something was done to a slot.
-struct Done<'a> {
-    disk: &'a Disk,
+/// What was done to a slot; `event` is its word in the event log.
+fn answer(
+    disk: &Disk,
     slot: SlotId,
-    committed: &'a Committed,
-    /// Its word in the event log.
-    event: &'static str,
+    done: &Committed,
+    event: &str,
     text: String,
-}
-
-impl Done<'_> {
-    fn answer(self, restart: Restart) -> Result<Answer> {
-        let changed = self.committed.changed;
-        if changed {
-            history::note(self.disk, self.event, &self.text);
-        }
-        let restarted = restart.after(changed);
-        let restarted = restarted.map_err(|error| error.changed(self.text.clone()))?;
-        let record = self.committed.durable.record();
-        let fields = json!({
-            "changed": changed,
-            "slot": self.slot.to_string(),
-            "state": record.slot(self.slot).state.word(),
-            "sequence": record.sequence,
-            "restarting": restart.is_due(changed),
-        });
-        Ok(Answer::new(self.text + restarted, fields))
+    restart: Restart,
+) -> Result<Answer> {
+    if done.changed {
+        history::note(disk, event, &text);
     }
+    let restarted = restart.after(done.changed);
+    let restarted = restarted.map_err(|error| error.changed(text.clone()))?;
+    let record = done.durable.record();
+    let fields = json!({
+        "changed": done.changed,
+        "slot": slot.to_string(),
+        "state": record.slot(slot).state.word(),
+        "sequence": record.sequence,
+        "restarting": restart.is_due(done.changed),
+    });
+    Ok(Answer::new(text + restarted, fields))
 }
 
 pub fn verify(disk: &Disk, args: &Verify, printer: Printer) -> Result<Answer> {

@@ -10,10 +10,8 @@ use std::process::ExitCode;
 use talk::answer;
 
 /// Reads the words of a command line, the name of the program first, and names
-/// the command as its schema does.
-///
-/// # Errors
-/// What clap says of them; also where help or the version is asked for.
+/// the command as its schema does. An error is what clap has to say, also help and
+/// the version.
 pub fn read(words: &[OsString]) -> Result<(CommandLine, &'static str), clap::Error> {
     parse(words).or_else(|error| match error.kind() {
         // `image verify --trust ours.pub x.slotimg`: clap takes the image for a

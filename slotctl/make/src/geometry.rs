@@ -90,63 +90,50 @@ pub(super) fn plan(sizes: &Sizes) -> Result<Vec<Planned>> {
             Error::new(Code::DoesNotFit, found).advice("make the disk larger or its parts smaller")
         );
     }
-    let parts = [
+    let fixed = [
         ("esp".to_owned(), ESP_TYPE, sizes.esp),
         (RECORD_NAME.to_owned(), RECORD_TYPE, RECORD_LEN),
-    ]
-    .into_iter()
-    .chain(
-        SlotId::all()
-            .take(sizes.slots)
-            .map(|id| (id.partition_name(), SLOT_TYPE, slot)),
-    )
-    .chain((data > 0).then(|| (DATA_NAME.to_owned(), DATA_TYPE, data)));
+    ];
+    let slots = SlotId::all().take(sizes.slots);
+    let slots = slots.map(|id| (id.partition_name(), SLOT_TYPE, slot));
+    let data = (data > 0).then(|| (DATA_NAME.to_owned(), DATA_TYPE, data));
     let mut start = UNIT;
     let place = |(name, kind, len): (String, Guid, u64)| {
         let extent = Extent { start, len };
         start = start.saturating_add(len);
         Planned { name, kind, extent }
     };
-    Ok(parts.map(place).collect())
+    Ok(fixed
+        .into_iter()
+        .chain(slots)
+        .chain(data)
+        .map(place)
+        .collect())
 }
 
 fn check(sizes: &Sizes) -> Result<()> {
-    let wrong =
-        |found: String, expected: &str| Err(Error::new(Code::BadSize, found).expected(expected));
-    if !matches!(sizes.sector, 512 | 4096) {
-        return wrong(
-            format!("a sector size of {}", sizes.sector),
-            "expected 512 or 4096",
-        );
-    }
-    if !(MIN_SLOTS..=MAX_SLOTS).contains(&sizes.slots) {
-        return wrong(format!("{} slots", sizes.slots), "expected 2 to 8");
-    }
-    if !sizes.disk.is_multiple_of(BLOCK) {
-        return wrong(
-            format!("a disk of {} bytes", sizes.disk),
-            "expected a multiple of 4KiB",
-        );
-    }
-    if !(ESP_MIN..=ESP_MAX).contains(&sizes.esp) {
-        return wrong(
-            format!("an ESP of {}", Size(sizes.esp)),
-            "expected 2MiB to 2GiB",
-        );
-    }
-    for (what, size) in [
-        ("ESP", Some(sizes.esp)),
-        ("slot", sizes.slot),
-        ("data partition", sizes.data),
-    ] {
-        if let Some(size) = size.filter(|size| !size.is_multiple_of(UNIT)) {
-            return wrong(
-                format!("{what} size {}", Size(size)),
-                "expected a whole number of MiB",
-            );
-        }
-    }
-    Ok(())
+    let odd = |size: &u64| !size.is_multiple_of(UNIT);
+    let (esp, mib) = (Size(sizes.esp), "expected a whole number of MiB");
+    let (found, expected) = if !matches!(sizes.sector, 512 | 4096) {
+        let found = format!("a sector size of {}", sizes.sector);
+        (found, "expected 512 or 4096")
+    } else if !(MIN_SLOTS..=MAX_SLOTS).contains(&sizes.slots) {
+        (format!("{} slots", sizes.slots), "expected 2 to 8")
+    } else if !sizes.disk.is_multiple_of(BLOCK) {
+        let found = format!("a disk of {} bytes", sizes.disk);
+        (found, "expected a multiple of 4KiB")
+    } else if !(ESP_MIN..=ESP_MAX).contains(&sizes.esp) {
+        (format!("an ESP of {esp}"), "expected 2MiB to 2GiB")
+    } else if odd(&sizes.esp) {
+        (format!("ESP size {esp}"), mib)
+    } else if let Some(slot) = sizes.slot.filter(odd) {
+        (format!("slot size {}", Size(slot)), mib)
+    } else if let Some(data) = sizes.data.filter(odd) {
+        (format!("data partition size {}", Size(data)), mib)
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Code::BadSize, found).expected(expected))
 }
 
 fn round_down(size: u64) -> u64 {

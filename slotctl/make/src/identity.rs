@@ -7,15 +7,9 @@ const CONTEXT: &str = "slotctl disk create, numbers of a disk, version 1";
 
 /// A seed, and what is derived from it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Identity {
-    seed: Guid,
-}
+pub(super) struct Identity(pub(super) Guid);
 
 impl Identity {
-    pub(super) fn new(seed: Guid) -> Identity {
-        Identity { seed }
-    }
-
     /// The GUID of the disk.
     pub(super) fn disk(&self) -> Guid {
         self.guid("disk")
@@ -42,7 +36,7 @@ impl Identity {
     fn bytes<const N: usize>(&self, label: &str) -> [u8; N] {
         let mut bytes = [0; N];
         blake3::Hasher::new_derive_key(CONTEXT)
-            .update(&self.seed.written())
+            .update(&self.0.written())
             .update(label.as_bytes())
             .finalize_xof()
             .fill(&mut bytes);
@@ -57,16 +51,13 @@ mod tests {
     #[test]
     fn a_seed_always_gives_the_same_numbers_and_another_seed_others() {
         let seed: Guid = "00112233-4455-6677-8899-aabbccddeeff".parse().unwrap();
-        let one = Identity::new(seed);
-        assert_eq!(
-            one.disk().to_string(),
-            Identity::new(seed).disk().to_string()
-        );
+        let one = Identity(seed);
+        assert_eq!(one.disk().to_string(), Identity(seed).disk().to_string());
         let all = [
             one.disk(),
             one.partition("slot-a"),
             one.partition("slot-b"),
-            Identity::new(Guid::ZERO).disk(),
+            Identity(Guid::ZERO).disk(),
         ];
         for (i, guid) in all.iter().enumerate() {
             let text = guid.to_string();

@@ -37,7 +37,7 @@ pub struct Options {
     pub sizes: Sizes,
     /// The program on its ESP, with the keys that it trusts.
     pub program: Program,
-    /// For which machines it is.
+    /// For which controllers it is.
     pub compatible: Option<String>,
     /// What all its GUIDs derive from; where there is none, they are random.
     pub seed: Option<Guid>,
@@ -51,40 +51,24 @@ pub struct Options {
 pub struct Draft {
     file: NewFile,
     medium: Arc<FileMedium>,
-    layout: Layout,
+    /// Its partitions, as every reader will see them.
+    pub layout: Layout,
 }
 
 impl Draft {
     /// The disk, for its first image.
-    ///
-    /// # Errors
-    /// As [`Disk::on`].
     pub fn disk(&self) -> Result<Disk> {
         Disk::on(self.medium.clone(), None)
     }
 
-    /// Its partitions, as every reader will see them.
-    #[must_use]
-    pub fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    /// Makes it durable and gives it its name.
-    ///
-    /// # Errors
-    /// [`Exit::Refused`] when somebody else has taken the name meanwhile; the
-    /// operating system's.
+    /// Makes it durable and gives it its name, unless somebody else has taken that.
     pub fn publish(self) -> Result<()> {
         Ok(self.file.publish()?)
     }
 }
 
-/// Creates the disk that is to become the file `path`: sparse, with partition
-/// table, ESP and boot record, and nothing in its slots.
-///
-/// # Errors
-/// [`Exit::Refused`] when the file exists or the parts do not fit,
-/// [`Exit::Usage`] for sizes that no disk can have; the operating system's.
+/// Creates the disk that is to become the file `path`, which must not exist: sparse,
+/// with partition table, ESP and boot record, and nothing in its slots.
 pub fn create(path: &Path, options: &Options) -> Result<Draft> {
     draft(path, options).map_err(|error| error.changed("no disk was made"))
 }
@@ -116,12 +100,12 @@ fn fill<M: Medium>(disk: &M, plan: &[Planned], options: &Options) -> Result<Layo
     let seed = options
         .seed
         .unwrap_or_else(|| Guid::from_written(Uuid::new_v4().into_bytes()));
-    let identity = Identity::new(seed);
+    let identity = Identity(seed);
     let sector = options.sizes.sector;
     table::write(disk, sector, plan, &identity)?;
     // From here on through the reader that everybody else uses.
-    let table = gpt::read(disk, u32::from(sector)).map_err(|error| internal(&error))?;
-    let layout = Layout::find(&table).map_err(|error| internal(&error))?;
+    let table = gpt::read(disk, u32::from(sector)).map_err(|error| table::internal(&error))?;
+    let layout = Layout::find(&table).map_err(|error| table::internal(&error))?;
     if let Some(partition) = &layout.esp {
         let contents = Contents {
             program: &options.program,
@@ -149,13 +133,6 @@ fn check_compatible(compatible: Option<&str>) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-fn internal(error: &dyn std::fmt::Display) -> Error {
-    Error::new(
-        Code::Internal,
-        format!("the new disk cannot be read: {error}"),
-    )
 }
 
 #[cfg(test)]

@@ -35,10 +35,8 @@ pub(super) fn write<M: Medium>(
             MBRError::Io(error) => Error::io("writing the partition table", &error),
             other => internal(&other),
         })?;
-    let partitions = (1..)
-        .zip(plan)
-        .map(|(number, part)| (number, entry(part, size, identity)));
-    let partitions: BTreeMap<u32, Partition> = partitions.collect();
+    let entries = plan.iter().map(|part| entry(part, size, identity));
+    let partitions: BTreeMap<u32, Partition> = (1..).zip(entries).collect();
     let config = GptConfig::new().writable(true).logical_block_size(logical);
     let write = || {
         let mut table = config.create_from_device(stream, Some(uuid(identity.disk())))?;
@@ -73,11 +71,9 @@ fn uuid(guid: Guid) -> Uuid {
     Uuid::from_bytes(guid.written())
 }
 
-fn internal(error: &dyn std::fmt::Display) -> Error {
-    Error::new(
-        Code::Internal,
-        format!("the partition table cannot be made: {error}"),
-    )
+pub(super) fn internal(error: &dyn std::fmt::Display) -> Error {
+    let found = format!("the partition table cannot be made: {error}");
+    Error::new(Code::Internal, found)
 }
 
 #[cfg(test)]
@@ -118,7 +114,7 @@ mod tests {
         fn the_strict_reader_and_the_crate_gpt_see_the_same_partitions(sizes in sizes(), seed: [u8; 16]) {
             let Ok(plan) = plan(&sizes) else { return Ok(()) };
             let disk = FakeDisk::new(sizes.disk);
-            write(&disk, sizes.sector, &plan, &Identity::new(Guid(seed))).unwrap();
+            write(&disk, sizes.sector, &plan, &Identity(Guid(seed))).unwrap();
 
             let strict = read(&disk, u32::from(sizes.sector)).unwrap();
             prop_assert_eq!(strict.read_from, ReadFrom::Primary);
@@ -146,7 +142,7 @@ mod tests {
         fn the_backup_describes_the_same_partitions(sizes in sizes()) {
             let Ok(plan) = plan(&sizes) else { return Ok(()) };
             let disk = FakeDisk::new(sizes.disk);
-            write(&disk, sizes.sector, &plan, &Identity::new(Guid::ZERO)).unwrap();
+            write(&disk, sizes.sector, &plan, &Identity(Guid::ZERO)).unwrap();
             let sector = u32::from(sizes.sector);
             let primary = read(&disk, sector).unwrap();
             disk.write_at(0, &[0; 8192]).unwrap();

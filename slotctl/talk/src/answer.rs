@@ -70,9 +70,10 @@ impl Printer {
         }
     }
 
-    /// An object with the schema of this command.
-    pub fn object(self, fields: Map<String, Value>) -> Value {
-        object(self.command, fields)
+    /// Tells a program of something on the way, in an object with the schema of this
+    /// command.
+    pub fn event(self, fields: Value) {
+        write_out(object(self.command, Answer::new("", fields).fields).as_bytes());
     }
 
     /// Something that a person should know and that stops nothing.
@@ -101,7 +102,7 @@ impl Printer {
         }
         let bytes = match answer.raw {
             Some(raw) => raw,
-            None if self.json => format!("{}\n", self.object(answer.fields)).into_bytes(),
+            None if self.json => object(self.command, answer.fields).into_bytes(),
             None if self.quiet || answer.text.is_empty() => Vec::new(),
             None => format!("{}\n", plain::lines(answer.text.trim_end())).into_bytes(),
         };
@@ -122,16 +123,16 @@ impl Printer {
 /// Tells a program that a command was not even begun.
 pub fn refuse(command: &str, error: &Error) -> ExitCode {
     let fields = Map::from_iter([("error".to_owned(), describe(error))]);
-    write_out(format!("{}\n", object(command, fields)).as_bytes());
+    write_out(object(command, fields).as_bytes());
     exit_code(error.exit())
 }
 
-/// An object with the schema of a command.
-fn object(command: &str, fields: Map<String, Value>) -> Value {
+/// An object with the schema of a command, as a line.
+fn object(command: &str, fields: Map<String, Value>) -> String {
     let mut object = Map::new();
     object.insert("schema".into(), json!(format!("slotctl.{command}/1")));
     object.extend(fields);
-    Value::Object(object)
+    format!("{}\n", Value::Object(object))
 }
 
 /// The error as programs read it.

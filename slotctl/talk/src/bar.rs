@@ -5,13 +5,13 @@
 //! every few seconds, so that a long install is seen to move and a short one
 //! does not fill the page.
 
-use super::answer::{Printer, bytes, write_out};
+use super::answer::{Printer, bytes};
 use controller::plain;
 use controller::progress::{Phase, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// From one plain line to the next.
@@ -27,7 +27,7 @@ struct Now {
     phase: Phase,
     total: u64,
     done: u64,
-    told: Instant,
+    said: Instant,
     since: Instant,
     bar: Option<ProgressBar>,
 }
@@ -41,25 +41,20 @@ impl Bar {
         }
     }
 
+    fn now(&self) -> MutexGuard<'_, Option<Now>> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn line(&self, now: &Now) {
-        let percent = now
-            .done
-            .saturating_mul(100)
-            .checked_div(now.total)
-            .unwrap_or(100);
+        let (done, total, words) = (now.done, now.total, now.phase.words());
         if self.printer.json {
-            let fields = json!({
-                "event": "progress", "phase": now.phase.words(),
-                "done": now.done, "total": now.total,
-            });
-            if let Value::Object(fields) = fields {
-                write_out(format!("{}\n", self.printer.object(fields)).as_bytes());
-            }
-            return;
+            return self.printer.event(json!({
+                "event": "progress", "phase": words, "done": done, "total": total,
+            }));
         }
+        let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
         let seconds = now.since.elapsed().as_secs_f64();
-        let (done, total) = (bytes(now.done), bytes(now.total));
-        let words = now.phase.words();
+        let (done, total) = (bytes(done), bytes(total));
         let _ = writeln!(
             std::io::stderr(),
             "{words}: {percent} %, {done} of {total}, {seconds:.1} s"
@@ -88,38 +83,36 @@ impl Progress for Bar {
             phase,
             total,
             done: 0,
-            told: Instant::now(),
+            said: Instant::now(),
             since: Instant::now(),
             bar,
         };
         if now.bar.is_none() {
             self.line(&now);
         }
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        *self.now() = Some(now);
     }
 
     fn advance(&self, bytes: u64) {
-        let mut held = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.now();
         let Some(now) = held.as_mut() else { return };
         now.done = now.done.saturating_add(bytes);
         if let Some(bar) = &now.bar {
             bar.set_position(now.done);
             return;
         }
-        if now.told.elapsed() >= PAUSE {
-            now.told = Instant::now();
+        if now.said.elapsed() >= PAUSE {
+            now.said = Instant::now();
             self.line(now);
         }
     }
 
     fn say(&self, words: &str) {
         if self.printer.json {
-            let fields = json!({ "event": "note", "text": words });
-            if let Value::Object(fields) = fields {
-                write_out(format!("{}\n", self.printer.object(fields)).as_bytes());
-            }
+            self.printer
+                .event(json!({ "event": "note", "text": words }));
         } else if !self.printer.quiet {
-            let held = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+            let held = self.now();
             let write = || {
                 // Nobody is there to hear that nobody hears.
                 let _ = writeln!(std::io::stderr(), "{}", plain::line(words));
@@ -132,11 +125,7 @@ impl Progress for Bar {
     }
 
     fn end(&self) {
-        let held = self
-            .now
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let held = self.now().take();
         match held {
             Some(Now { bar: Some(bar), .. }) => bar.finish_and_clear(),
             Some(now) => self.line(&now),

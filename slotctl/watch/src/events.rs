@@ -125,17 +125,12 @@ impl Events {
     }
 
     /// All events that are kept, oldest first. Lines that were torn by a power
-    /// cut are left out.
-    ///
-    /// # Errors
-    /// The operating system's; that there is no log is none.
+    /// cut are left out. That there is no log is no error.
     pub fn read(&self) -> Result<impl Iterator<Item = Result<Event>> + use<>> {
         let mut files = Vec::new();
-        for path in [
-            file::previous(&self.directory),
-            file::current(&self.directory),
-        ] {
-            match std::fs::File::open(&path) {
+        let directory = &self.directory;
+        for path in [file::previous(directory), file::current(directory)] {
+            match File::open(&path) {
                 Ok(file) => files.push((path, BufReader::new(file))),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(read_error(&path, &error)),
@@ -162,21 +157,15 @@ impl Events {
     fn tell_kernel(&self, event: &Event) {
         let mut line = format!("<5>slotctl: {}: ", event.event);
         // Whoever shows the kernel's log on a terminal escapes it (dmesg(1)).
-        for character in event.text.chars() {
-            if line.len() >= KERNEL_LINE_MAX {
-                break;
+        for c in event.text.chars() {
+            if line.len() < KERNEL_LINE_MAX {
+                line.push(if c.is_control() { ' ' } else { c });
             }
-            line.push(if character.is_control() {
-                ' '
-            } else {
-                character
-            });
         }
         line.push('\n');
         // There is nobody left to tell if this fails too.
-        let _ = self
-            .kernel_log()
-            .map(|mut log| log.write_all(line.as_bytes()));
+        let log = self.kernel_log();
+        let _ = log.map(|mut log| log.write_all(line.as_bytes()));
     }
 }
 

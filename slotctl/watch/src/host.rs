@@ -1,5 +1,6 @@
 //! The system around `watch`: is it going down, and how it is restarted.
 
+use super::probe::ended_within;
 use super::watcher::Message;
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::signal::Signal;
@@ -7,11 +8,10 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::SyncSender;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a service manager may take to say whether the system goes down.
 const ANSWER: Duration = Duration::from_secs(3);
-const LOOK: Duration = Duration::from_millis(10);
 /// Process 1 after systemd has stopped all units (the kernel keeps 15 bytes).
 const SYSTEMD_SHUTDOWN: &str = "systemd-shutdow";
 
@@ -147,14 +147,10 @@ fn said(program: &str, words: &[&str]) -> Option<String> {
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
-    let began = Instant::now();
-    while child.try_wait().ok()?.is_none() {
-        if began.elapsed() >= ANSWER {
-            // It may be stuck in the kernel, and is not waited for.
-            let _ = child.kill();
-            return None;
-        }
-        std::thread::sleep(LOOK);
+    if ended_within(&mut child, ANSWER).ok()?.is_none() {
+        // It may be stuck in the kernel, and is not waited for.
+        let _ = child.kill();
+        return None;
     }
     // A word or two: the pipe has room for it.
     let mut text = String::new();

@@ -5,7 +5,6 @@
 use crate::events::{Events, Patient};
 use controller::plain;
 use serde_json::Value;
-use std::fs::File;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
@@ -30,7 +29,8 @@ enum Entry {
 #[derive(Debug)]
 pub(super) struct Journal {
     entries: SyncSender<Entry>,
-    events: Events,
+    /// The event log that it writes into.
+    pub(super) events: Events,
 }
 
 impl Journal {
@@ -56,11 +56,6 @@ impl Journal {
             text,
             details,
         });
-    }
-
-    /// The kernel's log, for who goes on when this has come to its end.
-    pub(super) fn kernel_log(&self) -> Option<File> {
-        self.events.kernel_log()
     }
 
     /// Waits a moment until everything said is written.

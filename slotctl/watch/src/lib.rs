@@ -96,10 +96,7 @@ pub enum Ended {
 /// before the program has begun a thread.
 ///
 /// Without a configuration, or with a broken one, a good slot is watched all
-/// the same; a trial fails by a broken one.
-///
-/// # Errors
-/// Only when it cannot begin at all.
+/// the same; a trial fails by a broken one. An error is only that it cannot begin.
 pub fn run(config: Result<Option<Config>>, trial: &mut dyn Trial, events: Events) -> Result<Ended> {
     let cannot = |error: std::io::Error| Error::io("beginning to watch", &error);
     let signals = signals::take_over().map_err(cannot)?;

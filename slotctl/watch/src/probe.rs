@@ -6,6 +6,7 @@ mod family;
 mod tests;
 
 pub use command::RUN;
+pub(super) use command::ended_within;
 
 use config::Target;
 use controller::duration::spell;

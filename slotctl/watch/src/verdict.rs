@@ -63,7 +63,8 @@ pub(super) struct Verdict {
     deadline: Duration,
     stable_for: Duration,
     checks: Vec<CheckState>,
-    on_trial: bool,
+    /// Whether there is still something to decide.
+    pub(super) on_trial: bool,
     confirm_not_before: Duration,
     confirm_error: Option<String>,
 }
@@ -86,21 +87,6 @@ impl Verdict {
             confirm_not_before: Duration::ZERO,
             confirm_error: None,
         }
-    }
-
-    /// Whether there is still something to decide.
-    pub(super) fn on_trial(&self) -> bool {
-        self.on_trial
-    }
-
-    /// It has become known that there is a trial.
-    pub(super) fn begin_trial(&mut self) {
-        self.on_trial = true;
-    }
-
-    /// The trial has come to its end.
-    pub(super) fn end_trial(&mut self) {
-        self.on_trial = false;
     }
 
     /// The confirm could not be written; it is tried again until the deadline.
@@ -145,11 +131,8 @@ impl Verdict {
 
     /// Why the start is given up, in words; `clock` says the time of a moment.
     pub(super) fn reason(&self, clock: impl Fn(Duration) -> String) -> String {
-        let mut why: Vec<String> = self
-            .checks
-            .iter()
-            .filter_map(|c| c.complaint(&clock))
-            .collect();
+        let why = self.checks.iter().filter_map(|c| c.complaint(&clock));
+        let mut why: Vec<String> = why.collect();
         if self.checks.is_empty() {
             why.push("no check is configured, and nobody called `slotctl confirm`".to_owned());
         } else if let Some(error) = &self.confirm_error {

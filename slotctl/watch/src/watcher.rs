@@ -139,7 +139,7 @@ impl<'a> Watcher<'a> {
         let Some(why) = self.broken.take_if(|_| self.known) else {
             return;
         };
-        if self.verdict.on_trial() {
+        if self.verdict.on_trial {
             self.give_up(now, &why);
         } else {
             self.say("config-broken", format!("{why}; watching without checks"));
@@ -201,7 +201,7 @@ impl<'a> Watcher<'a> {
     /// A system that ran for so long is up; what is on trial is confirmed instead.
     fn is_up(&self, now: Duration) -> bool {
         self.known
-            && !self.verdict.on_trial()
+            && !self.verdict.on_trial
             && self.restarting.is_none()
             && !self.petting_fails
             && self.up_at.is_some_and(|at| now >= at)
@@ -254,9 +254,7 @@ impl<'a> Watcher<'a> {
         if let Some(remark) = self.trial.remark() {
             self.say("disk-silent", remark);
         }
-        if on_trial {
-            self.verdict.begin_trial();
-        }
+        self.verdict.on_trial |= on_trial;
         let text = standing(&self.rules, on_trial);
         self.journal
             .say("watch-begun", text, json!({ "on_trial": on_trial }));
@@ -282,7 +280,7 @@ impl<'a> Watcher<'a> {
         };
         match confirmed {
             Ok(()) => {
-                self.verdict.end_trial();
+                self.verdict.on_trial = false;
                 let stable = spell(self.rules.stable_for);
                 let text = format!("confirmed: all checks passed for {stable}");
                 self.say("confirmed", text);
@@ -323,7 +321,7 @@ impl<'a> Watcher<'a> {
             let text = format!("the reason could not be written: {error}");
             self.say("give-up-failed", text);
         }
-        self.verdict.end_trial();
+        self.verdict.on_trial = false;
         self.journal.flush();
         self.pet(now);
         self.restarting = Some(now + self.rules.shutdown_max);
@@ -332,7 +330,7 @@ impl<'a> Watcher<'a> {
 
     /// A person, or production itself, was faster.
     fn ended_by_others(&mut self) {
-        self.verdict.end_trial();
+        self.verdict.on_trial = false;
         self.say("trial-ended", "the trial was ended by a command");
     }
 
@@ -358,7 +356,7 @@ impl<'a> Watcher<'a> {
 
     fn is_on_trial(&mut self) -> bool {
         // Where nothing is known yet, it may be one.
-        let maybe = self.verdict.on_trial() || !self.known;
+        let maybe = self.verdict.on_trial || !self.known;
         maybe && self.trial.is_on_trial().unwrap_or(true)
     }
 
@@ -393,7 +391,7 @@ impl<'a> Watcher<'a> {
             return;
         };
         let timeout = spell(device.timeout);
-        match keeper::leave(device, limit, self.journal.kernel_log()) {
+        match keeper::leave(device, limit, self.journal.events.kernel_log()) {
             Ok(()) => {
                 let limit = spell(limit);
                 let text = format!("the shutdown has {limit}; then the watchdog ends it");

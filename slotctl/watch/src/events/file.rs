@@ -30,31 +30,19 @@ pub(super) fn append(directory: &Path, line: &[u8]) -> Result<()> {
     write(&mut file, line)
 }
 
-/// Makes the directory, in a parent that must be there: where the data partition is
-/// not mounted yet, nothing is made in its stead.
-fn make(directory: &Path) -> Result<()> {
-    match std::fs::create_dir(directory) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
-}
-
+/// Opens the file, and makes the directory for it in a parent that must be there: where
+/// the data partition is not mounted yet, nothing is made in its stead.
 fn open(directory: &Path) -> Result<File> {
-    match open_there(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            make(directory)?;
-            open_there(directory)
-        }
+    let path = current(directory);
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    match options.open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => match std::fs::create_dir(directory) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+            _ => options.open(&path),
+        },
         answer => answer,
     }
-}
-
-fn open_there(directory: &Path) -> Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(current(directory))
 }
 
 fn write(file: &mut File, bytes: &[u8]) -> Result<()> {

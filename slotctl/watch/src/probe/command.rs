@@ -67,7 +67,10 @@ fn run(limit: &OsStr, words: &[OsString]) -> Answer {
 }
 
 /// How the program ended, if it did in time.
-fn ended_within(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+pub(crate) fn ended_within(
+    child: &mut Child,
+    limit: Duration,
+) -> std::io::Result<Option<ExitStatus>> {
     let began = Instant::now();
     loop {
         let status = child.try_wait()?;

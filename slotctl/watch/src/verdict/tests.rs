@@ -258,7 +258,7 @@ proptest! {
             verdict.answer(check, s(now), if passed { Ok(()) } else { refused() });
             if verdict.decide(s(now)).is_some() {
                 decided += 1;
-                verdict.end_trial();
+                verdict.on_trial = false;
             }
         }
         prop_assert!(decided <= 1);
