@@ -155,6 +155,36 @@ fn start(medium: &Memory, rig: Rig) -> (Outcome<(SlotId, StartKind)>, Rig, Optio
     (outcome, boot.into_platform(), record)
 }
 
+/// Somebody changes the record, and commits that.
+fn amend(medium: &Memory, change: impl FnOnce(&mut Record)) {
+    let mut store = Store::open(medium, PARTITION);
+    let mut record = store.record().unwrap().clone();
+    change(&mut record);
+    store
+        .commit(Next::by_hand(record), Note::default())
+        .unwrap();
+}
+
+fn amend_slot(medium: &Memory, slot: &str, change: impl FnOnce(&mut Slot)) {
+    amend(medium, |record| {
+        let mut changed = *record.slot(id(slot));
+        change(&mut changed);
+        record.set_slot(id(slot), changed);
+    });
+}
+
+fn good(slot: &str) -> Outcome<(SlotId, StartKind)> {
+    Outcome::Running((id(slot), StartKind::Good))
+}
+
+fn trial(slot: &str) -> Outcome<(SlotId, StartKind)> {
+    Outcome::Running((id(slot), StartKind::Trial))
+}
+
+fn last_resort(slot: &str) -> Outcome<(SlotId, StartKind)> {
+    Outcome::Running((id(slot), StartKind::LastResort))
+}
+
 use State::{Bad, Empty, Good, Ready, Trying};
 
 #[test]
@@ -162,7 +192,7 @@ fn a_steady_good_boot_writes_nothing() {
     let medium = committed([Good, Good, Empty]);
     let before = medium.0.borrow().clone();
     let (outcome, _, _) = start(&medium, three());
-    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Good)));
+    assert_eq!(outcome, good("b"));
     assert!(before == *medium.0.borrow());
 }
 
@@ -170,7 +200,7 @@ fn a_steady_good_boot_writes_nothing() {
 fn a_trial_loses_a_try_before_it_starts() {
     let medium = committed([Good, Trying, Empty]);
     let (outcome, _, record) = start(&medium, three());
-    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Trial)));
+    assert_eq!(outcome, trial("b"));
     let record = record.unwrap();
     assert_eq!(
         (
@@ -185,13 +215,10 @@ fn a_trial_loses_a_try_before_it_starts() {
 fn a_trial_that_is_never_confirmed_ends_in_the_good_slot_after_its_tries() {
     let medium = committed([Good, Trying, Empty]);
     for _ in 0..3 {
-        assert_eq!(
-            start(&medium, three()).0,
-            Outcome::Running((id("b"), StartKind::Trial))
-        );
+        assert_eq!(start(&medium, three()).0, trial("b"));
     }
     let (outcome, rig, record) = start(&medium, three());
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     let failure = record.unwrap().last_failure.unwrap();
     assert_eq!(
         (failure.slot, failure.reason, failure.stage),
@@ -207,7 +234,7 @@ fn a_trial_that_is_never_confirmed_ends_in_the_good_slot_after_its_tries() {
 fn an_image_that_does_not_verify_is_bad_at_once() {
     let medium = committed([Good, Trying, Empty]);
     let (outcome, _, record) = start(&medium, rig(vec![facts(1, "1"), damaged(), damaged()]));
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     let record = record.unwrap();
     assert_eq!(
         (record.slot(id("b")).state, record.slot(id("b")).reason),
@@ -220,7 +247,7 @@ fn an_image_that_does_not_verify_is_bad_at_once() {
 fn a_slot_with_another_manifest_than_installed_does_not_start() {
     let medium = committed([Good, Trying, Empty]);
     let (outcome, _, record) = start(&medium, rig(vec![facts(1, "1"), facts(9, "2"), damaged()]));
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     assert_eq!(record.unwrap().slot(id("b")).reason, Reason::WrongManifest);
 }
 
@@ -228,7 +255,7 @@ fn a_slot_with_another_manifest_than_installed_does_not_start() {
 fn an_unreadable_device_is_no_verdict_on_the_slot() {
     let medium = committed([Good, Trying, Empty]);
     let (outcome, _, record) = start(&medium, rig(vec![facts(1, "1"), unreadable(), damaged()]));
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     assert_eq!(record.unwrap().slot(id("b")).state, Trying);
 }
 
@@ -255,7 +282,7 @@ fn a_damaged_good_slot_is_passed_over_and_noted_once() {
     let medium = committed([Good, Good, Empty]);
     let slots = || rig(vec![facts(1, "1"), damaged(), damaged()]);
     let (outcome, _, record) = start(&medium, slots());
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     assert_eq!(record.unwrap().slot(id("b")).state, Good);
     let before = medium.0.borrow().clone();
     start(&medium, slots());
@@ -278,19 +305,10 @@ fn the_only_good_slot_is_noted_once_however_often_it_fails() {
 #[test]
 fn a_trial_that_fails_is_bad_even_where_its_reason_was_noted_before() {
     let medium = committed([Good, Trying, Empty]);
-    let mut store = Store::open(&medium, PARTITION);
-    let mut record = store.record().unwrap().clone();
-    let noted = Slot {
-        reason: Reason::Damaged,
-        ..*record.slot(id("b"))
-    };
-    record.set_slot(id("b"), noted);
-    store
-        .commit(Next::by_hand(record), Note::default())
-        .unwrap();
+    amend_slot(&medium, "b", |slot| slot.reason = Reason::Damaged);
     let slots = rig(vec![facts(1, "1"), damaged(), damaged()]);
     let (outcome, _, record) = start(&medium, slots);
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     assert_eq!(record.unwrap().slot(id("b")).state, Bad);
 }
 
@@ -334,23 +352,19 @@ fn with_a_record_of_an_unknown_format_only_good_slots_start_and_nothing_is_writt
     medium.0.borrow_mut()[..512].copy_from_slice(&raw);
     let before = medium.0.borrow().clone();
     let (outcome, _, _) = start(&medium, three());
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     assert!(before == *medium.0.borrow());
 }
 
 #[test]
 fn a_one_shot_starts_once() {
     let medium = committed([Good, Ready, Empty]);
-    let mut store = Store::open(&medium, PARTITION);
-    let once = state::activate_once(store.record().unwrap(), id("b")).unwrap();
-    store.commit(once, Note::default()).unwrap();
+    amend(&medium, |record| record.once = Some(id("b")));
     let (outcome, _, record) = start(&medium, three());
-    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Once)));
+    let started = (id("b"), StartKind::Once);
+    assert_eq!(outcome, Outcome::Running(started));
     assert_eq!(record.unwrap().armed.unwrap().as_what, Arming::Once);
-    assert_eq!(
-        start(&medium, three()).0,
-        Outcome::Running((id("a"), StartKind::Good))
-    );
+    assert_eq!(start(&medium, three()).0, good("a"));
 }
 
 /// A record that can be read and not written.
@@ -362,22 +376,11 @@ fn read_only(memory: &Memory) -> Recording<'_> {
 #[test]
 fn below_the_floor_nothing_starts() {
     let medium = committed([Good, Trying, Empty]);
-    let mut store = Store::open(&medium, PARTITION);
-    let mut raised = store.record().unwrap().clone();
-    raised.floor = 4;
-    store
-        .commit(Next::by_hand(raised), Note::default())
-        .unwrap();
+    amend(&medium, |record| record.floor = 4);
     let mut slots = three();
-    slots.slots[0] = Ok(Facts {
-        manifest: [1; 32],
-        security_version: 4,
-        revoke_below: 0,
-        key_epoch: None,
-        version: "1".into(),
-    });
+    slots.slots[0].as_mut().unwrap().security_version = 4;
     let (outcome, _, record) = start(&medium, slots);
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     assert_eq!(record.unwrap().slot(id("b")).reason, Reason::BelowFloor);
 }
 
@@ -422,7 +425,6 @@ fn the_third_reset_by_the_watchdog_in_a_row_starts_the_next_good_slot() {
         start(&medium, rig).0
     };
     use reset::Cause::{Other, Watchdog};
-    let good = |letter| Outcome::Running((id(letter), StartKind::Good));
     assert_eq!(start_after(Watchdog), good("b"));
     assert_eq!(start_after(Watchdog), good("b"));
     assert_eq!(start_after(Watchdog), good("a"));

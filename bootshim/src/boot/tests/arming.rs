@@ -61,9 +61,7 @@ fn what_is_not_simply_good_is_armed_on_the_disk_before_it_is_read_and_before_it_
     for (states, once, how) in cases {
         let disk = committed(states);
         if once {
-            let mut store = Store::open(&disk, PARTITION);
-            let next = state::activate_once(store.record().unwrap(), id("b")).unwrap();
-            store.commit(next, Note::default()).unwrap();
+            amend(&disk, |record| record.once = Some(id("b")));
         }
         let witness = Witness {
             rig: three(),
@@ -82,12 +80,10 @@ fn no_trial_and_no_one_shot_starts_when_the_record_cannot_be_written() {
     for states in [[Good, Trying, Empty], [Good, Ready, Empty]] {
         let medium = committed(states);
         if states[1] == Ready {
-            let mut store = Store::open(&medium, PARTITION);
-            let once = state::activate_once(store.record().unwrap(), id("b")).unwrap();
-            store.commit(once, Note::default()).unwrap();
+            amend(&medium, |record| record.once = Some(id("b")));
         }
         let mut boot = Boot::new(read_only(&medium), PARTITION, 3, three());
-        assert_eq!(boot.run(), Outcome::Running((id("a"), StartKind::Good)));
+        assert_eq!(boot.run(), good("a"));
     }
 }
 
@@ -95,10 +91,7 @@ fn no_trial_and_no_one_shot_starts_when_the_record_cannot_be_written() {
 fn when_nothing_can_be_committed_and_nothing_good_starts_a_verified_slot_starts_all_the_same() {
     let medium = committed([Bad, Trying, Ready]);
     let mut boot = Boot::new(read_only(&medium), PARTITION, 3, three());
-    assert_eq!(
-        boot.run(),
-        Outcome::Running((id("b"), StartKind::LastResort))
-    );
+    assert_eq!(boot.run(), last_resort("b"));
 }
 
 #[test]
@@ -119,7 +112,7 @@ fn a_trial_that_a_person_starts_by_hand_loses_a_try_too() {
     let medium = committed([Good, Trying, Empty]);
     let mut boot = Boot::new(&medium, PARTITION, 3, three());
     let outcome = boot.by_hand(id("b"));
-    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::LastResort)));
+    assert_eq!(outcome, last_resort("b"));
     let store = Store::open(&medium, PARTITION);
     assert_eq!(store.record().unwrap().slot(id("b")).tries_left, 2);
 }
@@ -133,8 +126,5 @@ fn a_slot_without_an_image_is_not_started_by_hand_and_costs_nothing() {
         assert_eq!(boot.by_hand(id(letter)), Outcome::Nothing);
     }
     assert!(before == *medium.0.borrow());
-    assert_eq!(
-        boot.by_hand(id("a")),
-        Outcome::Running((id("a"), StartKind::Good))
-    );
+    assert_eq!(boot.by_hand(id("a")), good("a"));
 }

@@ -19,12 +19,7 @@ fn image(fill: u8, security_version: u64, revoke_below: u64) -> Result<Facts, De
 
 fn hinted(states: [State; 3], hint: u64) -> Memory {
     let medium = committed(states);
-    let mut store = Store::open(&medium, PARTITION);
-    let mut record = store.record().unwrap().clone();
-    record.floor = hint;
-    store
-        .commit(Next::by_hand(record), Note::default())
-        .unwrap();
+    amend(&medium, |record| record.floor = hint);
     medium
 }
 
@@ -40,7 +35,7 @@ fn a_lowered_hint_lets_nothing_in() {
     let disk = hinted([Good, Trying, Empty], 0);
     let slots = [image(1, 5, 0), image(2, 4, 0), damaged()];
     let (outcome, _, record) = start(&disk, keeping(here(5), slots));
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     let record = record.unwrap();
     assert_eq!(record.slot(id("b")).reason, Reason::BelowFloor);
     assert_eq!(record.floor, 5, "the hint follows in a commit");
@@ -51,7 +46,7 @@ fn a_raised_hint_locks_nothing_out() {
     let disk = hinted([Good, Trying, Empty], u64::MAX);
     let slots = [image(1, 5, 0), image(2, 5, 0), damaged()];
     let (outcome, _, record) = start(&disk, keeping(here(5), slots));
-    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Trial)));
+    assert_eq!(outcome, trial("b"));
     assert_eq!(record.unwrap().floor, 5);
 }
 
@@ -78,7 +73,7 @@ fn a_trial_raises_nothing_and_revokes_nothing() {
     let disk = committed([Good, Trying, Empty]);
     let slots = [image(1, 3, 0), image(2, 9, 9), damaged()];
     let (outcome, rig, _) = start(&disk, keeping(here(1), slots));
-    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Trial)));
+    assert_eq!(outcome, trial("b"));
     assert_eq!(rig.kept, here(1));
 }
 
@@ -89,7 +84,7 @@ fn where_the_firmware_keeps_none_the_floor_that_counts_is_kept_before_a_trial_st
         let disk = hinted([Good, Trying, Empty], 2);
         let slots = [image(1, 3, 0), image(2, 9, 9), damaged()];
         let (outcome, rig, _) = start(&disk, keeping(kept, slots));
-        assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Trial)));
+        assert_eq!(outcome, trial("b"));
         let floor = Floor {
             security_version: 2,
             key_epoch: 0,
@@ -103,7 +98,7 @@ fn what_a_trial_revokes_starts_while_the_trial_waits() {
     let disk = committed([Good, Trying, Empty]);
     let slots = [image(1, 3, 0), image(2, 9, 9), damaged()];
     let mut boot = Boot::new(read_only(&disk), PARTITION, 3, keeping(here(1), slots));
-    assert_eq!(boot.run(), Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(boot.run(), good("a"));
     assert_eq!(boot.into_platform().kept, here(3));
 }
 
@@ -112,7 +107,7 @@ fn a_signed_image_put_in_place_of_a_good_one_revokes_nothing_and_raises_nothing(
     let disk = committed([Good, Good, Empty]);
     let slots = [image(1, 3, 0), image(9, 9, 9), damaged()];
     let (outcome, rig, record) = start(&disk, keeping(here(1), slots));
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     assert_eq!(rig.kept, here(1));
     assert_eq!(record.unwrap().slot(id("b")).reason, Reason::WrongManifest);
 }
@@ -122,7 +117,7 @@ fn what_a_good_slot_revokes_does_not_start_even_where_that_slot_does_not() {
     let disk = committed([Good, Good, Empty]);
     let slots = || [image(1, 3, 0), image(2, 9, 5), damaged()];
     let (outcome, rig, _) = start(&disk, keeping(here(1), slots()));
-    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Good)));
+    assert_eq!(outcome, good("b"));
     assert_eq!(rig.kept, here(9));
     let refusing = Rig {
         refuses: Some(Why::NotStarted("Unsupported".into())),
@@ -137,16 +132,7 @@ fn what_a_good_slot_revokes_does_not_start_even_where_that_slot_does_not() {
 #[test]
 fn numbers_that_only_the_record_gives_raise_nothing() {
     let disk = committed([Good, Empty, Empty]);
-    let mut store = Store::open(&disk, PARTITION);
-    let mut record = store.record().unwrap().clone();
-    let claimed = Slot {
-        security_version: u64::MAX,
-        ..*record.slot(id("a"))
-    };
-    record.set_slot(id("a"), claimed);
-    store
-        .commit(Next::by_hand(record), Note::default())
-        .unwrap();
+    amend_slot(&disk, "a", |slot| slot.security_version = u64::MAX);
     let slots = [image(1, 3, 0), damaged(), damaged()];
     let (_, rig, _) = start(&disk, keeping(here(1), slots));
     assert_eq!(rig.kept, here(3));
@@ -169,7 +155,7 @@ fn a_deleted_or_garbled_variable_is_made_anew_from_the_hint_and_that_is_said() {
         let disk = hinted([Good, Empty, Empty], 2);
         let slots = [image(1, 3, 0), damaged(), damaged()];
         let (outcome, rig, _) = start(&disk, keeping(kept, slots));
-        assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+        assert_eq!(outcome, good("a"));
         let floor = Floor {
             security_version: 3,
             key_epoch: 0,
@@ -207,7 +193,7 @@ fn a_full_store_keeps_no_slot_from_starting_and_that_is_said() {
             ..keeping(kept.clone(), [image(1, 3, 0), damaged(), damaged()])
         };
         let (outcome, rig, _) = start(&disk, full);
-        assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+        assert_eq!(outcome, good("a"));
         assert_eq!(rig.kept, kept);
         let line = "the firmware did not take the floor: OUT_OF_RESOURCES; this start goes on, \
                     the next one tries again";
@@ -220,7 +206,7 @@ fn without_a_store_the_hint_counts() {
     let disk = hinted([Good, Trying, Empty], 4);
     let slots = [image(1, 4, 0), image(2, 3, 0), damaged()];
     let (outcome, rig, _) = start(&disk, keeping(Kept::Nowhere("none".into()), slots));
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     assert_eq!(rig.kept, Kept::Nowhere("none".into()));
 }
 
@@ -238,7 +224,7 @@ fn a_key_set_below_the_floor_starts_nothing_and_the_floor_follows_the_good_slots
         &disk,
         keeping(here(1), [under(1, 3), under(2, 1), damaged()]),
     );
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     assert_eq!(record.unwrap().slot(id("b")).reason, Reason::BelowFloor);
     let raised = Floor {
         security_version: 1,
@@ -249,7 +235,7 @@ fn a_key_set_below_the_floor_starts_nothing_and_the_floor_follows_the_good_slots
     let disk = hinted([Good, Good, Empty], 1);
     let slots = [under(1, 5), under(2, 2), damaged()];
     let (outcome, rig, _) = start(&disk, keeping(here(1), slots));
-    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Good)));
+    assert_eq!(outcome, good("b"));
     assert_eq!(rig.kept, here(1));
 }
 
@@ -288,7 +274,7 @@ fn a_bad_slot_that_the_record_revives_is_judged_anew() {
         let disk = committed([Good, Good, Empty]);
         let slots = [image(1, 5, 0), revived, damaged()];
         let (outcome, rig, record) = start(&disk, keeping(here(5), slots));
-        assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+        assert_eq!(outcome, good("a"));
         assert_eq!(record.unwrap().slot(id("b")).reason, reason);
         assert_eq!(rig.kept, here(5));
     }

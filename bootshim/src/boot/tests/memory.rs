@@ -13,7 +13,7 @@ fn short(without_memory: usize) -> Rig {
 fn a_start_that_fails_for_want_of_memory_is_tried_again_and_costs_one_try() {
     let medium = committed([Good, Trying, Empty]);
     let (outcome, rig, record) = start(&medium, short(2));
-    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Trial)));
+    assert_eq!(outcome, trial("b"));
     let record = record.unwrap();
     let slot = record.slot(id("b"));
     assert_eq!(
@@ -30,7 +30,7 @@ fn a_good_slot_that_finds_memory_at_the_third_time_is_not_passed_over() {
     let medium = committed([Good, Good, Empty]);
     let before = medium.0.borrow().clone();
     let (outcome, _, _) = start(&medium, short(2));
-    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Good)));
+    assert_eq!(outcome, good("b"));
     assert!(before == *medium.0.borrow(), "something is held against it");
 }
 
@@ -39,7 +39,7 @@ fn a_good_slot_for_which_there_is_no_memory_makes_way_and_nothing_is_held_agains
     let medium = committed([Good, Good, Empty]);
     let before = medium.0.borrow().clone();
     let (outcome, rig, _) = start(&medium, short(FOR_MEMORY));
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     let passed = "slot b passed over: not enough memory: the kernel came back";
     assert!(rig.events.contains(&passed.to_string()), "{:?}", rig.events);
     assert!(before == *medium.0.borrow(), "something is held against it");
@@ -50,7 +50,7 @@ fn a_trial_for_which_there_is_no_memory_keeps_its_tries_and_its_attempts_have_an
     let medium = committed([Good, Trying, Empty]);
     for attempts in 1..9 {
         let (outcome, _, record) = start(&medium, short(FOR_MEMORY));
-        assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+        assert_eq!(outcome, good("a"));
         let record = record.unwrap();
         let slot = record.slot(id("b"));
         assert_eq!(
@@ -75,7 +75,7 @@ fn a_payload_for_which_there_is_no_memory_is_want_of_memory_too() {
     }));
     let slots = rig(vec![facts(1, "1"), none, damaged()]);
     let (outcome, _, record) = start(&medium, slots);
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     assert_eq!(record.unwrap().slot(id("b")).tries_left, 3);
 }
 
@@ -86,7 +86,7 @@ fn a_try_that_could_not_be_made_durable_is_not_lost_although_it_was_written() {
     for attempts in 1..9 {
         let refusing = Recording::over(&medium, &[Op::Flush]);
         let mut boot = Boot::new(refusing, PARTITION, 3, three());
-        assert_eq!(boot.run(), Outcome::Running((id("a"), StartKind::Good)));
+        assert_eq!(boot.run(), good("a"));
         let store = Store::open(&medium, PARTITION);
         let slot = store.record().unwrap().slot(id("b"));
         assert_eq!(

@@ -9,7 +9,7 @@ fn a_lost_record_is_made_anew_and_success_is_never_invented() {
         &medium,
         rig(vec![facts(1, "1.9"), facts(2, "1.10"), damaged()]),
     );
-    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Trial)));
+    assert_eq!(outcome, trial("b"));
     let record = record.unwrap();
     assert_eq!(
         (record.slot(id("a")).state, record.slot(id("b")).state),
@@ -26,10 +26,7 @@ fn a_disk_that_gives_nothing_is_no_reason_to_write_a_record_of_nothing() {
     assert_eq!(start(&medium, silent).0, Outcome::Nothing);
     assert!(medium.0.borrow().iter().all(|byte| *byte == 0));
     // The disk has come to itself.
-    assert_eq!(
-        start(&medium, three()).0,
-        Outcome::Running((id("c"), StartKind::Trial))
-    );
+    assert_eq!(start(&medium, three()).0, trial("c"));
 }
 
 #[test]
@@ -58,7 +55,7 @@ fn of_what_verifies_the_highest_security_version_is_the_trial_whatever_its_versi
         slot.as_mut().unwrap().security_version = security_version;
     }
     let (outcome, _, record) = start(&medium, slots);
-    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Trial)));
+    assert_eq!(outcome, trial("b"));
     let record = record.unwrap();
     let versions = record.slots().map(|(_, slot)| slot.security_version);
     assert!(versions.eq([4, 9, 5]));
@@ -69,8 +66,5 @@ fn a_record_of_another_number_of_slots_does_not_count_even_where_it_cannot_be_re
     let medium = committed([Good, Trying, Bad]);
     let two = rig(vec![damaged(), facts(9, "2")]);
     let mut boot = Boot::new(read_only(&medium), PARTITION, 2, two);
-    assert_eq!(
-        boot.run(),
-        Outcome::Running((id("b"), StartKind::LastResort))
-    );
+    assert_eq!(boot.run(), last_resort("b"));
 }

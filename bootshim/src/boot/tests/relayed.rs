@@ -2,6 +2,7 @@
 //! other, and not one byte is written.
 
 use super::*;
+use crate::record::Armed;
 
 /// A disk on which slot b is armed, and what is handed over.
 fn armed() -> (Memory, Relay) {
@@ -95,16 +96,11 @@ fn a_slot_an_image_or_a_record_that_is_not_the_armed_one_does_not_start() {
 fn a_trial_that_is_not_armed_as_one_does_not_start() {
     for (slot, as_what) in [("b", Arming::Trial), ("c", Arming::LastResort)] {
         let medium = committed([Good, Ready, Trying]);
-        let mut store = Store::open(&medium, PARTITION);
-        let mut record = store.record().unwrap().clone();
-        record.armed = Some(crate::record::Armed {
-            slot: id(slot),
-            as_what,
+        let slot = id(slot);
+        amend(&medium, |record| {
+            record.armed = Some(Armed { slot, as_what })
         });
-        store
-            .commit(Next::by_hand(record), Note::default())
-            .unwrap();
-        let relay = relay(store.record().unwrap(), "c");
+        let relay = relay(Store::open(&medium, PARTITION).record().unwrap(), "c");
         assert_eq!(resume(&medium, &relay, three()), Err(Why::NotArmed));
     }
 }

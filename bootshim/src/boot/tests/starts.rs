@@ -5,14 +5,9 @@ use super::*;
 /// Slot b and a are good, and both say when they are up.
 fn saying() -> Memory {
     let medium = committed([Good, Good, Empty]);
-    let mut store = Store::open(&medium, PARTITION);
-    let mut record = store.record().unwrap().clone();
-    for (slot, manifest) in [("a", [1; 32]), ("b", [2; 32])] {
-        record = state::came_up(&record, id(slot), &manifest).unwrap().0;
-    }
-    store
-        .commit(Next::by_hand(record), Note::default())
-        .unwrap();
+    amend(&medium, |record| {
+        ["a", "b"].map(|slot| record.set_says_when_up(id(slot)));
+    });
     medium
 }
 
@@ -64,7 +59,7 @@ fn a_count_that_cannot_be_written_keeps_no_good_slot_from_starting() {
             ..three()
         };
         let mut boot = Boot::new(read_only(&medium), PARTITION, 3, rig);
-        assert_eq!(boot.run(), Outcome::Running((id(started), StartKind::Good)));
+        assert_eq!(boot.run(), good(started));
         let said = boot.into_platform().events;
         let failed = said.iter().filter(|line| line.contains("no trial"));
         assert_eq!(
@@ -80,7 +75,7 @@ fn a_good_slot_that_does_not_verify_is_not_counted() {
     let medium = saying();
     let slots = rig(vec![facts(1, "1"), damaged(), damaged()]);
     let (outcome, _, record) = start(&medium, slots);
-    assert_eq!(outcome, Outcome::Running((id("a"), StartKind::Good)));
+    assert_eq!(outcome, good("a"));
     assert_eq!(record.unwrap().starts(), None, "nobody could take over");
 }
 
@@ -92,6 +87,6 @@ fn a_start_that_is_tried_again_for_want_of_memory_is_counted_once() {
         ..three()
     };
     let (outcome, _, record) = start(&medium, short);
-    assert_eq!(outcome, Outcome::Running((id("b"), StartKind::Good)));
+    assert_eq!(outcome, good("b"));
     assert_eq!(record.unwrap().starts(), Some((id("b"), 1)));
 }
