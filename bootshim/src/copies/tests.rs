@@ -2,10 +2,9 @@ use super::*;
 use crate::medium::memory::Op::{Flush, Read, Write};
 use crate::medium::memory::{Memory, Recording};
 use crate::record::tests::{PARTITION, any_record};
+use alloc::string::ToString;
 use core::cell::RefCell;
 use proptest::prelude::*;
-
-mod words;
 
 const RECORD_LEN: usize = 1024 * 1024;
 
@@ -417,6 +416,31 @@ fn a_record_on_a_medium_that_is_too_small_is_lost_not_a_panic() {
     let store = Store::open(Memory::new(8192), PARTITION);
     assert!(store.record().is_none());
     assert!(matches!(store.copies()[3], Copy::Unreadable(_)));
+}
+
+#[test]
+fn what_is_wrong_with_the_copies_is_said_in_words() {
+    let copies = [
+        (Copy::Valid(7), "valid, number 7"),
+        (
+            Copy::Conflicting(7),
+            "number 7 like another copy, with other bytes",
+        ),
+        (Copy::Invalid(Invalid::Hash), "wrong hash"),
+        (
+            Copy::Unreadable(differs(1)),
+            "writing 4096 bytes at 262144 was accepted, but other bytes came back",
+        ),
+    ];
+    for (copy, words) in copies {
+        assert_eq!(copy.to_string(), words);
+    }
+    assert_eq!(
+        CommitError::NotDurable([differs(2), differs(3)]).to_string(),
+        "the boot record could not be made durable: \
+         writing 4096 bytes at 524288 was accepted, but other bytes came back; \
+         writing 4096 bytes at 786432 was accepted, but other bytes came back"
+    );
 }
 
 proptest! {

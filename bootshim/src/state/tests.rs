@@ -6,7 +6,6 @@ mod details;
 mod last_resort;
 mod up;
 mod way_back;
-mod words;
 
 const A: usize = 0;
 const B: usize = 1;
@@ -95,12 +94,8 @@ fn no_free_slot_is_refused_with_the_reason_for_each() {
     let record = record([Good, Good, Trying]);
     let refused = write_target(&record, Some(id(A)), None).unwrap_err();
     assert_eq!(
-        refused,
-        Refusal::NoTarget(alloc::vec![
-            (id(A), Protection::Running),
-            (id(B), Protection::KnownGood),
-            (id(C), Protection::OnTrial),
-        ])
+        alloc::format!("{refused}"),
+        "no slot is free; a is running; b is the known-good one; c is on trial"
     );
 }
 

@@ -1,5 +1,4 @@
 use super::*;
-use alloc::string::ToString;
 use alloc::vec;
 use proptest::prelude::*;
 
@@ -90,44 +89,6 @@ fn what_is_not_a_section_is_refused() {
     assert_eq!(changed(4095, 1), Err(SectionError::NotZero));
     // A key of zeros is a point of small order: anybody signs for it.
     assert_eq!(changed(16, 2), Err(SectionError::BadKey(1)));
-}
-
-#[test]
-fn why_a_section_is_refused_is_said_in_words() {
-    let id = keys(1)[0].id();
-    let cases = [
-        (
-            SectionError::Length(5),
-            "the key section has 5 bytes instead of 4096".to_string(),
-        ),
-        (
-            SectionError::Magic,
-            "no SLOTKEYS in the key section: not a bootshim".to_string(),
-        ),
-        (
-            SectionError::UnknownFormat(3),
-            "the key section has the unknown format 3, known are 1 and 2".to_string(),
-        ),
-        (
-            SectionError::TooMany(101),
-            "101 trusted keys, at most 100 fit".to_string(),
-        ),
-        (
-            SectionError::BadKey(3),
-            "trusted key 3 is not a usable Ed25519 public key".to_string(),
-        ),
-        (
-            SectionError::SameKey(id),
-            alloc::format!("trusted key {id} is there twice"),
-        ),
-        (
-            SectionError::NotZero,
-            "unused bytes of the key section are not zero: it is damaged".to_string(),
-        ),
-    ];
-    for (error, words) in cases {
-        assert_eq!(error.to_string(), words);
-    }
 }
 
 proptest! {

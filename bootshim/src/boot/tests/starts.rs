@@ -6,7 +6,8 @@ use super::*;
 fn saying() -> Memory {
     let medium = committed([Good, Good, Empty]);
     amend(&medium, |record| {
-        ["a", "b"].map(|slot| record.set_says_when_up(id(slot)));
+        record.set_says_when_up(id("a"));
+        record.set_says_when_up(id("b"));
     });
     medium
 }

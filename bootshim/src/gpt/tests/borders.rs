@@ -102,10 +102,13 @@ fn a_header_that_lies_elsewhere_than_it_says_is_refused() {
 }
 
 #[test]
-fn up_to_1024_entries_are_read() {
-    let many = |count| empty().field(40, 300).field(80, count).primary();
-    assert_eq!(many(1024), ReadFrom::Primary);
-    assert_eq!(many(1025), ReadFrom::Backup(Invalid::EntrySize));
+fn up_to_1024_entries_of_128_bytes_are_read() {
+    let with = |at, value| empty().field(40, 300).field(at, value).primary();
+    assert_eq!(with(80, 1024), ReadFrom::Primary);
+    for (at, value) in [(80, 1025), (80, 0), (84, 64), (84, 256)] {
+        let odd = ReadFrom::Backup(Invalid::EntrySize);
+        assert_eq!(with(at, value), odd, "{at} {value}");
+    }
 }
 
 #[test]
@@ -125,6 +128,14 @@ fn entries_lie_outside_the_usable_range_and_on_the_disk() {
     };
     assert_eq!(at_the_end(368), None);
     assert_eq!(at_the_end(369), Some(Invalid::HeaderRange));
+}
+
+#[test]
+fn a_table_that_lies_where_partitions_may_lie_is_refused() {
+    for (at, lba) in [(40, 1), (40, 33), (72, 34), (72, 100)] {
+        let refused = ReadFrom::Backup(Invalid::HeaderRange);
+        assert_eq!(empty().field(at, lba).primary(), refused, "{at} {lba}");
+    }
 }
 
 #[test]

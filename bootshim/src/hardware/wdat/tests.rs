@@ -337,22 +337,6 @@ fn a_table_that_was_changed_or_cut_is_refused() {
     assert_eq!(Wdat::parse(&sealed(other)), Err(Refused::Damaged));
 }
 
-#[test]
-fn why_a_table_is_refused_is_said_in_words() {
-    let words = [
-        (Refused::Damaged, "damaged"),
-        (Refused::Length, "shorter than its entries"),
-        (Refused::SwitchedOff, "switched off by the firmware"),
-        (Refused::PciDevice, "it is for a PCI device"),
-        (Refused::Counts, "its counts make no period"),
-        (Refused::Entry(3), "entry 3 is none"),
-        (Refused::Missing(Action::Reset), "no entry for Reset"),
-    ];
-    for (refused, said) in words {
-        assert_eq!(refused.to_string(), said);
-    }
-}
-
 proptest! {
     #[test]
     fn any_bytes_are_read_without_harm(bytes: Vec<u8>) {
