@@ -19,12 +19,12 @@ use crate::floor;
 use crate::found::Found;
 use crate::lock::What;
 use crate::medium::Mode;
-use crate::trust;
 use bootshim::boot::Defect;
 use bootshim::copies::Durable;
 use bootshim::handover::{BOOTSHIM_VARIABLE, Handover};
-use bootshim::record::{Digest, MAJOR, State};
+use bootshim::record::{Digest, MAJOR, SlotId, State};
 use images::manifest::Kind;
+use images::trust::Trust;
 
 /// What is said when it is done.
 pub const RENEWED: &str = "the bootshim of this image is the one that firmware starts now";
@@ -65,26 +65,20 @@ impl Confirmed {
 
 /// Makes ready the bootshim that the running image brings. `started_by` is the one
 /// that started it ([`started_by`]). `None` where none is due: the image brings none, it is
-/// on the ESP already, or it has not started this slot yet.
-///
-/// # Errors
-/// Why it does not come to the ESP; what firmware starts is untouched.
+/// on the ESP already, or it has not started this slot yet. Where it does not come to
+/// the ESP, what firmware starts is untouched.
 pub fn prepare<'a>(
-    disk: &'a Disk,
+    found: &Found<'a>,
     handover: &Handover,
     started_by: Option<Digest>,
 ) -> Result<Option<Ready<'a>>> {
-    // A disk whose bootshim cannot be read has others to say so.
-    let Ok(trusted) = trust::keys(disk) else {
-        return Ok(None);
-    };
-    let mut found = Found::new(disk, disk.read_record()?.0, &trusted);
-    let Some(digest) = brought(&found, handover) else {
+    let disk = found.disk;
+    let Some(brought) = brought(found, handover) else {
         return Ok(None);
     };
     let active = esp::read_program(disk.whole()?, disk.layout())?;
     let _lock = disk.lock(What::Record)?;
-    if images::digest(active.bytes()) == digest {
+    if images::digest(active.bytes()) == brought {
         settle(disk)?;
         return Ok(None);
     }
@@ -93,18 +87,25 @@ pub fn prepare<'a>(
         return Err(refused("shim starts it here; put it beside shim by hand"));
     }
     let spare = esp::read_spare(disk.whole()?, disk.layout(), active.machine())?;
-    let here = images::digest(&spare) == digest;
+    let here = images::digest(&spare) == brought;
     let waits = here && Places::find(&disk.esp(Mode::Read)?)?.waits();
-    if !waits && started_by != Some(digest) {
+    let due = due(here, waits, started_by == Some(brought));
+    if due == Due::Nothing {
         return Ok(None);
     }
     let slot = disk.slot(handover.slot, Mode::Read)?;
-    let installed = found.installed(handover.slot)?;
-    let program = bootshim::slot::bootshim(&slot, installed).map_err(unusable)?;
+    let program = bootshim::slot::bootshim(&slot, found.installed(handover.slot)?);
+    let program = program.map_err(unusable)?;
     let program = Program::parse(program.map_or_else(Vec::new, |program| program.to_vec()))?;
-    found.record = disk.record_to_change()?;
-    check(&found, handover, &active, &program)?;
-    if !waits {
+    let record = disk.record_to_change()?;
+    let old = trusted(disk, &active);
+    let shut_out = |slot: &SlotId| {
+        let why = found.by(*slot, &trusted(disk, &program)).err()?;
+        found.by(*slot, &old).ok().map(|_| (*slot, why))
+    };
+    let mut slots = record.good().into_iter().chain([handover.slot]);
+    check(&active, &program, slots.find_map(|slot| shut_out(&slot)))?;
+    if due != Due::Swap {
         put_in_spare(&disk.esp(Mode::WriteExclusive)?, &program, here)?;
         let spare = esp::read_spare(disk.whole()?, disk.layout(), program.machine())?;
         if spare != program.bytes() {
@@ -115,6 +116,31 @@ pub fn prepare<'a>(
         Places::find(&esp)?.set_waits(&esp, true)?;
     }
     Ok(Some(Ready { disk, program }))
+}
+
+/// What comes next for a bootshim that firmware does not start yet.
+#[derive(Debug, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    /// Into the spare place.
+    Spare,
+    /// It waits there, whole.
+    Swap,
+}
+
+/// By whether it lies in the spare place, whether it waits there, and whether it has
+/// started the slot. What waits has, before the start that was cut.
+fn due(here: bool, waits: bool, has_started: bool) -> Due {
+    match (here && waits, has_started) {
+        (true, _) => Due::Swap,
+        (false, true) => Due::Spare,
+        (false, false) => Due::Nothing,
+    }
+}
+
+fn trusted(disk: &Disk, program: &Program) -> Trust {
+    let trust = program.trust().trust();
+    trust.with_epoch_floor(floor::key_epoch(disk))
 }
 
 /// The bootshim is in its place: ends a swap that was cut within its sector, where
@@ -190,13 +216,8 @@ impl Ready<'_> {
 }
 
 /// What the new one must be: for this machine, and no worse than the one before for
-/// anything that starts now.
-fn check(
-    found: &Found<'_>,
-    handover: &Handover,
-    active: &Program,
-    program: &Program,
-) -> Result<()> {
+/// anything that starts now. `shut_out` is a slot that only the old one starts.
+fn check(active: &Program, program: &Program, shut_out: Option<(SlotId, Defect)>) -> Result<()> {
     if program.machine() != active.machine() {
         return Err(refused("it is for another kind of processor"));
     }
@@ -205,18 +226,12 @@ fn check(
         let words = format_args!("it reads the boot record format {major}, here is {MAJOR}");
         return Err(refused(words));
     }
-    let epoch = floor::key_epoch(found.disk);
-    let old = active.trust().trust().with_epoch_floor(epoch);
-    let new = program.trust().trust().with_epoch_floor(epoch);
-    let slots = found.record.good().into_iter().chain([handover.slot]);
-    for slot in slots {
-        if let (Ok(_), Err(why)) = (found.by(slot, &old), found.by(slot, &new)) {
-            return Err(refused(format_args!(
-                "it would not start slot {slot}: {why}"
-            )));
-        }
+    match shut_out {
+        Some((slot, why)) => Err(refused(format_args!(
+            "it would not start slot {slot}: {why}"
+        ))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn unusable(defect: Defect) -> Error {

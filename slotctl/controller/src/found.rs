@@ -22,7 +22,7 @@ pub struct Found<'a> {
     /// Its disk.
     pub disk: &'a Disk,
     /// Whose signatures count.
-    pub trusted: &'a Trust,
+    pub trusted: Trust,
     /// The record that counts.
     pub record: Record,
     kept: Kept,
@@ -39,7 +39,7 @@ struct Lies {
 impl<'a> Found<'a> {
     /// Reads the manifest of every slot. What is wrong with one is found, and no error.
     #[must_use]
-    pub fn new(disk: &'a Disk, record: Record, trusted: &'a Trust) -> Found<'a> {
+    pub fn new(disk: &'a Disk, record: Record, trusted: &Trust) -> Found<'a> {
         let lies = |slot| {
             let area = read_area(disk, slot);
             let installed = area.clone().and_then(|area| area.open(trusted));
@@ -49,7 +49,7 @@ impl<'a> Found<'a> {
             slots: record.ids().map(lies).collect(),
             kept: floor::kept(disk),
             disk,
-            trusted,
+            trusted: trusted.clone(),
             record,
         }
     }

@@ -1,25 +1,28 @@
 //! The slot that runs, and what can be said of its trial.
 
-use crate::bootshim_update::{self, Confirmed};
+use crate::bootshim_update::{self, Confirmed, Ready};
 use crate::disk::{Committed, Disk};
 use crate::error::Result;
 use crate::esp;
 use crate::floor;
 use crate::found::Found;
 use crate::progress::Progress;
+use crate::trust;
 use crate::verify;
 use bootshim::copies::Note;
 use bootshim::handover::Handover;
 use bootshim::record::{Armed, Arming, Digest, MINOR_STARTS, Reason, Record, SlotId, Stage, State};
 use bootshim::state::{self, Judge, Next};
 use images::trust::Trust;
+use std::cell::OnceCell;
 
 /// The running slot of the disk that this controller booted from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Running<'a> {
     disk: &'a Disk,
     handover: &'a Handover,
     started_by: Option<Digest>,
+    found: OnceCell<Option<Found<'a>>>,
 }
 
 impl<'a> Running<'a> {
@@ -30,6 +33,7 @@ impl<'a> Running<'a> {
             disk,
             handover,
             started_by: None,
+            found: OnceCell::new(),
         }
     }
 
@@ -68,7 +72,7 @@ impl<'a> Running<'a> {
     pub fn confirm(&self) -> Result<Committed> {
         // A bootshim that it brings is made ready before the commit: after a cut it
         // is known by that. Production counts for more, and `renew` says what failed.
-        let _ = bootshim_update::prepare(self.disk, self.handover, self.started_by);
+        let _ = self.prepare();
         let Handover { slot, manifest, .. } = self.handover;
         self.disk.update(|record, note| {
             let known = record.slot(*slot);
@@ -101,7 +105,8 @@ impl<'a> Running<'a> {
         let found = Found::new(self.disk, record, &trusted);
         let image = verify::slot(&found, slot, progress)?;
         floor::check(&found, image, &format!("slot {slot}"))?;
-        let record = found.record;
+        let record = found.record.clone();
+        let _ = self.found.set(Some(found));
         Ok(Some(Proven { record }))
     }
 
@@ -165,8 +170,7 @@ impl<'a> Running<'a> {
         if record.slot(self.handover.slot).state != State::Good {
             return Ok(false);
         }
-        let Some(ready) = bootshim_update::prepare(self.disk, self.handover, self.started_by)?
-        else {
+        let Some(ready) = self.prepare()? else {
             return Ok(false);
         };
         let as_it_is = |record: &Record, note| Ok((Next::unchanged(record), note));
@@ -239,6 +243,18 @@ impl<'a> Running<'a> {
             };
             Ok((next, note))
         })
+    }
+
+    /// A disk whose bootshim cannot be read has others to say so.
+    fn prepare(&self) -> Result<Option<Ready<'a>>> {
+        let find = || {
+            let (record, _) = self.disk.read_record().ok()?;
+            Some(Found::new(self.disk, record, &trust::keys(self.disk).ok()?))
+        };
+        match self.found.get_or_init(find) {
+            Some(found) => bootshim_update::prepare(found, self.handover, self.started_by),
+            None => Ok(None),
+        }
     }
 
     fn note(&self, words: &str) -> Note {

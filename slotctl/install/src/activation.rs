@@ -36,8 +36,9 @@ pub fn activate(
 ) -> Result<Committed> {
     let (record, _) = disk.read_record()?;
     let known = *record.slot(slot);
-    let trusted = trusted();
-    let mut found = find(disk, &record, &trusted);
+    // Without keys that is an error only where it is asked for: ending a trial asks for
+    // none.
+    let mut found = trusted().map(|trusted| Found::new(disk, record.clone(), &trusted));
     if known.state == State::Bad || known.reason != Reason::None {
         verify::slot(found.as_ref().map_err(Clone::clone)?, slot, progress)?;
     }
@@ -62,8 +63,7 @@ pub fn rollback(
     trusted: impl FnOnce() -> Result<Trust>,
 ) -> Result<(SlotId, Committed)> {
     let record = disk.record_to_change()?;
-    let trusted = trusted();
-    let mut found = find(disk, &record, &trusted);
+    let mut found = trusted().map(|trusted| Found::new(disk, record, &trusted));
     let mut target = None;
     let done = disk.update(|now, note| {
         let (to, next) = state::rollback(now, disk.running(now), now.default_tries)?;
@@ -73,13 +73,6 @@ pub fn rollback(
     })?;
     let none = || Error::new(Code::Internal, "no slot to roll back to");
     Ok((target.ok_or_else(none)?, done))
-}
-
-/// The controller as found. Without keys that is an error only where it is asked for:
-/// ending a trial asks for none.
-fn find<'a>(disk: &'a Disk, record: &Record, trusted: &'a Result<Trust>) -> Result<Found<'a>> {
-    let trusted = trusted.as_ref().map_err(Clone::clone)?;
-    Ok(Found::new(disk, record.clone(), trusted))
 }
 
 /// What becomes the trial or the one-shot is what bootshim would start: else the next

@@ -1,5 +1,6 @@
 //! A device that fails while the bootshim of an image takes its place on the ESP.
 
+use crate::reads::assert_reads_once;
 use crate::report::Report;
 use bootshim::handover::Handover;
 use bootshim::record::{SlotId, State};
@@ -159,7 +160,10 @@ fn a_device_that_fails_at_any_access_while_a_bootshim_is_replaced_leaves_a_whole
         let scene = Scene::new(good);
         let device = Arc::new(FakeDisk::of(scene.content.clone()));
         assert_eq!(scene.confirm(&device), Ok(true));
-        report.try_all(name, &device.asked(), |plan| scene.attempt(plan));
+        let asked = device.asked();
+        let disk = Disk::on(device, None).unwrap();
+        assert_reads_once("confirm", &asked, disk.layout());
+        report.try_all(name, &asked, |plan| scene.attempt(plan));
     }
     report.end();
 }
