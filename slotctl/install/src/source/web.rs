@@ -6,7 +6,7 @@ mod answer;
 pub(super) mod client;
 mod dial;
 mod fetch;
-mod part;
+mod incoming;
 mod proxy;
 mod rate;
 mod roots;
@@ -21,7 +21,7 @@ use controller::error::{Error, Result};
 use fetch::{Fetch, check_threads, gave_up};
 use images::header::{HEADER_LEN, Header};
 use images::read::ReadError;
-use part::Given;
+use incoming::{Given, Incoming};
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
@@ -105,7 +105,7 @@ impl Ranges {
     /// no part of it.
     fn begin(&mut self, tries: &mut Tries) -> Result<Option<Body>, Failure> {
         while let Some(missing) = self.missing() {
-            let (identity, given) = part::ask(&self.client, &missing)?;
+            let (identity, given) = incoming::ask(&self.client, &missing)?;
             self.total = self.total.or(identity.total);
             match given {
                 Given::Part(part) => self.read_first(part, tries)?,
@@ -130,7 +130,7 @@ impl Ranges {
         Some(here..end.min(FIRST)).filter(|missing| !missing.is_empty())
     }
 
-    fn read_first(&mut self, mut part: part::Part, tries: &mut Tries) -> Result<(), Failure> {
+    fn read_first(&mut self, mut part: Incoming, tries: &mut Tries) -> Result<(), Failure> {
         let mut bytes = [0; 16 << 10];
         let before = self.beginning.len();
         let read = loop {
@@ -175,7 +175,7 @@ impl Ranges {
         let last = expected.saturating_sub(1);
         let end = expected.saturating_add(1);
         let found = patiently(client, |_| {
-            let (identity, given) = part::ask(client, &(last..end))?;
+            let (identity, given) = incoming::ask(client, &(last..end))?;
             let mut part = match given {
                 Given::Part(part) => part,
                 Given::Whole(_) => return Ok(expected),

@@ -6,7 +6,7 @@
 //! byte where it did, over whichever connection is free first.
 
 use super::client::{Again, Client, Failure};
-use super::part::{self, Given, Part};
+use super::incoming::{self, Given, Incoming};
 use super::rate;
 use super::tries::Tries;
 use controller::code::Code;
@@ -115,7 +115,7 @@ struct State {
     tries: Tries,
     /// The whole file, from a server that gave it instead of a part: it is read
     /// on from segment to segment.
-    whole: Option<Part>,
+    whole: Option<Incoming>,
     /// How often a server did.
     wholes: u32,
     /// Counts the failures. Requests that were made before the last one do not
@@ -314,7 +314,7 @@ impl Shared {
             self.lock().whole = Some(whole);
             return Ok(());
         }
-        match part::ask(&self.client, &missing)? {
+        match incoming::ask(&self.client, &missing)? {
             (_, Given::Part(mut part)) => {
                 self.receive(job, &mut part)?;
                 part.finish();
@@ -327,7 +327,7 @@ impl Shared {
 
     /// The whole file that is on its way, if the byte at `at` is still to come, and
     /// nobody fetches what lies before it.
-    fn whole(&self, at: u64) -> Option<Part> {
+    fn whole(&self, at: u64) -> Option<Incoming> {
         let mut state = self.lock();
         if state.active > 1 {
             return None;
@@ -337,7 +337,7 @@ impl Shared {
 
     /// Keeps the whole file for when it is nobody else's turn: read from front to
     /// back by one after another, it costs its length once.
-    fn keep(&self, whole: Part) -> Result<(), Failure> {
+    fn keep(&self, whole: Incoming) -> Result<(), Failure> {
         let mut state = self.lock();
         (state.lanes, state.most) = (1, 1);
         if state.whole.is_some() {
@@ -359,7 +359,7 @@ impl Shared {
     }
 
     /// Fills what is missing of a segment with what comes, as far as it comes.
-    fn receive(&self, job: &mut Job, part: &mut Part) -> Result<(), Failure> {
+    fn receive(&self, job: &mut Job, part: &mut Incoming) -> Result<(), Failure> {
         let solid = rate::least(self.client.patience.window);
         let received = loop {
             let room = job.bytes.get_mut(job.filled..).unwrap_or_default();

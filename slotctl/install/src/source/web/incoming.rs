@@ -19,15 +19,15 @@ const EARLIER: u64 = 1 << 20;
 /// What a server gave.
 pub(super) enum Given {
     /// What was asked for, or the beginning of it; more than nothing.
-    Part(Part),
+    Part(Incoming),
     /// The whole file, from front to back.
-    Whole(Part),
+    Whole(Incoming),
     /// There is no such byte.
     Nothing,
 }
 
 /// Bytes of the file that are on their way, one after another.
-pub(super) struct Part {
+pub(super) struct Incoming {
     /// What comes, whatever was said about it.
     pub(super) body: Body,
     /// Where in the file the next one lies.
@@ -70,7 +70,7 @@ fn read(answer: Answer, range: &Range<u64>) -> Result<(Identity, Given), Failure
     });
     if status != 416 && (!is_part || all) {
         let total = total.or(length.filter(|_| !is_part));
-        let whole = Part {
+        let whole = Incoming {
             body,
             at: 0,
             end: None,
@@ -94,7 +94,7 @@ fn read(answer: Answer, range: &Range<u64>) -> Result<(Identity, Given), Failure
                 && range.start.saturating_sub(bytes.start) <= EARLIER =>
         {
             let held = Some(bytes.end.saturating_sub(bytes.start));
-            let mut part = Part {
+            let mut part = Incoming {
                 body,
                 at: bytes.start,
                 end: Some(bytes.end),
@@ -115,7 +115,7 @@ fn read(answer: Answer, range: &Range<u64>) -> Result<(Identity, Given), Failure
     }
 }
 
-impl Part {
+impl Incoming {
     /// The next bytes; none only if all came.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
         let left = self.end.map(|end| end.saturating_sub(self.at));
