@@ -32,11 +32,11 @@ pub fn run(command: &Command) -> Result<Answer> {
         roots,
         out,
     } = command;
-    let program = key::put(Program::load(input)?, trust, roots)?;
-    program.save(out)?;
-    let keys = program.trust().keys.iter();
+    let bootshim = key::put(Program::load(input)?, trust, roots)?;
+    bootshim.save(out)?;
+    let keys = bootshim.trust().keys.iter();
     let ids: Vec<String> = keys.map(|key| key.id().to_string()).collect();
-    let threshold = program.trust().root_threshold;
+    let threshold = bootshim.trust().root_threshold;
     let mut text = format!("{} trusts {}", out.display(), ids.join(", "));
     if let Some(threshold) = threshold {
         text = format!(

@@ -73,12 +73,12 @@ pub struct Create {
 }
 
 pub fn create(args: &Create, printer: Printer) -> Result<Answer> {
-    let mut program = Program::load(&args.bootshim)?;
+    let mut bootshim = Program::load(&args.bootshim)?;
     if !(args.trust.is_empty() && args.roots.roots.is_empty()) {
-        program = key::put(program, &args.trust, &args.roots)
+        bootshim = key::put(bootshim, &args.trust, &args.roots)
             .map_err(|error| error.changed("no disk was made"))?;
     }
-    if program.trust().keys.is_empty() {
+    if bootshim.trust().keys.is_empty() {
         if args.image.is_some() {
             let found = format!("{} trusts no key", args.bootshim.display());
             return Err(Error::new(Code::NoTrustedKeys, found)
@@ -87,11 +87,11 @@ pub fn create(args: &Create, printer: Printer) -> Result<Answer> {
         }
         printer.warn("this bootshim trusts no key; nothing can be installed (--trust PUB)");
     }
-    let keys = program.trust().keys.iter();
+    let keys = bootshim.trust().keys.iter();
     let trusted: Vec<String> = keys.map(|key| key.id().to_string()).collect();
     let options = Options {
         sizes: sizes(args),
-        program,
+        bootshim,
         compatible: args.compatible.clone(),
         seed: args.seed.as_deref().map(parse_seed).transpose()?,
         date: Date::from_environment()?,

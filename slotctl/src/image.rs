@@ -162,8 +162,8 @@ fn starts(args: &Build) -> Result<Boot> {
 
 /// A bootshim that can go into an image: one that trusts nobody would start nothing.
 fn bootshim(file: &Path) -> Result<PathBuf> {
-    let program = Program::load(file)?;
-    if program.trust().keys.is_empty() {
+    let bootshim = Program::load(file)?;
+    if bootshim.trust().keys.is_empty() {
         let found = format!("{} trusts no key", file.display());
         return Err(Error::new(Code::BootshimWithoutKeys, found)
             .expected("expected a bootshim with the trusted keys in")

@@ -107,13 +107,13 @@ pub fn trust(direct: &[PathBuf], roots: &Roots) -> Result<Trust> {
     Ok(Trust::roots(keys, roots.root_threshold.unwrap_or(1)))
 }
 
-/// The same in a program.
-pub fn put(program: Program, direct: &[PathBuf], roots: &Roots) -> Result<Program> {
+/// The same in bootshim.
+pub fn put(bootshim: Program, direct: &[PathBuf], roots: &Roots) -> Result<Program> {
     if roots.roots.is_empty() {
-        return program.with_trust(&public_keys(direct)?);
+        return bootshim.with_trust(&public_keys(direct)?);
     }
     let threshold = roots.root_threshold.unwrap_or(1);
-    program.with_roots(&public_keys(&roots.roots)?, threshold)
+    bootshim.with_roots(&public_keys(&roots.roots)?, threshold)
 }
 
 /// The error of a key file.

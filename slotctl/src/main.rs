@@ -1,4 +1,4 @@
-//! `slotctl`: each command reads its words, calls the libraries, and says what
+//! `slotctl`: each command reads its arguments, calls the libraries, and says what
 //! happened.
 
 #![forbid(unsafe_code)]
@@ -86,10 +86,10 @@ fn main() -> ExitCode {
     if let Some(exit) = helper::begun(&[controller::disk::ASK, ::watch::RUN]) {
         return exit;
     }
-    let words: Vec<_> = std::env::args_os().collect();
-    let (CommandLine { global, command }, name) = match usage::read(&words) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let (CommandLine { global, command }, name) = match usage::read(&arguments) {
         Ok(read) => read,
-        Err(said) => return usage::answer(&words, &said),
+        Err(said) => return usage::answer(&arguments, &said),
     };
     let printer = Printer::new(name, &global);
     ending::prepare(&command);

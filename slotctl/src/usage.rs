@@ -1,4 +1,4 @@
-//! How the words of a command line are read, and what is said of wrong ones.
+//! How the arguments of a command are read, and what is said of wrong ones.
 
 use crate::CommandLine;
 use clap::error::ErrorKind;
@@ -9,37 +9,40 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use talk::answer;
 
-/// Reads the words of a command line, the name of the program first, and names
+/// Reads the arguments, the name of the program first, and names
 /// the command as its schema does. An error is what clap has to say, also help and
 /// the version.
-pub fn read(words: &[OsString]) -> Result<(CommandLine, &'static str), clap::Error> {
-    parse(words).or_else(|error| match error.kind() {
+pub fn read(arguments: &[OsString]) -> Result<(CommandLine, &'static str), clap::Error> {
+    parse(arguments).or_else(|error| match error.kind() {
         // `image verify --trust ours.pub x.slotimg`: clap takes the image for a
         // second key, and then misses the image.
-        ErrorKind::MissingRequiredArgument => file_after_keys(words).ok_or(error),
+        ErrorKind::MissingRequiredArgument => file_after_keys(arguments).ok_or(error),
         _ => Err(error),
     })
 }
 
 fn parse<'a>(
-    words: impl IntoIterator<Item = &'a OsString>,
+    arguments: impl IntoIterator<Item = &'a OsString>,
 ) -> Result<(CommandLine, &'static str), clap::Error> {
-    let matches = CommandLine::command().try_get_matches_from(words)?;
+    let matches = CommandLine::command().try_get_matches_from(arguments)?;
     // There is one, and it is needed until the program ends.
     let name = name(&matches).leak();
     Ok((CommandLine::from_arg_matches(&matches)?, name))
 }
 
-/// The words read with the last value behind a `--trust` as the file that the
+/// The arguments read with the last value behind a `--trust` as the file that the
 /// command is about.
-fn file_after_keys(words: &[OsString]) -> Option<(CommandLine, &'static str)> {
-    let is_option = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
-    let is_trust = |word: &OsString| word == "--trust";
-    if words.iter().any(|word| word == "--") {
+fn file_after_keys(arguments: &[OsString]) -> Option<(CommandLine, &'static str)> {
+    let is_option = |argument: &OsString| argument.as_encoded_bytes().starts_with(b"-");
+    let is_trust = |argument: &OsString| argument == "--trust";
+    if arguments.iter().any(|argument| argument == "--") {
         return None;
     }
-    let (before, after) = words.split_at(words.iter().rposition(is_trust)? + 1);
-    let values = after.iter().take_while(|word| !is_option(word)).count();
+    let (before, after) = arguments.split_at(arguments.iter().rposition(is_trust)? + 1);
+    let values = after
+        .iter()
+        .take_while(|argument| !is_option(argument))
+        .count();
     let (keys, rest) = after.split_at_checked(values.checked_sub(1)?)?;
     let (file, rest) = rest.split_first()?;
     let separator = OsString::from("--");
@@ -49,9 +52,9 @@ fn file_after_keys(words: &[OsString]) -> Option<(CommandLine, &'static str)> {
 
 /// Says what clap has to say: help, the version, or what is wrong, which a
 /// program is told in an object as of any other failure.
-pub fn answer(words: &[OsString], said: &clap::Error) -> ExitCode {
-    if said.use_stderr() && words.iter().any(|word| word == "--json") {
-        return answer::refuse(&command(words), &wrong(said));
+pub fn answer(arguments: &[OsString], said: &clap::Error) -> ExitCode {
+    if said.use_stderr() && arguments.iter().any(|argument| argument == "--json") {
+        return answer::refuse(&command(arguments), &wrong(said));
     }
     // Nobody is there to hear that nobody hears.
     let _ = said.print();
@@ -59,9 +62,9 @@ pub fn answer(words: &[OsString], said: &clap::Error) -> ExitCode {
 }
 
 /// The name of the command that was meant.
-fn command(words: &[OsString]) -> String {
+fn command(arguments: &[OsString]) -> String {
     let lenient = CommandLine::command().ignore_errors(true);
-    let matches = lenient.try_get_matches_from(words);
+    let matches = lenient.try_get_matches_from(arguments);
     let named = matches.map(|matches| name(&matches)).unwrap_or_default();
     match named.is_empty() {
         true => "usage".into(),

@@ -124,7 +124,7 @@ impl Bench {
         };
         let options = Options {
             sizes,
-            program: old.clone(),
+            bootshim: old.clone(),
             compatible: Some("plc".into()),
             seed: Some("00112233-4455-6677-8899-aabbccddeeff".parse().unwrap()),
             date: Date(1_700_000_000),

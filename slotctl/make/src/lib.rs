@@ -35,8 +35,8 @@ use uuid::Uuid;
 pub struct Options {
     /// How large it and its parts are.
     pub sizes: Sizes,
-    /// The program on its ESP, with the keys that it trusts.
-    pub program: Program,
+    /// What lies on its ESP, with the keys that it trusts.
+    pub bootshim: Program,
     /// For which controllers it is.
     pub compatible: Option<String>,
     /// What all its GUIDs derive from; where there is none, they are random.
@@ -108,7 +108,7 @@ fn fill<M: Medium>(disk: &M, plan: &[Planned], options: &Options) -> Result<Layo
     let layout = Layout::find(&table).map_err(|error| table::internal(&error))?;
     if let Some(partition) = &layout.esp {
         let contents = Contents {
-            program: &options.program,
+            program: &options.bootshim,
             compatible: options.compatible.as_deref(),
             volume_id: identity.volume_id(),
             date: options.date,

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 fn options(sizes: Sizes) -> Options {
     Options {
         sizes,
-        program: Program::parse(sample::program(0x8664)).unwrap(),
+        bootshim: Program::parse(sample::program(0x8664)).unwrap(),
         compatible: Some("plc-4".to_owned()),
         seed: Some("00112233-4455-6677-8899-aabbccddeeff".parse().unwrap()),
         date: Date(1_700_000_000),
@@ -56,7 +56,7 @@ fn sgdisk_finds_no_problems() {
 }
 
 #[test]
-fn a_new_disk_has_four_copies_of_an_empty_record_its_program_and_its_compatible() {
+fn a_new_disk_has_four_copies_of_an_empty_record_its_bootshim_and_its_compatible() {
     for sector in [512, 4096] {
         let (_directory, path) = created(Sizes {
             sector,
@@ -77,7 +77,7 @@ fn a_new_disk_has_four_copies_of_an_empty_record_its_program_and_its_compatible(
         assert!(record.slots().all(|(_, slot)| slot.state == State::Empty));
         assert_eq!(
             esp::read_program(&medium, layout).unwrap(),
-            options(Sizes::new(0)).program
+            options(Sizes::new(0)).bootshim
         );
         assert_eq!(
             esp::read_compatible(&medium, layout).unwrap().as_deref(),
@@ -146,7 +146,7 @@ fn a_create_that_fails_leaves_nothing() {
     let mut long = sample::program(0x8664);
     long.resize(3 << 20, 0);
     let too_long = Options {
-        program: Program::parse(long).unwrap(),
+        bootshim: Program::parse(long).unwrap(),
         ..options(Sizes {
             esp: 2 * MIB,
             ..Sizes::new(64 * MIB)

@@ -32,14 +32,14 @@ fn main() -> ExitCode {
 
 fn run(call: &Call, printer: Printer) -> Result<Answer> {
     call.check_caller(NAME)?;
-    match call.words.first() {
+    match call.arguments.first() {
         None => open_root(printer),
-        Some(word) if word == "-h" || word == "--help" => Ok(Answer::raw(HELP.into())),
-        Some(word) if word == "-V" || word == "--version" => {
+        Some(argument) if argument == "-h" || argument == "--help" => Ok(Answer::raw(HELP.into())),
+        Some(argument) if argument == "-V" || argument == "--version" => {
             Ok(Answer::raw(format!("{NAME} {VERSION}\n").into_bytes()))
         }
-        Some(word) => {
-            let found = format!("{NAME} does not know `{}`", word.display());
+        Some(argument) => {
+            let found = format!("{NAME} does not know `{}`", argument.display());
             Err(Error::new(Code::Usage, found)
                 .advice(format!("`{NAME} --help` says what it knows"))
                 .changed("nothing was done"))

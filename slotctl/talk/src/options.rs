@@ -30,13 +30,13 @@ pub struct GlobalOptions {
 }
 
 impl GlobalOptions {
-    /// The same as words of a command line.
+    /// The same as arguments of a program.
     #[must_use]
-    pub fn words(&self) -> Vec<OsString> {
-        let mut words = Vec::new();
+    pub fn arguments(&self) -> Vec<OsString> {
+        let mut arguments = Vec::new();
         for (name, path) in [("--disk", &self.disk), ("--config", &self.config)] {
             if let Some(path) = path {
-                words.extend([name.into(), path.clone().into_os_string()]);
+                arguments.extend([name.into(), path.clone().into_os_string()]);
             }
         }
         let switches = [
@@ -45,7 +45,7 @@ impl GlobalOptions {
             ("--verbose", self.verbose),
         ];
         let set = switches.into_iter().filter(|(_, set)| *set);
-        words.extend(set.map(|(name, _)| name.into()));
-        words
+        arguments.extend(set.map(|(name, _)| name.into()));
+        arguments
     }
 }

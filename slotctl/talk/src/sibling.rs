@@ -19,7 +19,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Becomes the sibling for a noun; comes back only with the reason why it did not.
 #[must_use]
-pub fn run(noun: &str, global: &GlobalOptions, words: &[OsString]) -> Error {
+pub fn run(noun: &str, global: &GlobalOptions, arguments: &[OsString]) -> Error {
     let name = format!("slotctl-{noun}");
     let own = std::env::current_exe().ok();
     let beside = own.as_deref().and_then(Path::parent);
@@ -28,8 +28,8 @@ pub fn run(noun: &str, global: &GlobalOptions, words: &[OsString]) -> Error {
         let path = folder.join(&name);
         let error = Command::new(&path)
             .args([CALLED_BY, VERSION])
-            .args(global.words())
-            .args(words)
+            .args(global.arguments())
+            .args(arguments)
             .exec();
         if path.symlink_metadata().is_ok() {
             broken.get_or_insert((path, error));
@@ -52,33 +52,33 @@ pub fn run(noun: &str, global: &GlobalOptions, words: &[OsString]) -> Error {
 pub struct Call {
     /// The options that each command takes.
     pub global: GlobalOptions,
-    /// The words that are left: the sibling's own.
-    pub words: Vec<OsString>,
+    /// The arguments that are left: the sibling's own.
+    pub arguments: Vec<OsString>,
     caller: Option<OsString>,
 }
 
 impl Call {
-    /// Reads the words behind the name of the program, up to the first that is none
+    /// Reads the arguments behind the name of the program, up to the first that is none
     /// of the options that each command takes.
     #[must_use]
-    pub fn read(words: impl IntoIterator<Item = OsString>) -> Call {
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Call {
         let mut call = Call::default();
-        let mut words = words.into_iter();
-        while let Some(word) = words.next() {
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
             let global = &mut call.global;
-            match word.to_str() {
-                Some(option @ (CALLED_BY | "--disk" | "--config")) => match words.next() {
+            match argument.to_str() {
+                Some(option @ (CALLED_BY | "--disk" | "--config")) => match arguments.next() {
                     Some(value) if option == CALLED_BY => call.caller = Some(value),
                     Some(value) if option == "--disk" => global.disk = Some(value.into()),
                     Some(value) => global.config = Some(value.into()),
-                    None => call.words.push(word),
+                    None => call.arguments.push(argument),
                 },
                 Some("--json") => global.json = true,
                 Some("-q" | "--quiet") => global.quiet = true,
                 Some("-v" | "--verbose") => global.verbose = true,
                 _ => {
-                    call.words.push(word);
-                    call.words.extend(words);
+                    call.arguments.push(argument);
+                    call.arguments.extend(arguments);
                     break;
                 }
             }
@@ -109,8 +109,8 @@ mod tests {
     use super::*;
     use controller::code::Exit;
 
-    fn read(words: &[&str]) -> Call {
-        Call::read(words.iter().map(OsString::from))
+    fn read(arguments: &[&str]) -> Call {
+        Call::read(arguments.iter().map(OsString::from))
     }
 
     #[test]
@@ -123,16 +123,16 @@ mod tests {
             verbose: true,
         };
         let own = ["now".into(), "--json".into()];
-        let call = Call::read(global.words().into_iter().chain(own.clone()));
+        let call = Call::read(global.arguments().into_iter().chain(own.clone()));
         assert_eq!(call.global, global);
-        assert_eq!(call.words, own);
+        assert_eq!(call.arguments, own);
         assert!(call.check_caller("slotctl-x").is_ok());
     }
 
     #[test]
-    fn an_option_without_its_value_is_left_as_a_word_that_nobody_knows() {
+    fn an_option_without_its_value_is_left_as_an_argument_that_nobody_knows() {
         for option in [CALLED_BY, "--disk", "--config"] {
-            assert_eq!(read(&["--json", option]).words, [option]);
+            assert_eq!(read(&["--json", option]).arguments, [option]);
         }
     }
 

@@ -52,7 +52,7 @@ impl Scene {
         };
         let options = Options {
             sizes,
-            program: old.clone(),
+            bootshim: old.clone(),
             compatible: None,
             seed: Some("00112233-4455-6677-8899-aabbccddeeff".parse().unwrap()),
             date: Date(1_700_000_000),

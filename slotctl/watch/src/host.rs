@@ -139,9 +139,9 @@ fn runlevel_goes_down() -> Option<bool> {
 }
 
 /// What a program prints, if it ends in time.
-fn said(program: &str, words: &[&str]) -> Option<String> {
+fn said(program: &str, arguments: &[&str]) -> Option<String> {
     let mut child = Command::new(program)
-        .args(words)
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -19,26 +19,26 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const SAID_MAX: usize = 300;
 
 /// The task of the helper: [`run`].
-pub const RUN: Task = ("run-program", |words| match words {
+pub const RUN: Task = ("run-program", |arguments| match arguments {
     [limit, program @ ..] => run(limit, program),
     [] => Err("no time limit".to_owned()),
 });
 
 /// Has a helper run the program, for at most `limit`.
-pub(super) fn ask(words: &[String], limit: Duration) -> Result<(), String> {
+pub(super) fn ask(command: &[String], limit: Duration) -> Result<(), String> {
     let milliseconds = limit.as_millis().to_string();
-    let words = std::iter::once(&milliseconds).chain(words);
-    let helper = Helper::start(RUN, words);
+    let arguments = std::iter::once(&milliseconds).chain(command);
+    let helper = Helper::start(RUN, arguments);
     let helper = helper.map_err(|error| format!("no helper: {}", super::plain(&error)))?;
     helper.wait().map(drop)
 }
 
 /// In the helper: runs the program, without a shell, in a process group of its own.
 /// Whatever it began is ended when it ends, or when the time is over.
-fn run(limit: &OsStr, words: &[OsString]) -> Answer {
+fn run(limit: &OsStr, command: &[OsString]) -> Answer {
     let limit = limit.to_str().and_then(|limit| limit.parse().ok());
     let limit = Duration::from_millis(limit.ok_or("no time limit")?);
-    let (program, arguments) = words.split_first().ok_or("no program")?;
+    let (program, arguments) = command.split_first().ok_or("no program")?;
     let name = program.display();
     let failed = |error: std::io::Error| format!("{} ({name})", super::plain(&error));
     let (reader, writer) = std::io::pipe().map_err(failed)?;
