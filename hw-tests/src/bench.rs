@@ -53,9 +53,6 @@ stream, and its index of 32 bytes for each block.
 
 /// Measures what `plan` names, and writes the report to `target/bench`, or to
 /// `target/bench-smoke`.
-///
-/// # Errors
-/// What could not be measured.
 pub fn bench(plan: &Plan) -> Result<Report, Error> {
     let shop = Shop::open(plan.folder(), plan.smoke)?;
     let report = rows::measure(&shop, plan)?;

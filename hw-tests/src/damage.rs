@@ -19,9 +19,6 @@ fn failed(what: &'static str) -> impl Fn(controller::error::Error) -> Error {
 }
 
 /// Flips a bit at this byte of a slot.
-///
-/// # Errors
-/// When the disk is not one of a controller, or cannot be written.
 pub fn flip(disk: &Path, slot: SlotId, at: u64) -> Result<(), Error> {
     let layout = Disk::open(disk).map_err(failed("the disk"))?;
     let start = layout.layout().slot(slot).map(|slot| slot.extent.start);
@@ -36,9 +33,6 @@ pub fn flip(disk: &Path, slot: SlotId, at: u64) -> Result<(), Error> {
 }
 
 /// The trial of a disk image is good, as if its system had confirmed it.
-///
-/// # Errors
-/// When there is no trial, or the disk cannot be written.
 pub fn confirm(disk: &Path, slot: SlotId) -> Result<(), Error> {
     let failed = failed("confirming the trial");
     let disk = Disk::open(disk).map_err(&failed)?;
@@ -52,10 +46,6 @@ pub fn confirm(disk: &Path, slot: SlotId) -> Result<(), Error> {
 
 /// Changes the kernel in a slot, and signs the slot's manifest anew with `key`: what
 /// an image would leave there that another tool than ours made.
-///
-/// # Errors
-/// When there is no kernel in the slot that `key` signed, or the disk cannot be
-/// written.
 pub fn change_kernel(
     path: &Path,
     slot: SlotId,

@@ -16,9 +16,6 @@ pub mod variables;
 
 /// Says something to the person who waits for the tests, also of one that
 /// passes: the test runner keeps what `println!` writes.
-///
-/// # Errors
-/// When nobody listens any more.
 pub fn say(words: &str) -> std::io::Result<()> {
     use std::io::Write;
     std::io::stdout().write_all(format!("{words}\n").as_bytes())

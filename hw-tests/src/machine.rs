@@ -108,9 +108,6 @@ impl Machine {
 
     /// As [`Self::expect`], for what firmware draws: on one serial port or the other.
     /// It drops the rest of a line where the port is not ready for a moment.
-    ///
-    /// # Errors
-    /// As [`Self::expect`].
     pub fn expect_drawn(&mut self, text: &str, limit: Duration) -> Result<Line, Error> {
         self.expect_on(&[Source::Console, Source::Shell], text, limit)
     }
@@ -126,9 +123,6 @@ impl Machine {
     }
 
     /// Waits until bootshim is done and says how long that took.
-    ///
-    /// # Errors
-    /// As [`Self::expect`]; also when the line says something else.
     pub fn ready(&mut self, limit: Duration) -> Result<Ready, Error> {
         let line = self.expect(Ready::BEGINS, limit)?;
         Ready::parse(&line.text)
@@ -150,9 +144,6 @@ impl Machine {
     /// Waits for the next start: the pass through the firmware that follows the
     /// one returned last, or the first. What is expected next is looked for
     /// after it.
-    ///
-    /// # Errors
-    /// As [`Self::expect`].
     pub fn next_start(&mut self, limit: Duration) -> Result<Start, Error> {
         let mut finder = starts::Finder::default();
         let (after, start) = self.wait(self.started, limit, "restart", |line| finder.see(line))?;
@@ -185,9 +176,6 @@ impl Machine {
     }
 
     /// As [`Self::run`], for a command that may take up to `limit`.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
     pub fn run_within(&mut self, command: &str, limit: Duration) -> Result<Output, Error> {
         let (from, number) = self.type_in(command)?;
         let mut answer = shell::Answer::to(number);
@@ -204,9 +192,6 @@ impl Machine {
 
     /// As [`Self::run`], and does not wait for an answer: for a command that
     /// ends the system.
-    ///
-    /// # Errors
-    /// As [`Self::expect`], when there is no root shell.
     pub fn tell(&mut self, command: &str) -> Result<(), Error> {
         self.type_in(command).map(drop)
     }
@@ -221,25 +206,16 @@ impl Machine {
     }
 
     /// Presses the reset button.
-    ///
-    /// # Errors
-    /// As [`Self::expect`], when QEMU does not answer.
     pub fn press_reset(&mut self) -> Result<(), Error> {
         self.qemu("system_reset", &json!({}), COMMAND).map(drop)
     }
 
     /// Presses the power button: the system is asked to go down in order.
-    ///
-    /// # Errors
-    /// As [`Self::expect`], when QEMU does not answer.
     pub fn press_power(&mut self) -> Result<(), Error> {
         self.qemu("system_powerdown", &json!({}), COMMAND).map(drop)
     }
 
     /// The disk that stands still ([`Builder::stalling_disk`]) answers from now on.
-    ///
-    /// # Errors
-    /// As [`Self::expect`], when QEMU does not answer.
     pub fn disk_goes_on(&mut self) -> Result<(), Error> {
         let unbounded = json!({
             "device": "disk",
@@ -250,9 +226,6 @@ impl Machine {
     }
 
     /// The second disk answers with 16 bytes a second from here on.
-    ///
-    /// # Errors
-    /// As [`Self::expect`], when QEMU does not answer.
     pub fn twin_dies(&mut self) -> Result<(), Error> {
         let bound = json!({
             "device": "twin",

@@ -27,17 +27,11 @@ pub struct Plant {
 impl Plant {
     /// Makes a key, and signs the four versions with it, in a folder of its own
     /// under `target/plants`.
-    ///
-    /// # Errors
-    /// What `slotctl` said; also when `make demo-os bootshim` did not run.
     pub fn new(name: &str) -> Result<Plant, Error> {
         Plant::of(name, Board::Pc)
     }
 
     /// As [`Self::new`], for machines with this board.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
     pub fn of(name: &str, board: Board) -> Result<Plant, Error> {
         let plant = Plant::empty(name, board)?;
         plant.build_versions(1..=4, "vmlinuz")?;
@@ -47,9 +41,6 @@ impl Plant {
     /// As [`Self::new`], with these versions, for machines whose firmware starts
     /// only what the plant's owner signed: the kernel is, and bootshim, once it had
     /// the trusted key in.
-    ///
-    /// # Errors
-    /// As [`Self::new`]; also what `openssl` and `sbsign` said.
     pub fn with_secure_boot(name: &str, versions: RangeInclusive<u32>) -> Result<Plant, Error> {
         let mut plant = Plant::empty(name, Board::Pc)?;
         let owner = Owner::new(&plant.directory)?;
@@ -123,9 +114,6 @@ impl Plant {
     }
 
     /// Builds `image` of a version's root, with what is started of it.
-    ///
-    /// # Errors
-    /// What `slotctl` said.
     pub fn build(
         &self,
         version: u32,
@@ -151,9 +139,6 @@ impl Plant {
     }
 
     /// A factory's disk with version 1 in slot a, good.
-    ///
-    /// # Errors
-    /// What `slotctl` said.
     pub fn disk(&self, name: &str, sector: u32) -> Result<PathBuf, Error> {
         let bootshim = self.bootshim();
         let program: &[&str] = match self.secure {
@@ -165,9 +150,6 @@ impl Plant {
 
     /// A factory's disk with this program on its ESP and this image in slot a,
     /// good.
-    ///
-    /// # Errors
-    /// What `slotctl` said.
     pub fn disk_of(
         &self,
         name: &str,
@@ -188,9 +170,6 @@ impl Plant {
     }
 
     /// A bootshim that trusts the keys of these names, in a file of the plant's folder.
-    ///
-    /// # Errors
-    /// What `slotctl` said.
     pub fn bootshim_trusting(&self, keys: &[&str], out: &str) -> Result<(), Error> {
         let built = self.bootshim();
         let public: Vec<String> = keys.iter().map(|key| format!("{key}.pub")).collect();
@@ -202,9 +181,6 @@ impl Plant {
 
     /// Builds version 2, `NAME.slotimg`, which brings another bootshim than the
     /// factory's, `NAME.efi`: it trusts one key more.
-    ///
-    /// # Errors
-    /// What `slotctl` said.
     pub fn build_renewing(&self, name: &str) -> Result<(), Error> {
         self.slotctl(&["key", "generate", "--out", name])?;
         let (program, image) = (format!("{name}.efi"), format!("{name}.slotimg"));
@@ -213,9 +189,6 @@ impl Plant {
     }
 
     /// Builds version 2 with this kernel, bringing this bootshim.
-    ///
-    /// # Errors
-    /// What `slotctl` said.
     pub fn build_bringing(&self, bootshim: &str, kernel: &str, image: &str) -> Result<(), Error> {
         let initrd = self.part("initrd.img");
         #[rustfmt::skip]
@@ -224,9 +197,6 @@ impl Plant {
     }
 
     /// Runs `slotctl` in the plant's folder, and gives what it printed.
-    ///
-    /// # Errors
-    /// When it fails: its words.
     pub fn slotctl(&self, words: &[&str]) -> Result<String, Error> {
         let program = target().join("demo/slotctl");
         let ran = Command::new(&program)

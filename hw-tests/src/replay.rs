@@ -54,9 +54,6 @@ pub struct Replay {
 
 impl Replay {
     /// Reads the log of the writes to the disk image `before`.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub fn open(before: &Path, log: &Path) -> Result<Replay, Error> {
         let bytes = std::fs::read(log).map_err(machine::Error::host(log.display().to_string()))?;
         let events = log::read(&bytes)?;
@@ -67,9 +64,6 @@ impl Replay {
     /// The same writes on a drive that lies: the flushes between the content of a
     /// slot and the commit that follows do nothing. To see that a replay finds
     /// out.
-    ///
-    /// # Errors
-    /// When the log cannot be replayed.
     pub fn with_lies(&self) -> Result<Replay, Error> {
         let mut written = 0;
         let mut events = Vec::new();
@@ -94,9 +88,6 @@ impl Replay {
     /// Rebuilds and judges the disk of every cut; what is too many to be tried
     /// is sampled, by `seed`. Two disks that differ only outside record and slots
     /// count as one: the next start reads nothing else that was written.
-    ///
-    /// # Errors
-    /// When the log cannot be replayed; a broken promise is in the report.
     pub fn run(&self, samples: Samples, seed: u64) -> Result<Report, Error> {
         let mut run = Run {
             walk: Walk::new(Arc::clone(&self.before)),
@@ -120,9 +111,6 @@ impl Replay {
 
     /// Writes the disk of `sample` into a file: besides what was left of record
     /// and slots, all that was durable elsewhere.
-    ///
-    /// # Errors
-    /// The operating system's.
     pub fn write_out(&self, sample: &Sample, before: &Path, to: &Path) -> Result<(), Error> {
         let failed = || machine::Error::host(to.display().to_string());
         std::fs::copy(before, to).map_err(failed())?;

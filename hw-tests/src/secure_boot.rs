@@ -23,9 +23,6 @@ pub struct Owner {
 impl Owner {
     /// Makes `PK`, `KEK` and `db` in `directory`, each a `.key` and a
     /// certificate, `.crt`.
-    ///
-    /// # Errors
-    /// What `openssl` said.
     pub fn new(directory: &Path) -> Result<Owner, Error> {
         let owner = Owner {
             directory: directory.to_path_buf(),
@@ -37,9 +34,6 @@ impl Owner {
     }
 
     /// One more key, which no firmware knows.
-    ///
-    /// # Errors
-    /// What `openssl` said.
     pub fn make_key(&self, name: &str) -> Result<(), Error> {
         let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
         let subject = format!("/CN=Plant owner {name}");
@@ -52,9 +46,6 @@ impl Owner {
     }
 
     /// Signs the program `input` with the key `name`.
-    ///
-    /// # Errors
-    /// What `sbsign` said.
     pub fn sign(&self, name: &str, input: &str, output: &str) -> Result<(), Error> {
         let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
         #[rustfmt::skip]
@@ -63,18 +54,12 @@ impl Owner {
     }
 
     /// Whether the certificate `name` finds the signature of `program` right.
-    ///
-    /// # Errors
-    /// What `sbverify` said, when it is not.
     pub fn verify(&self, name: &str, program: &str) -> Result<(), Error> {
         self.run("sbverify", &["--cert", &format!("{name}.crt"), program])
     }
 
     /// Kernel and initrd as one program with systemd's stub, without a command
     /// line of its own.
-    ///
-    /// # Errors
-    /// What `objcopy` said.
     pub fn unify(&self, kernel: &str, initrd: &str, output: &str) -> Result<(), Error> {
         #[rustfmt::skip]
         let words = [
@@ -86,9 +71,6 @@ impl Owner {
     }
 
     /// The settings of a firmware in which the three keys are enrolled.
-    ///
-    /// # Errors
-    /// What `openssl` said, or why the firmware's factory settings cannot be used.
     pub fn settings(&self, name: &str) -> Result<PathBuf, Error> {
         self.write(name, &self.enrolled()?)
     }
@@ -96,9 +78,6 @@ impl Owner {
     /// As [`Self::settings`], with what shim keeps of the generations that it no
     /// longer starts (rhboot/shim, `SBAT.md`): the last line of `SbatLevel`. Its
     /// date is later than that of any level which shim brings itself.
-    ///
-    /// # Errors
-    /// As [`Self::settings`].
     pub fn settings_with_sbat_level(&self, name: &str, line: &str) -> Result<PathBuf, Error> {
         let mut store = self.enrolled()?;
         let level = format!("sbat,1,2099010100\n{line}\n");

@@ -37,9 +37,6 @@ pub struct Story<'a> {
 impl<'a> Story<'a> {
     /// Switches on a machine with version 1 in slot a, beside a web server that
     /// has all versions.
-    ///
-    /// # Errors
-    /// What was expected and not seen.
     pub fn begin(plant: &Plant, tell: &'a mut dyn FnMut(&Seen)) -> Result<Story<'a>, Error> {
         let begun = Instant::now();
         let disk = plant.disk("factory.img", 512)?;
@@ -64,9 +61,6 @@ impl<'a> Story<'a> {
     }
 
     /// Version 2 goes into slot b, is tried, and is confirmed.
-    ///
-    /// # Errors
-    /// What was expected and not seen.
     pub fn good_update(&mut self) -> Result<(), Error> {
         self.install(2, "b", 3)?;
         self.restart()?;
@@ -86,9 +80,6 @@ impl<'a> Story<'a> {
 
     /// Version 3 goes into slot c; its production does not start; after `tries`
     /// the machine is back in slot b by itself.
-    ///
-    /// # Errors
-    /// What was expected and not seen.
     pub fn production_does_not_start(&mut self, tries: u32) -> Result<(), Error> {
         self.install(3, "c", tries)?;
         self.restart()?;
@@ -119,9 +110,6 @@ impl<'a> Story<'a> {
 
     /// Version 4 goes into slot c and hangs; the watchdog resets the machine,
     /// and it is back in slot b.
-    ///
-    /// # Errors
-    /// What was expected and not seen.
     pub fn system_hangs(&mut self) -> Result<(), Error> {
         self.install(4, "c", 1)?;
         self.restart()?;
@@ -144,9 +132,6 @@ impl<'a> Story<'a> {
 
     /// Everything that was seen, in order, and what the controller says at the
     /// end.
-    ///
-    /// # Errors
-    /// When it does not answer.
     pub fn end(mut self) -> Result<(Vec<Seen>, String), Error> {
         let table = self.machine.run("slotctl status")?.stdout;
         Ok((self.seen, table))

@@ -91,9 +91,6 @@ pub struct Store {
 
 impl Store {
     /// Those of a machine that leaves the factory.
-    ///
-    /// # Errors
-    /// When they cannot be read, or are not what is expected.
     pub fn factory() -> Result<Store, Error> {
         let what = || format!("{FACTORY} (package ovmf)");
         let bytes = std::fs::read(FACTORY).map_err(Error::host(what()))?;
@@ -115,17 +112,11 @@ impl Store {
     }
 
     /// Writes the file for the machine.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
         std::fs::write(path, &self.bytes).map_err(Error::host(path.display().to_string()))
     }
 
     /// Puts one certificate (DER) into a database of keys.
-    ///
-    /// # Errors
-    /// When it does not fit.
     pub fn enroll(&mut self, name: &str, vendor: Vendor, der: &[u8]) -> Result<(), Error> {
         let list = signature_list(der).ok_or_else(|| full(name))?;
         self.set_under_key(name, vendor, &list)
@@ -133,25 +124,16 @@ impl Store {
 
     /// Sets a variable that is seen before an operating system runs, and no more
     /// after.
-    ///
-    /// # Errors
-    /// When it does not fit.
     pub fn set_for_boot(&mut self, name: &str, vendor: Vendor, data: &[u8]) -> Result<(), Error> {
         self.add(name, vendor, NON_VOLATILE | BOOT_SERVICES, data)
     }
 
     /// Sets a variable as a running system can.
-    ///
-    /// # Errors
-    /// When it does not fit.
     pub fn set_at_runtime(&mut self, name: &str, vendor: Vendor, data: &[u8]) -> Result<(), Error> {
         self.add(name, vendor, NON_VOLATILE | BOOT_SERVICES | RUNTIME, data)
     }
 
     /// Sets a variable that only the holder of some key can change or delete.
-    ///
-    /// # Errors
-    /// When it does not fit.
     pub fn set_under_key(&mut self, name: &str, vendor: Vendor, data: &[u8]) -> Result<(), Error> {
         let attributes = NON_VOLATILE | BOOT_SERVICES | RUNTIME | TIME_BASED_AUTHENTICATION;
         self.add(name, vendor, attributes, data)
@@ -159,9 +141,6 @@ impl Store {
 
     /// Fills it, but for `left` bytes, with what fills it on real machines: the
     /// panics that Linux keeps there.
-    ///
-    /// # Errors
-    /// When there is less room than that.
     pub fn fill(&mut self, left: usize) -> Result<(), Error> {
         let end = self.end.saturating_sub(left);
         for number in 1.. {

@@ -41,9 +41,6 @@ pub struct Backing {
 
 impl Backing {
     /// A place for a file that is not made yet.
-    ///
-    /// # Errors
-    /// When there is no folder for it.
     pub fn new(shop: &Shop, place: Place, name: &str) -> Result<Self, Error> {
         let path = place.file(shop, name);
         let failed = || Error::host(path.display().to_string());
@@ -63,9 +60,6 @@ impl Backing {
     }
 
     /// Makes it, `length` bytes of nothing.
-    ///
-    /// # Errors
-    /// When there is no room.
     pub fn create(&self, length: u64) -> Result<(), Error> {
         File::create(&self.path)
             .and_then(|file| file.set_len(length))
@@ -109,9 +103,6 @@ impl Loop {
     }
 
     /// Has the kernel know its partitions, also one that does not read GPTs.
-    ///
-    /// # Errors
-    /// When it has none.
     pub fn with_partitions(self) -> Result<Self, Error> {
         self.shop.run(&["partx", "--update", &self.node])?;
         Ok(self)
@@ -130,9 +121,6 @@ impl Loop {
     }
 
     /// Bytes written to it and read from it so far.
-    ///
-    /// # Errors
-    /// When the kernel does not say.
     pub fn counters(&self) -> Result<(u64, u64), Error> {
         let stat = self.read("stat")?;
         let field = |number: usize| {
@@ -166,9 +154,6 @@ impl Drop for Loop {
 
 /// Fills the first `length` bytes of a device with what no image holds: so that
 /// all its memory is there, and nothing of the last round.
-///
-/// # Errors
-/// When it cannot be written.
 pub fn scrub(node: &str, length: u64) -> Result<(), Error> {
     let failed = || Error::host(format!("filling {node}"));
     let mut device = writable(node)?;
@@ -184,9 +169,6 @@ pub fn scrub(node: &str, length: u64) -> Result<(), Error> {
 }
 
 /// Writes `bytes` at `offset` of a device, durably.
-///
-/// # Errors
-/// When it cannot be written.
 pub fn write(node: &str, offset: u64, bytes: &[u8]) -> Result<(), Error> {
     let mut device = writable(node)?;
     device
@@ -197,9 +179,6 @@ pub fn write(node: &str, offset: u64, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// All of a small device.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn read(node: &str) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     File::open(node)
@@ -233,9 +212,6 @@ pub struct Limit {
 
 impl Limit {
     /// Limits reads and writes of `device` to `rate` bytes per second each.
-    ///
-    /// # Errors
-    /// Where the kernel has no limits of block devices.
     pub fn new(device: &Loop, rate: u64) -> Result<Self, Error> {
         let name = format!("slotctl-bench-{}", std::process::id());
         let numbers = device.numbers()?;

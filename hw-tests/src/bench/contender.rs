@@ -9,23 +9,14 @@ pub trait Contender {
     fn name(&self) -> &str;
 
     /// Makes everything as it was before the first round; not measured.
-    ///
-    /// # Errors
-    /// When that fails.
     fn prepare(&mut self) -> Result<(), Error> {
         Ok(())
     }
 
     /// The work.
-    ///
-    /// # Errors
-    /// When it fails.
     fn run(&mut self) -> Result<Usage, Error>;
 
     /// Whether the work was done; looked at once, not measured.
-    ///
-    /// # Errors
-    /// When it was not.
     fn check(&mut self) -> Result<(), Error> {
         Ok(())
     }
@@ -84,9 +75,6 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 
 /// Has each do the work once, then each again: what changes on the machine
 /// meanwhile meets all of them alike. Caches are empty before each.
-///
-/// # Errors
-/// The first that fails.
 pub fn interleaved(
     shop: &Shop,
     rounds: u32,

@@ -62,9 +62,6 @@ fn words(all: &[&str]) -> Vec<String> {
 }
 
 /// `zstd --patch-from`.
-///
-/// # Errors
-/// What it said.
 pub fn patch_from(shop: &Shop) -> Result<Made, Error> {
     let from = |old: &str| format!("--patch-from={old}");
     let zstd = ["zstd", "-q", "--long=31"];
@@ -76,9 +73,6 @@ pub fn patch_from(shop: &Shop) -> Result<Made, Error> {
 }
 
 /// xdelta3.
-///
-/// # Errors
-/// What it said.
 pub fn xdelta3(shop: &Shop) -> Result<Made, Error> {
     let window = "-B2147483648";
     by_part(
@@ -89,9 +83,6 @@ pub fn xdelta3(shop: &Shop) -> Result<Made, Error> {
 }
 
 /// casync: the chunks of the new system that the old one does not have.
-///
-/// # Errors
-/// What it said.
 pub fn casync(shop: &Shop) -> Result<Made, Error> {
     shop.empty("casync")?;
     let make = |system: System, index: &str| {
@@ -123,9 +114,6 @@ fn stored(shop: &Shop) -> Result<u64, Error> {
 }
 
 /// casync, from a web server, with the old system as its seed.
-///
-/// # Errors
-/// What it said.
 pub fn casync_extract(shop: &Shop, url: impl Fn(&str) -> String) -> Result<Usage, Error> {
     shop.remove("casync/out")?;
     let store = format!("--store={}", url(STORE));
@@ -140,9 +128,6 @@ pub fn casync_extract(shop: &Shop, url: impl Fn(&str) -> String) -> Result<Usage
 }
 
 /// What RAUC fetches at least with `adaptive=block-hash-index`.
-///
-/// # Errors
-/// When a file cannot be read.
 pub fn adaptive(shop: &Shop) -> Result<u64, Error> {
     let mut known = HashSet::new();
     let (old, new) = (System::Old.whole(), System::New.whole());

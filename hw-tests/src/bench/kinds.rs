@@ -22,9 +22,6 @@ struct Changed {
 }
 
 /// For each kind: bytes of the files that changed, and of their deltas.
-///
-/// # Errors
-/// When a file cannot be read.
 pub fn breakdown(shop: &Shop) -> Result<Vec<(String, u64, u64)>, Error> {
     let mut changed = changed(shop)?;
     // The longest first, or the last worker is left alone with one.

@@ -30,9 +30,6 @@ pub fn program(shop: &Shop) -> String {
 }
 
 /// Makes the key, if there is none.
-///
-/// # Errors
-/// What `slotctl` said.
 pub fn key(shop: &Shop) -> Result<(), Error> {
     if !shop.path("bench.key").exists() {
         shop.run(&[&program(shop), "key", "generate", "--out", "bench"])?;
@@ -41,9 +38,6 @@ pub fn key(shop: &Shop) -> Result<(), Error> {
 }
 
 /// Builds an image of `[root, kernel, initrd]`.
-///
-/// # Errors
-/// What `slotctl` said.
 pub fn build(shop: &Shop, parts: &[String; 3], version: &str, out: &str) -> Result<Usage, Error> {
     let [root, kernel, initrd] = parts;
     #[rustfmt::skip]
@@ -63,9 +57,6 @@ pub fn build(shop: &Shop, parts: &[String; 3], version: &str, out: &str) -> Resu
 }
 
 /// Builds the image of a system.
-///
-/// # Errors
-/// What `slotctl` said.
 pub fn build_system(shop: &Shop, system: System) -> Result<Usage, Error> {
     let version = match system {
         System::Old => "1",
@@ -75,9 +66,6 @@ pub fn build_system(shop: &Shop, system: System) -> Result<Usage, Error> {
 }
 
 /// Makes the delta from old to new.
-///
-/// # Errors
-/// What `slotctl` said.
 pub fn delta(shop: &Shop, out: &str) -> Result<Usage, Error> {
     let (old, new) = (System::Old.image(), System::New.image());
     #[rustfmt::skip]
@@ -94,9 +82,6 @@ pub fn delta(shop: &Shop, out: &str) -> Result<Usage, Error> {
 
 /// A controller's disk file with two slots of `content` bytes and a little;
 /// with an image, it is in slot a and good.
-///
-/// # Errors
-/// What `slotctl` said.
 pub fn create_disk(
     shop: &Shop,
     file: &str,
@@ -138,9 +123,6 @@ impl Content {
     }
 
     /// That of a system's image: its parts, where the manifest says that they lie.
-    ///
-    /// # Errors
-    /// What `slotctl` said; when it is not about these parts.
     pub fn of(shop: &Shop, system: System) -> Result<Self, Error> {
         let said = shop.run(&[&program(shop), "image", "show", &system.image(), "--json"])?;
         let other = || Error::otherwise("slotctl image show", "three payloads", said.clone());
@@ -193,9 +175,6 @@ pub struct Ours {
 impl Ours {
     /// Installs `source`, which gives `expected`, on a disk with nothing but
     /// bootshim; with `beside`, that image is in the other slot.
-    ///
-    /// # Errors
-    /// When the disk cannot be made.
     pub fn new(
         shop: &Shop,
         place: Place,
@@ -221,9 +200,6 @@ impl Ours {
     }
 
     /// Slows its device down.
-    ///
-    /// # Errors
-    /// Where that is not possible.
     pub fn limit(&mut self, rate: u64) -> Result<(), Error> {
         self.limit = Some(Limit::new(&self.device, rate)?);
         Ok(())
@@ -235,9 +211,6 @@ impl Ours {
     }
 
     /// Sets the record back: nothing was ever installed by it.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn forget(&self) -> Result<(), Error> {
         block::write(&self.device.partition(RECORD), 0, &self.record)
     }
@@ -250,9 +223,6 @@ impl Ours {
     }
 
     /// A number of what the last install said.
-    ///
-    /// # Errors
-    /// When it did not say so.
     pub fn number(&self, field: &str) -> Result<u64, Error> {
         self.said
             .get(field)
@@ -305,9 +275,6 @@ impl Contender for Ours {
 }
 
 /// Whether the bytes of a file lie on a device from `at` on.
-///
-/// # Errors
-/// Where they differ.
 pub fn same(shop: &Shop, file: &str, node: &str, at: u64) -> Result<(), Error> {
     let length = shop.length(file)?.to_string();
     let skip = format!("--ignore-initial=0:{at}");

@@ -78,9 +78,6 @@ impl System {
 }
 
 /// Makes what is missing of both systems.
-///
-/// # Errors
-/// When packages cannot be had, or tools are missing.
 pub fn make(shop: &Shop) -> Result<(), Error> {
     fs::create_dir_all(shop.path("pair")).map_err(Error::host("pair"))?;
     if shop.is_smoke() {

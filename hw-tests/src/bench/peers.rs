@@ -22,9 +22,6 @@ const FAST: &str = "-comp zstd -Xcompression-level 3 -b 1M";
 const HARDWARE: &str = "bench:1.0";
 
 /// Makes key, certificate, and what each peer installs.
-///
-/// # Errors
-/// When a peer is not installed, or says no.
 pub fn make(shop: &Shop) -> Result<(), Error> {
     shop.empty(FOLDER)?;
     #[rustfmt::skip]
@@ -44,9 +41,6 @@ pub fn make(shop: &Shop) -> Result<(), Error> {
 }
 
 /// Builds RAUC's bundle as it does by default, or as it installs fastest.
-///
-/// # Errors
-/// What RAUC said.
 pub fn build(shop: &Shop, fast: bool) -> Result<Usage, Error> {
     let settings = if fast { FAST } else { DEFAULT };
     bundle(shop, settings, "peers/built.raucb")
@@ -86,9 +80,6 @@ pub struct Rauc {
 
 impl Rauc {
     /// It, with a slot on a device of `place`.
-    ///
-    /// # Errors
-    /// Without D-Bus.
     pub fn new(shop: &Shop, place: Place) -> Result<Self, Error> {
         let (device, size) = device(shop, place, "rauc.slot")?;
         let backing = Backing::new(shop, place, "rauc.running")?;
@@ -188,9 +179,6 @@ pub struct Swupdate {
 
 impl Swupdate {
     /// It, with a device of `place`; its update names the device.
-    ///
-    /// # Errors
-    /// When the update cannot be made.
     pub fn new(shop: &Shop, place: Place) -> Result<Self, Error> {
         let (device, size) = device(shop, place, "swupdate.slot")?;
         let said = shop.run(&["sha256sum", PACKED])?;

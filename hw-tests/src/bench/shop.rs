@@ -33,9 +33,6 @@ pub struct Shop {
 impl Shop {
     /// A folder of `target`, made if it is missing. In a `smoke` run everything is
     /// done once with next to nothing: that all can be measured is what it shows.
-    ///
-    /// # Errors
-    /// When it cannot be made.
     pub fn open(folder: &str, smoke: bool) -> Result<Self, Error> {
         let directory = target().join(folder);
         fs::create_dir_all(&directory).map_err(Error::host(directory.display().to_string()))?;
@@ -61,26 +58,17 @@ impl Shop {
     }
 
     /// Writes a file.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn write(&self, name: &str, text: &str) -> Result<(), Error> {
         fs::write(self.path(name), text).map_err(Error::host(name))
     }
 
     /// Makes a folder with nothing in it.
-    ///
-    /// # Errors
-    /// When it cannot be made.
     pub fn empty(&self, name: &str) -> Result<(), Error> {
         self.remove(name)?;
         fs::create_dir_all(self.path(name)).map_err(Error::host(name))
     }
 
     /// Removes a file or a folder, if it is there.
-    ///
-    /// # Errors
-    /// When it stays.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
         let path = self.path(name);
         let removed = match fs::symlink_metadata(&path) {
@@ -92,9 +80,6 @@ impl Shop {
     }
 
     /// The length of a file in bytes.
-    ///
-    /// # Errors
-    /// When it is not there.
     pub fn length(&self, name: &str) -> Result<u64, Error> {
         Ok(fs::metadata(self.path(name))
             .map_err(Error::host(name))?
@@ -102,17 +87,11 @@ impl Shop {
     }
 
     /// Runs a command; what it printed.
-    ///
-    /// # Errors
-    /// When it fails: its words.
     pub fn run(&self, words: &[&str]) -> Result<String, Error> {
         self.run_with(words, &[])
     }
 
     /// As [`Self::run`], with more in its environment.
-    ///
-    /// # Errors
-    /// When it fails: its words.
     pub fn run_with(&self, words: &[&str], environment: &[(&str, &str)]) -> Result<String, Error> {
         let [program, arguments @ ..] = words else {
             return Ok(String::new());
@@ -135,17 +114,11 @@ impl Shop {
     }
 
     /// Runs a command and measures it; what it took, and what it printed.
-    ///
-    /// # Errors
-    /// When it fails: its words.
     pub fn measure(&self, words: &[&str]) -> Result<(Usage, String), Error> {
         self.measure_with(words, &[])
     }
 
     /// As [`Self::measure`], with more in its environment.
-    ///
-    /// # Errors
-    /// When it fails: its words.
     pub fn measure_with(
         &self,
         words: &[&str],
@@ -163,9 +136,6 @@ impl Shop {
     }
 
     /// Starts a service, which ends with the value that stands for it.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn start(
         &self,
         words: &[&str],
@@ -201,9 +171,6 @@ pub struct Service(Child);
 
 impl Service {
     /// CPU time so far, and the most memory it held.
-    ///
-    /// # Errors
-    /// When it is not there any more.
     pub fn usage(&self) -> Result<(Duration, u64), Error> {
         let read = |name: &str| {
             let path = format!("/proc/{}/{name}", self.0.id());
@@ -234,9 +201,6 @@ impl Drop for Service {
 }
 
 /// Asks again and again until the answer is yes.
-///
-/// # Errors
-/// After ten seconds.
 pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) -> Result<(), Error> {
     let began = Instant::now();
     while !ready() {

@@ -19,9 +19,6 @@ pub struct Web {
 
 impl Web {
     /// Starts it.
-    ///
-    /// # Errors
-    /// Without nginx.
     pub fn new(shop: &Shop) -> Result<Self, Error> {
         shop.empty("web")?;
         let failed = || Error::host("a free port on 127.0.0.1");
@@ -59,9 +56,6 @@ impl Web {
     }
 
     /// Bytes that went out since it was last asked, and the number of requests.
-    ///
-    /// # Errors
-    /// When the log does not come.
     pub fn served(&self) -> Result<(u64, u64), Error> {
         let last = self.url(LAST.trim_start_matches('/'));
         self.shop.run(&["curl", "-s", "-o", "/dev/null", &last])?;

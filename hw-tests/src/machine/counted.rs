@@ -20,9 +20,6 @@ pub struct CountedDisk {
 impl CountedDisk {
     /// Before the disk image `image`; its log is the file `NAME.reads` beside those
     /// of the machines.
-    ///
-    /// # Errors
-    /// When nbdkit cannot be started.
     pub fn new(image: &Path, name: &str) -> Result<CountedDisk, Error> {
         let machines = target().join("machines");
         let log = machines.join(format!("{name}.reads"));
@@ -43,9 +40,6 @@ impl CountedDisk {
 
     /// What was read in `range` so far, in the order in which it was asked for, and
     /// of each read the part that lies in it. nbdkit logs a read before it answers.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
     pub fn reads(&self, range: Extent) -> Result<Vec<Extent>, Error> {
         let log = std::fs::read_to_string(&self.log)
             .map_err(Error::host(self.log.display().to_string()))?;

@@ -23,9 +23,6 @@ pub struct Tpm {
 
 impl Tpm {
     /// Starts one.
-    ///
-    /// # Errors
-    /// When swtpm cannot be started.
     pub fn new() -> Result<Tpm, Error> {
         let failed = || Error::host("a TPM");
         let state = TempDir::new().map_err(failed())?;

@@ -53,9 +53,6 @@ pub struct VolatileDisk {
 
 impl VolatileDisk {
     /// Before the disk image `image`, which gets what is flushed.
-    ///
-    /// # Errors
-    /// When nbdkit cannot be started.
     pub fn new(image: &Path, moment: Moment) -> Result<VolatileDisk, Error> {
         let (log, log_end) = std::io::pipe().map_err(Error::host("lines to nbdkit"))?;
         let (line, process) = nbdkit::serve(image, CACHE, log_end.into())?;

@@ -44,9 +44,6 @@ impl Judge {
     /// Starts `disk` again and again, as if every system that came up did
     /// nothing, until a good slot has started. Each slot that starts is verified
     /// whole. The number of its record must not be below `durable`.
-    ///
-    /// # Errors
-    /// The promise that was broken, in words.
     pub fn judge(&mut self, disk: &Rebuilt, durable: u64) -> Result<Started, String> {
         let layout = disk.before().layout();
         let record = Overlay::new(Window::new(disk, layout.record.extent));

@@ -74,9 +74,6 @@ pub enum LogError {
 }
 
 /// Reads a whole log.
-///
-/// # Errors
-/// The first thing in it that is not as the format says.
 pub fn read(log: &[u8]) -> Result<Vec<Event>, LogError> {
     let mut rest = Rest {
         bytes: log,

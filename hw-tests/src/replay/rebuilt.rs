@@ -25,9 +25,6 @@ pub struct Before {
 
 impl Before {
     /// Opens a disk image that nothing changes any more.
-    ///
-    /// # Errors
-    /// When it is not that of a controller.
     pub fn open(path: &Path) -> Result<Before, Error> {
         let disk = Disk::open(path).map_err(Error::Disk)?;
         let trusted = controller::trust::keys(&disk).map_err(Error::Disk)?;

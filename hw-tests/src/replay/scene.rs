@@ -21,9 +21,6 @@ impl Scene {
     /// A machine with version 1 in slot a installs version 2 into slot b, starts
     /// it on trial, confirms it, and is switched off: firmware, bootshim, kernel
     /// and slotctl write, and the log has all of it.
-    ///
-    /// # Errors
-    /// What was expected and not seen.
     pub fn record(plant: &Plant, name: &str, bus: Bus) -> Result<Scene, Error> {
         let before = plant.disk(&format!("{name}-before.img"), 512)?;
         let file = |suffix: &str| plant.directory().join(format!("{name}{suffix}"));
@@ -57,9 +54,6 @@ impl Scene {
     }
 
     /// Starts a machine from the disk of `sample`, and says how it came up.
-    ///
-    /// # Errors
-    /// When it did not come up in the slot that was expected.
     pub fn start(&self, sample: &Sample, name: &str) -> Result<(), Error> {
         let disk = self.before.with_file_name(format!("{name}.img"));
         self.replay.write_out(sample, &self.before, &disk)?;
@@ -69,9 +63,6 @@ impl Scene {
 }
 
 /// Starts a machine, and waits until production runs in the slot that is expected.
-///
-/// # Errors
-/// What was seen instead.
 pub fn comes_up(machine: Builder, expected: &Started) -> Result<Machine, Error> {
     let Started {
         slot,

@@ -75,9 +75,6 @@ impl Walk {
 
     /// A write to the record or a slot was made; `number` is its place in the
     /// log.
-    ///
-    /// # Errors
-    /// When it cannot be replayed; see [`Error`].
     pub fn write(&mut self, number: usize, region: Region, write: &Write) -> Result<(), Error> {
         let patch = Patch::new(write.offset, Arc::clone(&write.data));
         let (offset, length) = (write.offset, write.data.len());
@@ -133,9 +130,6 @@ impl Walk {
 
     /// The disk that a cut here leaves, of which `left` of the pending writes
     /// reached it.
-    ///
-    /// # Errors
-    /// When the disk before cannot be read.
     pub fn rebuild(&self, left: &Left) -> Result<Rebuilt, Error> {
         let (mut patches, mut content) = (self.durable.patches().to_vec(), *self.durable.content());
         for write in left
