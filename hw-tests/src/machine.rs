@@ -6,9 +6,9 @@
 //! # fn main() -> Result<(), hw_tests::machine::Error> {
 //! let mut plc = Machine::new("plc").disk("plc.img").bus(Bus::Nvme).start()?;
 //! plc.expect("demo: version 1", START)?;
-//! let status = plc.run("slotctl status --json")?;
+//! assert_eq!(plc.status()?["running"], "a");
 //! plc.tell("reboot")?;
-//! assert_eq!(plc.next_start(START)?.cause, Cause::Reboot);
+//! plc.restarts(Cause::Reboot);
 //! # Ok(())
 //! # }
 //! ```
@@ -106,6 +106,21 @@ impl Machine {
         self.expect_on(&[Source::Console], text, limit)
     }
 
+    /// As [`Self::expect`], within [`START`]: a test that does not see it fails here.
+    #[track_caller]
+    #[expect(clippy::unwrap_used, reason = "for tests")]
+    pub fn says(&mut self, text: &str) -> Line {
+        self.expect(text, START).unwrap()
+    }
+
+    /// The next start comes within [`START`], for this reason: a test that sees
+    /// another fails here.
+    #[track_caller]
+    #[expect(clippy::unwrap_used, reason = "for tests")]
+    pub fn restarts(&mut self, cause: Cause) {
+        assert_eq!(self.next_start(START).unwrap().cause, cause);
+    }
+
     /// As [`Self::expect`], for what firmware draws: on one serial port or the other.
     /// It drops the rest of a line where the port is not ready for a moment.
     pub fn expect_drawn(&mut self, text: &str, limit: Duration) -> Result<Line, Error> {
@@ -188,6 +203,12 @@ impl Machine {
             }
         })?;
         Ok(output)
+    }
+
+    /// What the controller says of itself, or null.
+    pub fn status(&mut self) -> Result<Value, Error> {
+        let said = self.run("slotctl status --json")?.stdout;
+        Ok(serde_json::from_str(&said).unwrap_or_default())
     }
 
     /// As [`Self::run`], and does not wait for an answer: for a command that

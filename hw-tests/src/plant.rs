@@ -216,6 +216,12 @@ impl Plant {
         })
     }
 
+    /// As [`Self::slotctl`], on this disk.
+    pub fn slotctl_on(&self, disk: &Path, words: &[&str]) -> Result<String, Error> {
+        let disk = disk.display().to_string();
+        self.slotctl(&[&["--disk", &disk], words].concat())
+    }
+
     /// bootshim as it was built.
     fn bootshim(&self) -> String {
         let built = target().join("bootshim").join(self.board.bootshim());

@@ -94,7 +94,7 @@ impl<'a> Story<'a> {
         self.starts("b", "good")?;
         self.saw("the tries are used up: back in slot b by itself");
         self.runs("b", "2.0", "good")?;
-        let failure = self.status()?["last_failure"].clone();
+        let failure = self.machine.status()?["last_failure"].clone();
         let named = failure["slot"] == "c" && failure["note"].to_string().contains("health");
         self.check(
             named,
@@ -121,7 +121,7 @@ impl<'a> Story<'a> {
         self.starts("b", "good")?;
         self.saw("back in slot b by itself");
         self.runs("b", "2.0", "good")?;
-        let failure = self.status()?["last_failure"].clone();
+        let failure = self.machine.status()?["last_failure"].clone();
         let said = failure["slot"] == "c" && failure["note"].to_string().contains("never said why");
         self.check(
             said,
@@ -188,7 +188,7 @@ impl<'a> Story<'a> {
 
     /// The controller itself says which slot runs, and in which state.
     fn runs(&mut self, slot: &str, version: &str, state: &str) -> Result<(), Error> {
-        let status = self.status()?;
+        let status = self.machine.status()?;
         let slots = status["slots"].as_array().cloned().unwrap_or_default();
         let here = slots
             .iter()
@@ -202,11 +202,6 @@ impl<'a> Story<'a> {
             &format!("{version} running from slot {slot}, {state}"),
             &status.to_string(),
         )
-    }
-
-    fn status(&mut self) -> Result<Value, Error> {
-        let ran = self.machine.run("slotctl status --json")?;
-        Ok(last_object(&ran.stdout))
     }
 
     fn expect(&mut self, text: &str, limit: Duration) -> Result<Line, Error> {

@@ -76,12 +76,13 @@ pub fn comes_up(machine: Builder, expected: &Started) -> Result<Machine, Error> 
     )?;
     let health = "wget -q -O - http://127.0.0.1:8080/health";
     run(&mut machine, &format!("until {health}; do sleep 1; done"))?;
-    let status = run(&mut machine, "slotctl status --json")?;
-    let running = format!("\"running\":\"{slot}\"");
-    if status.replace(' ', "").contains(&running) {
+    let status = machine.status()?;
+    if status.get("running") == Some(&slot.to_string().into()) {
         return Ok(machine);
     }
-    Err(machine.not_as_expected(&running, &status).into())
+    Err(machine
+        .not_as_expected(&format!("slot {slot} running"), &status.to_string())
+        .into())
 }
 
 fn run(machine: &mut Machine, command: &str) -> Result<String, Error> {

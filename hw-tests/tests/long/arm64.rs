@@ -1,7 +1,6 @@
 //! The whole life of a 64-bit Arm machine, by the slotctl in it, under U-Boot and
 //! under EDK2.
 
-use super::status;
 use hw_tests::machine::{Board, Cause, START, WebServer};
 use hw_tests::plant::Plant;
 use hw_tests::replay::power::{self, During};
@@ -51,11 +50,9 @@ fn is_taken_up_again(plant: &Plant, name: &str) {
         (&"b".into(), &"trying".into())
     );
     machine.tell("reboot").unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
-    machine
-        .expect("starting slot b, version 2.0, as trial", START)
-        .unwrap();
-    machine.expect("slotctl watch: confirmed", START).unwrap();
+    machine.restarts(Cause::Reboot);
+    machine.says("starting slot b, version 2.0, as trial");
+    machine.says("slotctl watch: confirmed");
 }
 
 #[test]
@@ -88,25 +85,15 @@ fn under_edk2_on_arm_a_kernel_that_hangs_without_a_driver_is_reset_and_the_good_
     ];
     plant.slotctl(&words).unwrap();
     let disk = plant.disk("hangs.img", 512).unwrap();
-    let file = disk.display().to_string();
-    let install = ["--disk", &file, "install", "--tries", "1", "hangs.slotimg"];
-    plant.slotctl(&install).unwrap();
+    let install = ["install", "--tries", "1", "hangs.slotimg"];
+    plant.slotctl_on(&disk, &install).unwrap();
     let mut machine = plant.machine("aavmf-hangs").disk(&disk).start().unwrap();
-    machine
-        .expect(
-            "starting slot b, version 2.1, as trial, the last try",
-            START,
-        )
-        .unwrap();
-    machine
-        .expect("watchdog i6300esb armed and locked, 40 s", START)
-        .unwrap();
-    machine.expect("Kernel panic", START).unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    let status = status(&mut machine);
+    machine.says("starting slot b, version 2.1, as trial, the last try");
+    machine.says("watchdog i6300esb armed and locked, 40 s");
+    machine.says("Kernel panic");
+    machine.restarts(Cause::Watchdog);
+    machine.says("starting slot a, version 1.0, as good");
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "a", "{status}");
     assert_eq!(status["slots"][1]["state"], "bad", "{status}");
     assert_eq!(status["watchdog"]["last_reset"], "watchdog", "{status}");

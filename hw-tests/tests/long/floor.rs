@@ -1,6 +1,6 @@
 //! The floor lies where the running system neither sees nor changes it.
 
-use super::{PLANT, status};
+use super::PLANT;
 use bootshim::floor::{Counts, Floor, Keeper};
 use bootshim::handover::{FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR};
 use hw_tests::machine::{Cause, Machine, START, WebServer, target};
@@ -15,9 +15,9 @@ fn the_running_system_neither_sees_nor_changes_the_floor() {
     let mut machine = Machine::new("floor").disk(&disk).start().unwrap();
     // A new machine has none yet; the first good start makes it.
     let said = "by the boot record alone: the firmware keeps none yet";
-    machine.expect(said, START).unwrap();
-    machine.expect("kept by the firmware", START).unwrap();
-    let told = status(&mut machine);
+    machine.says(said);
+    machine.says("kept by the firmware");
+    let told = machine.status().unwrap();
     assert_eq!(told["floor_source"], "firmware", "{told}");
 
     let seen = machine.run(&format!("ls {VARIABLES}")).unwrap().stdout;
@@ -42,8 +42,8 @@ fn the_running_system_neither_sees_nor_changes_the_floor() {
     let after = machine.run(&format!("base64 {told}")).unwrap().stdout;
     assert_eq!(after, before);
     machine.press_reset().unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::ResetButton);
-    let line = machine.expect("floor: security version", START).unwrap();
+    machine.restarts(Cause::ResetButton);
+    let line = machine.says("floor: security version");
     assert!(line.text.contains("kept by the firmware"), "{}", line.text);
 }
 
@@ -94,21 +94,12 @@ fn with_a_full_store_the_slot_starts_by_the_floor_of_the_record_until_it_is_clea
     store.fill(99).unwrap();
     let disk = disk_of_version_3("full");
     let mut machine = machine("full", &disk, &store);
-    let said = machine
-        .expect("the firmware did not take the floor", START)
-        .unwrap();
+    let said = machine.says("the firmware did not take the floor");
     let why = "its variable store is full, clear it in the firmware's setup";
     assert!(said.text.contains(why), "{}", said.text);
-    machine
-        .expect(
-            "by the boot record alone: the firmware keeps none yet",
-            START,
-        )
-        .unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    let told = status(&mut machine);
+    machine.says("by the boot record alone: the firmware keeps none yet");
+    machine.says("starting slot a, version 1.0, as good");
+    let told = machine.status().unwrap();
     assert_eq!(told["running"], "a", "{told}");
     assert_eq!(told["floor_source"], "record", "{told}");
 
@@ -120,7 +111,7 @@ fn with_a_full_store_the_slot_starts_by_the_floor_of_the_record_until_it_is_clea
         "floor: security version 3, kept by the firmware",
         "starting slot a, version 1.0, as good",
     ] {
-        cleared.expect(said, START).unwrap();
+        cleared.says(said);
     }
 }
 
@@ -141,7 +132,7 @@ fn in_a_full_store_a_floor_that_is_there_rises_all_the_same() {
         "floor: security version 3, kept by the firmware",
         "starting slot a, version 1.0, as good",
     ] {
-        machine.expect(said, START).unwrap();
+        machine.says(said);
     }
 }
 
@@ -156,14 +147,9 @@ const FORGED: Floor = Floor {
 #[test]
 fn a_system_on_trial_on_a_new_machine_cannot_forge_the_floor() {
     let disk = PLANT.disk("forging.img", 512).unwrap();
-    let file = disk.display().to_string();
-    PLANT
-        .slotctl(&["--disk", &file, "install", "v2.slotimg"])
-        .unwrap();
+    PLANT.slotctl_on(&disk, &["install", "v2.slotimg"]).unwrap();
     let mut machine = Machine::new("forging").disk(&disk).start().unwrap();
-    machine
-        .expect("starting slot b, version 2.0, as trial", START)
-        .unwrap();
+    machine.says("starting slot b, version 2.0, as trial");
     let kept = file_of(FLOOR_KEPT_VARIABLE);
     let forged = written(7, &FORGED.to_bytes());
     let write = format!("printf '{forged}' > /tmp/forged && dd bs=99 if=/tmp/forged of={kept}");
@@ -172,7 +158,7 @@ fn a_system_on_trial_on_a_new_machine_cannot_forge_the_floor() {
     hw_tests::say(&format!("forging the floor: {}", wrote.stderr.trim())).unwrap();
     machine.press_reset().unwrap();
     machine.next_start(START).unwrap();
-    let line = machine.expect("floor: security version", START).unwrap();
+    let line = machine.says("floor: security version");
     let counts = "floor: security version 0, kept by the firmware";
     assert!(line.text.contains(counts), "{}", line.text);
 }
@@ -195,16 +181,10 @@ fn a_floor_that_another_system_forged_does_not_count_and_is_replaced() {
     }
     let disk = PLANT.disk("forged.img", 512).unwrap();
     let mut machine = machine("forged", &disk, &store);
-    machine
-        .expect("SlotctlFloorKept is not one of bootshim's", START)
-        .unwrap();
-    machine
-        .expect("floor: security version 0, kept by the firmware", START)
-        .unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    let told = status(&mut machine);
+    machine.says("SlotctlFloorKept is not one of bootshim's");
+    machine.says("floor: security version 0, kept by the firmware");
+    machine.says("starting slot a, version 1.0, as good");
+    let told = machine.status().unwrap();
     assert_eq!(
         (&told["floor"], &told["floor_source"]),
         (&0.into(), &"firmware".into()),
@@ -228,7 +208,7 @@ fn a_variable_of_that_name_under_somebodys_key_does_not_count_and_what_to_do_is_
         "is protected, clear it in the firmware's setup",
         "starting slot a, version 1.0, as good",
     ] {
-        machine.expect(said, START).unwrap();
+        machine.says(said);
     }
-    assert_eq!(status(&mut machine)["floor_source"], "record");
+    assert_eq!(machine.status().unwrap()["floor_source"], "record");
 }

@@ -1,9 +1,9 @@
 //! The hooks for an initramfs that slotctl ships, in initrds that Debian's own tools
 //! made of them.
 
-use super::{PLANT, initramfs_with, slot, status};
+use super::{PLANT, initramfs_with, slot};
 use hw_tests::damage;
-use hw_tests::machine::{Cause, Machine, Position, START, target};
+use hw_tests::machine::{Cause, Machine, Position, target};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,9 +43,7 @@ fn disk_of(tool: &str, name: &str) -> PathBuf {
 /// A machine that starts slot b of `disk` on trial. Debian's initrds have 140 MB.
 fn started(name: &str, disk: &Path) -> Machine {
     let mut machine = Machine::new(name).disk(disk).memory(512).start().unwrap();
-    machine
-        .expect("starting slot b, version 6.0, as trial", START)
-        .unwrap();
+    machine.says("starting slot b, version 6.0, as trial");
     machine
 }
 
@@ -54,15 +52,15 @@ fn started(name: &str, disk: &Path) -> Machine {
 fn opens_the_root(name: &str, disk: &Path) {
     let mut machine = started(name, disk);
     let verified = "slot b, version 6.0, verified as it is read";
-    machine.expect(verified, START).unwrap();
-    machine.expect("slotctl watch: on trial", START).unwrap();
+    machine.says(verified);
+    machine.says("slotctl watch: on trial");
     let said = machine.lines_since(Position::default());
     let armed = said.iter().find(|line| line.text.contains("armed"));
     assert!(armed.is_none(), "{armed:?}");
     let device = "$(awk '$5 == \"/\" { print $3 }' /proc/self/mountinfo)";
     let root = machine.run(&format!("cat /sys/dev/block/{device}/dm/name"));
     assert_eq!(root.unwrap().stdout, "slotctl-root\n");
-    let seen = status(&mut machine);
+    let seen = machine.status().unwrap();
     assert_eq!(seen["running"], "b", "{seen}");
 }
 
@@ -126,14 +124,10 @@ fn a_trial_whose_root_is_damaged_is_left_by_the_hook_for_initramfs_tools() {
     let disk = disk_of("initramfs-tools", "damaged-trial");
     damage::flip(&disk, slot("b"), 2_048_000).unwrap();
     let mut machine = started("damaged-trial", &disk);
-    machine
-        .expect("the block at 2048000 is not the one that was signed", START)
-        .unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    let seen = status(&mut machine);
+    machine.says("the block at 2048000 is not the one that was signed");
+    machine.restarts(Cause::Reboot);
+    machine.says("starting slot a, version 1.0, as good");
+    let seen = machine.status().unwrap();
     assert_eq!(seen["running"], "a", "{seen}");
     assert_eq!(seen["slots"][1]["state"], "bad", "{seen}");
     assert_eq!(seen["slots"][1]["reason"], "damaged", "{seen}");

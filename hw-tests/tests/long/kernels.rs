@@ -1,9 +1,9 @@
 //! Kernels that do not start, in images that are signed rightly: the console says
 //! why, and the good slot starts.
 
-use super::{PLANT, slot, status};
+use super::{PLANT, slot};
 use hw_tests::damage;
-use hw_tests::machine::{Machine, START};
+use hw_tests::machine::Machine;
 use images::key::SecretKey;
 use std::fs;
 use std::path::Path;
@@ -13,14 +13,10 @@ const MAJOR_IMAGE_VERSION: usize = 24 + 44;
 
 fn falls_back(name: &str, disk: &Path, said: &str) {
     let mut machine = Machine::new(name).disk(disk).start().unwrap();
-    machine.expect(said, START).unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    machine
-        .expect("slot a, version 1.0, verified as it is read", START)
-        .unwrap();
-    let status = status(&mut machine);
+    machine.says(said);
+    machine.says("starting slot a, version 1.0, as good");
+    machine.says("slot a, version 1.0, verified as it is read");
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "a", "{status}");
     assert_eq!(status["slots"][1]["state"], "bad", "{status}");
     assert_eq!(
@@ -37,9 +33,8 @@ fn a_kernel_that_is_no_program_costs_the_trial_and_the_good_slot_starts() {
     let image = "no-kernel.slotimg";
     PLANT.build(2, &starts, "release.key", image).unwrap();
     let disk = PLANT.disk("no-kernel.img", 512).unwrap();
-    let file = disk.display().to_string();
-    let words = ["--disk", &file, "install", image];
-    PLANT.slotctl(&words).unwrap();
+    let words = ["install", image];
+    PLANT.slotctl_on(&disk, &words).unwrap();
     let said = "to the firmware this kernel is no program for this machine";
     falls_back("no-kernel", &disk, said);
 }
@@ -47,9 +42,8 @@ fn a_kernel_that_is_no_program_costs_the_trial_and_the_good_slot_starts() {
 #[test]
 fn a_kernel_older_than_loadfile2_is_not_started_without_its_initrd() {
     let disk = PLANT.disk("old-kernel.img", 512).unwrap();
-    let file = disk.display().to_string();
-    let words = ["--disk", &file, "install", "v2.slotimg"];
-    PLANT.slotctl(&words).unwrap();
+    let words = ["install", "v2.slotimg"];
+    PLANT.slotctl_on(&disk, &words).unwrap();
     // `image build` lets no such kernel through, another tool with the key could.
     let key = SecretKey::load(&PLANT.directory().join("release.key")).unwrap();
     damage::change_kernel(&disk, slot("b"), &key, |kernel| {

@@ -1,12 +1,12 @@
 //! A machine whose bootshim holds root keys: each good slot whose key set they do
 //! not vouch for is passed over with its reason, and the one that is left starts.
 
-use super::{PLANT, secure_boot, slot, status};
+use super::{PLANT, secure_boot, slot};
 use bootshim::floor::Floor;
 use bootshim::handover::FLOOR_KEPT_VARIABLE;
 use controller::disk::Disk;
 use hw_tests::damage;
-use hw_tests::machine::{Machine, START, WebServer, target};
+use hw_tests::machine::{Machine, WebServer, target};
 use hw_tests::variables::{Store, Vendor};
 use images::SLOT_AREA_LEN;
 use std::path::{Path, PathBuf};
@@ -42,17 +42,8 @@ fn image(number: u32, set: Option<&str>) -> String {
 }
 
 fn install_good(disk: &Path, name: &str, image: &str) {
-    let file = disk.display().to_string();
-    let words = [
-        "--disk",
-        &file,
-        "install",
-        "--allow-downgrade",
-        "--slot",
-        name,
-        image,
-    ];
-    PLANT.slotctl(&words).unwrap();
+    let words = ["install", "--allow-downgrade", "--slot", name, image];
+    PLANT.slotctl_on(disk, &words).unwrap();
     damage::confirm(disk, slot(name)).unwrap();
 }
 
@@ -105,15 +96,13 @@ fn a_key_set_of_an_unknown_root_garbled_or_missing_starts_nothing_and_the_good_o
         "slot b passed over: not authentic: key set not taken: not signed by a trusted root key",
         "starting slot a, version 1.0, as good",
     ] {
-        machine.expect(said, START).unwrap();
+        machine.says(said);
     }
     // Nothing else would take over.
-    machine
-        .expect("a damaged block is a read error", START)
-        .unwrap();
+    machine.says("a damaged block is a read error");
     let (code, _) = machine.get("/").unwrap();
     assert_eq!(code, 200, "production runs");
-    let status = status(&mut machine);
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "a", "{status}");
     for index in 1..=3 {
         assert_eq!(
@@ -156,11 +145,9 @@ fn a_key_set_below_the_epoch_that_the_firmware_keeps_starts_nothing_and_installs
         "slot b passed over: below the floor: key set of epoch 1, the floor is 2",
         "starting slot a, version 2.0, as good",
     ] {
-        machine.expect(said, START).unwrap();
+        machine.says(said);
     }
-    machine
-        .expect("slotctl watch: this slot is not on trial", START)
-        .unwrap();
+    machine.says("slotctl watch: this slot is not on trial");
     let server = WebServer::new(PLANT.directory()).unwrap();
     let words = format!("slotctl install --json {}", server.url_for_machine(&old));
     let ran = machine.run(&words).unwrap();

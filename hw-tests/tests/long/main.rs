@@ -32,7 +32,6 @@ use bootshim::record::SlotId;
 use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine, START, WebServer};
 use hw_tests::plant::Plant;
-use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
@@ -42,25 +41,12 @@ static PLANT: LazyLock<Plant> = LazyLock::new(|| Plant::new("long").unwrap());
 /// A machine with version 2 on trial in slot b, in its first start.
 fn on_trial(name: &str) -> Machine {
     let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
-    let file = disk.display().to_string();
-    PLANT
-        .slotctl(&["--disk", &file, "install", "v2.slotimg"])
-        .unwrap();
+    let install = ["install", "v2.slotimg"];
+    PLANT.slotctl_on(&disk, &install).unwrap();
     let mut machine = Machine::new(name).disk(&disk).start().unwrap();
+    machine.says("starting slot b, version 2.0, as trial");
+    machine.says("slotctl watch: on trial");
     machine
-        .expect("starting slot b, version 2.0, as trial", START)
-        .unwrap();
-    machine.expect("slotctl watch: on trial", START).unwrap();
-    machine
-}
-
-fn status(machine: &mut Machine) -> Value {
-    let said = machine.run("slotctl status --json").unwrap().stdout;
-    serde_json::from_str(&said).unwrap()
-}
-
-fn slot_b(machine: &mut Machine) -> Value {
-    status(machine)["slots"][1].clone()
 }
 
 fn slot(name: &str) -> SlotId {
@@ -70,10 +56,8 @@ fn slot(name: &str) -> SlotId {
 /// A disk with two good slots, of which b starts.
 fn two_good(name: &str) -> PathBuf {
     let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
-    let file = disk.display().to_string();
-    PLANT
-        .slotctl(&["--disk", &file, "install", "v2.slotimg"])
-        .unwrap();
+    let install = ["install", "v2.slotimg"];
+    PLANT.slotctl_on(&disk, &install).unwrap();
     damage::confirm(&disk, slot("b")).unwrap();
     disk
 }
@@ -101,37 +85,31 @@ fn initramfs_with(plant: &Plant, init: &str, name: &str) -> PathBuf {
 fn a_person_who_switches_the_machine_off_during_a_trial_loses_no_try() {
     let mut machine = on_trial("switched-off");
     machine.tell("reboot").unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
-    machine
-        .expect("as trial, 2 tries left after this one", START)
-        .unwrap();
+    machine.restarts(Cause::Reboot);
+    machine.says("as trial, 2 tries left after this one");
 }
 
 #[test]
 fn a_reset_during_a_trial_costs_a_try() {
     let mut machine = on_trial("reset");
     machine.press_reset().unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::ResetButton);
-    machine
-        .expect("as trial, 1 try left after this one", START)
-        .unwrap();
+    machine.restarts(Cause::ResetButton);
+    machine.says("as trial, 1 try left after this one");
 }
 
 #[test]
 fn when_watch_dies_the_watchdog_resets_the_machine() {
     let mut machine = on_trial("watch-dies");
     machine.run("killall -KILL slotctl").unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
-    machine
-        .expect("as trial, 1 try left after this one", START)
-        .unwrap();
+    machine.restarts(Cause::Watchdog);
+    machine.says("as trial, 1 try left after this one");
 }
 
 #[test]
 fn when_watch_hangs_the_watchdog_resets_the_machine() {
     let mut machine = on_trial("watch-hangs");
     machine.run("killall -STOP slotctl").unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
+    machine.restarts(Cause::Watchdog);
 }
 
 #[test]
@@ -141,12 +119,10 @@ fn a_rejected_trial_is_bad_at_once_and_the_good_slot_is_next() {
         .run("slotctl reject --reason 'pressure sensor missing'")
         .unwrap();
     assert_eq!(said.status, 0, "{}", said.stderr);
-    assert_eq!(slot_b(&mut machine)["state"], "bad");
+    assert_eq!(machine.status().unwrap()["slots"][1]["state"], "bad");
     machine.tell("reboot").unwrap();
     machine.next_start(START).unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
+    machine.says("starting slot a, version 1.0, as good");
     let status = machine.run("slotctl status").unwrap().stdout;
     assert!(status.contains("pressure sensor missing"), "{status}");
 }

@@ -5,7 +5,7 @@ use super::{PLANT, slot};
 use bootshim::medium::Extent;
 use bootshim::slot::area_offset;
 use controller::disk::Disk;
-use hw_tests::machine::{CountedDisk, Machine, START};
+use hw_tests::machine::{CountedDisk, Machine};
 use images::SLOT_AREA_LEN;
 use images::manifest::Kind;
 
@@ -30,15 +30,11 @@ fn kernel_initrd_and_manifest_are_read_from_the_disk_once() {
 
     let disk = CountedDisk::new(&image, "counted").unwrap();
     let mut machine = Machine::new("counted").counted_disk(&disk).start().unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
+    machine.says("starting slot a, version 1.0, as good");
     // bootshim has read all that it starts, and Linux nothing yet: it reads the
     // manifest too, which it knows by its digest.
     assert_once("manifest", area, &disk.reads(area).unwrap());
-    machine
-        .expect("a damaged block is a read error", START)
-        .unwrap();
+    machine.says("a damaged block is a read error");
     let (code, _) = machine.get("/").unwrap();
     assert_eq!(code, 200, "production runs");
     assert_once("kernel", kernel, &disk.reads(kernel).unwrap());

@@ -1,9 +1,9 @@
 //! An image brings a bootshim: it starts that image's trial, and is the one that
 //! firmware starts once the image is good.
 
+use super::PLANT;
 use super::arm64::{AAVMF, UBOOT};
-use super::{PLANT, status};
-use hw_tests::machine::{Cause, START, target};
+use hw_tests::machine::{Cause, target};
 use hw_tests::plant::Plant;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,10 +28,7 @@ fn on_esp(disk: &Path, name: &str) -> Vec<u8> {
 fn disk_with(plant: &Plant, name: &str) -> PathBuf {
     let (disk, image) = (format!("{name}.img"), format!("{name}.slotimg"));
     let disk = plant.disk(&disk, 512).unwrap();
-    let file = disk.display().to_string();
-    plant
-        .slotctl(&["--disk", &file, "install", &image])
-        .unwrap();
+    plant.slotctl_on(&disk, &["install", &image]).unwrap();
     disk
 }
 
@@ -48,16 +45,9 @@ fn takes_its_place(plant: &Plant, name: &str, program: &str) {
     assert_ne!(old, new);
 
     let mut machine = plant.machine(name).disk(&disk).start().unwrap();
-    machine.expect(HANDED_OVER, START).unwrap();
-    machine
-        .expect("starting slot b, version 2.0, as trial", START)
-        .unwrap();
-    machine
-        .expect(
-            "the bootshim of this image is the one that firmware starts now",
-            START,
-        )
-        .unwrap();
+    machine.says(HANDED_OVER);
+    machine.says("starting slot b, version 2.0, as trial");
+    machine.says("the bootshim of this image is the one that firmware starts now");
     machine.run("sync").unwrap();
     let log = machine
         .run("cat /sys/firmware/efi/efivars/SlotctlLog-*")
@@ -68,19 +58,15 @@ fn takes_its_place(plant: &Plant, name: &str, program: &str) {
     assert_eq!(on_esp(&disk, &spare), old);
 
     machine.press_reset().unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::ResetButton);
-    machine
-        .expect("starting slot b, version 2.0, as good", START)
-        .unwrap();
-    let status = status(&mut machine);
+    machine.restarts(Cause::ResetButton);
+    machine.says("starting slot b, version 2.0, as good");
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "b", "{status}");
     drop(machine);
 
     // Firmware that has forgotten everything finds it by its name alone.
     let mut forgetful = plant.machine(name).disk(&disk).start().unwrap();
-    forgetful
-        .expect("starting slot b, version 2.0, as good", START)
-        .unwrap();
+    forgetful.says("starting slot b, version 2.0, as good");
     drop(forgetful);
     assert_eq!(on_esp(&disk, &place), new);
 }
@@ -118,11 +104,9 @@ fn costs_the_trial_alone(plant: &Plant, program: &str) {
     let before = on_esp(&disk, &place);
 
     let mut machine = plant.machine("strange").disk(&disk).start().unwrap();
-    machine.expect(HANDED_OVER, START).unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    let status = status(&mut machine);
+    machine.says(HANDED_OVER);
+    machine.says("starting slot a, version 1.0, as good");
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "a", "{status}");
     let note = status["last_failure"]["note"].as_str().unwrap();
     assert!(
@@ -161,17 +145,12 @@ fn a_bootshim_that_cannot_read_what_is_handed_over_does_not_begin_anew() {
     let program = ["--bootshim", "later.efi", "--trust", "release.pub"];
     let first = Plant::image(1);
     let disk = plant.disk_of("later.img", 512, &program, &first).unwrap();
-    let file = disk.display().to_string();
-    plant.slotctl(&["--disk", &file, "install", image]).unwrap();
+    plant.slotctl_on(&disk, &["install", image]).unwrap();
 
     let mut machine = plant.machine("later").disk(&disk).start().unwrap();
-    machine.expect(HANDED_OVER, START).unwrap();
-    machine
-        .expect("what another bootshim hands over cannot be read", START)
-        .unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    let status = status(&mut machine);
+    machine.says(HANDED_OVER);
+    machine.says("what another bootshim hands over cannot be read");
+    machine.says("starting slot a, version 1.0, as good");
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "a", "{status}");
 }

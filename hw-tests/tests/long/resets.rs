@@ -1,7 +1,7 @@
 //! A good slot that dies again and again after its start.
 
-use super::{status, two_good};
-use hw_tests::machine::{Cause, Machine, START};
+use super::two_good;
+use hw_tests::machine::{Cause, Machine};
 
 #[test]
 fn a_good_slot_that_the_watchdog_resets_three_times_in_a_row_is_left_for_the_other_one() {
@@ -10,22 +10,15 @@ fn a_good_slot_that_the_watchdog_resets_three_times_in_a_row_is_left_for_the_oth
     for before in 0..3 {
         if before > 0 {
             let counted = format!("good slot b, {before} in a row");
-            machine.expect(&counted, START).unwrap();
+            machine.says(&counted);
         }
-        machine
-            .expect("starting slot b, version 2.0, as good", START)
-            .unwrap();
-        machine
-            .expect("slotctl watch: this slot is not on trial", START)
-            .unwrap();
+        machine.says("starting slot b, version 2.0, as good");
+        machine.says("slotctl watch: this slot is not on trial");
         machine.run("killall -STOP slotctl").unwrap();
-        let next = machine.next_start(START).unwrap();
-        assert_eq!(next.cause, Cause::Watchdog, "after {before}");
+        machine.restarts(Cause::Watchdog);
     }
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    let status = status(&mut machine);
+    machine.says("starting slot a, version 1.0, as good");
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "a", "{status}");
     assert_eq!(status["slots"][1]["state"], "good", "{status}");
     assert_eq!(status["watchdog"]["armed"], "i6300esb", "{status}");

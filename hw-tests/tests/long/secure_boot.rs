@@ -1,6 +1,6 @@
 //! Secure Boot, where `make test` has no time for it.
 
-use super::{initramfs_with, status};
+use super::initramfs_with;
 use controller::disk::Disk;
 use hw_tests::machine::{Machine, START, target};
 use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
@@ -41,7 +41,7 @@ fn an_unsigned_bootshim_does_not_start() {
     let disk = PLANT.disk("unsigned.img", 512).unwrap();
     put(&PLANT, &disk, "trusting.efi", "BOOTX64.EFI");
     let mut machine = PLANT.machine("unsigned").disk(&disk).start().unwrap();
-    let said = machine.expect("BdsDxe: failed to load", START).unwrap();
+    let said = machine.says("BdsDxe: failed to load");
     assert!(said.text.contains("Access Denied"), "{}", said.text);
 }
 
@@ -57,11 +57,11 @@ fn where_no_kernel_is_trusted_the_menu_says_why_and_the_machine_restarts() {
         .disk_of("nothing.img", 512, &program, "unsigned.slotimg")
         .unwrap();
     let mut machine = PLANT.machine("nothing").disk(&disk).start().unwrap();
-    machine.expect("no slot starts", START).unwrap();
-    machine.expect("sign it with a key in db", START).unwrap();
-    machine.expect("restart in 10 s", START).unwrap();
+    machine.says("no slot starts");
+    machine.says("sign it with a key in db");
+    machine.says("restart in 10 s");
     machine.next_start(START).unwrap();
-    machine.expect("Secure Boot: on", START).unwrap();
+    machine.says("Secure Boot: on");
 }
 
 /// The kernel is in db, and would start; but nobody whom bootshim trusts signed
@@ -91,11 +91,9 @@ fn a_manifest_by_another_key_does_not_start_with_secure_boot_on_or_off() {
         ),
     ] {
         let mut machine = machine.disk(&disk).start().unwrap();
-        machine.expect(said, START).unwrap();
-        machine
-            .expect("slot a passed over: not authentic", START)
-            .unwrap();
-        machine.expect("no slot starts", START).unwrap();
+        machine.says(said);
+        machine.says("slot a passed over: not authentic");
+        machine.says("no slot starts");
     }
 }
 
@@ -121,46 +119,32 @@ fn the_bootshim_that_an_image_brings_is_checked_by_the_firmware_too() {
     image("brought.efi", "unsigned-bootshim.slotimg");
     image("brought.signed.efi", "signed-bootshim.slotimg");
     let install = |disk: &Path, image: &str| {
-        let disk = disk.display().to_string();
         PLANT
-            .slotctl(&["--disk", &disk, "install", "--tries", "1", image])
+            .slotctl_on(disk, &["install", "--tries", "1", image])
             .unwrap();
     };
 
     let disk = PLANT.disk("brought.img", 512).unwrap();
     install(&disk, "unsigned-bootshim.slotimg");
     let mut machine = PLANT.machine("brought").disk(&disk).start().unwrap();
-    let said = machine
-        .expect("the bootshim of this image came back with", START)
-        .unwrap();
+    let said = machine.says("the bootshim of this image came back with");
     assert!(
         said.text.contains("ACCESS_DENIED") || said.text.contains("SECURITY_VIOLATION"),
         "{}",
         said.text
     );
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
+    machine.says("starting slot a, version 1.0, as good");
     drop(machine);
 
     let disk = PLANT.disk("brought-signed.img", 512).unwrap();
     install(&disk, "signed-bootshim.slotimg");
     let mut machine = PLANT.machine("brought-signed").disk(&disk).start().unwrap();
-    machine
-        .expect("starting slot b, version 2.0, as trial", START)
-        .unwrap();
-    machine
-        .expect(
-            "the bootshim of this image is the one that firmware starts now",
-            START,
-        )
-        .unwrap();
+    machine.says("starting slot b, version 2.0, as trial");
+    machine.says("the bootshim of this image is the one that firmware starts now");
     machine.press_reset().unwrap();
     machine.next_start(START).unwrap();
-    machine.expect("Secure Boot: on", START).unwrap();
-    machine
-        .expect("starting slot b, version 2.0, as good", START)
-        .unwrap();
+    machine.says("Secure Boot: on");
+    machine.says("starting slot b, version 2.0, as good");
 }
 
 /// Somebody with the key of the images, and without that of the firmware: on trial in
@@ -170,21 +154,14 @@ fn is_not_trusted(name: &str, starts: &[&str]) {
     let (image, disk) = (format!("{name}.slotimg"), format!("{name}.img"));
     PLANT.build(2, starts, "release.key", &image).unwrap();
     let disk = PLANT.disk(&disk, 512).unwrap();
-    let file = disk.display().to_string();
-    PLANT
-        .slotctl(&["--disk", &file, "install", &image])
-        .unwrap();
+    PLANT.slotctl_on(&disk, &["install", &image]).unwrap();
     let mut machine = PLANT.machine(name).disk(&disk).start().unwrap();
     let refused = "LoadImage refused: ACCESS_DENIED; the firmware's Secure Boot does not trust \
                    this kernel: sign it with a key in db";
-    machine.expect(refused, START).unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    machine
-        .expect("slot a, version 1.0, verified as it is read", START)
-        .unwrap();
-    let status = status(&mut machine);
+    machine.says(refused);
+    machine.says("starting slot a, version 1.0, as good");
+    machine.says("slot a, version 1.0, verified as it is read");
+    let status = machine.status().unwrap();
     assert_eq!(status["slots"][1]["state"], "bad", "{status}");
     assert_eq!(
         status["slots"][1]["reason"], "kernel did not start",
@@ -258,16 +235,14 @@ fn what_lies_on_the_esp_does_not_come_into_the_initrd_of_a_uki() {
     }
 
     let mut machine = PLANT.machine("extra-uki").disk(&disk).start().unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    let said = machine.expect("extra: ", START).unwrap().text;
+    machine.says("starting slot a, version 1.0, as good");
+    let said = machine.says("extra: ").text;
     assert!(!said.contains("outside"), "{said}");
     drop(machine);
 
     // Started by the firmware itself, it takes them.
     put(&PLANT, &disk, "extra.signed.efi", "BOOTX64.EFI");
     let mut machine = PLANT.machine("extra-alone").disk(&disk).start().unwrap();
-    let said = machine.expect("extra: ", START).unwrap().text;
+    let said = machine.says("extra: ").text;
     assert!(said.contains("outside.cred"), "{said}");
 }

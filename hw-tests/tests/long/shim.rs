@@ -2,7 +2,6 @@
 //! put back is refused by its generation.
 
 use super::secure_boot::put;
-use super::status;
 use hw_tests::machine::{Machine, START};
 use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
 use hw_tests::secure_boot::Owner;
@@ -50,11 +49,9 @@ fn machine(name: &str, disk: &Path) -> Machine {
 fn shim_starts_bootshim_and_bootshim_a_slot() {
     let disk = disk("shim.img", SIGNED_BOOTSHIM);
     let mut machine = PLANT.machine("shim").disk(&disk).start().unwrap();
-    machine.expect("Secure Boot: on", START).unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    let status = status(&mut machine);
+    machine.says("Secure Boot: on");
+    machine.says("starting slot a, version 1.0, as good");
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "a", "{status}");
 }
 
@@ -79,7 +76,5 @@ fn a_bootshim_of_the_next_generation_starts_under_that_level() {
     owner().sign("db", "next.efi", "next.signed.efi").unwrap();
     let disk = disk("next.img", "next.signed.efi");
     let mut machine = machine("next", &disk);
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
+    machine.says("starting slot a, version 1.0, as good");
 }

@@ -1,6 +1,6 @@
 //! Shutdowns in order that take longer than the watchdog waits.
 
-use super::{on_trial, status, two_good};
+use super::{on_trial, two_good};
 use hw_tests::machine::{Cause, Machine, START};
 use std::time::Duration;
 
@@ -16,13 +16,9 @@ fn a_shutdown_that_takes_longer_than_the_watchdog_waits_ends_by_itself() {
     machine.run(SLOW).unwrap();
     machine.tell("reboot").unwrap();
     let patience = START + Duration::from_secs(75);
-    machine
-        .expect("the shutdown has 30min; then the watchdog ends it", START)
-        .unwrap();
+    machine.says("the shutdown has 30min; then the watchdog ends it");
     assert_eq!(machine.next_start(patience).unwrap().cause, Cause::Reboot);
-    machine
-        .expect("as trial, 2 tries left after this one", START)
-        .unwrap();
+    machine.says("as trial, 2 tries left after this one");
 }
 
 /// Production does not stop, and process 1 waits for it.
@@ -30,47 +26,29 @@ fn a_shutdown_that_takes_longer_than_the_watchdog_waits_ends_by_itself() {
 fn shutdowns_that_hang_end_in_the_watchdog_and_never_lead_to_an_older_version() {
     let disk = two_good("hung-shutdowns");
     let mut machine = Machine::new("hung-shutdowns").disk(&disk).start().unwrap();
-    for shutdown in 0..3 {
-        machine
-            .expect("starting slot b, version 2.0, as good", START)
-            .unwrap();
-        machine
-            .expect("slotctl watch: this slot is not on trial", START)
-            .unwrap();
+    for _ in 0..3 {
+        machine.says("starting slot b, version 2.0, as good");
+        machine.says("slotctl watch: this slot is not on trial");
         shorten(&mut machine);
         machine.tell("killall -STOP httpd; reboot").unwrap();
-        machine
-            .expect("the shutdown has 10s; then the watchdog ends it", START)
-            .unwrap();
-        machine
-            .expect("the shutdown has not ended within 10s", START)
-            .unwrap();
-        let next = machine.next_start(START).unwrap();
-        assert_eq!(next.cause, Cause::Watchdog, "shutdown {shutdown}");
+        machine.says("the shutdown has 10s; then the watchdog ends it");
+        machine.says("the shutdown has not ended within 10s");
+        machine.restarts(Cause::Watchdog);
     }
-    machine
-        .expect("starting slot b, version 2.0, as good", START)
-        .unwrap();
-    assert_eq!(status(&mut machine)["running"], "b");
+    machine.says("starting slot b, version 2.0, as good");
+    assert_eq!(machine.status().unwrap()["running"], "b");
 }
 
 /// Another `watch` with ten seconds for a shutdown, in place of the one that runs;
 /// what that says when a person stops it is what the chip does.
 fn shorten(machine: &mut Machine) {
     machine.run("killall -INT slotctl").unwrap();
-    machine
-        .expect(
-            "the watchdog stays armed, because its driver lets nobody stop it",
-            START,
-        )
-        .unwrap();
+    machine.says("the watchdog stays armed, because its driver lets nobody stop it");
     let words = "sed 's/^timeout = \"30s\"/&\\nshutdown_max = \"10s\"/' \
         /etc/slotctl/slotctl.toml >/tmp/slotctl.toml; \
         slotctl --config /tmp/slotctl.toml watch >/dev/console 2>&1 &";
     machine.run(words).unwrap();
-    machine
-        .expect("slotctl watch: this slot is not on trial", START)
-        .unwrap();
+    machine.says("slotctl watch: this slot is not on trial");
 }
 
 /// Where nobody says whether the system goes down, a stop is taken for a shutdown; and
@@ -79,19 +57,13 @@ fn shorten(machine: &mut Machine) {
 fn a_watch_that_begins_again_takes_the_watchdog_back_from_who_was_left_behind() {
     let disk = two_good("watch-again");
     let mut machine = Machine::new("watch-again").disk(&disk).start().unwrap();
-    machine
-        .expect("slotctl watch: this slot is not on trial", START)
-        .unwrap();
+    machine.says("slotctl watch: this slot is not on trial");
     machine.run("killall slotctl").unwrap();
-    machine
-        .expect("the shutdown has 30min; then the watchdog ends it", START)
-        .unwrap();
+    machine.says("the shutdown has 30min; then the watchdog ends it");
     let keeper = |machine: &mut Machine| machine.run("pidof slotctl-keeper").unwrap().status == 0;
     assert!(keeper(&mut machine));
     machine.run("slotctl watch >/dev/console 2>&1 &").unwrap();
-    machine
-        .expect("slotctl watch: this slot is not on trial", START)
-        .unwrap();
+    machine.says("slotctl watch: this slot is not on trial");
     assert!(!keeper(&mut machine));
     let log = machine.run("slotctl log").unwrap().stdout;
     assert!(!log.contains("watchdog-busy"), "{log}");

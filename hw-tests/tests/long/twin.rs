@@ -1,8 +1,8 @@
 //! A second disk with the same GUIDs, plugged in before the first: a copy of the
 //! disk that somebody left in the machine, or put there.
 
-use super::{PLANT, status};
-use hw_tests::machine::{Cause, Machine, START};
+use super::PLANT;
+use hw_tests::machine::{Cause, Machine};
 use std::fs;
 use std::path::Path;
 
@@ -16,9 +16,8 @@ fn of_two_disks_with_the_same_guids_none_is_taken_for_the_other() {
     let twin = disk.with_file_name("twin.img");
     fs::copy(&disk, &twin).unwrap();
     // Whatever is taken from it shows: another version, and a trial.
-    let file = twin.display().to_string();
-    let words = ["--disk", &file, "install", "v2.slotimg"];
-    PLANT.slotctl(&words).unwrap();
+    let words = ["install", "v2.slotimg"];
+    PLANT.slotctl_on(&twin, &words).unwrap();
     let before = digest(&twin);
 
     let mut machine = Machine::new("twin")
@@ -27,30 +26,24 @@ fn of_two_disks_with_the_same_guids_none_is_taken_for_the_other() {
         .start()
         .unwrap();
     // bootshim goes by where it was loaded from, not by GUIDs.
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
+    machine.says("starting slot a, version 1.0, as good");
     // Linux cannot know which is which, and mounts nothing of either.
-    let said = machine.expect("both have the boot record", START).unwrap();
+    let said = machine.says("both have the boot record");
     for node in ["/dev/vda", "/dev/vdb"] {
         assert!(said.text.contains(node), "{}", said.text);
     }
-    machine.expect("unplug one", START).unwrap();
-    machine.expect("no root", START).unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
+    machine.says("unplug one");
+    machine.says("no root");
+    machine.restarts(Cause::Watchdog);
+    machine.says("starting slot a, version 1.0, as good");
     drop(machine);
     assert_eq!(digest(&twin), before, "the twin was written to");
 
     // Once it is unplugged, all is as before.
     let mut machine = Machine::new("twin-gone").disk(&disk).start().unwrap();
-    machine
-        .expect("a damaged block is a read error", START)
-        .unwrap();
+    machine.says("a damaged block is a read error");
     let (code, _) = machine.get("/").unwrap();
     assert_eq!(code, 200, "production runs");
-    let status = status(&mut machine);
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "a", "{status}");
 }

@@ -1,9 +1,9 @@
 //! Damage in the root of a good slot.
 
-use super::{PLANT, slot, status, two_good};
+use super::{PLANT, slot, two_good};
 use controller::disk::Disk;
 use hw_tests::damage;
-use hw_tests::machine::{Cause, Machine, START};
+use hw_tests::machine::{Cause, Machine};
 use images::manifest::Kind;
 use std::path::Path;
 
@@ -18,13 +18,9 @@ fn overwrite(machine: &mut Machine, node: &str) {
 /// the same slot runs on.
 fn hangs_and_runs_on(machine: &mut Machine) {
     machine.run("killall -KILL slotctl").unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
-    machine
-        .expect("the block at 2048000 is not the one that was signed", START)
-        .unwrap();
-    machine
-        .expect("a damaged block is a read error", START)
-        .unwrap();
+    machine.restarts(Cause::Watchdog);
+    machine.says("the block at 2048000 is not the one that was signed");
+    machine.says("a damaged block is a read error");
 }
 
 const READ: &str =
@@ -38,15 +34,11 @@ fn a_good_slot_whose_root_does_not_open_is_left_for_the_other_good_one() {
         .disk(&disk)
         .start()
         .unwrap();
-    machine
-        .expect("starting slot b, version 2.0, as good", START)
-        .unwrap();
-    machine.expect("the block at 0 is not", START).unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    let status = status(&mut machine);
+    machine.says("starting slot b, version 2.0, as good");
+    machine.says("the block at 0 is not");
+    machine.restarts(Cause::Reboot);
+    machine.says("starting slot a, version 1.0, as good");
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "a");
     assert_eq!(status["slots"][1]["state"], "good");
     assert_eq!(status["slots"][1]["reason"], "damaged");
@@ -68,12 +60,10 @@ fn a_good_slot_whose_root_is_damaged_runs_on_where_the_other_good_one_does_not_s
     let disk = two_good("both-damaged");
     damage::flip(&disk, slot("b"), kernel_offset(&disk, "b")).unwrap();
     let mut machine = Machine::new("both-damaged").disk(&disk).start().unwrap();
-    machine
-        .expect("slot b passed over: damaged: kernel", START)
-        .unwrap();
+    machine.says("slot b passed over: damaged: kernel");
     overwrite(&mut machine, "/dev/vda3");
     hangs_and_runs_on(&mut machine);
-    assert_eq!(status(&mut machine)["running"], "a");
+    assert_eq!(machine.status().unwrap()["running"], "a");
 }
 
 /// Where this byte of a slot lies on the disk.
@@ -89,15 +79,11 @@ fn a_good_slot_whose_root_cannot_be_read_is_left_for_the_other_good_one() {
         .disk_with_bad_sector(&disk, place(&disk, "b", 0))
         .start()
         .unwrap();
-    machine
-        .expect("starting slot b, version 2.0, as good", START)
-        .unwrap();
-    machine.expect("the root cannot be read", START).unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    let status = status(&mut machine);
+    machine.says("starting slot b, version 2.0, as good");
+    machine.says("the root cannot be read");
+    machine.restarts(Cause::Reboot);
+    machine.says("starting slot a, version 1.0, as good");
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "a");
     assert_eq!(status["slots"][1]["state"], "good");
     assert_eq!(status["slots"][1]["reason"], "unreadable");
@@ -113,17 +99,13 @@ fn a_good_slot_whose_root_is_damaged_runs_on_where_the_other_good_one_cannot_be_
         .disk_with_bad_sector(&disk, place(&disk, "b", kernel))
         .start()
         .unwrap();
-    machine
-        .expect("slot b passed over: unreadable", START)
-        .unwrap();
+    machine.says("slot b passed over: unreadable");
     overwrite(&mut machine, "/dev/vda3");
     machine.run("killall -KILL slotctl").unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
-    machine
-        .expect("a damaged block is a read error", START)
-        .unwrap();
-    let status = status(&mut machine);
+    machine.restarts(Cause::Watchdog);
+    machine.restarts(Cause::Reboot);
+    machine.says("a damaged block is a read error");
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "a");
     assert_eq!(status["slots"][0]["reason"], "damaged");
 }
@@ -132,38 +114,22 @@ fn a_good_slot_whose_root_is_damaged_runs_on_where_the_other_good_one_cannot_be_
 fn a_good_slot_that_is_damaged_while_it_runs_is_left_for_the_other_good_one() {
     let disk = two_good("rots");
     let mut machine = Machine::new("rots").disk(&disk).start().unwrap();
-    machine
-        .expect(
-            "slot b, version 2.0, verified as it is read; a damaged block is a panic",
-            START,
-        )
-        .unwrap();
+    machine.says("slot b, version 2.0, verified as it is read; a damaged block is a panic");
     overwrite(&mut machine, "/dev/vda4");
     machine.tell(READ).unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Watchdog);
-    machine
-        .expect("starting slot b, version 2.0, as good", START)
-        .unwrap();
-    machine
-        .expect("the block at 2048000 is not the one that was signed", START)
-        .unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    assert_eq!(status(&mut machine)["slots"][1]["reason"], "damaged");
+    machine.restarts(Cause::Watchdog);
+    machine.says("starting slot b, version 2.0, as good");
+    machine.says("the block at 2048000 is not the one that was signed");
+    machine.restarts(Cause::Reboot);
+    machine.says("starting slot a, version 1.0, as good");
+    assert_eq!(machine.status().unwrap()["slots"][1]["reason"], "damaged");
 }
 
 #[test]
 fn the_only_good_slot_runs_on_with_read_errors_where_it_is_damaged() {
     let disk = PLANT.disk("alone.img", 512).unwrap();
     let mut machine = Machine::new("rots-alone").disk(&disk).start().unwrap();
-    machine
-        .expect(
-            "slot a, version 1.0, verified as it is read; a damaged block is a read error",
-            START,
-        )
-        .unwrap();
+    machine.says("slot a, version 1.0, verified as it is read; a damaged block is a read error");
     overwrite(&mut machine, "/dev/vda3");
     let read = machine.run(READ).unwrap();
     assert!(
@@ -173,7 +139,7 @@ fn the_only_good_slot_runs_on_with_read_errors_where_it_is_damaged() {
     );
     // There is nowhere to go.
     hangs_and_runs_on(&mut machine);
-    let status = status(&mut machine);
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "a");
     assert_eq!(status["slots"][0]["state"], "good");
     assert_eq!(status["slots"][0]["reason"], "damaged");

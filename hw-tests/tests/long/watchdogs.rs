@@ -1,7 +1,7 @@
 //! The hardware's watchdog, armed before the kernel: whichever the machine has; and
 //! the firmware's own, until then.
 
-use super::{PLANT, initramfs_with, slot, status};
+use super::{PLANT, initramfs_with, slot};
 use bootshim::slot::area_offset;
 use controller::disk::Disk;
 use hw_tests::damage;
@@ -34,9 +34,8 @@ fn build(image: &str, version: &str, starts: &[&str]) {
 }
 
 fn install(disk: &Path, image: &str, more: &[&str]) {
-    let file = disk.display().to_string();
-    let words = ["--disk", &file, "install", image, "--tries", "1"];
-    PLANT.slotctl(&[words.as_slice(), more].concat()).unwrap();
+    let words = [&["install", image, "--tries", "1"], more].concat();
+    PLANT.slotctl_on(disk, &words).unwrap();
 }
 
 /// A machine with this watchdog, and on trial in slot b what is started so.
@@ -74,7 +73,7 @@ fn restarting(name: &str) -> PathBuf {
     disk_of(name, &image)
 }
 
-fn says(machine: &Machine, since: Position, words: &str) -> bool {
+fn said(machine: &Machine, since: Position, words: &str) -> bool {
     let lines = machine.lines_since(since);
     lines.iter().any(|line| line.text.contains(words))
 }
@@ -90,20 +89,14 @@ fn petted(machine: &mut Machine) -> String {
 /// and there the same watchdog is petted: it resets the machine when nobody does.
 fn resets_what_hangs(name: &str, watchdog: Watchdog, chip: &str, armed: &str, linux: &str) {
     let mut machine = hanging(name, watchdog, &["--cmdline", COMMAND_LINE]);
-    machine
-        .expect("starting slot b, version 5.0, as trial", START)
-        .unwrap();
-    machine.expect(armed, START).unwrap();
-    machine.expect("Kernel panic - not syncing", START).unwrap();
+    machine.says("starting slot b, version 5.0, as trial");
+    machine.says(armed);
+    machine.says("Kernel panic - not syncing");
     assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
-    machine.expect(RESET, START).unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    machine
-        .expect("slotctl watch: this slot is not on trial", START)
-        .unwrap();
-    let seen = status(&mut machine);
+    machine.says(RESET);
+    machine.says("starting slot a, version 1.0, as good");
+    machine.says("slotctl watch: this slot is not on trial");
+    let seen = machine.status().unwrap();
     assert_eq!(seen["running"], "a", "{seen}");
     assert_eq!(seen["watchdog"]["armed"], chip, "{seen}");
     assert_eq!(seen["watchdog"]["seconds"], 120, "{seen}");
@@ -112,17 +105,13 @@ fn resets_what_hangs(name: &str, watchdog: Watchdog, chip: &str, armed: &str, li
 
     machine.run("killall -STOP slotctl").unwrap();
     assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
-    machine
-        .expect(&format!("{RESET}: good slot a, 1 in a row"), START)
-        .unwrap();
-    machine
-        .expect("slotctl watch: this slot is not on trial", START)
-        .unwrap();
+    machine.says(&format!("{RESET}: good slot a, 1 in a row"));
+    machine.says("slotctl watch: this slot is not on trial");
     // Somebody switches it off and on again in order: that is no reset of the
     // watchdog, and the mark of the last one is gone.
     machine.tell("reboot").unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
-    let seen = status(&mut machine);
+    machine.restarts(Cause::Reboot);
+    let seen = machine.status().unwrap();
     assert_eq!(seen["watchdog"]["last_reset"], "other", "{seen}");
 }
 
@@ -169,13 +158,11 @@ fn resets_what_never_opens(
     let initrd = initrd.display().to_string();
     let starts = ["--initrd", &initrd, "--cmdline", command_line];
     let mut machine = hanging(name, watchdog, &starts);
-    machine.expect(armed, START).unwrap();
-    machine.expect("driver: inactive", START).unwrap();
+    machine.says(armed);
+    machine.says("driver: inactive");
     assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
-    machine.expect(RESET, START).unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
+    machine.says(RESET);
+    machine.says("starting slot a, version 1.0, as good");
 }
 
 /// Loading the driver stops a timer that can be stopped: bootshim has locked it.
@@ -223,7 +210,7 @@ fn a_bootshim_that_hangs_in_a_read_is_reset_by_the_firmware() {
         .stalling_disk(&disk, MORE_THAN_BOOTSHIM)
         .start()
         .unwrap();
-    machine.expect("disk: 256 MiB", START).unwrap();
+    machine.says("disk: 256 MiB");
     let hangs = machine.position();
     let next = machine.next_start(FIRMWARE_FIRES).unwrap();
     assert_eq!(next.cause, Cause::Reboot, "not by the hardware's");
@@ -232,12 +219,8 @@ fn a_bootshim_that_hangs_in_a_read_is_reset_by_the_firmware() {
     assert!(!said.iter().any(starting), "{said:?}");
 
     machine.disk_goes_on().unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    machine
-        .expect("slotctl watch: this slot is not on trial", START)
-        .unwrap();
+    machine.says("starting slot a, version 1.0, as good");
+    machine.says("slotctl watch: this slot is not on trial");
 }
 
 #[test]
@@ -249,10 +232,10 @@ fn a_watchdog_that_the_firmware_switched_off_is_not_armed_behind_its_back() {
         .start()
         .unwrap();
     let off = "watchdog wdat_wdt not used: switched off by the firmware";
-    machine.expect(off, START).unwrap();
+    machine.says(off);
     let none = "no hardware watchdog that bootshim knows: nothing watches the kernel";
-    machine.expect(none, START).unwrap();
-    let seen = status(&mut machine);
+    machine.says(none);
+    let seen = machine.status().unwrap();
     assert_eq!(seen["watchdog"]["armed"], Value::Null, "{seen}");
     assert_eq!(seen["watchdog"]["last_reset"], "unknown", "{seen}");
     let words = machine.run("slotctl status").unwrap().stdout;
@@ -269,17 +252,15 @@ fn takes_no_restart_for_a_reset(name: &str, watchdog: Watchdog) {
     install(&disk, &image, &[]);
     let machine = Machine::new(name).disk(&disk).watchdog(watchdog);
     let mut machine = machine.start().unwrap();
-    machine
-        .expect("starting slot b, version 5.0, as trial", START)
-        .unwrap();
+    machine.says("starting slot b, version 5.0, as trial");
     assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
-    machine.expect(RESET, START).unwrap();
+    machine.says(RESET);
     let good = "starting slot a, version 4.0, as good";
-    machine.expect(good, START).unwrap();
+    machine.says(good);
     let since = machine.position();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
-    machine.expect(good, START).unwrap();
-    assert!(!says(&machine, since, RESET));
+    machine.restarts(Cause::Reboot);
+    machine.says(good);
+    assert!(!said(&machine, since, RESET));
 }
 
 #[test]
@@ -303,20 +284,18 @@ fn when_bootshim_restarts_from_its_menu_that_is_no_reset_by_the_chipset() {
     let layout = Disk::open(&disk).unwrap().layout().clone();
     let machine = Machine::new(name).disk(&disk).watchdog(Watchdog::Tco);
     let mut machine = machine.start().unwrap();
-    machine
-        .expect("starting slot a, version 5.0, as good", START)
-        .unwrap();
-    machine.expect("Kernel panic - not syncing", START).unwrap();
+    machine.says("starting slot a, version 5.0, as good");
+    machine.says("Kernel panic - not syncing");
     let manifest = area_offset(layout.slot(slot("a")).unwrap().extent.len);
     damage::flip(&disk, slot("a"), manifest.unwrap() + 100).unwrap();
     assert_eq!(machine.next_start(FIRES).unwrap().cause, Cause::Watchdog);
     let counted = format!("{RESET}: good slot a, 1 in a row");
-    machine.expect(&counted, START).unwrap();
-    machine.expect("no slot starts", START).unwrap();
+    machine.says(&counted);
+    machine.says("no slot starts");
     let since = machine.position();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
-    machine.expect("no slot starts", START).unwrap();
-    assert!(!says(&machine, since, RESET));
+    machine.restarts(Cause::Reboot);
+    machine.says("no slot starts");
+    assert!(!said(&machine, since, RESET));
 }
 
 /// It trusts another key, so that it comes back before it would arm anything.
@@ -333,12 +312,8 @@ fn what_does_not_pet_the_watchdog_is_not_watched_after_a_bootshim_that_armed_not
     install(&disk, image, &["--allow-downgrade"]);
     let mut machine = Machine::new("unarmed").disk(&disk).start().unwrap();
     let since = machine.position();
-    machine
-        .expect("handing over to the bootshim of this image", START)
-        .unwrap();
-    machine
-        .expect("starting slot a, version 4.0, as good", START)
-        .unwrap();
+    machine.says("handing over to the bootshim of this image");
+    machine.says("starting slot a, version 4.0, as good");
     machine.ready(START).unwrap();
-    assert!(!says(&machine, since, "watchdog i6300esb"));
+    assert!(!said(&machine, since, "watchdog i6300esb"));
 }

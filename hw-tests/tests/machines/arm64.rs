@@ -51,9 +51,10 @@ fn disk(name: &str) -> PathBuf {
         "--image", &good,
     ];
     PLANT.slotctl(&words).unwrap();
-    let install = ["--disk", &file, "install", "--tries", "1", &bad];
-    PLANT.slotctl(&install).unwrap();
-    PLANT.directory().join(file)
+    let disk = PLANT.directory().join(file);
+    let install = ["install", "--tries", "1", &bad];
+    PLANT.slotctl_on(&disk, &install).unwrap();
+    disk
 }
 
 /// Both starts of such a disk: what the console said.
@@ -61,20 +62,13 @@ fn comes_back(board: Board, name: &str) -> Vec<Line> {
     let disk = disk(name);
     let mut machine = Machine::new(name).board(board).disk(&disk).start().unwrap();
     let begin = machine.position();
-    machine
-        .expect(
-            "starting slot b, version 2.0, as trial, the last try",
-            START,
-        )
-        .unwrap();
-    machine.expect("Kernel panic", START).unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    let line = machine.expect("init: command line", START).unwrap().text;
+    machine.says("starting slot b, version 2.0, as trial, the last try");
+    machine.says("Kernel panic");
+    machine.restarts(Cause::Reboot);
+    machine.says("starting slot a, version 1.0, as good");
+    let line = machine.says("init: command line").text;
     assert!(line.contains("slotctl.slot=a"), "{line}");
-    machine.expect("init: done", START).unwrap();
+    machine.says("init: done");
     let said = machine.lines_since(begin);
     // Neither firmware has to keep variables for this one: it is volatile.
     assert!(has(
@@ -83,10 +77,7 @@ fn comes_back(board: Board, name: &str) -> Vec<Line> {
     ));
     machine.wait_until_off(START).unwrap();
 
-    let file = disk.display().to_string();
-    let status = PLANT
-        .slotctl(&["--disk", &file, "--json", "status"])
-        .unwrap();
+    let status = PLANT.slotctl_on(&disk, &["--json", "status"]).unwrap();
     let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!(
         (&status["slots"][0]["state"], &status["slots"][1]["state"]),

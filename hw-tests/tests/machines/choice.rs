@@ -25,16 +25,13 @@ use Until::{Chosen, Production};
 fn row(
     name: &str,
     (bus, sector): (Bus, u32),
-    prepare: fn(&str, &Path),
+    prepare: fn(&Path),
     expected: (&str, &str),
     until: Until,
 ) {
     let disk = PLANT.disk(&format!("{name}.img"), sector).unwrap();
-    let file = disk.display().to_string();
-    prepare(&file, &disk);
-    let answer = PLANT
-        .slotctl(&["--disk", &file, "--json", "next-boot"])
-        .unwrap();
+    prepare(&disk);
+    let answer = PLANT.slotctl_on(&disk, &["--json", "next-boot"]).unwrap();
     let answer: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(
         (answer["slot"].as_str(), answer["kind"].as_str()),
@@ -47,7 +44,7 @@ fn row(
         .sector_size(sector)
         .start()
         .unwrap();
-    let line = machine.expect("starting slot", START).unwrap().text;
+    let line = machine.says("starting slot").text;
     let (slot, kind) = (expected.0, expected.1.replace('_', " "));
     assert!(
         line.contains(&format!("starting slot {slot},")) && line.contains(&format!("as {kind}")),
@@ -65,28 +62,25 @@ fn row(
             complaints.stdout, "",
             "the kernel complains of the partition table"
         );
-        let status = machine.run("slotctl status --json").unwrap().stdout;
-        let status: Value = serde_json::from_str(&status).unwrap();
+        let status = machine.status().unwrap();
         assert_eq!(status["running"], slot);
     }
 }
 
-fn slotctl(disk: &str, words: &[&str]) {
-    PLANT
-        .slotctl(&[["--disk", disk].as_slice(), words].concat())
-        .unwrap();
+fn slotctl(disk: &Path, words: &[&str]) {
+    PLANT.slotctl_on(disk, words).unwrap();
 }
 
-fn trial(disk: &str, _: &Path) {
+fn trial(disk: &Path) {
     slotctl(disk, &["install", "v2.slotimg"]);
 }
 
-fn used_up(disk: &str, _: &Path) {
+fn used_up(disk: &Path) {
     slotctl(disk, &["install", "--tries", "1", "v2.slotimg"]);
     slotctl(disk, &["next-boot", "--arm"]);
 }
 
-fn once(disk: &str, _: &Path) {
+fn once(disk: &Path) {
     slotctl(disk, &["install", "--no-activate", "v2.slotimg"]);
     slotctl(disk, &["activate", "--once", "b"]);
 }
@@ -112,8 +106,8 @@ fn lose(disk: &Path, copies: impl IntoIterator<Item = usize>) {
 
 /// Two copies with the number of a later commit and different bytes, so that
 /// neither counts; the pair before says that slot b is on trial.
-fn equal_numbers(file: &str, disk: &Path) {
-    trial(file, disk);
+fn equal_numbers(disk: &Path) {
+    trial(disk);
     let mut next = record(disk);
     let held = Copy::Valid(next.sequence);
     next.sequence += 1;
@@ -126,8 +120,8 @@ fn equal_numbers(file: &str, disk: &Path) {
 }
 
 /// A copy that a later version wrote: nothing may be committed.
-fn unknown_major(file: &str, disk: &Path) {
-    trial(file, disk);
+fn unknown_major(disk: &Path) {
+    trial(disk);
     let mut raw = record(disk).encode();
     raw[8] = 2;
     let hash = blake3::hash(&raw[..480]);
@@ -137,13 +131,7 @@ fn unknown_major(file: &str, disk: &Path) {
 
 #[test]
 fn a_good_slot_starts_from_nvme() {
-    row(
-        "good",
-        (Bus::Nvme, 512),
-        |_, _| {},
-        ("a", "good"),
-        Production,
-    );
+    row("good", (Bus::Nvme, 512), |_| {}, ("a", "good"), Production);
 }
 
 #[test]
@@ -153,7 +141,7 @@ fn a_trial_starts_from_nvme() {
 
 #[test]
 fn with_one_copy_left_the_good_slot_starts_from_ahci() {
-    let one_left = |_: &str, disk: &Path| lose(disk, [0, 1, 3]);
+    let one_left = |disk: &Path| lose(disk, [0, 1, 3]);
     row(
         "one-copy",
         (Bus::Ahci, 512),
@@ -187,7 +175,7 @@ fn after_the_last_try_the_good_slot_starts_with_sectors_of_4096_bytes() {
 
 #[test]
 fn with_every_copy_lost_what_verifies_is_tried_with_sectors_of_4096_bytes() {
-    let all_lost = |_: &str, disk: &Path| lose(disk, 0..COPIES);
+    let all_lost = |disk: &Path| lose(disk, 0..COPIES);
     row(
         "lost",
         (Bus::Virtio, 4096),

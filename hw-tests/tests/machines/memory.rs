@@ -2,7 +2,7 @@
 
 use super::PLANT;
 use hw_tests::damage;
-use hw_tests::machine::{Machine, START};
+use hw_tests::machine::Machine;
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -31,20 +31,17 @@ fn disk(name: &str) -> (PathBuf, u64) {
     let initrd = payloads.iter().find(|payload| payload["kind"] == "initrd");
     let offset = initrd.unwrap()["offset"].as_u64().unwrap();
     let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
-    let file = disk.display().to_string();
-    let install = ["--disk", &file, "install", &image];
-    PLANT.slotctl(&install).unwrap();
+    let install = ["install", &image];
+    PLANT.slotctl_on(&disk, &install).unwrap();
     (disk, offset)
 }
 
 fn started(name: &str, disk: &PathBuf) -> Machine {
     let machine = Machine::new(name).disk(disk).memory(MEMORY);
     let mut machine = machine.start().unwrap();
-    let short = machine.expect("memory is short: ", START).unwrap().text;
+    let short = machine.says("memory is short: ").text;
     assert!(!short.contains("certain to do"), "{short}");
-    machine
-        .expect("starting slot b, version 2.0, as trial", START)
-        .unwrap();
+    machine.says("starting slot b, version 2.0, as trial");
     machine
 }
 
@@ -52,7 +49,7 @@ fn started(name: &str, disk: &PathBuf) -> Machine {
 fn where_memory_is_short_the_initrd_is_read_into_the_kernels_and_the_trial_starts() {
     let (disk, _) = disk("short");
     let mut machine = started("short", &disk);
-    machine.expect("slotctl watch: on trial", START).unwrap();
+    machine.says("slotctl watch: on trial");
 }
 
 #[test]
@@ -62,11 +59,7 @@ fn an_initrd_that_is_not_what_was_signed_does_not_start_there_either() {
     damage::flip(&disk, "b".parse().unwrap(), last).unwrap();
     let mut machine = started("short-damaged", &disk);
     let passed = "slot b passed over: damaged: initrd";
-    machine.expect(passed, START).unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    machine
-        .expect("slotctl watch: this slot is not on trial", START)
-        .unwrap();
+    machine.says(passed);
+    machine.says("starting slot a, version 1.0, as good");
+    machine.says("slotctl watch: this slot is not on trial");
 }

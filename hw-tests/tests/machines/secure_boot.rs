@@ -4,11 +4,10 @@ use bootshim::record::{Record, Slot, SlotId, State};
 use bootshim::state::Next;
 use controller::disk::Disk;
 use controller::efi_program::Program;
-use hw_tests::machine::{Machine, START, target};
+use hw_tests::machine::{Machine, target};
 use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
 use hw_tests::secure_boot::Owner;
 use images::key::PublicKey;
-use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -34,13 +33,6 @@ fn image(version: u32, kernel: &str, name: &str) {
     PLANT.build(version, &starts, "release.key", name).unwrap();
 }
 
-fn slotctl(disk: &Path, words: &[&str]) {
-    let disk = disk.display().to_string();
-    PLANT
-        .slotctl(&[["--disk", &disk].as_slice(), words].concat())
-        .unwrap();
-}
-
 /// Slot c is good, and preferred to slot a.
 fn make_good(disk: &Path) {
     let make = |record: &Record, note| {
@@ -55,11 +47,6 @@ fn make_good(disk: &Path) {
         Ok((Next::by_hand(next), note))
     };
     Disk::open(disk).unwrap().update(make).unwrap();
-}
-
-fn status(machine: &mut Machine) -> Value {
-    let said = machine.run("slotctl status --json").unwrap();
-    serde_json::from_str(&said.stdout).unwrap()
 }
 
 /// What the kernel knows of its firmware: four bytes of attributes, one of
@@ -81,34 +68,34 @@ fn a_kernel_that_the_firmware_does_not_trust_is_passed_over_and_the_next_good_sl
         .unwrap();
     image(3, "vmlinuz.stranger", "stranger.slotimg");
     let disk = PLANT.disk("kernels.img", 512).unwrap();
-    slotctl(
-        &disk,
-        &[
-            "install",
-            "--no-activate",
-            "--slot",
-            "c",
-            "stranger.slotimg",
-        ],
-    );
+    let stranger = [
+        "install",
+        "--no-activate",
+        "--slot",
+        "c",
+        "stranger.slotimg",
+    ];
+    PLANT.slotctl_on(&disk, &stranger).unwrap();
     make_good(&disk);
-    let older = ["install", "--allow-downgrade", "--slot", "b"];
-    slotctl(&disk, &[&older[..], &["unsigned.slotimg"]].concat());
+    let older = [
+        "install",
+        "--allow-downgrade",
+        "--slot",
+        "b",
+        "unsigned.slotimg",
+    ];
+    PLANT.slotctl_on(&disk, &older).unwrap();
 
     let mut machine = PLANT.machine("kernels").disk(&disk).start().unwrap();
-    machine.expect("Secure Boot: on", START).unwrap();
+    machine.says("Secure Boot: on");
     for slot in ["b", "c"] {
-        let said = machine
-            .expect(&format!("slot {slot} passed over: did not start"), START)
-            .unwrap();
+        let said = machine.says(&format!("slot {slot} passed over: did not start"));
         let why = "the firmware's Secure Boot does not trust this kernel: sign it with a key in db";
         assert!(said.text.contains(why), "{}", said.text);
     }
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
+    machine.says("starting slot a, version 1.0, as good");
     kernel_sees_secure_boot(&mut machine);
-    let status = status(&mut machine);
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "a");
     assert_eq!(status["slots"][1]["state"], "bad");
     assert_eq!(status["slots"][2]["state"], "good");
@@ -153,7 +140,7 @@ fn a_signed_bootshim_whose_keys_were_changed_does_not_start() {
 
     let mut machine = PLANT.machine("altered").disk(&disk).start().unwrap();
     let begun = machine.position();
-    let said = machine.expect("BdsDxe: failed to load", START).unwrap();
+    let said = machine.says("BdsDxe: failed to load");
     assert!(said.text.contains("Access Denied"), "{}", said.text);
     let lines = machine.lines_since(begun);
     assert!(!lines.iter().any(|line| line.text.contains("bootshim 0")));
@@ -179,16 +166,14 @@ fn a_signed_uki_starts_with_the_command_line_of_its_manifest() {
         .unwrap();
 
     let mut machine = PLANT.machine("uki").disk(&disk).start().unwrap();
-    machine.expect("Secure Boot: on", START).unwrap();
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
+    machine.says("Secure Boot: on");
+    machine.says("starting slot a, version 1.0, as good");
     kernel_sees_secure_boot(&mut machine);
     let line = machine.run("cat /proc/cmdline").unwrap().stdout;
     let begins = "root=/dev/mapper/slotctl-root ro quiet ";
     assert!(line.starts_with(begins), "{line}");
     assert!(line.contains(" slotctl.slot=a slotctl.disk="), "{line}");
-    assert_eq!(status(&mut machine)["running"], "a");
+    assert_eq!(machine.status().unwrap()["running"], "a");
 }
 
 #[test]

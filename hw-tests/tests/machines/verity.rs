@@ -2,42 +2,28 @@
 
 use super::PLANT;
 use hw_tests::damage;
-use hw_tests::machine::{Cause, Machine, START};
-use serde_json::Value;
+use hw_tests::machine::{Cause, Machine};
 
 #[test]
 fn a_trial_with_one_flipped_bit_in_its_root_is_left_for_the_good_slot() {
     let disk = PLANT.disk("verity.img", 512).unwrap();
-    let file = disk.display().to_string();
-    let install = ["--disk", &file, "install", "v2.slotimg"];
-    PLANT.slotctl(&install).unwrap();
+    let install = ["install", "v2.slotimg"];
+    PLANT.slotctl_on(&disk, &install).unwrap();
     damage::flip(&disk, "b".parse().unwrap(), 1_000_000).unwrap();
 
     let mut machine = Machine::new("verity").disk(&disk).start().unwrap();
-    machine
-        .expect("starting slot b, version 2.0, as trial", START)
-        .unwrap();
+    machine.says("starting slot b, version 2.0, as trial");
     // 1000000 lies in the block at 999424.
-    machine
-        .expect("the block at 999424 is not the one that was signed", START)
-        .unwrap();
-    assert_eq!(machine.next_start(START).unwrap().cause, Cause::Reboot);
-    machine
-        .expect("starting slot a, version 1.0, as good", START)
-        .unwrap();
-    machine
-        .expect(
-            "the root is /dev/mapper/slotctl-root: slot a, version 1.0",
-            START,
-        )
-        .unwrap();
+    machine.says("the block at 999424 is not the one that was signed");
+    machine.restarts(Cause::Reboot);
+    machine.says("starting slot a, version 1.0, as good");
+    machine.says("the root is /dev/mapper/slotctl-root: slot a, version 1.0");
     let root = machine.run("grep ' / erofs ' /proc/mounts").unwrap().stdout;
     assert!(
         root.starts_with("/dev/mapper/slotctl-root / erofs ro"),
         "{root}"
     );
-    let status = machine.run("slotctl status --json").unwrap().stdout;
-    let status: Value = serde_json::from_str(&status).unwrap();
+    let status = machine.status().unwrap();
     assert_eq!(status["running"], "a");
     assert_eq!(status["slots"][1]["state"], "bad");
     assert_eq!(status["slots"][1]["reason"], "damaged");
