@@ -2,7 +2,7 @@ use super::*;
 use crate::medium::memory::{Memory, Op, Recording};
 use crate::medium::{Access, Cause};
 use crate::record::Slot;
-use crate::record::tests::PARTITION;
+use crate::record::tests::{PARTITION, id};
 use crate::record::{Arming, NO_DIGEST};
 use alloc::string::ToString;
 use alloc::vec;
@@ -19,13 +19,9 @@ mod starts;
 
 const RECORD_LEN: usize = 1024 * 1024;
 
-fn id(letter: &str) -> SlotId {
-    letter.parse().unwrap()
-}
-
 /// A machine whose slots hold what the test says and which writes down what it
 /// was told to start.
-struct Rig {
+struct FakePlatform {
     slots: Vec<Result<Facts, Defect>>,
     /// Why it starts nothing.
     refuses: Option<Why>,
@@ -39,7 +35,7 @@ struct Rig {
     last_reset: reset::Cause,
 }
 
-impl Platform for Rig {
+impl Platform for FakePlatform {
     type Image = ();
     type Running = (SlotId, StartKind);
 
@@ -107,8 +103,8 @@ fn damaged() -> Result<Facts, Defect> {
     Err(Defect::Bad(Reason::Damaged, "kernel".into()))
 }
 
-fn rig(slots: Vec<Result<Facts, Defect>>) -> Rig {
-    Rig {
+fn fake(slots: Vec<Result<Facts, Defect>>) -> FakePlatform {
+    FakePlatform {
         slots,
         refuses: None,
         without_memory: 0,
@@ -120,8 +116,8 @@ fn rig(slots: Vec<Result<Facts, Defect>>) -> Rig {
     }
 }
 
-fn three() -> Rig {
-    rig(vec![facts(1, "1"), facts(2, "2"), facts(3, "3")])
+fn three() -> FakePlatform {
+    fake(vec![facts(1, "1"), facts(2, "2"), facts(3, "3")])
 }
 
 fn committed(states: [State; 3]) -> Memory {
@@ -148,8 +144,11 @@ fn committed(states: [State; 3]) -> Memory {
     medium
 }
 
-fn start(medium: &Memory, rig: Rig) -> (Outcome<(SlotId, StartKind)>, Rig, Option<Record>) {
-    let mut boot = Boot::new(medium, PARTITION, 3, rig);
+fn start(
+    medium: &Memory,
+    fake: FakePlatform,
+) -> (Outcome<(SlotId, StartKind)>, FakePlatform, Option<Record>) {
+    let mut boot = Boot::new(medium, PARTITION, 3, fake);
     let outcome = boot.run();
     let record = boot.record().cloned();
     (outcome, boot.into_platform(), record)
@@ -217,7 +216,7 @@ fn a_trial_that_is_never_confirmed_ends_in_the_good_slot_after_its_tries() {
     for _ in 0..3 {
         assert_eq!(start(&medium, three()).0, trial("b"));
     }
-    let (outcome, rig, record) = start(&medium, three());
+    let (outcome, fake, record) = start(&medium, three());
     assert_eq!(outcome, good("a"));
     let failure = record.unwrap().last_failure.unwrap();
     assert_eq!(
@@ -225,7 +224,7 @@ fn a_trial_that_is_never_confirmed_ends_in_the_good_slot_after_its_tries() {
         (id("b"), Reason::Exhausted, Stage::Started)
     );
     assert!(
-        rig.events
+        fake.events
             .contains(&"slot b passed over: trial over: tries used up".to_string())
     );
 }
@@ -233,7 +232,7 @@ fn a_trial_that_is_never_confirmed_ends_in_the_good_slot_after_its_tries() {
 #[test]
 fn an_image_that_does_not_verify_is_bad_at_once() {
     let medium = committed([Good, Trying, Empty]);
-    let (outcome, _, record) = start(&medium, rig(vec![facts(1, "1"), damaged(), damaged()]));
+    let (outcome, _, record) = start(&medium, fake(vec![facts(1, "1"), damaged(), damaged()]));
     assert_eq!(outcome, good("a"));
     let record = record.unwrap();
     assert_eq!(
@@ -246,7 +245,7 @@ fn an_image_that_does_not_verify_is_bad_at_once() {
 #[test]
 fn a_slot_with_another_manifest_than_installed_does_not_start() {
     let medium = committed([Good, Trying, Empty]);
-    let (outcome, _, record) = start(&medium, rig(vec![facts(1, "1"), facts(9, "2"), damaged()]));
+    let (outcome, _, record) = start(&medium, fake(vec![facts(1, "1"), facts(9, "2"), damaged()]));
     assert_eq!(outcome, good("a"));
     assert_eq!(record.unwrap().slot(id("b")).reason, Reason::WrongManifest);
 }
@@ -254,7 +253,7 @@ fn a_slot_with_another_manifest_than_installed_does_not_start() {
 #[test]
 fn an_unreadable_device_is_no_verdict_on_the_slot() {
     let medium = committed([Good, Trying, Empty]);
-    let (outcome, _, record) = start(&medium, rig(vec![facts(1, "1"), unreadable(), damaged()]));
+    let (outcome, _, record) = start(&medium, fake(vec![facts(1, "1"), unreadable(), damaged()]));
     assert_eq!(outcome, good("a"));
     assert_eq!(record.unwrap().slot(id("b")).state, Trying);
 }
@@ -264,12 +263,12 @@ fn what_the_bootshim_of_an_image_cannot_read_costs_a_try_and_nothing_else() {
     let medium = committed([Good, Trying, Empty]);
     let mut handing_over = three();
     handing_over.refuses = Some(Why::NotRead("it said last: reading 1 bytes at 0".into()));
-    let (_, rig, record) = start(&medium, handing_over);
+    let (_, fake, record) = start(&medium, handing_over);
     assert!(
-        rig.events
+        fake.events
             .contains(&"slot b passed over: unreadable: it said last: reading 1 bytes at 0".into()),
         "{:?}",
-        rig.events
+        fake.events
     );
     let record = record.unwrap();
     let slot = record.slot(id("b"));
@@ -280,7 +279,7 @@ fn what_the_bootshim_of_an_image_cannot_read_costs_a_try_and_nothing_else() {
 #[test]
 fn a_damaged_good_slot_is_passed_over_and_noted_once() {
     let medium = committed([Good, Good, Empty]);
-    let slots = || rig(vec![facts(1, "1"), damaged(), damaged()]);
+    let slots = || fake(vec![facts(1, "1"), damaged(), damaged()]);
     let (outcome, _, record) = start(&medium, slots());
     assert_eq!(outcome, good("a"));
     assert_eq!(record.unwrap().slot(id("b")).state, Good);
@@ -295,7 +294,7 @@ fn a_damaged_good_slot_is_passed_over_and_noted_once() {
 #[test]
 fn the_only_good_slot_is_noted_once_however_often_it_fails() {
     let medium = committed([Good, Empty, Empty]);
-    let slots = || rig(vec![damaged(), damaged(), damaged()]);
+    let slots = || fake(vec![damaged(), damaged(), damaged()]);
     assert_eq!(start(&medium, slots()).0, Outcome::Nothing);
     let before = medium.0.borrow().clone();
     assert_eq!(start(&medium, slots()).0, Outcome::Nothing);
@@ -306,7 +305,7 @@ fn the_only_good_slot_is_noted_once_however_often_it_fails() {
 fn a_trial_that_fails_is_bad_even_where_its_reason_was_noted_before() {
     let medium = committed([Good, Trying, Empty]);
     amend_slot(&medium, "b", |slot| slot.reason = Reason::Damaged);
-    let slots = rig(vec![facts(1, "1"), damaged(), damaged()]);
+    let slots = fake(vec![facts(1, "1"), damaged(), damaged()]);
     let (outcome, _, record) = start(&medium, slots);
     assert_eq!(outcome, good("a"));
     assert_eq!(record.unwrap().slot(id("b")).state, Bad);
@@ -317,7 +316,7 @@ fn a_kernel_that_the_firmware_refuses_makes_way_for_the_next_slot() {
     let medium = committed([Good, Trying, Empty]);
     let mut refusing = three();
     refusing.refuses = Some(Why::NotStarted("Unsupported".into()));
-    let (outcome, rig, record) = start(&medium, refusing);
+    let (outcome, fake, record) = start(&medium, refusing);
     assert_eq!(outcome, Outcome::Nothing);
     let record = record.unwrap();
     assert_eq!(
@@ -325,7 +324,7 @@ fn a_kernel_that_the_firmware_refuses_makes_way_for_the_next_slot() {
         (Bad, Good)
     );
     assert_eq!(record.slot(id("a")).reason, Reason::NotStarted);
-    assert!(!rig.events.iter().any(|said| said.contains("tried again")));
+    assert!(!fake.events.iter().any(|said| said.contains("tried again")));
 }
 
 #[test]
@@ -373,17 +372,6 @@ fn read_only(memory: &Memory) -> Recording<'_> {
     Recording::over(memory, &refused)
 }
 
-#[test]
-fn below_the_floor_nothing_starts() {
-    let medium = committed([Good, Trying, Empty]);
-    amend(&medium, |record| record.floor = 4);
-    let mut slots = three();
-    slots.slots[0].as_mut().unwrap().security_version = 4;
-    let (outcome, _, record) = start(&medium, slots);
-    assert_eq!(outcome, good("a"));
-    assert_eq!(record.unwrap().slot(id("b")).reason, Reason::BelowFloor);
-}
-
 fn unreadable() -> Result<Facts, Defect> {
     Err(Defect::Unreadable(Fault {
         access: Access::Read,
@@ -418,11 +406,11 @@ fn what_an_earlier_trial_said_is_not_said_of_a_later_one() {
 fn the_third_reset_by_the_watchdog_in_a_row_starts_the_next_good_slot() {
     let medium = committed([Good, Good, Empty]);
     let start_after = |last_reset| {
-        let rig = Rig {
+        let fake = FakePlatform {
             last_reset,
             ..three()
         };
-        start(&medium, rig).0
+        start(&medium, fake).0
     };
     use reset::Cause::{Other, Watchdog};
     assert_eq!(start_after(Watchdog), good("b"));

@@ -59,6 +59,12 @@ fn fresh<M: Medium>(medium: M) -> Store<M> {
     store
 }
 
+/// Commits the same record under the next number.
+fn again<M: Medium>(store: &mut Store<M>) -> Result<Durable, CommitError> {
+    let record = store.record().unwrap().clone();
+    store.commit(Next::by_hand(record), Note::new("why"))
+}
+
 fn put(medium: &Memory, copy: u64, record: &Record) {
     medium
         .write_at(copy * SPACING, &block(&record.encode(), &Note::default()))
@@ -77,12 +83,7 @@ fn a_commit_goes_to_the_pair_that_does_not_hold_the_record() {
     let mut store = fresh(&medium);
     for (number, pair) in (2u64..).zip([Pair::Second, Pair::First, Pair::Second]) {
         let before = medium.0.borrow().clone();
-        store
-            .commit(
-                Next::by_hand(store.record().unwrap().clone()),
-                Note::new("why"),
-            )
-            .unwrap();
+        again(&mut store).unwrap();
         let after = medium.0.borrow().clone();
         for copy in 0..COPIES {
             let at = copy * usize::try_from(SPACING).unwrap();
@@ -126,12 +127,7 @@ fn a_number_once_seen_is_never_used_again() {
     other.floor = 1;
     put(&medium, 3, &other);
     let mut store = Store::open(&medium, PARTITION);
-    let durable = store
-        .commit(
-            Next::by_hand(store.record().unwrap().clone()),
-            Note::default(),
-        )
-        .unwrap();
+    let durable = again(&mut store).unwrap();
     assert_eq!(durable.record().sequence, 10);
 }
 
@@ -140,15 +136,11 @@ fn with_the_last_number_there_is_nothing_is_written_any_more() {
     let memory = Memory::new(RECORD_LEN);
     put(&memory, 0, &numbered(SEQUENCE_END - 2));
     let mut store = Store::open(&memory, PARTITION);
-    let record = store.record().unwrap().clone();
-    let last = store
-        .commit(Next::by_hand(record.clone()), Note::default())
-        .unwrap();
+    let last = again(&mut store).unwrap();
     assert_eq!(last.record().sequence, SEQUENCE_END - 1);
     let before = memory.0.borrow().clone();
     for _ in 0..2 {
-        let refused = store.commit(Next::by_hand(record.clone()), Note::default());
-        assert_eq!(refused, Err(CommitError::NoNumberLeft));
+        assert_eq!(again(&mut store), Err(CommitError::NoNumberLeft));
     }
     assert_eq!(*memory.0.borrow(), before);
 }
@@ -158,20 +150,10 @@ fn every_attempt_takes_a_fresh_number() {
     let medium = failing(&[], false);
     let mut store = fresh(&medium);
     medium.dead.borrow_mut().extend([2 * SPACING, 3 * SPACING]);
-    let record = store.record().unwrap().clone();
-    assert!(matches!(
-        store.commit(Next::by_hand(record.clone()), Note::default()),
-        Err(CommitError::NotDurable(_))
-    ));
+    let refused = again(&mut store);
+    assert!(matches!(refused, Err(CommitError::NotDurable(_))));
     medium.dead.borrow_mut().clear();
-    assert_eq!(
-        store
-            .commit(Next::by_hand(record), Note::default())
-            .unwrap()
-            .record()
-            .sequence,
-        3
-    );
+    assert_eq!(again(&mut store).unwrap().record().sequence, 3);
 }
 
 /// Where a copy lies.
@@ -223,10 +205,7 @@ fn each_copy_is_written_flushed_and_read_back_before_the_next() {
         [opened.to_vec(), copies(&[2, 3, 0, 1])].concat()
     );
     for pair in [[2, 3], [0, 1]] {
-        let record = store.record().unwrap().clone();
-        store
-            .commit(Next::by_hand(record), Note::default())
-            .unwrap();
+        again(&mut store).unwrap();
         assert_eq!(medium.asked(), copies(&pair));
     }
 }
@@ -239,8 +218,7 @@ fn what_was_not_flushed_or_read_back_is_not_durable() {
         let medium = Recording::over(&memory, &[]);
         let mut store = fresh(&medium);
         medium.refuse(refused);
-        let record = store.record().unwrap().clone();
-        let commit = store.commit(Next::by_hand(record), Note::default());
+        let commit = again(&mut store);
         assert!(matches!(commit, Err(CommitError::NotDurable(_))));
     }
 }
@@ -251,10 +229,7 @@ fn a_second_copy_that_failed_is_completed_later_without_touching_the_first() {
     fresh(&memory);
     let medium = Recording::over(&memory, &[Write(at(3))]);
     let mut store = Store::open(&medium, PARTITION);
-    let record = store.record().unwrap().clone();
-    store
-        .commit(Next::by_hand(record), Note::new("why"))
-        .unwrap();
+    again(&mut store).unwrap();
     medium.refuse(&[]);
     medium.asked();
     assert_eq!(store.settle().unwrap().record().sequence, 2);
@@ -317,10 +292,7 @@ fn one_dead_copy_of_the_pair_does_not_stop_a_commit() {
         let medium = failing(&[], lies);
         let mut store = fresh(&medium);
         medium.dead.borrow_mut().push(2 * SPACING);
-        let record = store.record().unwrap().clone();
-        store
-            .commit(Next::by_hand(record), Note::default())
-            .unwrap();
+        again(&mut store).unwrap();
         assert_eq!(
             Store::open(&medium, PARTITION).record().unwrap().sequence,
             2
@@ -334,11 +306,8 @@ fn a_commit_that_neither_copy_took_failed_and_the_record_before_still_counts() {
         let medium = failing(&[], lies);
         let mut store = fresh(&medium);
         medium.dead.borrow_mut().extend([2 * SPACING, 3 * SPACING]);
-        let record = store.record().unwrap().clone();
-        assert!(matches!(
-            store.commit(Next::by_hand(record), Note::default()),
-            Err(CommitError::NotDurable(_))
-        ));
+        let commit = again(&mut store);
+        assert!(matches!(commit, Err(CommitError::NotDurable(_))));
         assert_eq!(
             Store::open(&medium, PARTITION).record().unwrap().sequence,
             1
@@ -370,11 +339,7 @@ fn an_unknown_major_anywhere_stops_every_commit() {
     medium.0.borrow_mut()[3 * 256 * 1024..][..512].copy_from_slice(&raw);
     let before = medium.0.borrow().clone();
     let mut store = Store::open(&medium, PARTITION);
-    let record = store.record().unwrap().clone();
-    assert_eq!(
-        store.commit(Next::by_hand(record), Note::default()),
-        Err(CommitError::UnknownMajor(9))
-    );
+    assert_eq!(again(&mut store), Err(CommitError::UnknownMajor(9)));
     assert_eq!(store.settle(), Err(CommitError::UnknownMajor(9)));
     assert!(before == *medium.0.borrow());
 }
@@ -383,12 +348,7 @@ fn an_unknown_major_anywhere_stops_every_commit() {
 fn a_damaged_note_is_no_note_and_the_record_still_counts() {
     let medium = Memory::new(RECORD_LEN);
     let mut store = fresh(&medium);
-    store
-        .commit(
-            Next::by_hand(store.record().unwrap().clone()),
-            Note::new("check web failed"),
-        )
-        .unwrap();
+    again(&mut store).unwrap();
     for copy in [2, 3] {
         medium.0.borrow_mut()[copy * 256 * 1024 + 520] ^= 1;
     }

@@ -3,6 +3,10 @@ use proptest::prelude::*;
 
 pub(crate) const PARTITION: Guid = Guid([7; 16]);
 
+pub(crate) fn id(letter: &str) -> SlotId {
+    letter.parse().unwrap()
+}
+
 prop_compose! {
     fn slot_and_state()(
         state in prop::sample::select(State::ALL.to_vec()),

@@ -1,11 +1,7 @@
 use super::*;
-use crate::record::tests::{PARTITION, any_record};
+use crate::record::tests::{PARTITION, any_record, id};
 use crate::record::{Arming, Reason, Slot};
 use proptest::prelude::*;
-
-fn id(letter: &str) -> SlotId {
-    letter.parse().unwrap()
-}
 
 /// Slot a and b good, b above a; c ready.
 fn two_good() -> Record {

@@ -239,13 +239,9 @@ fn a_good_slot_that_fails_keeps_its_state_and_boots_after_the_others() {
 
 #[test]
 fn the_floor_rises_to_the_lowest_good_slot_and_never_falls() {
-    let mut start = record([Good, Trying, Empty]);
+    let mut start = Next(record([Good, Trying, Empty]));
     for (index, version) in [(A, 3), (B, 7)] {
-        let raised = Slot {
-            security_version: version,
-            ..*start.slot(id(index))
-        };
-        start.set_slot(id(index), raised);
+        start = with(&start, id(index), |s| s.security_version = version);
     }
     let armed = arm(&start, id(B), Arming::Trial);
     assert_eq!(confirm(&armed, id(B), &[2; 32]).unwrap().floor, 3);

@@ -4,7 +4,7 @@ use super::*;
 
 /// A platform that looks at the disk whenever something depends on it.
 struct Witness<'a> {
-    rig: Rig,
+    fake: FakePlatform,
     disk: &'a Memory,
     armed: Vec<Option<(SlotId, Arming)>>,
 }
@@ -24,16 +24,16 @@ impl Platform for Witness<'_> {
 
     fn load(&mut self, slot: SlotId) -> Result<(Facts, ()), Defect> {
         self.look();
-        self.rig.load(slot)
+        self.fake.load(slot)
     }
     fn manifest(&mut self, slot: SlotId) -> Result<Facts, Defect> {
-        self.rig.manifest(slot)
+        self.fake.manifest(slot)
     }
     fn floor(&mut self) -> Kept {
-        self.rig.floor()
+        self.fake.floor()
     }
     fn raise_floor(&mut self, floor: Floor) -> Result<(), String> {
-        self.rig.raise_floor(floor)
+        self.fake.raise_floor(floor)
     }
     fn start(
         &mut self,
@@ -43,11 +43,11 @@ impl Platform for Witness<'_> {
         (): (),
     ) -> Result<(SlotId, StartKind), Why> {
         self.look();
-        self.rig.start(clearance, record, facts, ())
+        self.fake.start(clearance, record, facts, ())
     }
     fn tell(&mut self, _: &Event) {}
     fn seed(&self) -> u64 {
-        self.rig.seed()
+        self.fake.seed()
     }
 }
 
@@ -64,7 +64,7 @@ fn what_is_not_simply_good_is_armed_on_the_disk_before_it_is_read_and_before_it_
             amend(&disk, |record| record.once = Some(id("b")));
         }
         let witness = Witness {
-            rig: three(),
+            fake: three(),
             disk: &disk,
             armed: Vec::new(),
         };

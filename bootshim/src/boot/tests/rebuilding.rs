@@ -7,7 +7,7 @@ fn a_lost_record_is_made_anew_and_success_is_never_invented() {
     let medium = Memory::new(RECORD_LEN);
     let (outcome, _, record) = start(
         &medium,
-        rig(vec![facts(1, "1.9"), facts(2, "1.10"), damaged()]),
+        fake(vec![facts(1, "1.9"), facts(2, "1.10"), damaged()]),
     );
     assert_eq!(outcome, trial("b"));
     let record = record.unwrap();
@@ -22,7 +22,7 @@ fn a_lost_record_is_made_anew_and_success_is_never_invented() {
 #[test]
 fn a_disk_that_gives_nothing_is_no_reason_to_write_a_record_of_nothing() {
     let medium = Memory::new(RECORD_LEN);
-    let silent = rig(vec![unreadable(), unreadable(), damaged()]);
+    let silent = fake(vec![unreadable(), unreadable(), damaged()]);
     assert_eq!(start(&medium, silent).0, Outcome::Nothing);
     assert!(medium.0.borrow().iter().all(|byte| *byte == 0));
     // The disk has come to itself.
@@ -32,9 +32,9 @@ fn a_disk_that_gives_nothing_is_no_reason_to_write_a_record_of_nothing() {
 #[test]
 fn a_disk_of_which_every_slot_was_judged_gets_a_record() {
     let cases = [
-        (rig(vec![damaged(), damaged(), damaged()]), [Empty; 3]),
+        (fake(vec![damaged(), damaged(), damaged()]), [Empty; 3]),
         (
-            rig(vec![facts(1, "1"), unreadable(), damaged()]),
+            fake(vec![facts(1, "1"), unreadable(), damaged()]),
             [Trying, Empty, Empty],
         ),
     ];
@@ -64,7 +64,7 @@ fn of_what_verifies_the_highest_security_version_is_the_trial_whatever_its_versi
 #[test]
 fn a_record_of_another_number_of_slots_does_not_count_even_where_it_cannot_be_replaced() {
     let medium = committed([Good, Trying, Bad]);
-    let two = rig(vec![damaged(), facts(9, "2")]);
+    let two = fake(vec![damaged(), facts(9, "2")]);
     let mut boot = Boot::new(read_only(&medium), PARTITION, 2, two);
     assert_eq!(boot.run(), last_resort("b"));
 }

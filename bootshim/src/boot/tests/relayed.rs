@@ -22,9 +22,9 @@ fn relay(record: &Record, letter: &str) -> Relay {
 }
 
 /// How it ends; the record's partition must be as it was.
-fn resume(medium: &Memory, relay: &Relay, rig: Rig) -> Result<(SlotId, StartKind), Why> {
+fn resume(medium: &Memory, relay: &Relay, fake: FakePlatform) -> Result<(SlotId, StartKind), Why> {
     let before = medium.0.borrow().clone();
-    let outcome = Boot::new(medium, PARTITION, 3, rig).resume(relay);
+    let outcome = Boot::new(medium, PARTITION, 3, fake).resume(relay);
     assert!(before == *medium.0.borrow(), "the record was written");
     outcome
 }
@@ -39,7 +39,7 @@ fn what_is_handed_over_starts_and_costs_no_second_try() {
 #[test]
 fn what_does_not_start_is_written_down_by_the_one_that_handed_it_over() {
     let (medium, relay) = armed();
-    let refusing = Rig {
+    let refusing = FakePlatform {
         refuses: Some(Why::NotStarted("Unsupported".into())),
         ..three()
     };
@@ -50,7 +50,7 @@ fn what_does_not_start_is_written_down_by_the_one_that_handed_it_over() {
         (unreadable(), true),
         (facts(7, "7"), false),
     ] {
-        let slots = rig(vec![facts(1, "1"), loaded, damaged()]);
+        let slots = fake(vec![facts(1, "1"), loaded, damaged()]);
         let why = resume(&medium, &relay, slots).unwrap_err();
         assert_eq!(why.is_unreadable(), unreadable, "{why}");
     }

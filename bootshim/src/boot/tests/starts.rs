@@ -13,11 +13,11 @@ fn saying() -> Memory {
 }
 
 fn started(medium: &Memory, last_reset: reset::Cause) -> (SlotId, Option<(SlotId, u8)>) {
-    let rig = Rig {
+    let fake = FakePlatform {
         last_reset,
         ..three()
     };
-    let (outcome, _, record) = start(medium, rig);
+    let (outcome, _, record) = start(medium, fake);
     let Outcome::Running((slot, StartKind::Good)) = outcome else {
         panic!("{outcome:?}")
     };
@@ -55,11 +55,11 @@ fn a_power_cut_in_every_start_writes_once_and_leads_nowhere() {
 fn a_count_that_cannot_be_written_keeps_no_good_slot_from_starting() {
     let medium = saying();
     for (without_memory, started) in [(0, "b"), (FOR_MEMORY, "a")] {
-        let rig = Rig {
+        let fake = FakePlatform {
             without_memory,
             ..three()
         };
-        let mut boot = Boot::new(read_only(&medium), PARTITION, 3, rig);
+        let mut boot = Boot::new(read_only(&medium), PARTITION, 3, fake);
         assert_eq!(boot.run(), good(started));
         let said = boot.into_platform().events;
         let failed = said.iter().filter(|line| line.contains("no trial"));
@@ -74,7 +74,7 @@ fn a_count_that_cannot_be_written_keeps_no_good_slot_from_starting() {
 #[test]
 fn a_good_slot_that_does_not_verify_is_not_counted() {
     let medium = saying();
-    let slots = rig(vec![facts(1, "1"), damaged(), damaged()]);
+    let slots = fake(vec![facts(1, "1"), damaged(), damaged()]);
     let (outcome, _, record) = start(&medium, slots);
     assert_eq!(outcome, good("a"));
     assert_eq!(record.unwrap().starts(), None, "nobody could take over");
@@ -83,7 +83,7 @@ fn a_good_slot_that_does_not_verify_is_not_counted() {
 #[test]
 fn a_start_that_is_tried_again_for_want_of_memory_is_counted_once() {
     let medium = saying();
-    let short = Rig {
+    let short = FakePlatform {
         without_memory: 2,
         ..three()
     };

@@ -9,12 +9,7 @@ fn armed(slot: usize, as_what: Arming) -> Option<Armed> {
 
 #[test]
 fn what_a_later_minor_keeps_in_a_slot_outlives_its_images() {
-    let mut start = record([Good, Bad, Empty]);
-    let kept = Slot {
-        kept: 7,
-        ..*start.slot(id(B))
-    };
-    start.set_slot(id(B), kept);
+    let start = with(&record([Good, Bad, Empty]), id(B), |s| s.kept = 7);
     let writing = begin_writing(&start, id(B), None).unwrap();
     let expected = Slot {
         state: Writing,
@@ -60,14 +55,10 @@ fn a_factory_makes_one_slot_good_and_no_second() {
 
 #[test]
 fn a_bad_slot_that_names_no_image_is_not_activated() {
-    let mut start = record([Good, Bad, Empty]);
+    let start = record([Good, Bad, Empty]);
     assert_eq!(activate(&start, id(B), 3).unwrap().trial(), Some(id(B)));
-    let nameless = Slot {
-        manifest: crate::record::NO_DIGEST,
-        ..*start.slot(id(B))
-    };
-    start.set_slot(id(B), nameless);
-    let refused = activate(&start, id(B), 3);
+    let nameless = with(&start, id(B), |s| s.manifest = crate::record::NO_DIGEST);
+    let refused = activate(&nameless, id(B), 3);
     assert_eq!(refused, Err(Refusal::WrongState(id(B), Bad)));
 }
 
@@ -79,15 +70,10 @@ fn activating_the_trial_again_gives_it_no_new_tries() {
 
 #[test]
 fn a_new_trial_begins_without_the_attempts_and_the_reason_of_the_last() {
-    let mut start = record([Good, Bad, Empty]);
-    let worn = Slot {
-        attempts: 9,
-        reason: Reason::Damaged,
-        priority: 4,
-        ..*start.slot(id(B))
-    };
-    start.set_slot(id(B), worn);
-    let next = activate(&start, id(B), 5).unwrap();
+    let worn = with(&record([Good, Bad, Empty]), id(B), |s| {
+        (s.attempts, s.reason, s.priority) = (9, Reason::Damaged, 4);
+    });
+    let next = activate(&worn, id(B), 5).unwrap();
     let expected = Slot {
         state: Trying,
         manifest: [2; 32],
@@ -119,13 +105,9 @@ fn rolling_back_takes_back_the_one_shot() {
 #[test]
 fn a_trial_loses_a_try_however_it_is_started_and_nothing_else_does() {
     let left = |state, as_what| {
-        let mut start = record([Good, state, Empty]);
-        let slot = Slot {
-            tries: 3,
-            tries_left: 3,
-            ..*start.slot(id(B))
-        };
-        start.set_slot(id(B), slot);
+        let start = with(&record([Good, state, Empty]), id(B), |s| {
+            (s.tries, s.tries_left) = (3, 3);
+        });
         let next = arm(&start, id(B), as_what);
         assert_eq!(next.armed, armed(B, as_what));
         assert_eq!(next.last_booted, Some(id(B)));

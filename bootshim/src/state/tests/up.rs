@@ -35,10 +35,7 @@ fn only_the_good_slot_with_the_running_image_says_so() {
 
 #[test]
 fn what_an_older_slotctl_installs_over_it_has_not_said_so() {
-    let mut later = counted(1);
-    let known = *later.slot(id(B));
-    let manifest = [7; 32];
-    later.set_slot(id(B), Slot { manifest, ..known });
+    let later = with(&counted(1), id(B), |s| s.manifest = [7; 32]);
     assert!(!later.says_when_up(id(B)));
 }
 

@@ -47,17 +47,9 @@ fn a_slot_that_was_good_and_fails_its_trial_is_bad_and_no_way_back_any_more() {
 
 #[test]
 fn the_floor_does_not_rise_past_what_was_good_and_is_on_trial_again() {
-    let mut start = record([Good, Good, Ready]);
+    let mut start = Next(record([Good, Good, Ready]));
     for (index, version) in [(A, 1), (B, 5), (C, 7)] {
-        let known = *start.slot(id(index));
-        let security_version = version;
-        start.set_slot(
-            id(index),
-            Slot {
-                security_version,
-                ..known
-            },
-        );
+        start = with(&start, id(index), |s| s.security_version = version);
     }
     let back = activate(&start, id(A), 3).unwrap();
     let mut armed = back.0.clone();
