@@ -3,7 +3,7 @@
 //!
 //! It walks through every record state that can be reached ([`explorer`]), runs
 //! every operation from each ([`operation`]) with all its writes recorded
-//! ([`recorder`]), makes every disk that a cut could leave behind ([`cuts`]),
+//! ([`FakeDisk`](fakedisk::FakeDisk)), makes every disk that a cut could leave behind ([`cuts`]),
 //! starts bootshim on each ([`start`]), with what its firmware keeps
 //! ([`firmware`]), and holds what happens against what must
 //! always hold ([`promise`]).
@@ -16,7 +16,6 @@
     reason = "a test bench: what cannot go on stops, and is seen"
 )]
 
-mod block;
 mod cuts;
 mod disk;
 mod explorer;
@@ -24,7 +23,6 @@ mod firmware;
 mod image;
 mod operation;
 mod promise;
-mod recorder;
 mod renewal;
 mod report;
 mod start;

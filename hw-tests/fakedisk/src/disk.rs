@@ -92,6 +92,12 @@ impl Content {
         content
     }
 
+    /// How many blocks it has.
+    #[must_use]
+    pub fn blocks(&self) -> usize {
+        usize::try_from(self.len).unwrap().div_ceil(BYTES)
+    }
+
     /// The block at this place, counted in blocks.
     #[must_use]
     pub fn get(&self, place: usize) -> &Block {

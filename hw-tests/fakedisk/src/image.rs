@@ -18,7 +18,7 @@ pub fn inputs(directory: &Path, version: u8, pieces: [&[u8]; 3]) -> Inputs {
     Inputs {
         rootfs,
         boot: Boot::Kernel { kernel, initrd },
-        cmdline: "root=PARTUUID={slot} ro".into(),
+        cmdline: "ro".into(),
         compatible: "plc".into(),
         version: version.to_string(),
         security_version: 1,

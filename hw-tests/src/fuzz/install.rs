@@ -16,6 +16,7 @@ use controller::found::Found;
 use controller::progress::Quiet;
 use controller::verify;
 use fakedisk::{BYTES, Content, FakeDisk, inputs, noise, table};
+use images::build::Inputs;
 use images::trust::Trust;
 use install::source::{Settings, Source};
 use install::{Compatible, Outcome, Request};
@@ -194,7 +195,10 @@ fn ground() -> (Content, Handover) {
 pub(super) fn image(version: u8) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     let pieces: [&[u8]; 3] = [&[b'r'; 5000], &noise(&version.to_string(), 1000), &[]];
-    let file = fakedisk::image(&inputs(directory.path(), version, pieces));
+    let file = fakedisk::image(&Inputs {
+        cmdline: "root=PARTUUID={slot}".into(),
+        ..inputs(directory.path(), version, pieces)
+    });
     std::fs::read(file).unwrap()
 }
 

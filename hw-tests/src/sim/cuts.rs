@@ -5,8 +5,7 @@
 //! to it since. The one write that was under way may be torn at any place, with
 //! anything behind the tear.
 
-use super::block::{BYTES, Block, Content};
-use super::recorder::Epoch;
+use fakedisk::{BYTES, Block, Content, Epoch};
 use std::fmt;
 
 /// Up to this many combinations all of them are tried, beyond it samples.

@@ -1,7 +1,6 @@
 //! Every record state that can be reached, every operation from each, and every
 //! cut of each operation.
 
-use super::block::{Block, Content};
 use super::disk::{Geometry, Place};
 use super::firmware::Variable;
 use super::image::{Judge, Verdict};
@@ -14,6 +13,7 @@ use bootshim::copies::{COPIES, Copy, Store};
 use bootshim::guid::Guid;
 use bootshim::handover::Handover;
 use bootshim::record::{Arming, MINOR, Reason, Record, SlotId, State};
+use fakedisk::{BYTES, Block, Content};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -391,11 +391,9 @@ impl Explorer {
         for (slot, (mark, was)) in marks.iter().zip(&ground.marks).enumerate() {
             if mark != was {
                 crash.verdicts[slot] = self.judge.verdict(*mark, || {
+                    let place = self.geometry.slot(slot);
                     let content = apply(&ground.content, changed);
-                    let mut bytes = vec![0; self.geometry.slot(slot).len() * super::block::BYTES];
-                    let start = self.geometry.slot(slot).start * super::block::BYTES;
-                    content.read(u64::try_from(start).unwrap(), &mut bytes);
-                    bytes
+                    content.bytes(place.start * BYTES..place.end * BYTES)
                 });
             }
         }

@@ -1,19 +1,17 @@
 //! The images that are installed, and what a slot holds.
 
-use super::block::{BYTES, Block, Content};
 use super::disk::{Geometry, SLOT};
-use super::recorder::Recorder;
 use bootshim::boot::{Defect, Facts};
 use bootshim::guid::Guid;
-use bootshim::medium::{Access, Cause, Fault, Medium, check_range};
 use bootshim::record::{Record, SlotId, State};
 use controller::code::Exit;
 use controller::disk::Disk;
 use controller::found::Found;
 use controller::progress::Quiet;
 use controller::verify;
+use fakedisk::{BYTES, Content, FakeDisk, inputs, key, noise};
 use images::SLOT_AREA_LEN;
-use images::build::{Boot, Inputs, build};
+use images::build::Inputs;
 use images::delta;
 use images::head::Head;
 use images::key::SecretKey;
@@ -23,7 +21,6 @@ use images::trust::Trust;
 use images::verity::{self, Salted, Tree};
 use install::source::{Settings, Source};
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use tempfile::TempDir;
@@ -79,8 +76,7 @@ impl Judge {
     /// the last has a higher epoch instead.
     pub(super) fn new(geometry: Geometry, count: u8, key_sets: bool) -> Judge {
         let directory = TempDir::new().unwrap();
-        let key = SecretKey::from_seed(&[7; 32]);
-        let root = SecretKey::from_seed(&[8; 32]);
+        let (key, root) = (key(7), key(8));
         let trusted = match key_sets {
             true => Trust::roots([root.public()], 1),
             false => Trust::direct([key.public()]),
@@ -139,10 +135,7 @@ impl Judge {
     pub(super) fn slot(&self, content: &Content, slot: usize) -> Arc<Verdict> {
         let place = self.geometry.slot(slot);
         self.verdict(content.fingerprint(place.clone()), || {
-            let mut bytes = vec![0; place.len() * BYTES];
-            let start = u64::try_from(place.start * BYTES).unwrap();
-            content.read(start, &mut bytes);
-            bytes
+            content.bytes(place.start * BYTES..place.end * BYTES)
         })
     }
 
@@ -154,11 +147,12 @@ impl Judge {
         };
         let whole = of(|image| &image.parts);
         let boots = of(|image| &image.parts[..2]);
-        let slot = Bytes(bytes);
+        let slot = FakeDisk::of(Content::of(&bytes));
         let load = bootshim::slot::load(&slot, &self.trusted).map(|image| image.facts());
+        assert!(slot.epochs().is_empty(), "a slot is only read");
         // Two that must agree: the bytes, and `slotctl verify`.
         if let Ok(facts) = &load {
-            let verified = self.verify(facts, &slot.0);
+            let verified = self.verify(facts, &bytes);
             assert_eq!(verified, whole.is_some(), "verify and the bytes disagree");
         }
         Verdict { load, whole, boots }
@@ -166,10 +160,8 @@ impl Judge {
 
     fn verify(&self, facts: &Facts, slot: &[u8]) -> bool {
         let mut content = self.blank.clone();
-        for (place, block) in self.geometry.slot(0).zip(slot.chunks(BYTES)) {
-            content.set(place, Block::new(block.try_into().unwrap()));
-        }
-        let disk = Disk::on(Arc::new(Recorder::new(content)), None).unwrap();
+        content.write((self.geometry.slot(0).start * BYTES) as u64, slot);
+        let disk = Disk::on(Arc::new(FakeDisk::of(content)), None).unwrap();
         let first = SlotId::new(0).unwrap();
         let mut record = Record::new(self.id, self.geometry.slots);
         let mut known = *record.slot(first);
@@ -207,15 +199,6 @@ impl Part {
     }
 }
 
-/// One block that packs to nothing less.
-fn noise(name: &str, variant: u8) -> Vec<u8> {
-    let mut bytes = vec![0; BYTES];
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&[variant]).update(name.as_bytes());
-    hasher.finalize_xof().fill(&mut bytes);
-    bytes
-}
-
 fn key_set(epoch: u64, key: &SecretKey, root: &SecretKey) -> SignedKeySet {
     let set = KeySet {
         epoch,
@@ -237,35 +220,19 @@ fn make(
     key_set: Option<SignedKeySet>,
     trusted: &Trust,
 ) -> Image {
-    let written = |name: &str, bytes: Vec<u8>| {
-        let path = directory.path().join(format!("{name}-{number}"));
-        fs::write(&path, &bytes).unwrap();
-        (path, bytes)
-    };
+    let piece = |name: &str, variant: u8| noise(&format!("{}{name}", char::from(variant)), BYTES);
     // Half of the root is alike in all images: a delta patches it.
-    let (rootfs, root) = written("root", [noise("root", 0), noise("root", number)].concat());
-    let (kernel, kernel_bytes) = written("kernel", noise("kernel", number));
-    // The same in all images: where one takes the place of another, this piece is
-    // kept and not written; a delta's install copies it from its base.
-    let (initrd, initrd_bytes) = written("initrd", noise("initrd", 0));
-    let inputs = Inputs {
-        rootfs,
-        boot: Boot::Kernel {
-            kernel,
-            initrd: Some(initrd),
-        },
-        cmdline: "ro".into(),
-        compatible: "plc".into(),
-        version: number.to_string(),
+    let root = [piece("root", 0), piece("root", number)].concat();
+    // The initial RAM disk is the same in all images: where one takes the place of
+    // another, this piece is kept and not written; a delta's install copies it from
+    // its base.
+    let (kernel, initrd) = (piece("kernel", number), piece("initrd", 0));
+    let file = fakedisk::image(&Inputs {
         security_version,
-        revoke_below: 0,
-        watchdog_seconds: 0,
         keys: vec![key.clone()],
         key_set,
-        bootshim: None,
-    };
-    let file = directory.path().join(format!("v{number}.slotimg"));
-    build(&inputs, &file, &|_, _| {}).unwrap();
+        ..inputs(directory.path(), number, [&root, &kernel, &initrd])
+    });
     let head = head(&file, trusted);
     let index = usize::try_from(head.manifest.index_offset()).unwrap();
     let salted = Salted::new(verity::salt("plc"));
@@ -279,43 +246,11 @@ fn make(
         key_epoch: head.manifest.key_set.map_or(0, |set| set.epoch),
         areas: vec![part(AREA, head.slot_area().unwrap())],
         parts: vec![
-            part(16384, kernel_bytes),
-            part(20480, initrd_bytes),
+            part(16384, kernel),
+            part(20480, initrd),
             part(8192, tree.bytes),
             part(0, root),
             part(index, head.index_bytes.clone()),
         ],
-    }
-}
-
-/// The bytes of a slot, to be read.
-struct Bytes(Vec<u8>);
-
-impl Medium for Bytes {
-    fn len(&self) -> u64 {
-        u64::try_from(self.0.len()).unwrap()
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
-        check_range(Access::Read, offset, buf.len(), self.len())?;
-        let at = usize::try_from(offset).unwrap();
-        buf.copy_from_slice(&self.0[at..at + buf.len()]);
-        Ok(())
-    }
-    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
-        Err(refused(Access::Write, offset, data.len()))
-    }
-    fn flush(&self) -> Result<(), Fault> {
-        Err(refused(Access::Flush, 0, 0))
-    }
-}
-
-fn refused(access: Access, offset: u64, length: usize) -> Fault {
-    let length = u64::try_from(length).unwrap();
-    let cause = Cause::OutOfRange;
-    Fault {
-        access,
-        offset,
-        length,
-        cause,
     }
 }

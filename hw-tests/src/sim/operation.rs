@@ -1,11 +1,9 @@
 //! What is done to a disk, by the libraries that do it on a controller.
 
-use super::block::{Block, Content};
 use super::disk::Geometry;
 use super::firmware::{Raise, Variable};
 use super::image::Judge;
 use super::promise::Broken;
-use super::recorder::{Epoch, Recorder};
 use super::start::{Ended, Machine, Started};
 use bootshim::copies::{COPIES, Note, Store};
 use bootshim::handover::Handover;
@@ -17,6 +15,7 @@ use controller::disk::{Device, Disk};
 use controller::error::{Error, Result};
 use controller::progress::Quiet;
 use controller::running::Running;
+use fakedisk::{BYTES, Block, Content, Epoch, FakeDisk};
 use images::trust::Trust;
 use install::Request;
 use install::activation::{self, How};
@@ -171,7 +170,7 @@ impl Bench<'_> {
         if operation == Operation::LoseRecord {
             return self.lose_record(content.clone(), variable);
         }
-        let disk = Arc::new(Recorder::new(content.clone()));
+        let disk = Arc::new(FakeDisk::of(content.clone()));
         let (mut after, mut broken) = (running, Vec::new());
         let (mut kept, mut raises) = (variable, Vec::new());
         let done = match operation {
@@ -203,7 +202,7 @@ impl Bench<'_> {
     /// It is not an operation that could be cut, but what others come after.
     fn lose_record(&self, mut content: Content, variable: Variable) -> Ran {
         for copy in 0..COPIES {
-            content.set(self.geometry.copy(copy), Block::zero());
+            content.set(self.geometry.copy(copy), Block::new([0; BYTES]));
         }
         Ran {
             content,
@@ -217,7 +216,7 @@ impl Bench<'_> {
         }
     }
 
-    fn create(&self, disk: &Arc<Recorder>) -> Result<()> {
+    fn create(&self, disk: &Arc<FakeDisk>) -> Result<()> {
         let mut record = Record::new(self.id, self.geometry.slots);
         record.default_tries = self.tries;
         let part = Window::new(disk, self.geometry.record());
@@ -227,7 +226,7 @@ impl Bench<'_> {
 
     fn boot(
         &self,
-        disk: &Arc<Recorder>,
+        disk: &Arc<FakeDisk>,
         content: &Content,
         variable: Variable,
         operation: Operation,
@@ -271,7 +270,7 @@ impl Bench<'_> {
 
     fn command(
         &self,
-        recorder: &Arc<Recorder>,
+        recorder: &Arc<FakeDisk>,
         running: Option<Handover>,
         variable: Variable,
         operation: Operation,

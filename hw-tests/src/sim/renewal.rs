@@ -1,10 +1,8 @@
 //! Cuts while a bootshim takes the place of another on the ESP: a real disk with a
 //! real filesystem, confirmed by the very code that does it on a controller.
 
-use super::block::Content;
 use super::cuts::{Cut, Fault, Grain, How, Tail, enumerate, grounds};
 use super::explorer::apply;
-use super::recorder::{Epoch, Recorder};
 use bootshim::handover::Handover;
 use bootshim::medium::Extent;
 use bootshim::record::{Digest, SlotId, State};
@@ -15,15 +13,15 @@ use controller::esp;
 use controller::next_boot;
 use controller::progress::Quiet;
 use controller::running::Running;
-use images::build::{Boot, Inputs, build};
-use images::key::SecretKey;
+use fakedisk::{BYTES, Content, Epoch, FakeDisk, image, inputs, key};
+use images::build::Inputs;
 use images::trust::Trust;
 use install::Request;
 use install::source::{Settings, Source};
 use make::{Options, Sizes, create};
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -107,11 +105,10 @@ struct Bench {
 impl Bench {
     fn new(program: &Path, esp_mib: u64) -> Bench {
         let directory = TempDir::new().unwrap();
-        let key = SecretKey::from_seed(&[7; 32]);
-        let other = SecretKey::from_seed(&[8; 32]).public();
+        let (key, other) = (key(7).public(), key(8).public());
         let built = Program::load(program).unwrap();
-        let old = built.clone().with_trust(&[key.public()]).unwrap();
-        let new = built.with_trust(&[key.public(), other]).unwrap();
+        let old = built.clone().with_trust(&[key]).unwrap();
+        let new = built.with_trust(&[key, other]).unwrap();
         let brought = directory.path().join("new.efi");
         new.save(&brought).unwrap();
         let path = directory.path().join("disk.img");
@@ -131,18 +128,21 @@ impl Bench {
         };
         create(&path, &options).unwrap().publish().unwrap();
         let layout = Disk::open(&path).unwrap().layout().clone();
-        let trusted = Trust::direct([key.public()]);
+        let trusted = Trust::direct([key]);
         let blank = Content::of(&fs::read(&path).unwrap());
-        let on = Arc::new(Recorder::new(blank));
+        let on = Arc::new(FakeDisk::of(blank));
         let disk = Disk::on(Arc::clone(&on) as Arc<dyn Device>, None).unwrap();
-        put(&disk, &trusted, &image(&directory, 1, &key, None), false);
+        let inputs = |version| {
+            let piece: &[u8] = &[version; BYTES];
+            inputs(directory.path(), version, [piece, piece, &[]])
+        };
+        put(&disk, &trusted, &image(&inputs(1)), false);
         disk.provision(SlotId::new(0).unwrap()).unwrap();
-        put(
-            &disk,
-            &trusted,
-            &image(&directory, 2, &key, Some(brought)),
-            true,
-        );
+        let second = Inputs {
+            bootshim: Some(brought),
+            ..inputs(2)
+        };
+        put(&disk, &trusted, &image(&second), true);
         Bench {
             trusted,
             start: on.content(),
@@ -162,7 +162,7 @@ impl Bench {
 
     /// A start by the bootshim on the ESP, and what it hands over.
     fn boot(&self, content: &mut Content) -> Result<Handover, String> {
-        let on = Arc::new(Recorder::new(content.clone()));
+        let on = Arc::new(FakeDisk::of(content.clone()));
         let words = |error: controller::error::Error| error.to_string();
         let disk = Disk::on(Arc::clone(&on) as Arc<dyn Device>, None).map_err(words)?;
         let next = next_boot::arm(&disk, &self.trusted).map_err(words)?;
@@ -187,7 +187,7 @@ impl Bench {
         // The start itself is cut elsewhere.
         let mut started = content.clone();
         self.boot(&mut started).unwrap();
-        let record = Disk::on(Arc::new(Recorder::new(started.clone())), None)
+        let record = Disk::on(Arc::new(FakeDisk::of(started.clone())), None)
             .unwrap()
             .read_record()
             .unwrap()
@@ -196,7 +196,7 @@ impl Bench {
             boot: record.sequence,
             ..handover
         };
-        let on = Arc::new(Recorder::new(started));
+        let on = Arc::new(FakeDisk::of(started));
         let disk = Disk::on(Arc::clone(&on) as Arc<dyn Device>, Some(handover)).unwrap();
         let running = Running::new(&disk, &handover).started_by(started_by);
         running.confirm().unwrap();
@@ -262,7 +262,7 @@ impl Bench {
     }
 
     fn look(&self, after: &Content) -> Result<(Next, bool), String> {
-        let disk = Disk::on(Arc::new(Recorder::new(after.clone())), None);
+        let disk = Disk::on(Arc::new(FakeDisk::of(after.clone())), None);
         let disk = disk.map_err(|error| error.to_string())?;
         let whole = disk.whole().map_err(|error| error.to_string())?;
         let program = esp::read_program(whole, disk.layout())
@@ -294,7 +294,7 @@ impl Bench {
 
     /// In the end the new one is there, and the old one beside it.
     fn judge_end(&self, ended: &Content, how: &str, all: &mut Renewals) {
-        let disk = Disk::on(Arc::new(Recorder::new(ended.clone())), None).unwrap();
+        let disk = Disk::on(Arc::new(FakeDisk::of(ended.clone())), None).unwrap();
         let whole = || disk.whole().unwrap();
         let program = esp::read_program(whole(), disk.layout()).unwrap();
         let spare = esp::read_spare(whole(), disk.layout(), program.machine()).unwrap();
@@ -318,31 +318,4 @@ fn put(disk: &Disk, trusted: &Trust, image: &Path, activate: bool) {
     };
     let mut source = Source::open(&image.display().to_string(), &Settings::default()).unwrap();
     install::install(disk, trusted, None, &mut source, &request, &Quiet).unwrap();
-}
-
-fn image(directory: &TempDir, version: u8, key: &SecretKey, bootshim: Option<PathBuf>) -> PathBuf {
-    let part = |name: &str| {
-        let path = directory.path().join(format!("{name}-{version}"));
-        fs::write(&path, [version; 4096]).unwrap();
-        path
-    };
-    let inputs = Inputs {
-        rootfs: part("root"),
-        boot: Boot::Kernel {
-            kernel: part("kernel"),
-            initrd: None,
-        },
-        cmdline: "ro".into(),
-        compatible: "plc".into(),
-        version: version.to_string(),
-        security_version: 1,
-        revoke_below: 0,
-        watchdog_seconds: 0,
-        keys: vec![key.clone()],
-        key_set: None,
-        bootshim,
-    };
-    let out = directory.path().join(format!("v{version}.slotimg"));
-    build(&inputs, &out, &|_, _| {}).unwrap();
-    out
 }

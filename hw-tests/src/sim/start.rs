@@ -1,11 +1,9 @@
 //! One start of bootshim on a simulated disk.
 
-use super::block::{BYTES, Block};
 use super::explorer::Crash;
 use super::firmware::{Raise, Variable};
 use super::image::Verdict;
 use super::promise::{Broken, Promise};
-use super::recorder::Epoch;
 use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Outcome, Platform, Why};
 use bootshim::choice::StartKind;
 use bootshim::copies::{COPIES, SPACING, Store};
@@ -14,6 +12,7 @@ use bootshim::guid::Guid;
 use bootshim::medium::{Access, Cause, Fault, Medium};
 use bootshim::record::{Arming, Record, SlotId, State};
 use bootshim::reset::Cause as Reset;
+use fakedisk::{BYTES, Block, Epoch};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 

@@ -3,7 +3,6 @@
 
 mod recovery;
 
-use super::block::Content;
 use super::cuts::{self, Cut, Fault, Grain};
 use super::disk::Place;
 use super::explorer::{Explorer, Ground, Node, Successor, apply, badness, behaviour};
@@ -16,6 +15,7 @@ use bootshim::handover::Handover;
 use bootshim::record::{Arming, Reason, Record, SlotId, State};
 use bootshim::state;
 use controller::code::{Code, Exit};
+use fakedisk::Content;
 use std::collections::{HashMap, HashSet};
 
 /// One state, from which every operation is run and cut.
