@@ -30,7 +30,6 @@ use images::trust::Trust;
 pub const RENEWED: &str = "the bootshim of this image is the one that firmware starts now";
 
 /// The bootshim of an image that started this system, where one did.
-#[must_use]
 pub fn started_by() -> Option<Digest> {
     let digest = efi_variable::from_bootshim(BOOTSHIM_VARIABLE).ok()??;
     digest.try_into().ok()
@@ -50,9 +49,6 @@ pub struct Confirmed(());
 
 impl Confirmed {
     /// By the record after a commit.
-    ///
-    /// # Errors
-    /// Refused while the slot is not good.
     pub fn by(durable: &Durable, running: &Handover) -> Result<Confirmed> {
         let Handover { slot, manifest, .. } = *running;
         let known = durable.record().slot(slot);
@@ -170,7 +166,6 @@ fn put_in_spare(esp: &Slice, program: &Program, here: bool) -> Result<()> {
 
 /// Whether the image that runs brings a bootshim which is not the one that firmware
 /// starts.
-#[must_use]
 pub fn is_missing(found: &Found<'_>) -> bool {
     let disk = found.disk;
     let brought = disk
@@ -194,9 +189,6 @@ fn brought(found: &Found<'_>, handover: &Handover) -> Option<Digest> {
 
 impl Ready<'_> {
     /// Swaps the two places, so that firmware starts it from now on.
-    ///
-    /// # Errors
-    /// When something else waits there by now; the medium's.
     pub fn put(self, _: Confirmed) -> Result<()> {
         let _lock = self.disk.lock(What::Record)?;
         let esp = self.disk.esp(Mode::WriteExclusive)?;

@@ -26,7 +26,6 @@ pub enum Exit {
 
 impl Exit {
     /// The number that the process ends with.
-    #[must_use]
     pub fn status(self) -> u8 {
         self as u8
     }
@@ -46,25 +45,21 @@ macro_rules! codes {
             pub const ALL: &[Code] = &[$(Code::$name),*];
 
             /// The status that a command ends with.
-            #[must_use]
             pub fn exit(self) -> Exit {
                 match self { $(Code::$name => Exit::$exit,)* }
             }
 
             /// The word in JSON; stable.
-            #[must_use]
             pub fn word(self) -> &'static str {
                 match self { $(Code::$name => $word,)* }
             }
 
             /// What it means.
-            #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self { $(Code::$name => $meaning,)* }
             }
 
             /// What to do.
-            #[must_use]
             pub fn advice(self) -> &'static str {
                 match self { $(Code::$name => $advice,)* }
             }

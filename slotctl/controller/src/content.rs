@@ -85,9 +85,6 @@ impl FirstError {
 /// Reads every piece from the device and compares it with the index. Where all of
 /// them are right, the answer is whether the content is what the manifest says: what
 /// bootshim will read, the tree through which Linux reads the root, and zeros between.
-///
-/// # Errors
-/// The first piece that cannot be read or is not what the index says.
 pub fn check<M: Medium + Sync>(
     slot: &M,
     index: &Index,
@@ -127,9 +124,6 @@ fn check_group<'a>(pieces: &[Piece], buffer: &'a mut Aligned) -> Result<&'a [u8]
 
 /// Which pieces lie in a slot as the index says, of those that `may`. What
 /// cannot be read does not.
-///
-/// # Errors
-/// When a thread died.
 pub fn matching<M: Medium + Sync>(
     slot: &M,
     index: &Index,

@@ -13,9 +13,6 @@ pub struct Date(pub u32);
 impl Date {
     /// `SOURCE_DATE_EPOCH` where it is set
     /// (<https://reproducible-builds.org/specs/source-date-epoch/>), else now.
-    ///
-    /// # Errors
-    /// [`Exit::Usage`] when the variable is not a number of seconds.
     pub fn from_environment() -> Result<Date> {
         match env::var_os("SOURCE_DATE_EPOCH") {
             Some(value) => Date::parse(&value.to_string_lossy()),

@@ -62,9 +62,6 @@ pub struct Disk {
 
 impl Disk {
     /// Opens the disk that a person named.
-    ///
-    /// # Errors
-    /// What is wrong with path, table or layout.
     pub fn open(path: &Path) -> Result<Disk> {
         let failed = |error| Error::io(format_args!("opening {}", path.display()), &error);
         let kind = std::fs::metadata(path).map_err(failed)?.file_type();
@@ -85,9 +82,6 @@ impl Disk {
     /// The disk on a medium that nobody else touches, for one that is no file:
     /// the simulator's, or one that fails where a test wants it to. `handover`
     /// is what bootshim gave to the system that runs from it.
-    ///
-    /// # Errors
-    /// What is wrong with table or layout.
     pub fn on(medium: Arc<dyn Device>, handover: Option<Handover>) -> Result<Disk> {
         let access = Access::Medium(Arc::clone(&medium));
         Disk::read("the medium".into(), access, &medium, handover)
@@ -122,26 +116,22 @@ impl Disk {
     }
 
     /// What a person calls it.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Its partition table.
-    #[must_use]
     pub fn table(&self) -> &Gpt {
         &self.table
     }
 
     /// Its partitions.
-    #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
     /// What a person should know before trusting it: that its primary partition
     /// table is damaged, that its end is missing, or that a copy of it may be here.
-    #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let path = self.path.display();
         let damaged = match self.table.read_from {
@@ -165,9 +155,6 @@ impl Disk {
 
     /// What is wrong with the disk and stops nothing yet: what a boot does without,
     /// until something else breaks, or until another system looks at it.
-    ///
-    /// # Errors
-    /// The operating system's.
     pub fn blemishes(&self) -> Result<Vec<String>> {
         let (whole, path) = (self.whole()?, self.path.display());
         let unread = |fault| Error::fault(format_args!("{path}: reading the GPT"), fault);
@@ -189,7 +176,6 @@ impl Disk {
 
     /// That disks here did not answer when they were asked whether they are a copy of
     /// this one: of two nobody could say which one runs.
-    #[must_use]
     pub fn unasked(&self) -> Option<String> {
         let said = || {
             format!(
@@ -201,14 +187,12 @@ impl Disk {
     }
 
     /// What bootshim handed over, where this controller runs from this disk.
-    #[must_use]
     pub fn handover(&self) -> Option<&Handover> {
         self.handover.as_ref()
     }
 
     /// The slot that runs: where the controller booted from this disk, and the
     /// slot still holds the image that was started.
-    #[must_use]
     pub fn running(&self, record: &Record) -> Option<SlotId> {
         let handover = self.handover?;
         let same = record.slot(handover.slot).manifest == handover.manifest;
@@ -216,17 +200,11 @@ impl Disk {
     }
 
     /// The partition of the boot record.
-    ///
-    /// # Errors
-    /// The operating system's.
     pub fn record(&self, mode: Mode) -> Result<Slice> {
         self.partition(&self.layout.record, mode)
     }
 
     /// The EFI system partition.
-    ///
-    /// # Errors
-    /// A disk without one; one that is mounted, when it is to be written.
     pub fn esp(&self, mode: Mode) -> Result<Slice> {
         let esp = self.layout.esp.as_ref().ok_or_else(|| {
             let found = "the disk has no EFI system partition";
@@ -236,9 +214,6 @@ impl Disk {
     }
 
     /// The partition of a slot.
-    ///
-    /// # Errors
-    /// An unknown slot; one that is mounted, when it is to be written.
     pub fn slot(&self, slot: SlotId, mode: Mode) -> Result<Slice> {
         let partition = self.layout.slot(slot).ok_or_else(|| {
             let found = format!("{} has no slot {slot}", self.path.display());
@@ -248,9 +223,6 @@ impl Disk {
     }
 
     /// The node of the partition of a slot, for the kernel to read from.
-    ///
-    /// # Errors
-    /// An unknown slot; one that has no node yet, or none at all in a file.
     pub fn slot_node(&self, slot: SlotId) -> Result<PathBuf> {
         match (&self.access, self.layout.slot(slot)) {
             (Access::Block, Some(partition)) => block::partition_node(&self.path, partition),
@@ -262,9 +234,6 @@ impl Disk {
     }
 
     /// All of it, for reading.
-    ///
-    /// # Errors
-    /// The operating system's.
     pub fn whole(&self) -> Result<Arc<dyn Device>> {
         match &self.access {
             Access::Medium(medium) => Ok(Arc::clone(medium)),
@@ -273,9 +242,6 @@ impl Disk {
     }
 
     /// Takes a lock of this disk.
-    ///
-    /// # Errors
-    /// [`Exit::Busy`] when another process installs; the operating system's.
     pub fn lock(&self, what: What) -> Result<Option<Lock>> {
         match &self.access {
             Access::Medium(_) => Ok(None),
@@ -302,9 +268,6 @@ impl Disk {
     }
 
     /// Refuses what does not lie whole on the disk.
-    ///
-    /// # Errors
-    /// An unknown slot; one that ends beyond the disk.
     pub fn check_whole(&self, slot: SlotId) -> Result<()> {
         match (self.table.cut, self.layout.slot(slot)) {
             (Some(cut), Some(partition)) if !self.table.holds(partition) => {
@@ -372,9 +335,6 @@ impl Disk {
     }
 
     /// The record that counts, where a commit that follows it is possible.
-    ///
-    /// # Errors
-    /// As [`Disk::read_record`]; also when a later version wrote a copy.
     pub fn record_to_change(&self) -> Result<Record> {
         self.changeable(&self.store()?)
     }
@@ -401,9 +361,6 @@ impl Disk {
     /// Changes the record in one durable commit. The record is read again under
     /// its lock, and `change` says what it becomes; where that is what it was,
     /// nothing is written, and what there is is made sure to be durable.
-    ///
-    /// # Errors
-    /// What `change` refuses, and what the commit says.
     pub fn update(
         &self,
         change: impl FnOnce(&Record, Note) -> Result<(Next, Note)>,
@@ -439,9 +396,6 @@ impl Disk {
     }
 
     /// The manifest of a slot, signed by a trusted key.
-    ///
-    /// # Errors
-    /// Why it does not count.
     pub fn manifest(&self, slot: SlotId, trusted: &Trust) -> Result<Installed, Defect> {
         let slice = self.slot(slot, Mode::Read).map_err(|error| {
             Defect::Bad(bootshim::record::Reason::Unreadable, error.to_string())

@@ -12,7 +12,6 @@ const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Reads a length of time in the spelling of systemd. A number without a unit
 /// is none: systemd itself takes it for seconds in one place and for something
 /// else in another.
-#[must_use]
 pub fn parse(text: &str) -> Option<Duration> {
     humantime::parse_duration(text)
         .ok()
@@ -20,7 +19,6 @@ pub fn parse(text: &str) -> Option<Duration> {
 }
 
 /// A length of time as it would be written, down to milliseconds.
-#[must_use]
 pub fn spell(duration: Duration) -> String {
     let (seconds, millis) = (duration.as_secs(), duration.subsec_millis());
     let parts = [

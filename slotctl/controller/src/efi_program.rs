@@ -36,7 +36,6 @@ impl Machine {
 
     /// The name under which firmware looks for a program on a disk that it
     /// knows nothing about (UEFI specification, table 3.2).
-    #[must_use]
     pub fn file_name(self) -> &'static str {
         match self {
             Machine::X64 => "BOOTX64.EFI",
@@ -45,7 +44,6 @@ impl Machine {
     }
 
     /// The name under which shim looks for what it starts, beside itself.
-    #[must_use]
     pub fn name_behind_shim(self) -> &'static str {
         match self {
             Machine::X64 => "GRUBX64.EFI",
@@ -54,7 +52,6 @@ impl Machine {
     }
 
     /// The same in the words of a kernel.
-    #[must_use]
     pub fn processor(self) -> Processor {
         match self {
             Machine::X64 => Processor::X64,
@@ -75,10 +72,6 @@ pub struct Program {
 
 impl Program {
     /// The program in these bytes.
-    ///
-    /// # Errors
-    /// [`Exit::NotAuthentic`] when they are no bootshim, or its key section is
-    /// damaged.
     pub fn parse(bytes: Vec<u8>) -> Result<Program> {
         let pe = PeFile64::parse(&*bytes).map_err(|error| {
             not_bootshim(format_args!("no PE program for a 64-bit machine ({error})"))
@@ -114,9 +107,6 @@ impl Program {
     }
 
     /// The program in a file.
-    ///
-    /// # Errors
-    /// As [`Program::parse`], with the path; or the operating system's.
     pub fn load(path: &Path) -> Result<Program> {
         let failed = |error| Error::io(format_args!("reading {}", path.display()), &error);
         let mut bytes = Vec::new();
@@ -130,19 +120,16 @@ impl Program {
     }
 
     /// Its bytes.
-    #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// The machine it is for.
-    #[must_use]
     pub fn machine(&self) -> Machine {
         self.machine
     }
 
     /// The keys it trusts, and the boot record it reads.
-    #[must_use]
     pub fn trust(&self) -> &Section {
         &self.trust
     }
@@ -196,9 +183,6 @@ impl Program {
     }
 
     /// Writes it to a file, which is replaced in one step or not at all.
-    ///
-    /// # Errors
-    /// The operating system's.
     pub fn save(&self, path: &Path) -> Result<()> {
         let new = NewFile::replace(path, ORDINARY)?;
         new.file()

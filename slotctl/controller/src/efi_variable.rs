@@ -12,18 +12,12 @@ const ATTRIBUTES: [u8; 4] = [6, 0, 0, 0];
 
 /// A variable of ours as efivarfs gives it: its attributes in 4 bytes, then what
 /// was written. For people; nothing may rest on it.
-///
-/// # Errors
-/// The operating system's.
 pub fn raw(name: &str) -> io::Result<Vec<u8>> {
     std::fs::read(format!("{VARIABLES}/{name}-{VARIABLE_VENDOR}"))
 }
 
 /// The content of a variable that only bootshim can have made at this start;
 /// `None` where it is another one.
-///
-/// # Errors
-/// The operating system's.
 pub fn from_bootshim(name: &str) -> io::Result<Option<Vec<u8>>> {
     Ok(content(&raw(name)?).map(<[u8]>::to_vec))
 }

@@ -8,6 +8,7 @@ use nix::libc::EPERM;
 use std::fmt;
 
 /// A failure that a person or a script can act on.
+#[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// What scripts go by.
@@ -27,7 +28,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// An error with what was found; the rest is added by the methods below.
-    #[must_use]
     pub fn new(code: Code, found: impl Into<String>) -> Error {
         let none = String::new;
         let found = found.into();
@@ -41,20 +41,17 @@ impl Error {
     }
 
     /// The status that a command ends with.
-    #[must_use]
     pub fn exit(&self) -> Exit {
         self.code.exit()
     }
 
     /// Says what was expected instead.
-    #[must_use]
     pub fn expected(mut self, expected: impl Into<String>) -> Error {
         self.expected = expected.into();
         self
     }
 
     /// Says what to do.
-    #[must_use]
     pub fn advice(mut self, advice: impl Into<String>) -> Error {
         self.advice = advice.into();
         self
@@ -62,7 +59,6 @@ impl Error {
 
     /// Says what was or was not changed, unless something deeper down knew
     /// better.
-    #[must_use]
     pub fn changed(mut self, changed: impl Into<String>) -> Error {
         if self.changed.is_empty() {
             self.changed = changed.into();
@@ -71,7 +67,6 @@ impl Error {
     }
 
     /// An error of the operating system while `doing` something.
-    #[must_use]
     pub fn io(doing: impl fmt::Display, error: &std::io::Error) -> Error {
         use std::io::ErrorKind;
         let found = format!("{doing}: {error}");
@@ -94,7 +89,6 @@ impl Error {
     }
 
     /// A device that failed while `doing` something.
-    #[must_use]
     pub fn fault(doing: impl fmt::Display, fault: Fault) -> Error {
         match fault.cause {
             // What could be opened for writing, and then must not be written.

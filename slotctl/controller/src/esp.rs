@@ -50,9 +50,6 @@ pub struct Contents<'a> {
 
 /// Makes the filesystem of an ESP whose bytes are zero, with sectors of
 /// `sector` bytes, and everything in it.
-///
-/// # Errors
-/// [`Exit::Refused`] when it is too small for its content; the medium's.
 pub fn write<M: Medium>(esp: M, sector: u16, contents: &Contents<'_>) -> Result<()> {
     let length = esp.len();
     let mut stream = Stream::new(esp);
@@ -82,10 +79,6 @@ pub fn write<M: Medium>(esp: M, sector: u16, contents: &Contents<'_>) -> Result<
 
 /// Reads the bootshim program of a disk: the one that firmware starts, or the one
 /// that shim starts where firmware starts shim.
-///
-/// # Errors
-/// [`Exit::NotAuthentic`] when there is no ESP, no filesystem, no program, or
-/// it is no bootshim; the medium's.
 pub fn read_program<M: Medium>(disk: M, layout: &Layout) -> Result<Program> {
     first(&disk, layout)?.or_else(|error| match behind_shim(&disk, layout)? {
         Some(program) => Ok(program),
@@ -94,9 +87,6 @@ pub fn read_program<M: Medium>(disk: M, layout: &Layout) -> Result<Program> {
 }
 
 /// Whether firmware starts another program (shim), which then starts bootshim.
-///
-/// # Errors
-/// As [`read_program`].
 pub fn is_behind_shim<M: Medium>(disk: M, layout: &Layout) -> Result<bool> {
     Ok(first(&disk, layout)?.is_err() && behind_shim(&disk, layout)?.is_some())
 }
@@ -132,9 +122,6 @@ fn behind_shim<M: Medium>(disk: &M, layout: &Layout) -> Result<Option<Program>> 
 }
 
 /// The bytes of the other bootshim of a disk, for this machine.
-///
-/// # Errors
-/// As [`read_program`].
 pub fn read_spare<M: Medium>(disk: M, layout: &Layout, machine: Machine) -> Result<Vec<u8>> {
     let name = format!("{SPARE_DIRECTORY}/{}", machine.file_name());
     Ok(read_file(disk, layout, &name, PROGRAM_MAX)?.unwrap_or_default())
@@ -175,9 +162,6 @@ pub fn write_spare<M: Medium>(esp: M, program: &Program, date: Date) -> Result<(
 }
 
 /// Reads for which machines a disk was created.
-///
-/// # Errors
-/// As [`read_program`]; [`Exit::NotAuthentic`] also when `disk.toml` is damaged.
 pub fn read_compatible<M: Medium>(disk: M, layout: &Layout) -> Result<Option<String>> {
     let Some(bytes) = read_file(disk, layout, DISK_FILE, DISK_FILE_MAX)? else {
         return Ok(None);

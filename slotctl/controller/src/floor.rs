@@ -13,14 +13,12 @@ use images::manifest::Manifest;
 
 /// The lowest epoch of a key set that counts on a disk; 0 where only the record
 /// has a floor, which knows of no epochs.
-#[must_use]
 pub fn key_epoch(disk: &Disk) -> u64 {
     Counts::of(&kept(disk), 0).floor.key_epoch
 }
 
 /// What the firmware keeps, as far as this disk can know: of the disk that this
 /// controller runs from, what bootshim told at the start.
-#[must_use]
 pub fn kept(disk: &Disk) -> Kept {
     if disk.handover().is_none() {
         return Kept::Nowhere("this controller does not run from this disk".into());
@@ -36,9 +34,6 @@ pub fn kept(disk: &Disk) -> Kept {
 
 /// Whether bootshim would start this image: what is below the floor, or what a good
 /// slot has revoked, would be bad at once. `what` names it in the refusal.
-///
-/// # Errors
-/// Refused as `below-floor`.
 pub fn check(found: &Found<'_>, image: &Manifest, what: &str) -> Result<()> {
     let below = |why: String| {
         let found = format!("{what} has security version {}", image.security_version);

@@ -38,7 +38,6 @@ struct Lies {
 
 impl<'a> Found<'a> {
     /// Reads the manifest of every slot. What is wrong with one is found, and no error.
-    #[must_use]
     pub fn new(disk: &'a Disk, record: Record, trusted: &Trust) -> Found<'a> {
         let lies = |slot| {
             let area = read_area(disk, slot);
@@ -55,39 +54,28 @@ impl<'a> Found<'a> {
     }
 
     /// The floor that counts, and whose it is.
-    #[must_use]
     pub fn floor(&self) -> Counts {
         Counts::of(&self.kept, self.record.floor)
     }
 
     /// The slot that runs.
-    #[must_use]
     pub fn running(&self) -> Option<SlotId> {
         self.disk.running(&self.record)
     }
 
     /// What is installed in a slot, whatever the record says of it.
-    ///
-    /// # Errors
-    /// What is wrong with it, in bootshim's words.
     pub fn slot(&self, slot: SlotId) -> Result<&Installed, Defect> {
         let lies = self.slots.get(slot.index()).ok_or_else(none)?;
         lies.installed.as_ref().map_err(Clone::clone)
     }
 
     /// The same.
-    ///
-    /// # Errors
-    /// What is wrong with it; it names the slot.
     pub fn installed(&self, slot: SlotId) -> Result<&Installed> {
         self.slot(slot)
             .map_err(|defect| verify::defect(slot, defect))
     }
 
     /// What would be installed in a slot by the word of others.
-    ///
-    /// # Errors
-    /// Why they do not vouch for it.
     pub fn by(&self, slot: SlotId, others: &Trust) -> Result<Installed, Defect> {
         let lies = self.slots.get(slot.index()).ok_or_else(none)?;
         lies.area.as_ref().map_err(Clone::clone)?.open(others)
@@ -95,9 +83,6 @@ impl<'a> Found<'a> {
 
     /// The manifest of a slot, if it is the one that the record says was installed
     /// there.
-    ///
-    /// # Errors
-    /// What is wrong with it; it names the slot.
     pub fn manifest(&self, slot: SlotId) -> Result<&Manifest> {
         let installed = self.installed(slot)?;
         if installed.digest != self.record.slot(slot).manifest {

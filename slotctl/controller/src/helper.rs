@@ -26,7 +26,6 @@ pub type Task = (&'static str, fn(&[OsString]) -> Answer);
 
 /// Does the work of a helper, one of `tasks`, where this process was started as one.
 /// To be called before anything else.
-#[must_use]
 pub fn begun(tasks: &[Task]) -> Option<ExitCode> {
     let mut words = std::env::args_os().skip(1);
     if words.next()? != HELPER {
@@ -88,9 +87,6 @@ pub struct Helper {
 
 impl Helper {
     /// Starts a helper for a task of this program.
-    ///
-    /// # Errors
-    /// The operating system's.
     pub fn start(
         (task, _): Task,
         words: impl IntoIterator<Item = impl AsRef<OsStr>>,
@@ -118,9 +114,6 @@ impl Helper {
     }
 
     /// Waits for its answer.
-    ///
-    /// # Errors
-    /// Why there is none, in one line.
     pub fn wait(mut self) -> Answer {
         let Some(mut child) = self.child.take() else {
             return Err("it has answered already".to_owned());

@@ -97,9 +97,6 @@ const LOCKED_BY_MACHINES: i64 = 1 << 20;
 
 /// Refuses a disk that another program has locked, as a running virtual machine
 /// does: two systems that write to one disk destroy it.
-///
-/// # Errors
-/// [`Exit::Refused`] where it is locked; the operating system's.
 pub fn refuse_locked(disk: &Path) -> Result<()> {
     let failed = |error| Error::io(format_args!("opening {}", disk.display()), &error);
     let file = File::open(disk).map_err(failed)?;

@@ -36,9 +36,6 @@ pub struct FileMedium {
 
 impl FileMedium {
     /// Opens a file or a block device.
-    ///
-    /// # Errors
-    /// The operating system's, with the path.
     pub fn open(path: &Path, mode: Mode) -> Result<FileMedium> {
         let failed = |error| Error::io(format_args!("opening {}", path.display()), &error);
         let mut options = OpenOptions::new();
@@ -66,9 +63,6 @@ impl FileMedium {
     }
 
     /// The medium in an open file.
-    ///
-    /// # Errors
-    /// The operating system's.
     pub fn over(file: File) -> std::io::Result<FileMedium> {
         let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
         let direct = fcntl(&file, FcntlArg::F_SETFL(flags | OFlag::O_DIRECT)).is_ok();
@@ -77,7 +71,6 @@ impl FileMedium {
     }
 
     /// The open file, for locks.
-    #[must_use]
     pub fn file(&self) -> &File {
         &self.file
     }
@@ -237,7 +230,6 @@ pub struct Aligned {
 
 impl Aligned {
     /// A buffer of `len` bytes, rounded up to whole blocks, all zero.
-    #[must_use]
     pub fn new(len: usize) -> Aligned {
         let len = len.next_multiple_of(ALIGN);
         let bytes = vec![0; len.saturating_add(ALIGN)];
@@ -246,13 +238,11 @@ impl Aligned {
     }
 
     /// Its length in bytes.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether it has no room at all.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -6,7 +6,6 @@ use images::memory::Need;
 
 /// What is to be said of this image before it is installed: nothing where the disk is not
 /// the one this controller runs from, or there is enough.
-#[must_use]
 pub fn warning(disk: &Disk, image: &Manifest) -> Option<String> {
     disk.handover()?;
     let told = std::fs::read_to_string("/proc/meminfo").ok()?;

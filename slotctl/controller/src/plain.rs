@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 /// One line that does nothing to the terminal it is shown on. What would move its
 /// cursor, change it, begin a line, hide or turn the text is spelt, as `\u{1b}` or
 /// `\n`; everything else is as it was.
-#[must_use]
 pub fn line(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
@@ -21,7 +20,6 @@ pub fn line(text: &str) -> String {
 }
 
 /// Lines of our own, in which there may be text from outside.
-#[must_use]
 pub fn lines(text: &str) -> String {
     let shown: Vec<String> = text.split('\n').map(line).collect();
     shown.join("\n")

@@ -17,7 +17,6 @@ pub enum Phase {
 
 impl Phase {
     /// Its words.
-    #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Phase::Comparing => "comparing",

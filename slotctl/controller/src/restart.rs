@@ -32,16 +32,12 @@ impl Restart {
     }
 
     /// Whether it is due: production is never stopped for nothing.
-    #[must_use]
     pub fn is_due(self, changed: bool) -> bool {
         self.wanted && changed
     }
 
     /// Restarts where it is due, and says in words that follow what was done where
     /// it is not although it was asked for.
-    ///
-    /// # Errors
-    /// When the command for it fails.
     pub fn after(self, changed: bool) -> Result<&'static str> {
         if self.is_due(changed) {
             orderly()?;
@@ -54,9 +50,6 @@ impl Restart {
 }
 
 /// Restarts in order: services are stopped and filesystems are unmounted.
-///
-/// # Errors
-/// When the command for it fails.
 pub fn orderly() -> Result<()> {
     let systemd = Path::new("/run/systemd/system").exists();
     let (program, args): (_, &[&str]) = if systemd {

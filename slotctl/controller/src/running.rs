@@ -27,7 +27,6 @@ pub struct Running<'a> {
 
 impl<'a> Running<'a> {
     /// The slot that was handed over, on its disk.
-    #[must_use]
     pub fn new(disk: &'a Disk, handover: &'a Handover) -> Running<'a> {
         Running {
             disk,
@@ -38,7 +37,6 @@ impl<'a> Running<'a> {
     }
 
     /// The same, started by the bootshim of an image ([`bootshim_update::started_by`]).
-    #[must_use]
     pub fn started_by(self, bootshim: Option<Digest>) -> Running<'a> {
         Running {
             started_by: bootshim,
@@ -48,9 +46,6 @@ impl<'a> Running<'a> {
 
     /// Whether it is on trial, by the record as it is now: armed, not yet
     /// confirmed, and still the image that runs.
-    ///
-    /// # Errors
-    /// The record's.
     pub fn is_on_trial(&self) -> Result<bool> {
         let (record, _) = self.disk.read_record()?;
         let Handover { slot, manifest, .. } = self.handover;
@@ -66,9 +61,6 @@ impl<'a> Running<'a> {
     }
 
     /// It is good.
-    ///
-    /// # Errors
-    /// Refused unless it is the armed trial; the record's.
     pub fn confirm(&self) -> Result<Committed> {
         // A bootshim that it brings is made ready before the commit: after a cut it
         // is known by that. Production counts for more, and `renew` says what failed.
@@ -88,9 +80,6 @@ impl<'a> Running<'a> {
     /// Every byte of it is verified, and that it is not below the floor, where a
     /// confirm needs that: a bad slot that runs as last resort. `None` where it does
     /// not.
-    ///
-    /// # Errors
-    /// The first thing that is wrong; the record's.
     pub fn prove(
         &self,
         trusted: impl FnOnce() -> Result<Trust>,
@@ -125,9 +114,6 @@ impl<'a> Running<'a> {
     }
 
     /// Its system is up ([`state::came_up`]).
-    ///
-    /// # Errors
-    /// Refused unless it is a good slot; the record's.
     pub fn came_up(&self) -> Result<Committed> {
         let Handover { slot, manifest, .. } = self.handover;
         self.disk
@@ -136,7 +122,6 @@ impl<'a> Running<'a> {
 
     /// Whether the bootshim on the ESP counts starts, and so reads what is written to
     /// end a row: nobody writes a newer format than it reads.
-    #[must_use]
     pub fn bootshim_counts(&self) -> bool {
         let program = self.disk.whole();
         let program = program.and_then(|whole| esp::read_program(whole, self.disk.layout()));
@@ -144,9 +129,6 @@ impl<'a> Running<'a> {
     }
 
     /// As what it runs, where it is not on trial.
-    ///
-    /// # Errors
-    /// The record's.
     pub fn settled_as(&self) -> Result<Settled> {
         let (record, _) = self.disk.read_record()?;
         let Handover { slot, manifest, .. } = self.handover;
@@ -162,9 +144,6 @@ impl<'a> Running<'a> {
 
     /// The bootshim that the image of a good slot brings, and that has started it,
     /// is on the ESP from now on; whether one was due.
-    ///
-    /// # Errors
-    /// Why it is not; the one before still starts.
     pub fn renew(&self) -> Result<bool> {
         let (record, _) = self.disk.read_record()?;
         if record.slot(self.handover.slot).state != State::Good {
@@ -180,9 +159,6 @@ impl<'a> Running<'a> {
     }
 
     /// It is bad, at once, for this reason.
-    ///
-    /// # Errors
-    /// Refused unless it is on trial; the record's.
     pub fn reject(&self, reason: &str) -> Result<Committed> {
         let Handover { slot, manifest, .. } = self.handover;
         let words = self.note(reason);
@@ -197,9 +173,6 @@ impl<'a> Running<'a> {
 
     /// This start is given up, because its checks did not pass in time; `words`
     /// say which and what they said.
-    ///
-    /// # Errors
-    /// Refused unless it is the armed trial; the record's.
     pub fn give_up_start(&self, words: &str) -> Result<Committed> {
         let slot = self.handover.slot;
         let words = self.note(words);
@@ -209,9 +182,6 @@ impl<'a> Running<'a> {
 
     /// Its root is not what was signed, or cannot be read; `words` say where. A good
     /// slot goes behind the other good ones, any other is bad.
-    ///
-    /// # Errors
-    /// Refused where the slot holds another image by now; the record's.
     pub fn root_failed(&self, reason: Reason, words: &str) -> Result<Committed> {
         let Handover { slot, manifest, .. } = self.handover;
         self.disk.update(|record, note| {
@@ -228,9 +198,6 @@ impl<'a> Running<'a> {
     }
 
     /// The system goes down in order ([`state::went_down_in_order`]).
-    ///
-    /// # Errors
-    /// The record's.
     pub fn shut_down(&self) -> Result<Committed> {
         let slot = self.handover.slot;
         self.disk.update(|record, note| {

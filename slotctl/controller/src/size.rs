@@ -55,7 +55,6 @@ impl fmt::Display for Size {
 }
 
 /// A number of bytes as a person reads it: rounded down.
-#[must_use]
 pub fn words(count: u64) -> String {
     match count {
         0..KIB => format!("{count} bytes"),

@@ -59,9 +59,6 @@ impl<M: Medium> Stream<M> {
     /// Writes what was changed to the medium and makes it durable. Bytes around what
     /// was changed go back with it, so each block is read again before: a bit that a
     /// device once gave wrong must not get onto it.
-    ///
-    /// # Errors
-    /// The medium's; what was changed is kept.
     pub fn store(&mut self) -> io::Result<()> {
         let changed = self.blocks.iter_mut();
         for (start, block) in changed.filter(|(_, block)| block.is_changed()) {

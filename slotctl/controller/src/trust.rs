@@ -11,9 +11,6 @@ use images::trust::Trust;
 
 /// Whom the disk's own bootshim trusts, and no key set below the floor, so that
 /// nothing is installed that would not boot.
-///
-/// # Errors
-/// When the ESP or its program cannot be read, or trusts nobody.
 pub fn keys(disk: &Disk) -> Result<Trust> {
     let program = esp::read_program(disk.whole()?, disk.layout())?;
     let trust = program.trust().trust();
@@ -26,13 +23,11 @@ pub fn keys(disk: &Disk) -> Result<Trust> {
 }
 
 /// Whom a person named, and no key set below the floor.
-#[must_use]
 pub fn named(disk: &Disk, keys: Vec<PublicKey>) -> Trust {
     Trust::direct(keys).with_epoch_floor(floor::key_epoch(disk))
 }
 
 /// For which processor the disk's bootshim is, where it can be read.
-#[must_use]
 pub fn machine(disk: &Disk) -> Option<Machine> {
     let program = esp::read_program(disk.whole().ok()?, disk.layout());
     program.ok().map(|program| program.machine())

@@ -14,9 +14,6 @@ use images::manifest::Manifest;
 
 /// Checks a slot whole: signature, index, every byte, and that it is the image
 /// which the record says was installed there.
-///
-/// # Errors
-/// The first thing that is wrong.
 pub fn slot<'a>(
     found: &'a Found<'_>,
     slot: SlotId,
@@ -38,9 +35,6 @@ pub fn slot<'a>(
 
 /// What was looked at, without the record's lock, must still be so when it is
 /// acted on under it: a slot that turned bad meanwhile was not verified for that.
-///
-/// # Errors
-/// [`Exit::Busy`] when another command changed the slot.
 pub fn unchanged(before: &Record, now: &Record, slot: SlotId) -> Result<()> {
     let (was, is) = (before.slot(slot), now.slot(slot));
     if (was.state, was.manifest) == (is.state, is.manifest) {
@@ -56,9 +50,6 @@ pub fn unchanged(before: &Record, now: &Record, slot: SlotId) -> Result<()> {
 }
 
 /// The index of the image that a slot holds, whatever the record says of it.
-///
-/// # Errors
-/// The first thing that is wrong; it names the slot.
 pub fn index(found: &Found<'_>, slot: SlotId) -> Result<Index> {
     let medium = found.disk.slot(slot, Mode::Read)?;
     read_index(&medium, slot, &found.installed(slot)?.manifest)

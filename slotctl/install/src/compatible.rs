@@ -22,9 +22,6 @@ pub enum Compatible {
 
 /// For which machine the disk is: for the one this controller runs from, what
 /// its configuration says; for any other, what the disk says.
-///
-/// # Errors
-/// A broken configuration.
 pub fn of(disk: &Disk, configuration: Option<&Path>) -> Result<Compatible> {
     if disk.handover().is_some()
         && let Some(config) = config::find(configuration)?
@@ -40,9 +37,6 @@ pub fn of(disk: &Disk, configuration: Option<&Path>) -> Result<Compatible> {
 
 impl Compatible {
     /// The name, and where it stands; nothing on a disk that never said so.
-    ///
-    /// # Errors
-    /// An ESP that cannot be read.
     pub(super) fn asked(&self, found: &Found<'_>) -> Result<Option<(String, String)>> {
         if let Compatible::Named { name, from } = self {
             return Ok(Some((name.clone(), from.clone())));

@@ -58,9 +58,6 @@ impl Reuse {
     /// Looks at the slots; `target` is to be written. Those that are not written
     /// are looked through where that saves reading `source`, or stands in for a
     /// patch that fails.
-    ///
-    /// # Errors
-    /// When a delta's base is in no other slot.
     pub(super) fn find(
         found: &Found<'_>,
         target: SlotId,
@@ -184,9 +181,6 @@ impl Reuse {
 }
 
 /// The slot that holds what a delta is made against.
-///
-/// # Errors
-/// When there is none: what is where instead.
 fn find_base(found: &Found<'_>, target: SlotId, base: &Base) -> Result<(SlotId, Slice)> {
     let mut looked = String::new();
     for (id, slot) in found.record.slots() {

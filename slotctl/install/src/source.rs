@@ -147,13 +147,11 @@ impl Source {
     }
 
     /// What a person calls it.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Something about this source that a person should know.
-    #[must_use]
     pub fn notice(&self) -> Option<String> {
         let words = "the server gives no parts of a file: all of it is fetched, from front to back, and a connection that is lost cannot be taken up again";
         (self.is_remote() && !self.seeks()).then(|| format!("{}: {words}", self.name))
@@ -236,19 +234,16 @@ impl Source {
     }
 
     /// Whether it comes over a line that may be thin.
-    #[must_use]
     pub fn is_remote(&self) -> bool {
         self.client.is_some()
     }
 
     /// Whether it can give single ranges, or only everything from front to back.
-    #[must_use]
     pub fn seeks(&self) -> bool {
         !matches!(self.origin, Origin::Stream(_))
     }
 
     /// How many bytes were read from the file or came over the network so far.
-    #[must_use]
     pub fn fetched(&self) -> u64 {
         match (&self.client, &self.origin) {
             (Some(client), _) => client.fetched(),
@@ -260,7 +255,6 @@ impl Source {
 
     /// How many bytes that nobody wanted were announced to be fetched, because a
     /// small gap is cheaper than another request.
-    #[must_use]
     pub fn bridged(&self) -> u64 {
         match &self.origin {
             Origin::Ranges(ranges) => ranges.bridged,
@@ -287,7 +281,6 @@ impl Source {
     }
 
     /// The error of this source, or of what came from it.
-    #[must_use]
     pub fn failed(&self, error: ReadError) -> Error {
         let cut_short = matches!(error, ReadError::Refused(Refused::Truncated { .. }));
         // Only a stream from a server can end without anybody knowing that it did.
@@ -311,7 +304,6 @@ impl Source {
 
     /// The error of a piece that is not the image's: where a server gave answers
     /// that do not seem to be of one file, that is what is said.
-    #[must_use]
     pub fn blamed(&self, error: Error) -> Error {
         match error.code {
             Code::NotIntact => self.changed(&error).unwrap_or(error),

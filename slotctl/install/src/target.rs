@@ -36,9 +36,6 @@ impl<M: Medium + Sync> Writing<M> {
     /// A slot, opened for writing, of which a durable record says that it is
     /// writing. Its manifest is taken away, first of all: whatever else still
     /// lies there is no image from here on, even if the record is lost.
-    ///
-    /// # Errors
-    /// A failing device; a record that says otherwise.
     pub fn begin(medium: M, proof: &Durable, slot: SlotId) -> Result<Writing<M>> {
         if proof.record().slot(slot).state != State::Writing {
             let found = format!("slot {slot} is to be written and its record does not say so");
@@ -51,18 +48,12 @@ impl<M: Medium + Sync> Writing<M> {
     }
 
     /// Writes some pieces of the content, whose bytes were checked.
-    ///
-    /// # Errors
-    /// The device's.
     pub fn write(&self, offset: u64, content: &[u8]) -> Result<()> {
         self.put(offset, content)
     }
 
     /// Reads content that was written, or lay there; whether it is right is for
     /// the caller to check.
-    ///
-    /// # Errors
-    /// The device's.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         self.medium
             .read_at(offset, buffer)
@@ -71,9 +62,6 @@ impl<M: Medium + Sync> Writing<M> {
 
     /// Which of the pieces lie in the slot already, of those that may; each was
     /// read from the device. What cannot be read does not lie there.
-    ///
-    /// # Errors
-    /// When no thread can be started.
     pub fn kept(
         &self,
         head: &Head,
@@ -186,9 +174,6 @@ pub struct Proven<M> {
 impl<M: Medium + Sync> Proven<M> {
     /// Writes the manifest with its signatures, last of all, and verifies the
     /// slot as bootshim will.
-    ///
-    /// # Errors
-    /// The device's.
     pub fn complete(self, head: &Head, trusted: &Trust) -> Result<Complete> {
         let target = self.target;
         let (at, area) = (target.area_offset()?, head.slot_area()?);
@@ -221,13 +206,11 @@ pub struct Complete {
 
 impl Complete {
     /// Which slot.
-    #[must_use]
     pub fn slot(&self) -> SlotId {
         self.slot
     }
 
     /// The digest of its image.
-    #[must_use]
     pub fn manifest(&self) -> Digest {
         self.manifest
     }

@@ -108,9 +108,6 @@ pub fn open() -> Result<Outcome> {
 }
 
 /// Restarts the machine at once: in the initramfs there is nothing to be stopped.
-///
-/// # Errors
-/// The operating system's.
 pub fn restart() -> Result<()> {
     match reboot(RebootMode::RB_AUTOBOOT) {
         Ok(never) => match never {},
@@ -202,9 +199,6 @@ impl fmt::Display for Flaw {
 
 /// Reads the first block, or the whole root: the first block that is not as it should
 /// be. A wrong root hash shows at the first one.
-///
-/// # Errors
-/// When nothing can be asked.
 fn flaw(mapper: &DeviceMapper, node: &Path, all: bool) -> Result<Option<Flaw>> {
     let root = FileMedium::open(node, Mode::Read)?;
     let mut buffer = Aligned::new(STRETCH);

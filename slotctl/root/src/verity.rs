@@ -40,9 +40,6 @@ impl OnDamage {
 
 /// The table of the root in the slot at `node`. That the root begins the slot and the
 /// tree is as long as that of such a root is a rule of the manifest.
-///
-/// # Errors
-/// Refused where the image has no tree.
 pub(super) fn table(node: &Path, manifest: &Manifest, on_damage: OnDamage) -> Result<Table> {
     let payload = |kind| manifest.payload(kind);
     let (Some(root), Some(tree), Some(verity)) = (

@@ -76,9 +76,6 @@ type Found = (PathBuf, Vec<PathBuf>);
 
 impl Search {
     /// For the disk that a person named, or else the one this controller booted from.
-    ///
-    /// # Errors
-    /// As [`Disk::open`].
     pub fn begin(named: Option<&Path>) -> Result<Search> {
         Ok(Search {
             named: named.map(Disk::open).transpose()?,
@@ -108,9 +105,6 @@ impl Search {
     }
 
     /// Looks for so long as it is too early to say; but no longer than `patience`.
-    ///
-    /// # Errors
-    /// As [`Search::look`].
     pub fn look_for(&mut self, patience: Duration) -> Result<Option<Disk>> {
         let begun = Instant::now();
         loop {
@@ -123,9 +117,6 @@ impl Search {
     }
 
     /// Looks until there is something to say.
-    ///
-    /// # Errors
-    /// As [`Search::look`].
     pub fn wait(mut self) -> Result<Disk> {
         loop {
             if let Some(disk) = self.look_for(BOUND)? {

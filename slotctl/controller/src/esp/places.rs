@@ -48,9 +48,6 @@ pub struct Places {
 impl Places {
     /// Finds them. After a write that was cut in the middle of its sector both may
     /// be the same directory; then the spare is the other one.
-    ///
-    /// # Errors
-    /// [`Exit::Refused`] on an ESP that has no such places; the medium's.
     pub fn find<M: Medium>(esp: &M) -> Result<Places> {
         let volume = Volume::read(esp)?.ok_or_else(none)?;
         let efi = volume.entry(esp, volume.root(), EFI)?.ok_or_else(none)?;
@@ -84,23 +81,18 @@ impl Places {
     }
 
     /// Whether the program in the spare waits to be the one that firmware starts.
-    #[must_use]
     pub fn waits(&self) -> bool {
         let attributes = self.block.get(self.spare.saturating_add(ATTRIBUTES));
         attributes.is_some_and(|attributes| attributes & ARCHIVE != 0)
     }
 
     /// Whether nothing waits, and each place is a directory of its own.
-    #[must_use]
     pub fn is_settled(&self) -> bool {
         !self.waits() && !self.torn
     }
 
     /// Says durably whether the program in the spare waits, and that the spare is
     /// the other directory. Cut before or after: what firmware starts is the same.
-    ///
-    /// # Errors
-    /// The medium's.
     pub fn set_waits<M: Medium>(&mut self, esp: &M, waits: bool) -> Result<()> {
         self.set_attributes(if waits {
             DIRECTORY | ARCHIVE
@@ -112,9 +104,6 @@ impl Places {
 
     /// Swaps the two, durably: firmware starts what was in the spare. Cut before the
     /// write reached its sector, the spare still waits; after it, all is done.
-    ///
-    /// # Errors
-    /// The medium's.
     pub fn swap<M: Medium>(mut self, esp: &M) -> Result<()> {
         let cluster = self.cluster();
         self.set_cluster(self.boot, cluster ^ 1);

@@ -47,7 +47,6 @@ pub(super) struct Ranges {
 }
 
 /// Whether a name is an address on the web.
-#[must_use]
 pub fn is_address(name: &str) -> bool {
     let begins = |scheme: &str| {
         name.get(..scheme.len())
