@@ -18,7 +18,6 @@ const CALLED_BY: &str = "--called-by";
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Becomes the sibling for a noun; comes back only with the reason why it did not.
-#[must_use]
 pub fn run(noun: &str, global: &GlobalOptions, arguments: &[OsString]) -> Error {
     let name = format!("slotctl-{noun}");
     let own = std::env::current_exe().ok();
