@@ -300,7 +300,7 @@ fn the_install_after_a_lost_one_simply_works() {
         },
     );
     let yard = Yard::new();
-    yard.install_hastily(&server.url()).unwrap_err();
+    assert!(yard.install_hastily(&server.url()).is_err());
     up.store(true, Ordering::SeqCst);
     yard.installs(&server.url());
 }
