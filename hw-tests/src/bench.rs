@@ -10,7 +10,6 @@ mod block;
 mod chart;
 mod contender;
 mod delta;
-mod error;
 mod host;
 mod kinds;
 mod line;
@@ -22,12 +21,11 @@ mod rows;
 mod shop;
 mod web;
 
-pub use error::Error;
 pub use report::Report;
 pub use rows::{Plan, ROWS};
 
+use crate::machine::Error;
 use block::Limit;
-
 use pair::System;
 use shop::{Shop, Usage};
 

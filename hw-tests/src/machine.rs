@@ -304,9 +304,9 @@ impl Machine {
         let id = self.qmp.send(command, arguments).unwrap_or_default();
         let expected = format!("answer of QEMU to {command}");
         let (_, answer) = self.wait(from, limit, &expected, |line| qmp::answer(line, id))?;
-        answer.map_err(|answer| Error::Refused {
-            command: command.to_owned(),
-            answer,
+        answer.map_err(|said| Error::Command {
+            command: format!("QEMU's {command}"),
+            said,
         })
     }
 

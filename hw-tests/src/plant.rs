@@ -210,9 +210,9 @@ impl Plant {
         if ran.status.success() {
             return Ok(String::from_utf8_lossy(&ran.stdout).into_owned());
         }
-        Err(Error::Refused {
+        Err(Error::Command {
             command: format!("slotctl {}", words.join(" ")),
-            answer: String::from_utf8_lossy(&ran.stderr).into_owned(),
+            said: String::from_utf8_lossy(&ran.stderr).into_owned(),
         })
     }
 

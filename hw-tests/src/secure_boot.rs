@@ -123,9 +123,9 @@ impl Owner {
         if ran.status.success() {
             return Ok(());
         }
-        Err(Error::Refused {
+        Err(Error::Command {
             command: format!("{program} {}", words.join(" ")),
-            answer: String::from_utf8_lossy(&ran.stderr).into_owned(),
+            said: String::from_utf8_lossy(&ran.stderr).into_owned(),
         })
     }
 }

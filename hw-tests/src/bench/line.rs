@@ -102,14 +102,6 @@ impl Line {
         self
     }
 
-    /// With the peer's value and none of ours, and why.
-    #[must_use]
-    pub fn without_ours(mut self, why: impl Into<String>) -> Self {
-        self.ours = None;
-        self.note = format!("not measured: {}", why.into());
-        self
-    }
-
     /// With something that has to be known.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
@@ -220,8 +212,6 @@ mod tests {
         let line = Line::missing("k", "start", "no machine");
         assert!(line.met().is_none() && line.is_missing());
         assert!(line.markdown().contains("not measured: no machine"));
-        let line = Line::new("g", "delta", Unit::Bytes, 1.0, Target::Share(0.6));
-        assert_eq!(line.beside("zstd", 2.0).without_ours("x").met(), None);
     }
 
     #[test]

@@ -141,10 +141,11 @@ fn install(shop: &Shop, system: System) -> Result<(), Error> {
         format!("--include={PACKAGES}"),
         format!("{}.half", system.file("tar")),
     );
-    let mut words = vec!["mmdebstrap", "--variant=minbase", "--format=tar", &include];
-    words.extend([RELEASE, &half]);
+    let epoch = format!("SOURCE_DATE_EPOCH={EPOCH}");
+    let mut words = vec!["env", &epoch, "mmdebstrap", "--variant=minbase"];
+    words.extend(["--format=tar", &include, RELEASE, &half]);
     words.extend(lines.iter().map(String::as_str));
-    shop.run_with(&words, &[("SOURCE_DATE_EPOCH", EPOCH)])?;
+    shop.run(&words)?;
     let tar = shop.path(&system.file("tar"));
     fs::rename(shop.path(&half), tar).map_err(Error::host(half))
 }

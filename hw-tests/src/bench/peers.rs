@@ -72,6 +72,7 @@ pub struct Rauc {
     shop: Shop,
     device: Loop,
     size: u64,
+    /// Where its D-Bus is, as a variable of the environment.
     bus: String,
     _running: Loop,
     _daemon: Service,
@@ -101,13 +102,13 @@ impl Rauc {
         );
         shop.write("peers/system.conf", &system)?;
         let words = ["dbus-daemon", "--config-file=peers/bus.conf", "--nofork"];
-        let daemon = shop.start(&words, &[], "peers/bus.log")?;
+        let daemon = shop.start(&words, "peers/bus.log")?;
         wait_until("dbus-daemon", || socket.exists())?;
         Ok(Self {
             shop: shop.clone(),
             device,
             size,
-            bus,
+            bus: format!("DBUS_SYSTEM_BUS_ADDRESS={bus}"),
             _running: running,
             _daemon: daemon,
             service: None,
@@ -123,17 +124,22 @@ impl Contender for Rauc {
     fn prepare(&mut self) -> Result<(), Error> {
         block::scrub(self.device.node(), self.size)?;
         self.service = None;
-        let bus = [("DBUS_SYSTEM_BUS_ADDRESS", self.bus.as_str())];
-        let mut ask = vec!["dbus-send", "--system", "--print-reply"];
+        let mut ask = vec!["env", &self.bus, "dbus-send", "--system", "--print-reply"];
         ask.extend(["--dest=org.freedesktop.DBus", "/"]);
         ask.push("org.freedesktop.DBus.GetNameOwner");
         ask.push("string:de.pengutronix.rauc");
         // The last one has to be gone, or it would be taken for this one.
-        wait_until("dbus-daemon", || self.shop.run_with(&ask, &bus).is_err())?;
-        let mut words = vec!["rauc", "--conf=peers/system.conf", "service"];
+        wait_until("dbus-daemon", || self.shop.run(&ask).is_err())?;
+        let mut words = vec![
+            "env",
+            &self.bus,
+            "rauc",
+            "--conf=peers/system.conf",
+            "service",
+        ];
         words.push("--override-boot-slot=A");
-        let service = self.shop.start(&words, &bus, "peers/service.log")?;
-        wait_until("rauc service", || self.shop.run_with(&ask, &bus).is_ok())?;
+        let service = self.shop.start(&words, "peers/service.log")?;
+        wait_until("rauc service", || self.shop.run(&ask).is_ok())?;
         self.service = Some(service);
         Ok(())
     }
@@ -143,12 +149,11 @@ impl Contender for Rauc {
             .service
             .as_ref()
             .ok_or_else(|| Error::otherwise("RAUC", "a service", "none"))?;
-        let bus = [("DBUS_SYSTEM_BUS_ADDRESS", self.bus.as_str())];
         let bundle = self.shop.word(BUNDLE);
         let (cpu, _) = service.usage()?;
         let before = self.device.counters()?;
-        let ran = self.shop.measure_with(&["rauc", "install", &bundle], &bus);
-        let (usage, _) = ran?;
+        let words = ["env", &self.bus, "rauc", "install", &bundle];
+        let (usage, _) = self.shop.measure(&words)?;
         let (after, peak) = service.usage()?;
         let usage = with_service(usage, after.saturating_sub(cpu), peak);
         Ok(with_counters(usage, before, self.device.counters()?))
@@ -169,17 +174,19 @@ fn bus_settings(address: &str) -> String {
     )
 }
 
-/// SWUpdate.
+/// A command that writes raw bytes to a device of its own.
 #[derive(Debug)]
-pub struct Swupdate {
+pub struct Writer {
+    name: &'static str,
     shop: Shop,
     device: Loop,
     size: u64,
+    words: Vec<String>,
 }
 
-impl Swupdate {
-    /// It, with a device of `place`; its update names the device.
-    pub fn new(shop: &Shop, place: Place) -> Result<Self, Error> {
+impl Writer {
+    /// SWUpdate, with a device of `place`; its update names the device.
+    pub fn swupdate(shop: &Shop, place: Place) -> Result<Self, Error> {
         let (device, size) = device(shop, place, "swupdate.slot")?;
         let said = shop.run(&["sha256sum", PACKED])?;
         let hash = said.split_whitespace().next().unwrap_or_default();
@@ -199,71 +206,59 @@ impl Swupdate {
         let names = "printf 'sw-description\\nsw-description.sig\\nnew.bin.zst\\n'";
         let pack = format!("cd {FOLDER} && {names} | cpio --quiet -o -H crc >new.swu");
         shop.run(&["sh", "-c", &pack])?;
-        let shop = shop.clone();
-        Ok(Self { shop, device, size })
-    }
-}
-
-impl Contender for Swupdate {
-    fn name(&self) -> &str {
-        "SWUpdate"
-    }
-
-    fn prepare(&mut self) -> Result<(), Error> {
-        block::scrub(self.device.node(), self.size)
-    }
-
-    fn run(&mut self) -> Result<Usage, Error> {
-        let before = self.device.counters()?;
-        let mut words = vec!["swupdate", "-H", HARDWARE, "-k", "peers/cert.pem"];
-        words.extend(["-i", UPDATE]);
-        let (usage, _) = self.shop.measure(&words)?;
-        Ok(with_counters(usage, before, self.device.counters()?))
+        let words = [
+            "swupdate",
+            "-H",
+            HARDWARE,
+            "-k",
+            "peers/cert.pem",
+            "-i",
+            UPDATE,
+        ];
+        Ok(Self {
+            name: "SWUpdate",
+            shop: shop.clone(),
+            device,
+            size,
+            words: words.map(String::from).to_vec(),
+        })
     }
 
-    fn check(&mut self) -> Result<(), Error> {
-        same(&self.shop, &System::New.whole(), self.device.node(), 0)
-    }
-}
-
-/// `zstd | dd`, and `dd` to read back: no check of any kind.
-#[derive(Debug)]
-pub struct Shell {
-    shop: Shop,
-    device: Loop,
-    size: u64,
-}
-
-impl Shell {
-    /// It, with a device of `place`.
+    /// `zstd | dd`, and `dd` to read back: no check of any kind.
     ///
     /// # Errors
     /// Without root.
-    pub fn new(shop: &Shop, place: Place) -> Result<Self, Error> {
+    pub fn zstd_dd(shop: &Shop, place: Place) -> Result<Self, Error> {
         let (device, size) = device(shop, place, "shell.slot")?;
-        let shop = shop.clone();
-        Ok(Self { shop, device, size })
-    }
-}
-
-impl Contender for Shell {
-    fn name(&self) -> &str {
-        "zstd | dd, dd"
-    }
-
-    fn prepare(&mut self) -> Result<(), Error> {
-        block::scrub(self.device.node(), self.size)
-    }
-
-    fn run(&mut self) -> Result<Usage, Error> {
-        let node = self.device.node();
-        let length = self.shop.length(&System::New.whole())?;
+        let node = device.node();
+        let length = shop.length(&System::New.whole())?;
         let script = format!(
             "zstd -dcq {PACKED} | dd of={node} oflag=direct iflag=fullblock bs=1M status=none && \
              dd if={node} iflag=direct,count_bytes bs=1M count={length} of=/dev/null status=none"
         );
+        Ok(Self {
+            name: "zstd | dd, dd",
+            shop: shop.clone(),
+            words: vec!["sh".into(), "-c".into(), script],
+            device,
+            size,
+        })
+    }
+}
+
+impl Contender for Writer {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn prepare(&mut self) -> Result<(), Error> {
+        block::scrub(self.device.node(), self.size)
+    }
+
+    fn run(&mut self) -> Result<Usage, Error> {
         let before = self.device.counters()?;
-        let (usage, _) = self.shop.measure(&["sh", "-c", &script])?;
+        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        let (usage, _) = self.shop.measure(&words)?;
         Ok(with_counters(usage, before, self.device.counters()?))
     }
 

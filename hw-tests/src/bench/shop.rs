@@ -88,17 +88,11 @@ impl Shop {
 
     /// Runs a command; what it printed.
     pub fn run(&self, words: &[&str]) -> Result<String, Error> {
-        self.run_with(words, &[])
-    }
-
-    /// As [`Self::run`], with more in its environment.
-    pub fn run_with(&self, words: &[&str], environment: &[(&str, &str)]) -> Result<String, Error> {
         let [program, arguments @ ..] = words else {
             return Ok(String::new());
         };
         let ran = Command::new(program)
             .args(arguments)
-            .envs(environment.iter().copied())
             .current_dir(&self.directory)
             .stdin(Stdio::null())
             .output()
@@ -115,19 +109,10 @@ impl Shop {
 
     /// Runs a command and measures it; what it took, and what it printed.
     pub fn measure(&self, words: &[&str]) -> Result<(Usage, String), Error> {
-        self.measure_with(words, &[])
-    }
-
-    /// As [`Self::measure`], with more in its environment.
-    pub fn measure_with(
-        &self,
-        words: &[&str],
-        environment: &[(&str, &str)],
-    ) -> Result<(Usage, String), Error> {
         let timed = ["time", "-q", "-o", "usage", "-f", "%U %S %M"];
         let words: Vec<&str> = timed.iter().chain(words).copied().collect();
         let began = Instant::now();
-        let printed = self.run_with(&words, environment)?;
+        let printed = self.run(&words)?;
         let wall = began.elapsed();
         let line = fs::read_to_string(self.path("usage")).map_err(Error::host("usage"))?;
         let usage = parse(&line, wall)
@@ -136,19 +121,13 @@ impl Shop {
     }
 
     /// Starts a service, which ends with the value that stands for it.
-    pub fn start(
-        &self,
-        words: &[&str],
-        environment: &[(&str, &str)],
-        log: &str,
-    ) -> Result<Service, Error> {
+    pub fn start(&self, words: &[&str], log: &str) -> Result<Service, Error> {
         let failed = || Error::host(words.join(" "));
         let log = File::create(self.path(log)).map_err(failed())?;
         let also = log.try_clone().map_err(failed())?;
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--"])
             .args(words.iter().map(OsStr::new))
-            .envs(environment.iter().copied())
             .current_dir(&self.directory)
             .stdin(Stdio::null())
             .stdout(log)

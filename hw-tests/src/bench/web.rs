@@ -38,7 +38,7 @@ impl Web {
         shop.write("web/nginx.conf", &settings)?;
         let file = shop.word("web/nginx.conf");
         let words = ["/usr/sbin/nginx", "-e", "stderr", "-c", &file];
-        let service = shop.start(&words, &[], "web/nginx.log")?;
+        let service = shop.start(&words, "web/nginx.log")?;
         wait_until("nginx", || {
             TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
         })?;

@@ -26,9 +26,9 @@ fn measure() -> Result<(), Error> {
     let plant = Plant::new("bench-boot")?;
     let disk = plant.disk("plc.img", 512)?;
     let good = starts("good", &disk)?;
-    let (file, tries) = (disk.display().to_string(), STARTS.to_string());
+    let tries = STARTS.to_string();
     let image = Plant::image(2);
-    plant.slotctl(&["--disk", &file, "install", "--tries", &tries, &image])?;
+    plant.slotctl_on(&disk, &["install", "--tries", &tries, &image])?;
     let mut figures = starts("trial", &disk)?;
     if let Some(figures) = figures.as_object_mut() {
         figures.insert("good".to_owned(), good);

@@ -1,6 +1,7 @@
 //! `make bench`: installing and updating, measured beside the peers.
 
-use hw_tests::bench::{Error, Plan, ROWS, bench};
+use hw_tests::bench::{Plan, ROWS, bench};
+use hw_tests::machine::Error;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

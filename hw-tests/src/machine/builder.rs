@@ -267,14 +267,9 @@ impl Machine {
         self.qemu("qmp_capabilities", &json!({}), COMMAND)?;
         let info = json!({ "command-line": "info usernet" });
         let answer = self.qemu("human-monitor-command", &info, COMMAND)?;
-        self.production =
-            answer
-                .as_str()
-                .and_then(forwarded_port)
-                .ok_or_else(|| Error::Refused {
-                    command: "info usernet".into(),
-                    answer: answer.to_string(),
-                })?;
+        let port = answer.as_str().and_then(forwarded_port);
+        let none = || Error::otherwise("QEMU's info usernet", "a forwarded port", &answer);
+        self.production = port.ok_or_else(none)?;
         Ok(())
     }
 }

@@ -49,13 +49,13 @@ pub enum Error {
         /// The end of the log, and what QEMU itself said.
         log: String,
     },
-    /// QEMU did not accept a command.
-    #[error("QEMU refused {command}: {answer}")]
-    Refused {
-        /// The command.
+    /// A program did not do what it was told.
+    #[error("{command}: {said}")]
+    Command {
+        /// The program, and its words.
         command: String,
-        /// What QEMU said.
-        answer: String,
+        /// What it said.
+        said: String,
     },
     /// The machine's web service did not answer.
     #[error("{url}: {reason}")]
@@ -72,6 +72,16 @@ impl Error {
     pub fn host(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Host { what, source }
+    }
+
+    /// The error of `what`, which is not as it has to be.
+    pub(crate) fn otherwise(
+        what: impl Into<String>,
+        expected: impl fmt::Display,
+        found: impl fmt::Display,
+    ) -> Self {
+        let words = format!("expected {expected}, found {found}");
+        Self::host(what)(io::Error::other(words))
     }
 }
 

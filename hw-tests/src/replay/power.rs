@@ -84,10 +84,7 @@ pub fn cut(plant: &Plant, during: During, seed: u64) -> Result<Cut, Error> {
     );
     let started = Judge::default()
         .judge(&left, before.sequence)
-        .map_err(|why| MachineError::Refused {
-            command: words.clone(),
-            answer: why,
-        })?;
+        .map_err(|why| MachineError::otherwise(&words, "a slot that starts", why))?;
     Ok(Cut {
         disk,
         started,
@@ -99,7 +96,6 @@ pub fn cut(plant: &Plant, during: During, seed: u64) -> Result<Cut, Error> {
 
 /// What was done before the machine is switched on.
 fn prepare(plant: &Plant, disk: &Path, during: During) -> Result<(), Error> {
-    let file = disk.display().to_string();
     let image = if during == During::Renewal {
         let name = disk.with_extension("").display().to_string();
         plant.build_renewing(&name)?;
@@ -108,11 +104,11 @@ fn prepare(plant: &Plant, disk: &Path, during: During) -> Result<(), Error> {
         Plant::image(2)
     };
     let words: &[&str] = match during {
-        During::Boot | During::Confirm | During::Renewal => &["--disk", &file, "install", &image],
-        During::Flip => &["--disk", &file, "install", "--no-activate", &image],
+        During::Boot | During::Confirm | During::Renewal => &["install", &image],
+        During::Flip => &["install", "--no-activate", &image],
         During::Install => return Ok(()),
     };
-    plant.slotctl(words)?;
+    plant.slotctl_on(disk, words)?;
     Ok(())
 }
 

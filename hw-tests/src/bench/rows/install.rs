@@ -6,7 +6,7 @@ use crate::bench::chart::Chart;
 use crate::bench::contender::{Series, interleaved};
 use crate::bench::line::{Line, Target, Unit};
 use crate::bench::ours::{Content, Ours};
-use crate::bench::peers::{Rauc, Shell, Swupdate};
+use crate::bench::peers::{Rauc, Writer};
 use crate::bench::{Error, Report, Shop, System};
 
 /// The limit of the slow device, in bytes per second.
@@ -57,8 +57,8 @@ fn measure(shop: &Shop, plan: &Plan, place: Place) -> Result<Vec<Series>, Error>
     let content = Content::of(shop, System::New)?;
     let mut ours = Ours::new(shop, place, &System::New.image(), content, None)?;
     let mut rauc = Rauc::new(shop, place)?;
-    let mut swupdate = Swupdate::new(shop, place)?;
-    let mut shell = Shell::new(shop, place)?;
+    let mut swupdate = Writer::swupdate(shop, place)?;
+    let mut shell = Writer::zstd_dd(shop, place)?;
     interleaved(
         shop,
         plan.rounds,

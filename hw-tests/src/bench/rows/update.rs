@@ -12,8 +12,6 @@ use std::cell::RefCell;
 
 const DELTA: &str = "delta.slotimg";
 const DELTA_MEMORY: f64 = 128.0 * 1_048_576.0;
-/// What a slotctl from before says of them.
-const NO_DELTAS: &str = "unrecognized subcommand 'delta'";
 /// How long making a delta may take, in seconds.
 const MAKING: f64 = 60.0;
 
@@ -38,18 +36,10 @@ pub(super) fn delta(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(),
     let adaptive = others::adaptive(shop)?;
     let full = shop.length(&System::New.image())?;
     shop.remove(DELTA)?;
-    let made = match ours::delta(shop, DELTA) {
-        // Only what is not there yet is no failure.
-        Err(Error::Command { said, .. }) if said.contains(NO_DELTAS) => None,
-        made => Some(made?),
-    };
-    let bytes = match &made {
-        Some(_) => Some(shop.length(DELTA)? as f64),
-        None => None,
-    };
-    let why = "this slotctl makes no deltas";
+    let usage = ours::delta(shop, DELTA)?;
+    let ours = shop.length(DELTA)? as f64;
     let mut chart = Chart::new("Size of the update", Unit::Bytes);
-    chart.bar("slotctl delta", bytes.unwrap_or(f64::NAN));
+    chart.bar("slotctl delta", ours);
     let sizes = all
         .iter()
         .map(|(name, made, target)| (*name, made.bytes, *target));
@@ -58,36 +48,15 @@ pub(super) fn delta(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(),
         ("slotctl, in full", full, Target::None),
     ];
     for (name, size, target) in sizes.chain(rest) {
-        let ours = bytes.unwrap_or(0.0);
         let line = Line::new("g", "size of the delta", Unit::Bytes, ours, target);
-        let line = line.beside(name, size as f64);
-        report.line(if bytes.is_some() {
-            line
-        } else {
-            line.without_ours(why)
-        });
+        report.line(line.beside(name, size as f64));
         chart.bar(name, size as f64);
     }
     report.chart(chart);
-    match made {
-        None => {
-            report.line(Line::missing("g", "install of the delta", why));
-            report.line(Line::missing("i", "making the delta", why));
-        }
-        Some(usage) => {
-            let wall = usage.wall.as_secs_f64();
-            let line = Line::new(
-                "i",
-                "making the delta",
-                Unit::Seconds,
-                wall,
-                Target::AtMost(MAKING),
-            );
-            report.line(line.note(format!("once; {} MiB of memory", usage.peak >> 20)));
-            apply(shop, plan, report)?;
-        }
-    }
-    Ok(())
+    let (wall, target) = (usage.wall.as_secs_f64(), Target::AtMost(MAKING));
+    let line = Line::new("i", "making the delta", Unit::Seconds, wall, target);
+    report.line(line.note(format!("once; {} MiB of memory", usage.peak >> 20)));
+    apply(shop, plan, report)
 }
 
 /// Where the bytes of the update are, whoever makes it.
