@@ -35,6 +35,10 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate self as bootshim;
+#[cfg(test)]
+extern crate std;
 
 pub mod blocks;
 pub mod boot;
@@ -42,6 +46,11 @@ pub mod buffer;
 pub mod choice;
 pub mod console;
 pub mod copies;
+/// The fake disk, compiled for the unit tests with the traits of this crate: a
+/// dev-dependency on it would have those of another build.
+#[cfg(test)]
+#[path = "../../hw-tests/fakedisk/src/disk.rs"]
+pub mod fake;
 pub mod floor;
 pub mod flush;
 pub mod gpt;

@@ -225,6 +225,4 @@ pub fn check_range(access: Access, offset: u64, length: usize, len: u64) -> Resu
 }
 
 #[cfg(test)]
-pub(crate) mod memory;
-#[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::medium::memory::{Memory, Op, Recording};
+use crate::fake::FakeDisk;
 use crate::medium::{Access, Cause};
 use crate::record::Slot;
 use crate::record::tests::{PARTITION, id};
@@ -17,7 +17,7 @@ mod relayed;
 mod said;
 mod starts;
 
-const RECORD_LEN: usize = 1024 * 1024;
+const RECORD_LEN: u64 = 1024 * 1024;
 
 /// A machine whose slots hold what the test says and which writes down what it
 /// was told to start.
@@ -120,7 +120,7 @@ fn three() -> FakePlatform {
     fake(vec![facts(1, "1"), facts(2, "2"), facts(3, "3")])
 }
 
-fn committed(states: [State; 3]) -> Memory {
+fn committed(states: [State; 3]) -> FakeDisk {
     let mut record = Record::new(PARTITION, 3);
     for (slot, (state, fill)) in SlotId::all().zip(states.into_iter().zip(1u8..)) {
         let empty = matches!(state, State::Empty | State::Writing);
@@ -137,7 +137,7 @@ fn committed(states: [State; 3]) -> Memory {
         };
         record.set_slot(slot, made);
     }
-    let medium = Memory::new(RECORD_LEN);
+    let medium = FakeDisk::new(RECORD_LEN);
     Store::open(&medium, PARTITION)
         .commit_everywhere(Next::by_hand(record), Note::default())
         .unwrap();
@@ -145,7 +145,7 @@ fn committed(states: [State; 3]) -> Memory {
 }
 
 fn start(
-    medium: &Memory,
+    medium: &FakeDisk,
     fake: FakePlatform,
 ) -> (Outcome<(SlotId, StartKind)>, FakePlatform, Option<Record>) {
     let mut boot = Boot::new(medium, PARTITION, 3, fake);
@@ -155,7 +155,7 @@ fn start(
 }
 
 /// Somebody changes the record, and commits that.
-fn amend(medium: &Memory, change: impl FnOnce(&mut Record)) {
+fn amend(medium: &FakeDisk, change: impl FnOnce(&mut Record)) {
     let mut store = Store::open(medium, PARTITION);
     let mut record = store.record().unwrap().clone();
     change(&mut record);
@@ -164,7 +164,7 @@ fn amend(medium: &Memory, change: impl FnOnce(&mut Record)) {
         .unwrap();
 }
 
-fn amend_slot(medium: &Memory, slot: &str, change: impl FnOnce(&mut Slot)) {
+fn amend_slot(medium: &FakeDisk, slot: &str, change: impl FnOnce(&mut Slot)) {
     amend(medium, |record| {
         let mut changed = *record.slot(id(slot));
         change(&mut changed);
@@ -189,10 +189,10 @@ use State::{Bad, Empty, Good, Ready, Trying};
 #[test]
 fn a_steady_good_boot_writes_nothing() {
     let medium = committed([Good, Good, Empty]);
-    let before = medium.0.borrow().clone();
+    let before = medium.content();
     let (outcome, _, _) = start(&medium, three());
     assert_eq!(outcome, good("b"));
-    assert!(before == *medium.0.borrow());
+    assert!(before == medium.content());
 }
 
 #[test]
@@ -283,10 +283,10 @@ fn a_damaged_good_slot_is_passed_over_and_noted_once() {
     let (outcome, _, record) = start(&medium, slots());
     assert_eq!(outcome, good("a"));
     assert_eq!(record.unwrap().slot(id("b")).state, Good);
-    let before = medium.0.borrow().clone();
+    let before = medium.content();
     start(&medium, slots());
     assert!(
-        before == *medium.0.borrow(),
+        before == medium.content(),
         "the second start wrote the same again"
     );
 }
@@ -296,9 +296,9 @@ fn the_only_good_slot_is_noted_once_however_often_it_fails() {
     let medium = committed([Good, Empty, Empty]);
     let slots = || fake(vec![damaged(), damaged(), damaged()]);
     assert_eq!(start(&medium, slots()).0, Outcome::Nothing);
-    let before = medium.0.borrow().clone();
+    let before = medium.content();
     assert_eq!(start(&medium, slots()).0, Outcome::Nothing);
-    assert!(before == *medium.0.borrow());
+    assert!(before == medium.content());
 }
 
 #[test]
@@ -344,15 +344,14 @@ fn without_a_good_slot_what_verifies_is_started_in_turn_for_ever() {
 #[test]
 fn with_a_record_of_an_unknown_format_only_good_slots_start_and_nothing_is_written() {
     let medium = committed([Good, Trying, Empty]);
-    let mut raw = [0; 512];
-    raw.copy_from_slice(&medium.0.borrow()[..512]);
+    let mut raw: [u8; 512] = medium.content().bytes(0..512).try_into().unwrap();
     raw[8] = 2;
     crate::record::tests::reseal(&mut raw);
-    medium.0.borrow_mut()[..512].copy_from_slice(&raw);
-    let before = medium.0.borrow().clone();
+    medium.put(0, &raw);
+    let before = medium.content();
     let (outcome, _, _) = start(&medium, three());
     assert_eq!(outcome, good("a"));
-    assert!(before == *medium.0.borrow());
+    assert!(before == medium.content());
 }
 
 #[test]
@@ -367,9 +366,9 @@ fn a_one_shot_starts_once() {
 }
 
 /// A record that can be read and not written.
-fn read_only(memory: &Memory) -> Recording<'_> {
-    let refused = [0, 1, 2, 3].map(|copy| Op::Write(copy * crate::copies::SPACING));
-    Recording::over(memory, &refused)
+fn read_only(medium: &FakeDisk) -> &FakeDisk {
+    medium.refuse(&[0, 1, 2, 3].map(|copy| (Access::Write, copy * crate::copies::SPACING)));
+    medium
 }
 
 fn unreadable() -> Result<Facts, Defect> {
@@ -418,7 +417,7 @@ fn the_third_reset_by_the_watchdog_in_a_row_starts_the_next_good_slot() {
     assert_eq!(start_after(Watchdog), good("a"));
     let note = Store::open(&medium, PARTITION).note();
     assert_eq!(note.text(), "slot b: the watchdog reset it again and again");
-    let before = medium.0.borrow().clone();
+    let before = medium.content();
     assert_eq!(start_after(Other), good("a"));
-    assert!(before == *medium.0.borrow(), "written without need");
+    assert!(before == medium.content(), "written without need");
 }

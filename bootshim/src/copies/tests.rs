@@ -1,55 +1,11 @@
 use super::*;
-use crate::medium::memory::Op::{Flush, Read, Write};
-use crate::medium::memory::{Memory, Recording};
+use crate::fake::{FakeDisk, Wrong};
+use crate::medium::Access::{Flush, Read, Write};
 use crate::record::tests::{PARTITION, any_record};
 use alloc::string::ToString;
-use core::cell::RefCell;
 use proptest::prelude::*;
 
-const RECORD_LEN: usize = 1024 * 1024;
-
-/// A medium of which single blocks fail.
-struct Failing {
-    inner: Memory,
-    dead: RefCell<alloc::vec::Vec<u64>>,
-    lies: bool,
-}
-
-impl Medium for Failing {
-    fn len(&self) -> u64 {
-        self.inner.len()
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
-        self.inner.read_at(offset, buf)
-    }
-    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Fault> {
-        if self.dead.borrow().contains(&offset) {
-            if self.lies {
-                return Ok(());
-            }
-            let length = data.len() as u64;
-            return Err(Fault {
-                access: Access::Write,
-                offset,
-                length,
-                cause: Cause::Device(5),
-            });
-        }
-        self.inner.write_at(offset, data)
-    }
-    fn flush(&self) -> Result<(), Fault> {
-        Ok(())
-    }
-}
-
-fn failing(dead: &[u64], lies: bool) -> Failing {
-    let dead = RefCell::new(dead.iter().map(|copy| copy * SPACING).collect());
-    Failing {
-        inner: Memory::new(RECORD_LEN),
-        dead,
-        lies,
-    }
-}
+const RECORD_LEN: u64 = 1024 * 1024;
 
 fn fresh<M: Medium>(medium: M) -> Store<M> {
     let mut store = Store::open(medium, PARTITION);
@@ -65,7 +21,7 @@ fn again<M: Medium>(store: &mut Store<M>) -> Result<Durable, CommitError> {
     store.commit(Next::by_hand(record), Note::new("why"))
 }
 
-fn put(medium: &Memory, copy: u64, record: &Record) {
+fn put(medium: &FakeDisk, copy: u64, record: &Record) {
     medium
         .write_at(copy * SPACING, &block(&record.encode(), &Note::default()))
         .unwrap();
@@ -79,21 +35,14 @@ fn numbered(sequence: u64) -> Record {
 
 #[test]
 fn a_commit_goes_to_the_pair_that_does_not_hold_the_record() {
-    let medium = Memory::new(RECORD_LEN);
+    let medium = FakeDisk::new(RECORD_LEN);
     let mut store = fresh(&medium);
     for (number, pair) in (2u64..).zip([Pair::Second, Pair::First, Pair::Second]) {
-        let before = medium.0.borrow().clone();
+        let before = medium.content();
         again(&mut store).unwrap();
-        let after = medium.0.borrow().clone();
-        for copy in 0..COPIES {
-            let at = copy * usize::try_from(SPACING).unwrap();
-            let changed = before[at..at + 4096] != after[at..at + 4096];
-            assert_eq!(
-                changed,
-                pair.copies().contains(&copy),
-                "copy {copy}, number {number}"
-            );
-        }
+        let places = pair.copies().map(|copy| copy * 64);
+        let changed = before.differs(&medium.content());
+        assert_eq!(changed, places, "number {number}");
         let read = Store::open(&medium, PARTITION);
         assert_eq!(read.record().unwrap().sequence, number);
         assert_eq!(read.note().text(), "why");
@@ -102,7 +51,7 @@ fn a_commit_goes_to_the_pair_that_does_not_hold_the_record() {
 
 #[test]
 fn the_highest_number_wins_and_equal_numbers_with_other_bytes_count_for_nothing() {
-    let medium = Memory::new(RECORD_LEN);
+    let medium = FakeDisk::new(RECORD_LEN);
     put(&medium, 0, &numbered(4));
     put(&medium, 1, &numbered(7));
     assert_eq!(
@@ -120,7 +69,7 @@ fn the_highest_number_wins_and_equal_numbers_with_other_bytes_count_for_nothing(
 
 #[test]
 fn a_number_once_seen_is_never_used_again() {
-    let medium = Memory::new(RECORD_LEN);
+    let medium = FakeDisk::new(RECORD_LEN);
     put(&medium, 0, &numbered(4));
     put(&medium, 2, &numbered(9));
     let mut other = numbered(9);
@@ -133,26 +82,26 @@ fn a_number_once_seen_is_never_used_again() {
 
 #[test]
 fn with_the_last_number_there_is_nothing_is_written_any_more() {
-    let memory = Memory::new(RECORD_LEN);
-    put(&memory, 0, &numbered(SEQUENCE_END - 2));
-    let mut store = Store::open(&memory, PARTITION);
+    let medium = FakeDisk::new(RECORD_LEN);
+    put(&medium, 0, &numbered(SEQUENCE_END - 2));
+    let mut store = Store::open(&medium, PARTITION);
     let last = again(&mut store).unwrap();
     assert_eq!(last.record().sequence, SEQUENCE_END - 1);
-    let before = memory.0.borrow().clone();
+    let before = medium.content();
     for _ in 0..2 {
         assert_eq!(again(&mut store), Err(CommitError::NoNumberLeft));
     }
-    assert_eq!(*memory.0.borrow(), before);
+    assert_eq!(medium.content(), before);
 }
 
 #[test]
 fn every_attempt_takes_a_fresh_number() {
-    let medium = failing(&[], false);
+    let medium = FakeDisk::new(RECORD_LEN);
     let mut store = fresh(&medium);
-    medium.dead.borrow_mut().extend([2 * SPACING, 3 * SPACING]);
+    medium.refuse(&[(Write, at(2)), (Write, at(3))]);
     let refused = again(&mut store);
     assert!(matches!(refused, Err(CommitError::NotDurable(_))));
-    medium.dead.borrow_mut().clear();
+    medium.refuse(&[]);
     assert_eq!(again(&mut store).unwrap().record().sequence, 3);
 }
 
@@ -163,59 +112,61 @@ const fn at(copy: u64) -> u64 {
 
 #[test]
 fn a_copy_that_comes_back_never_has_the_number_of_a_later_commit() {
-    let medium = Memory::new(RECORD_LEN);
+    let medium = FakeDisk::new(RECORD_LEN);
     for copy in 0..3 {
         put(&medium, copy, &numbered(1));
     }
     put(&medium, 2, &numbered(2));
-    let refused = [Read(at(2)), Write(at(2))];
-    let mut store = Store::open(Recording::over(&medium, &refused), PARTITION);
+    let refused = [(Read, at(2)), (Write, at(2))];
+    medium.refuse(&refused);
+    let mut store = Store::open(&medium, PARTITION);
     let mut next = store.record().unwrap().clone();
     next.floor = 9;
     let durable = store.commit(Next::by_hand(next), Note::default()).unwrap();
+    medium.refuse(&[]);
     let back = Store::open(&medium, PARTITION);
     assert_eq!(back.record(), Some(durable.record()));
 }
 
 #[test]
 fn without_any_copy_to_go_by_a_new_number_is_beyond_all_that_cannot_be_read() {
-    let medium = Memory::new(RECORD_LEN);
+    let medium = FakeDisk::new(RECORD_LEN);
     for copy in 0..2 {
         put(&medium, copy, &numbered(5_000_000));
     }
-    let refused = [0, 1].map(|copy| Read(at(copy)));
-    let mut store = Store::open(Recording::over(&medium, &refused), PARTITION);
+    let refused = [0, 1].map(|copy| (Read, at(copy)));
+    medium.refuse(&refused);
+    let mut store = Store::open(&medium, PARTITION);
     let durable = store.commit(Next::by_hand(Record::new(PARTITION, 3)), Note::default());
+    medium.refuse(&[]);
     let back = Store::open(&medium, PARTITION);
     assert_eq!(back.record(), Some(durable.unwrap().record()));
 }
 
 #[test]
 fn each_copy_is_written_flushed_and_read_back_before_the_next() {
-    let memory = Memory::new(RECORD_LEN);
-    let medium = Recording::over(&memory, &[]);
+    let medium = FakeDisk::new(RECORD_LEN);
     let mut store = fresh(&medium);
     let copies = |copies: &[u64]| -> alloc::vec::Vec<_> {
-        let steps = |copy: &u64| [Write(at(*copy)), Flush, Read(at(*copy))];
+        let steps = |copy: &u64| [(Write, at(*copy)), (Flush, 0), (Read, at(*copy))];
         copies.iter().flat_map(steps).collect()
     };
-    let opened = [0, 1, 2, 3].map(|copy| Read(at(copy)));
+    let opened = [0, 1, 2, 3].map(|copy| (Read, at(copy)));
     assert_eq!(
-        medium.asked(),
+        medium.order(),
         [opened.to_vec(), copies(&[2, 3, 0, 1])].concat()
     );
     for pair in [[2, 3], [0, 1]] {
         again(&mut store).unwrap();
-        assert_eq!(medium.asked(), copies(&pair));
+        assert_eq!(medium.order(), copies(&pair));
     }
 }
 
 #[test]
 fn what_was_not_flushed_or_read_back_is_not_durable() {
-    let refusals: [&[_]; 2] = [&[Flush], &[Read(at(2)), Read(at(3))]];
+    let refusals: [&[_]; 2] = [&[(Flush, 0)], &[(Read, at(2)), (Read, at(3))]];
     for refused in refusals {
-        let memory = Memory::new(RECORD_LEN);
-        let medium = Recording::over(&memory, &[]);
+        let medium = FakeDisk::new(RECORD_LEN);
         let mut store = fresh(&medium);
         medium.refuse(refused);
         let commit = again(&mut store);
@@ -225,60 +176,62 @@ fn what_was_not_flushed_or_read_back_is_not_durable() {
 
 #[test]
 fn a_second_copy_that_failed_is_completed_later_without_touching_the_first() {
-    let memory = Memory::new(RECORD_LEN);
-    fresh(&memory);
-    let medium = Recording::over(&memory, &[Write(at(3))]);
+    let medium = FakeDisk::new(RECORD_LEN);
+    fresh(&medium);
+    medium.refuse(&[(Write, at(3))]);
     let mut store = Store::open(&medium, PARTITION);
     again(&mut store).unwrap();
     medium.refuse(&[]);
     medium.asked();
     assert_eq!(store.settle().unwrap().record().sequence, 2);
-    assert_eq!(medium.asked(), [Write(at(3)), Flush, Read(at(3))]);
+    assert_eq!(medium.order(), [(Write, at(3)), (Flush, 0), (Read, at(3))]);
     assert_eq!(store.settle().unwrap().record().sequence, 2);
-    assert_eq!(medium.asked(), []);
-    assert_eq!(Store::open(&memory, PARTITION).note().text(), "why");
+    assert_eq!(medium.order(), []);
+    assert_eq!(Store::open(&medium, PARTITION).note().text(), "why");
 }
 
 #[test]
 fn a_second_copy_has_the_very_bytes_of_the_first_also_those_that_this_version_would_not_write() {
-    let memory = Memory::new(RECORD_LEN);
+    let medium = FakeDisk::new(RECORD_LEN);
     let mut raw = numbered(2).encode();
     // A stage, and no slot that failed: a later minor may give that a meaning.
     raw[44] = 7;
     crate::record::tests::reseal(&mut raw);
-    memory.0.borrow_mut()[..RECORD_BYTES].copy_from_slice(&raw);
-    let mut store = Store::open(&memory, PARTITION);
+    medium.put(0, &raw);
+    let mut store = Store::open(&medium, PARTITION);
     assert_eq!(store.settle().unwrap().record().sequence, 2);
-    let read = Store::open(&memory, PARTITION);
+    let read = Store::open(&medium, PARTITION);
     assert_eq!(read.copies()[..2], [Copy::Valid(2), Copy::Valid(2)]);
 }
 
 #[test]
 fn where_the_other_copy_stays_dead_the_only_one_is_flushed_and_never_rewritten() {
-    let memory = Memory::new(RECORD_LEN);
-    put(&memory, 2, &numbered(2));
-    let dead = [0, 1, 3].map(|copy| Write(at(copy)));
-    let medium = Recording::over(&memory, &dead);
+    let medium = FakeDisk::new(RECORD_LEN);
+    put(&medium, 2, &numbered(2));
+    let dead = [0, 1, 3].map(|copy| (Write, at(copy)));
+    medium.refuse(&dead);
     let mut store = Store::open(&medium, PARTITION);
     medium.asked();
     assert_eq!(store.settle().unwrap().record().sequence, 2);
-    assert_eq!(medium.asked(), [Write(at(3)), Flush, Read(at(2))]);
-    let dead = [Write(at(3)), Flush];
-    let mut store = Store::open(Recording::over(&memory, &dead), PARTITION);
+    assert_eq!(medium.order(), [(Write, at(3)), (Flush, 0), (Read, at(2))]);
+    let dead = [(Write, at(3)), (Flush, 0)];
+    medium.refuse(&dead);
+    let mut store = Store::open(&medium, PARTITION);
     assert!(matches!(store.settle(), Err(CommitError::NotDurable(_))));
 }
 
 #[test]
 fn the_only_copy_is_no_proof_once_something_else_is_read_there() {
-    let dead = [0, 1, 3].map(|copy| Write(at(copy)));
+    let dead = [0, 1, 3].map(|copy| (Write, at(copy)));
     let mut other = numbered(2);
     other.floor = 1;
     for changed in [other.encode(), [0; RECORD_BYTES]] {
-        let memory = Memory::new(RECORD_LEN);
-        put(&memory, 2, &numbered(2));
-        let mut store = Store::open(Recording::over(&memory, &dead), PARTITION);
+        let medium = FakeDisk::new(RECORD_LEN);
+        put(&medium, 2, &numbered(2));
+        medium.refuse(&dead);
+        let mut store = Store::open(&medium, PARTITION);
         let place = usize::try_from(at(2)).unwrap();
-        memory.0.borrow_mut()[place..place + RECORD_BYTES].copy_from_slice(&changed);
+        medium.put(place, &changed);
         let Err(CommitError::NotDurable([own, _])) = store.settle() else {
             panic!("something else was taken for the record")
         };
@@ -288,10 +241,10 @@ fn the_only_copy_is_no_proof_once_something_else_is_read_there() {
 
 #[test]
 fn one_dead_copy_of_the_pair_does_not_stop_a_commit() {
-    for lies in [false, true] {
-        let medium = failing(&[], lies);
+    for wrong in [Wrong::Refuses, Wrong::Loses] {
+        let medium = FakeDisk::new(RECORD_LEN);
         let mut store = fresh(&medium);
-        medium.dead.borrow_mut().push(2 * SPACING);
+        medium.always(wrong, &[(Write, at(2))]);
         again(&mut store).unwrap();
         assert_eq!(
             Store::open(&medium, PARTITION).record().unwrap().sequence,
@@ -302,10 +255,10 @@ fn one_dead_copy_of_the_pair_does_not_stop_a_commit() {
 
 #[test]
 fn a_commit_that_neither_copy_took_failed_and_the_record_before_still_counts() {
-    for lies in [false, true] {
-        let medium = failing(&[], lies);
+    for wrong in [Wrong::Refuses, Wrong::Loses] {
+        let medium = FakeDisk::new(RECORD_LEN);
         let mut store = fresh(&medium);
-        medium.dead.borrow_mut().extend([2 * SPACING, 3 * SPACING]);
+        medium.always(wrong, &[(Write, at(2)), (Write, at(3))]);
         let commit = again(&mut store);
         assert!(matches!(commit, Err(CommitError::NotDurable(_))));
         assert_eq!(
@@ -317,7 +270,7 @@ fn a_commit_that_neither_copy_took_failed_and_the_record_before_still_counts() {
 
 #[test]
 fn a_record_on_one_copy_is_completed_before_anything_rests_on_it() {
-    let medium = Memory::new(RECORD_LEN);
+    let medium = FakeDisk::new(RECORD_LEN);
     for copy in 0..4 {
         put(&medium, copy, &numbered(1));
     }
@@ -331,26 +284,26 @@ fn a_record_on_one_copy_is_completed_before_anything_rests_on_it() {
 
 #[test]
 fn an_unknown_major_anywhere_stops_every_commit() {
-    let medium = Memory::new(RECORD_LEN);
+    let medium = FakeDisk::new(RECORD_LEN);
     fresh(&medium);
     let mut raw = numbered(3).encode();
     raw[8] = 9;
     crate::record::tests::reseal(&mut raw);
-    medium.0.borrow_mut()[3 * 256 * 1024..][..512].copy_from_slice(&raw);
-    let before = medium.0.borrow().clone();
+    medium.put(3 * 256 * 1024, &raw);
+    let before = medium.content();
     let mut store = Store::open(&medium, PARTITION);
     assert_eq!(again(&mut store), Err(CommitError::UnknownMajor(9)));
     assert_eq!(store.settle(), Err(CommitError::UnknownMajor(9)));
-    assert!(before == *medium.0.borrow());
+    assert!(before == medium.content());
 }
 
 #[test]
 fn a_damaged_note_is_no_note_and_the_record_still_counts() {
-    let medium = Memory::new(RECORD_LEN);
+    let medium = FakeDisk::new(RECORD_LEN);
     let mut store = fresh(&medium);
     again(&mut store).unwrap();
     for copy in [2, 3] {
-        medium.0.borrow_mut()[copy * 256 * 1024 + 520] ^= 1;
+        medium.flip(copy * 256 * 1024 + 520, 1);
     }
     let read = Store::open(&medium, PARTITION);
     assert_eq!(
@@ -373,7 +326,7 @@ fn a_long_note_is_cut_at_a_character() {
 
 #[test]
 fn a_record_on_a_medium_that_is_too_small_is_lost_not_a_panic() {
-    let store = Store::open(Memory::new(8192), PARTITION);
+    let store = Store::open(FakeDisk::new(8192), PARTITION);
     assert!(store.record().is_none());
     assert!(matches!(store.copies()[3], Copy::Unreadable(_)));
 }
@@ -406,10 +359,10 @@ fn what_is_wrong_with_the_copies_is_said_in_words() {
 proptest! {
     #[test]
     fn any_four_blocks_give_an_answer(blocks in prop::collection::vec(prop::collection::vec(any::<u8>(), 600), 4)) {
-        let medium = Memory::new(RECORD_LEN);
+        let medium = FakeDisk::new(RECORD_LEN);
         for (copy, block) in blocks.iter().enumerate() {
             let at = copy * 256 * 1024;
-            medium.0.borrow_mut()[at..at + block.len()].copy_from_slice(block);
+            medium.put(at, block);
         }
         prop_assert!(Store::open(&medium, PARTITION).record().is_none());
     }
@@ -419,13 +372,13 @@ proptest! {
     fn a_torn_commit_leaves_the_record_before_or_the_one_after(
         first in any_record(), second in any_record(), step in 0usize..2, torn in 0usize..=4096,
     ) {
-        let medium = Memory::new(RECORD_LEN);
+        let medium = FakeDisk::new(RECORD_LEN);
         let mut store = Store::open(&medium, PARTITION);
         let before = store.commit_everywhere(Next::by_hand(first), Note::default()).unwrap();
-        let old = medium.0.borrow().clone();
+        let old = medium.content();
         let after = store.commit(Next::by_hand(second), Note::default()).unwrap();
-        let new = medium.0.borrow().clone();
-        let mut cut = old.clone();
+        let new = medium.content();
+        let mut cut = old;
         for (index, copy) in Pair::Second.copies().into_iter().enumerate() {
             let at = copy * 256 * 1024;
             let length = match index.cmp(&step) {
@@ -433,10 +386,9 @@ proptest! {
                 core::cmp::Ordering::Equal => torn,
                 core::cmp::Ordering::Greater => 0,
             };
-            cut[at..at + length].copy_from_slice(&new[at..at + length]);
+            cut.write(at as u64, &new.bytes(at..at + length));
         }
-        *medium.0.borrow_mut() = cut;
-        let read = Store::open(&medium, PARTITION);
+        let read = Store::open(FakeDisk::of(cut), PARTITION);
         let found = read.record().unwrap();
         prop_assert!(found == before.record() || found == after.record());
     }

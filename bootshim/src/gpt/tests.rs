@@ -1,5 +1,5 @@
 use super::*;
-use crate::medium::memory::Memory;
+use crate::fake::FakeDisk;
 
 mod borders;
 mod cut;
@@ -43,24 +43,19 @@ impl Made {
         h
     }
 
-    pub(crate) fn disk(&self) -> Memory {
+    pub(crate) fn disk(&self) -> FakeDisk {
         let mut raw = vec![0u8; 128 * 128];
         for (i, e) in self.entries.iter().enumerate() {
             raw[i * 128..(i + 1) * 128].copy_from_slice(e);
         }
-        let disk = Memory::new(self.sector * usize::try_from(self.sectors).unwrap());
+        let disk = FakeDisk::new(self.sector as u64 * self.sectors);
         let last = self.sectors - 1;
-        {
-            let mut bytes = disk.0.borrow_mut();
-            let mut put = |lba: u64, data: &[u8]| {
-                let at = usize::try_from(lba).unwrap() * self.sector;
-                bytes[at..at + data.len()].copy_from_slice(data);
-            };
-            put(1, &self.header(1, last, 2, &raw));
-            put(2, &raw);
-            put(last, &self.header(last, 1, last - 32, &raw));
-            put(last - 32, &raw);
-        }
+        let put =
+            |lba: u64, data: &[u8]| disk.put(usize::try_from(lba).unwrap() * self.sector, data);
+        put(1, &self.header(1, last, 2, &raw));
+        put(2, &raw);
+        put(last, &self.header(last, 1, last - 32, &raw));
+        put(last - 32, &raw);
         disk
     }
 }
@@ -94,11 +89,11 @@ fn both_sector_sizes_are_found_by_themselves() {
 #[test]
 fn the_backup_serves_when_the_primary_is_damaged_and_says_why() {
     let disk = made(512).disk();
-    disk.0.borrow_mut()[512 + 60] ^= 1;
+    disk.flip(512 + 60, 1);
     let table = read(&disk, 512).unwrap();
     assert_eq!(table.read_from, ReadFrom::Backup(Invalid::HeaderChecksum));
     let disk = made(512).disk();
-    disk.0.borrow_mut()[1024] ^= 1;
+    disk.flip(1024, 1);
     assert_eq!(
         read(&disk, 512).unwrap().read_from,
         ReadFrom::Backup(Invalid::EntryChecksum)
@@ -111,7 +106,7 @@ fn no_single_changed_bit_in_the_primary_changes_what_is_read() {
     for at in (512..512 + 92).chain(1024..1024 + 300) {
         for bit in 0..8 {
             let disk = made(512).disk();
-            disk.0.borrow_mut()[at] ^= 1 << bit;
+            disk.flip(at, 1 << bit);
             let table = read(&disk, 512).unwrap();
             assert_eq!(table.partitions, whole.partitions);
             assert_ne!(table.read_from, ReadFrom::Primary, "byte {at} bit {bit}");
@@ -121,7 +116,7 @@ fn no_single_changed_bit_in_the_primary_changes_what_is_read() {
 
 #[test]
 fn a_disk_without_any_table_is_refused() {
-    let error = read_any_sector(&Memory::new(1 << 20)).unwrap_err();
+    let error = read_any_sector(&FakeDisk::new(1 << 20)).unwrap_err();
     let none = Invalid::NoSignature;
     assert_eq!(
         error,
@@ -133,8 +128,8 @@ fn a_disk_without_any_table_is_refused() {
     let words = "no valid GPT: no GPT header at the start, no GPT header at the end of the disk";
     assert_eq!(alloc::format!("{error}"), words);
     assert!(error.mend().contains("gdisk") && GptError::Range(3).mend().contains("-d 3"));
-    assert!(read_any_sector(&Memory::new(0)).is_err());
-    assert!(read_any_sector(&Memory::new(512)).is_err());
+    assert!(read_any_sector(&FakeDisk::new(0)).is_err());
+    assert!(read_any_sector(&FakeDisk::new(512)).is_err());
 }
 
 #[test]

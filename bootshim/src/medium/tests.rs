@@ -1,10 +1,10 @@
-use super::memory::{Memory, Op, Recording};
 use super::*;
+use crate::fake::FakeDisk;
 use alloc::string::ToString;
 
 #[test]
 fn no_access_leaves_a_window() {
-    let whole = Memory::new(4 * 4096);
+    let whole = FakeDisk::new(4 * 4096);
     let window = Window::new(
         &whole,
         Extent {
@@ -13,7 +13,7 @@ fn no_access_leaves_a_window() {
         },
     );
     window.write_at(4096, &[7; 4096]).unwrap();
-    assert_eq!(whole.0.borrow()[8192], 7);
+    assert_eq!(whole.content().bytes(8192..8193), [7]);
     for (offset, len) in [
         (8192, 4096),
         (4096, 8192),
@@ -31,8 +31,8 @@ fn no_access_leaves_a_window() {
 
 #[test]
 fn a_part_is_as_long_as_its_extent_and_shows_what_lies_there() {
-    let whole = Memory::new(3 * 4096);
-    whole.0.borrow_mut()[4096 + 10] = 9;
+    let whole = FakeDisk::new(3 * 4096);
+    whole.put(4096 + 10, &[9]);
     let window = |start, len| Window::new(&whole, Extent { start, len });
     let middle = window(4096, 4096);
     assert_eq!((middle.len(), middle.is_empty()), (4096, false));
@@ -46,18 +46,17 @@ fn a_part_is_as_long_as_its_extent_and_shows_what_lies_there() {
 
 #[test]
 fn a_part_is_flushed_with_the_whole() {
-    let whole = Memory::new(4096);
-    let recording = Recording::over(&whole, &[]);
+    let whole = FakeDisk::new(4096);
     let window = Window::new(
-        &recording,
+        &whole,
         Extent {
             start: 0,
             len: 4096,
         },
     );
     window.flush().unwrap();
-    assert_eq!(recording.asked(), [Op::Flush]);
-    recording.refuse(&[Op::Flush]);
+    assert_eq!(whole.order(), [(Access::Flush, 0)]);
+    whole.refuse(&[(Access::Flush, 0)]);
     assert!(window.flush().is_err());
 }
 
@@ -121,7 +120,7 @@ fn a_fault_says_what_was_done_where_and_why_it_failed() {
 
 #[test]
 fn a_write_that_is_not_whole_blocks_is_refused() {
-    let whole = Memory::new(8192);
+    let whole = FakeDisk::new(8192);
     assert_eq!(
         whole.write_at(512, &[0; 4096]).unwrap_err().cause,
         Cause::Unaligned
@@ -134,7 +133,7 @@ fn a_write_that_is_not_whole_blocks_is_refused() {
 
 #[test]
 fn a_part_at_the_end_of_the_number_range_fails_instead_of_wrapping() {
-    let whole = Memory::new(8192);
+    let whole = FakeDisk::new(8192);
     let window = Window::new(
         &whole,
         Extent {
@@ -147,10 +146,10 @@ fn a_part_at_the_end_of_the_number_range_fails_instead_of_wrapping() {
 
 #[test]
 fn a_fault_in_a_part_says_where_in_the_part_it_was() {
-    let whole = Memory::new(16384);
+    let whole = FakeDisk::new(16384);
     let (start, len) = (8192, 8192);
-    let failing = Recording::over(&whole, &[Op::Read(start), Op::Write(start + 4096)]);
-    let window = Window::new(&failing, Extent { start, len });
+    whole.refuse(&[(Access::Read, start), (Access::Write, start + 4096)]);
+    let window = Window::new(&whole, Extent { start, len });
     assert_eq!(window.read_at(0, &mut [0; 16]).unwrap_err().offset, 0);
     assert_eq!(window.write_at(4096, &[0; 4096]).unwrap_err().offset, 4096);
 }

@@ -1,5 +1,6 @@
 use super::*;
-use crate::medium::memory::{Memory, Op, Recording};
+use crate::fake::{FakeDisk, Plan, Wrong};
+use crate::medium::Access::Read;
 use alloc::vec;
 use images::key::SecretKey;
 use images::manifest::Manifest;
@@ -47,11 +48,11 @@ fn manifest_of(content_len: u64, kernel: &[u8]) -> Manifest {
 }
 
 /// A slot with a small image, signed by [`key`].
-fn slot(content_len: u64) -> Memory {
+fn slot(content_len: u64) -> FakeDisk {
     slot_with(content_len, b"kernel")
 }
 
-fn slot_with(content_len: u64, kernel: &[u8]) -> Memory {
+fn slot_with(content_len: u64, kernel: &[u8]) -> FakeDisk {
     let manifest = manifest_of(content_len, kernel).encode().unwrap();
     let key = key();
     let message = tbs(&images::digest(&manifest), &[1; 32]);
@@ -62,27 +63,20 @@ fn slot_with(content_len: u64, kernel: &[u8]) -> Memory {
     };
     signatures.insert(signature).unwrap();
     let area = slot_area::build(&manifest, &signatures, &[1; 32], None).unwrap();
-    let memory = Memory::new(usize::try_from(SLOT_LEN).unwrap());
-    {
-        let mut bytes = memory.0.borrow_mut();
-        let mut put = |at: u64, data: &[u8]| {
-            let at = usize::try_from(at).unwrap();
-            bytes[at..at + data.len()].copy_from_slice(data);
-        };
-        put(KERNEL, kernel);
-        put(INITRD, b"initrd");
-        put(area_offset(SLOT_LEN).unwrap(), &area);
-    }
-    memory
+    let medium = FakeDisk::new(SLOT_LEN);
+    let put = |at: u64, data: &[u8]| medium.put(usize::try_from(at).unwrap(), data);
+    put(KERNEL, kernel);
+    put(INITRD, b"initrd");
+    put(area_offset(SLOT_LEN).unwrap(), &area);
+    medium
 }
 
 #[test]
 fn what_starts_is_read_once_and_is_what_was_verified() {
-    let memory = slot(20480);
-    let medium = Recording::over(&memory, &[]);
+    let medium = slot(20480);
     let image = load(&medium, &Trust::direct([key().public()])).unwrap();
     let area = area_offset(SLOT_LEN).unwrap();
-    assert_eq!(medium.asked(), [area, KERNEL, INITRD].map(Op::Read));
+    assert_eq!(medium.order(), [area, KERNEL, INITRD].map(|at| (Read, at)));
     assert_eq!(*image.kernel, *b"kernel");
     assert!(matches!(&image.initrd, Some(Initrd::Here(initrd)) if **initrd == *b"initrd"));
     assert_eq!(image.facts().security_version, 3);
@@ -91,9 +85,9 @@ fn what_starts_is_read_once_and_is_what_was_verified() {
 #[test]
 fn a_kernel_or_initrd_changed_by_one_bit_does_not_start() {
     for at in [KERNEL, INITRD + 5] {
-        let memory = slot(20480);
-        memory.0.borrow_mut()[usize::try_from(at).unwrap()] ^= 1;
-        let defect = load(&memory, &Trust::direct([key().public()])).unwrap_err();
+        let medium = slot(20480);
+        medium.flip(usize::try_from(at).unwrap(), 1);
+        let defect = load(&medium, &Trust::direct([key().public()])).unwrap_err();
         assert!(matches!(defect, Defect::Bad(Reason::Damaged, _)));
     }
 }
@@ -101,28 +95,27 @@ fn a_kernel_or_initrd_changed_by_one_bit_does_not_start() {
 /// Where memory is short.
 #[test]
 fn an_initrd_that_is_read_into_the_kernels_memory_is_read_once_and_verified_there() {
-    let memory = slot(20480);
+    let medium = slot(20480);
     let payload = payload(Kind::Initrd, INITRD, b"initrd");
-    let medium = Recording::over(&memory, &[]);
     let mut target = *b"before";
     assert_eq!(fill(&medium, &payload, &mut target), Ok(()));
-    assert_eq!(medium.asked(), [Op::Read(INITRD)]);
+    assert_eq!(medium.order(), [(Read, INITRD)]);
     assert_eq!(target, *b"initrd");
 }
 
 #[test]
 fn nothing_stays_in_the_kernels_memory_of_an_initrd_that_nobody_signed() {
-    let memory = slot(20480);
+    let medium = slot(20480);
     let payload = payload(Kind::Initrd, INITRD, b"initrd");
     let mut target = *b"before";
-    let failing = Recording::over(&memory, &[Op::Read(INITRD)]);
-    let defect = fill(&failing, &payload, &mut target).unwrap_err();
+    medium.refuse(&[(Read, INITRD)]);
+    let defect = fill(&medium, &payload, &mut target).unwrap_err();
     assert!(matches!(defect, Defect::Unreadable(_)));
     assert_eq!(target, [0; 6]);
     for at in 0..6 {
-        let memory = slot(20480);
-        memory.0.borrow_mut()[usize::try_from(INITRD).unwrap() + at] ^= 1;
-        let defect = fill(&memory, &payload, &mut target).unwrap_err();
+        let medium = slot(20480);
+        medium.flip(usize::try_from(INITRD).unwrap() + at, 1);
+        let defect = fill(&medium, &payload, &mut target).unwrap_err();
         assert!(matches!(defect, Defect::Bad(Reason::Damaged, _)));
         assert_eq!(target, [0; 6]);
     }
@@ -133,9 +126,9 @@ fn a_manifest_changed_by_one_bit_or_signed_by_another_key_does_not_count() {
     let trusted = Trust::direct([key().public()]);
     let area = usize::try_from(area_offset(SLOT_LEN).unwrap()).unwrap();
     for at in [0, 16, 64, 64 + 4096, SLOT_AREA_LEN - 1] {
-        let memory = slot(20480);
-        memory.0.borrow_mut()[area + at] ^= 1;
-        let defect = load(&memory, &trusted).unwrap_err();
+        let medium = slot(20480);
+        medium.flip(area + at, 1);
+        let defect = load(&medium, &trusted).unwrap_err();
         assert!(matches!(defect, Defect::Bad(Reason::NotAuthentic, _)));
     }
     let other = [SecretKey::from_seed(&[8; 32]).public()];
@@ -162,9 +155,9 @@ fn a_key_set_below_the_floor_is_told_from_one_that_nobody_signed() {
 
 #[test]
 fn what_cannot_be_read_is_no_verdict() {
-    let memory = slot(20480);
+    let medium = slot(20480);
     for at in [area_offset(SLOT_LEN).unwrap(), KERNEL, INITRD] {
-        let medium = Recording::over(&memory, &[Op::Read(at)]);
+        medium.refuse(&[(Read, at)]);
         let defect = load(&medium, &Trust::direct([key().public()])).unwrap_err();
         assert!(matches!(defect, Defect::Unreadable(_)), "{at}");
     }
@@ -172,11 +165,15 @@ fn what_cannot_be_read_is_no_verdict() {
 
 #[test]
 fn a_device_that_fails_twice_and_then_gives_the_bytes_keeps_no_slot_from_starting() {
-    let memory = slot(20480);
+    let medium = slot(20480);
     for at in [area_offset(SLOT_LEN).unwrap(), KERNEL, INITRD] {
         let trusted = Trust::direct([key().public()]);
-        let twice = Recording::moody(&memory, &[Op::Read(at)], 2);
-        assert!(load(&twice, &trusted).is_ok(), "{at}");
+        medium.plan([Plan {
+            place: (Read, at),
+            turns: 0..2,
+            wrong: Wrong::Refuses,
+        }]);
+        assert!(load(&medium, &trusted).is_ok(), "{at}");
     }
 }
 
@@ -200,5 +197,5 @@ fn an_image_that_would_not_fit_into_its_slot_does_not_start() {
     assert!(load(&slot(SLOT_LEN - 65536 - 4096), &trusted).is_ok());
     let defect = load(&slot(SLOT_LEN - 65536), &trusted).unwrap_err();
     assert!(matches!(defect, Defect::Bad(Reason::Damaged, _)));
-    assert!(load(&Memory::new(4096), &trusted).is_err());
+    assert!(load(&FakeDisk::new(4096), &trusted).is_err());
 }

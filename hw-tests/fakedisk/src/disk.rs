@@ -155,12 +155,6 @@ impl Content {
         self.bytes(0..usize::try_from(self.len).unwrap())
     }
 
-    /// Changes these bits of one byte.
-    pub fn flip(&mut self, at: usize, bits: u8) {
-        let byte = self.bytes(at..at + 1)[0];
-        self.write(at as u64, &[byte ^ bits]);
-    }
-
     /// The places of the blocks that differ.
     #[must_use]
     pub fn differs(&self, other: &Content) -> Vec<usize> {
@@ -343,11 +337,17 @@ impl FakeDisk {
         self.state().durable.clone()
     }
 
-    /// Changes what it holds, behind the back of who asks.
-    pub fn change(&self, change: impl Fn(&mut Content)) {
+    /// Puts bytes anywhere on it, behind the back of who asks.
+    pub fn put(&self, at: usize, bytes: &[u8]) {
         let mut state = self.state();
-        change(&mut state.now);
-        change(&mut state.durable);
+        state.now.write(at as u64, bytes);
+        state.durable.write(at as u64, bytes);
+    }
+
+    /// Changes these bits of one byte, in the same way.
+    pub fn flip(&self, at: usize, bits: u8) {
+        let byte = self.content().bytes(at..at + 1)[0];
+        self.put(at, &[byte ^ bits]);
     }
 
     /// Whether something was written and not yet flushed.
@@ -477,7 +477,7 @@ impl Medium for FakeDisk {
             };
             state.now.write(offset, &data[..done]);
             if wrong == Some(Wrong::Alters) {
-                state.now.flip(first * BYTES + 200, 1);
+                state.now.write(offset + 200, &[data[200] ^ 1]);
             }
             for place in first..first + data.len() / BYTES {
                 let block = state.now.get(place).clone();

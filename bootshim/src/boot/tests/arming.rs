@@ -5,7 +5,7 @@ use super::*;
 /// A platform that looks at the disk whenever something depends on it.
 struct Witness<'a> {
     fake: FakePlatform,
-    disk: &'a Memory,
+    disk: &'a FakeDisk,
     armed: Vec<Option<(SlotId, Arming)>>,
 }
 
@@ -120,11 +120,11 @@ fn a_trial_that_a_person_starts_by_hand_loses_a_try_too() {
 #[test]
 fn a_slot_without_an_image_is_not_started_by_hand_and_costs_nothing() {
     let medium = committed([Good, State::Writing, Empty]);
-    let before = medium.0.borrow().clone();
+    let before = medium.content();
     let mut boot = Boot::new(&medium, PARTITION, 3, three());
     for letter in ["b", "c"] {
         assert_eq!(boot.by_hand(id(letter)), Outcome::Nothing);
     }
-    assert!(before == *medium.0.borrow());
+    assert!(before == medium.content());
     assert_eq!(boot.by_hand(id("a")), good("a"));
 }

@@ -17,7 +17,7 @@ fn image(fill: u8, security_version: u64, revoke_below: u64) -> Result<Facts, De
     })
 }
 
-fn hinted(states: [State; 3], hint: u64) -> Memory {
+fn hinted(states: [State; 3], hint: u64) -> FakeDisk {
     let medium = committed(states);
     amend(&medium, |record| record.floor = hint);
     medium
@@ -53,7 +53,7 @@ fn a_raised_hint_locks_nothing_out() {
 #[test]
 fn a_lost_record_does_not_lose_the_floor() {
     let slots = [image(1, 3, 0), image(2, 4, 0), damaged()];
-    let (outcome, _, record) = start(&Memory::new(RECORD_LEN), keeping(here(5), slots));
+    let (outcome, _, record) = start(&FakeDisk::new(RECORD_LEN), keeping(here(5), slots));
     assert_eq!(outcome, Outcome::Nothing);
     assert_eq!(record.unwrap().floor, 5);
 }
@@ -61,11 +61,11 @@ fn a_lost_record_does_not_lose_the_floor() {
 #[test]
 fn it_rises_to_the_lowest_good_slot_when_one_starts_and_the_disk_is_not_written() {
     let disk = committed([Good, Good, Empty]);
-    let before = disk.0.borrow().clone();
+    let before = disk.content();
     let slots = [image(1, 3, 0), image(2, 6, 0), damaged()];
     let (_, fake, _) = start(&disk, keeping(here(1), slots));
     assert_eq!(fake.kept, here(3), "the epoch stays");
-    assert!(before == *disk.0.borrow());
+    assert!(before == disk.content());
 }
 
 #[test]

@@ -30,11 +30,11 @@ fn a_good_slot_makes_way_at_the_third_want_of_memory_and_nothing_is_held_against
     let said = "slot b passed over: not enough memory: the kernel came back";
     for (without_memory, started, passed) in [(2, "b", false), (FOR_MEMORY, "a", true)] {
         let medium = committed([Good, Good, Empty]);
-        let before = medium.0.borrow().clone();
+        let before = medium.content();
         let (outcome, fake, _) = start(&medium, short(without_memory));
         assert_eq!(outcome, good(started));
         assert_eq!(fake.events.contains(&said.to_string()), passed);
-        assert!(before == *medium.0.borrow(), "something is held against it");
+        assert!(before == medium.content(), "something is held against it");
     }
 }
 
@@ -77,8 +77,8 @@ fn a_payload_for_which_there_is_no_memory_is_want_of_memory_too() {
 fn a_try_that_could_not_be_made_durable_is_not_lost_although_it_was_written() {
     let medium = committed([Good, Trying, Empty]);
     for attempts in 1..9 {
-        let refusing = Recording::over(&medium, &[Op::Flush]);
-        let mut boot = Boot::new(refusing, PARTITION, 3, three());
+        medium.refuse(&[(Access::Flush, 0)]);
+        let mut boot = Boot::new(&medium, PARTITION, 3, three());
         assert_eq!(boot.run(), good("a"));
         let store = Store::open(&medium, PARTITION);
         let slot = store.record().unwrap().slot(id("b"));

@@ -1,10 +1,11 @@
 //! A record that is lost is made anew from the slots, and from nothing else.
 
 use super::*;
+use crate::fake::Content;
 
 #[test]
 fn a_lost_record_is_made_anew_and_success_is_never_invented() {
-    let medium = Memory::new(RECORD_LEN);
+    let medium = FakeDisk::new(RECORD_LEN);
     let (outcome, _, record) = start(
         &medium,
         fake(vec![facts(1, "1.9"), facts(2, "1.10"), damaged()]),
@@ -21,10 +22,10 @@ fn a_lost_record_is_made_anew_and_success_is_never_invented() {
 
 #[test]
 fn a_disk_that_gives_nothing_is_no_reason_to_write_a_record_of_nothing() {
-    let medium = Memory::new(RECORD_LEN);
+    let medium = FakeDisk::new(RECORD_LEN);
     let silent = fake(vec![unreadable(), unreadable(), damaged()]);
     assert_eq!(start(&medium, silent).0, Outcome::Nothing);
-    assert!(medium.0.borrow().iter().all(|byte| *byte == 0));
+    assert!(medium.content() == Content::zeros(RECORD_LEN));
     // The disk has come to itself.
     assert_eq!(start(&medium, three()).0, trial("c"));
 }
@@ -39,7 +40,7 @@ fn a_disk_of_which_every_slot_was_judged_gets_a_record() {
         ),
     ];
     for (slots, states) in cases {
-        let medium = Memory::new(RECORD_LEN);
+        let medium = FakeDisk::new(RECORD_LEN);
         start(&medium, slots);
         let store = Store::open(&medium, PARTITION);
         let record = store.record().unwrap();
@@ -49,7 +50,7 @@ fn a_disk_of_which_every_slot_was_judged_gets_a_record() {
 
 #[test]
 fn of_what_verifies_the_highest_security_version_is_the_trial_whatever_its_version() {
-    let medium = Memory::new(RECORD_LEN);
+    let medium = FakeDisk::new(RECORD_LEN);
     let mut slots = three();
     for (slot, security_version) in slots.slots.iter_mut().zip([4, 9, 5]) {
         slot.as_mut().unwrap().security_version = security_version;

@@ -5,7 +5,7 @@ use super::*;
 use crate::record::Armed;
 
 /// A disk on which slot b is armed, and what is handed over.
-fn armed() -> (Memory, Relay) {
+fn armed() -> (FakeDisk, Relay) {
     let medium = committed([Good, Trying, Empty]);
     let (_, _, record) = start(&medium, three());
     let relay = relay(&record.unwrap(), "b");
@@ -22,10 +22,14 @@ fn relay(record: &Record, letter: &str) -> Relay {
 }
 
 /// How it ends; the record's partition must be as it was.
-fn resume(medium: &Memory, relay: &Relay, fake: FakePlatform) -> Result<(SlotId, StartKind), Why> {
-    let before = medium.0.borrow().clone();
+fn resume(
+    medium: &FakeDisk,
+    relay: &Relay,
+    fake: FakePlatform,
+) -> Result<(SlotId, StartKind), Why> {
+    let before = medium.content();
     let outcome = Boot::new(medium, PARTITION, 3, fake).resume(relay);
-    assert!(before == *medium.0.borrow(), "the record was written");
+    assert!(before == medium.content(), "the record was written");
     outcome
 }
 
@@ -59,9 +63,8 @@ fn what_does_not_start_is_written_down_by_the_one_that_handed_it_over() {
 #[test]
 fn a_record_that_cannot_be_read_is_not_taken_for_one_that_has_nothing_armed() {
     let (medium, relay) = armed();
-    let refused = [0, 1, 2, 3].map(|copy| Op::Read(copy * crate::copies::SPACING));
-    let failing = Recording::over(&medium, &refused);
-    let why = Boot::new(failing, PARTITION, 3, three()).resume(&relay);
+    medium.refuse(&[0, 1, 2, 3].map(|copy| (Access::Read, copy * crate::copies::SPACING)));
+    let why = Boot::new(&medium, PARTITION, 3, three()).resume(&relay);
     assert!(why.unwrap_err().is_unreadable());
 }
 

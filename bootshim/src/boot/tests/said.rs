@@ -8,11 +8,11 @@ use crate::record::Invalid;
 fn a_copy_that_is_lost_is_missed_and_an_empty_partition_is_not_four_of_them() {
     let second = usize::try_from(crate::copies::SPACING).unwrap();
     let erased = committed([Good, Empty, Empty]);
-    erased.0.borrow_mut()[second..second + 4096].fill(0);
-    let torn = Memory::new(RECORD_LEN);
-    torn.0.borrow_mut()[..8].copy_from_slice(b"SLOTBOOT");
+    erased.put(second, &[0; 4096]);
+    let torn = FakeDisk::new(RECORD_LEN);
+    torn.put(0, b"SLOTBOOT");
     for (medium, said) in [
-        (Memory::new(RECORD_LEN), None),
+        (FakeDisk::new(RECORD_LEN), None),
         (torn, Some("record copy 0 does not count: wrong hash")),
         (
             erased,

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Slot b and a are good, and both say when they are up.
-fn saying() -> Memory {
+fn saying() -> FakeDisk {
     let medium = committed([Good, Good, Empty]);
     amend(&medium, |record| {
         record.set_says_when_up(id("a"));
@@ -12,7 +12,7 @@ fn saying() -> Memory {
     medium
 }
 
-fn started(medium: &Memory, last_reset: reset::Cause) -> (SlotId, Option<(SlotId, u8)>) {
+fn started(medium: &FakeDisk, last_reset: reset::Cause) -> (SlotId, Option<(SlotId, u8)>) {
     let fake = FakePlatform {
         last_reset,
         ..three()
@@ -43,12 +43,12 @@ fn a_start_is_counted_before_it_happens_and_the_fourth_in_a_row_is_another_slots
 fn a_power_cut_in_every_start_writes_once_and_leads_nowhere() {
     let medium = saying();
     started(&medium, reset::Cause::PowerOn);
-    let before = medium.0.borrow().clone();
+    let before = medium.content();
     for _ in 0..20 {
         let expected = (id("b"), Some((id("b"), 1)));
         assert_eq!(started(&medium, reset::Cause::PowerOn), expected);
     }
-    assert!(before == *medium.0.borrow());
+    assert!(before == medium.content());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::*;
 /// A disk of 400 sectors of 512 bytes whose headers the test has changed; both
 /// checksums fit.
 struct Changed {
-    disk: Memory,
+    disk: FakeDisk,
     fields: Vec<(usize, u64)>,
 }
 
@@ -30,11 +30,11 @@ impl Changed {
 
     fn put(&self, lba: u64, data: &[u8]) {
         let at = usize::try_from(lba).unwrap() * 512;
-        self.disk.0.borrow_mut()[at..at + data.len()].copy_from_slice(data);
+        self.disk.put(at, data);
     }
 
     /// The header at `here`, over the entries where it says that they lie.
-    fn seal(&self, here: u64, table: u64) -> &Memory {
+    fn seal(&self, here: u64, table: u64) -> &FakeDisk {
         let mut header = made(512).header(here, 400 - here, table, &[]);
         for (at, value) in &self.fields {
             let len = if (24..80).contains(at) { 8 } else { 4 };
@@ -42,10 +42,8 @@ impl Changed {
         }
         let from = usize::try_from(u64_at(&header, 72)).unwrap() * 512;
         let len = usize::try_from(u32_at(&header, 80)).unwrap() * 128;
-        let entries = {
-            let bytes = self.disk.0.borrow();
-            crc32fast::hash(bytes.get(from..from + len).unwrap_or_default())
-        };
+        let bytes = self.disk.content().all();
+        let entries = crc32fast::hash(bytes.get(from..from + len).unwrap_or_default());
         header[88..92].copy_from_slice(&entries.to_le_bytes());
         let sum = header_checksum(&header);
         header[16..20].copy_from_slice(&sum.to_le_bytes());
@@ -259,23 +257,19 @@ fn no_partition_far_beyond_the_disk_is_taken() {
 }
 
 /// A disk with a table in sectors of 4096 bytes.
-fn large() -> Memory {
+fn large() -> FakeDisk {
     made(4096).disk()
 }
 
 /// Adds a header in sectors of 512 bytes over an empty table.
-fn add_small(disk: &Memory, here: u64, table: u64) {
+fn add_small(disk: &FakeDisk, here: u64, table: u64) {
     let small = Made {
         sector: 512,
         sectors: 3200,
         entries: Vec::new(),
     };
     let raw = [0; 128 * 128];
-    let mut bytes = disk.0.borrow_mut();
-    let mut put = |lba: u64, data: &[u8]| {
-        let at = usize::try_from(lba).unwrap() * 512;
-        bytes[at..at + data.len()].copy_from_slice(data);
-    };
+    let put = |lba: u64, data: &[u8]| disk.put(usize::try_from(lba).unwrap() * 512, data);
     put(table, &raw);
     put(here, &small.header(here, 3200 - here, table, &raw));
 }

@@ -2,12 +2,12 @@
 //! disk, the backup, the protective MBR.
 
 use super::*;
+use crate::fake::Content;
 
 /// The disk of [`made`], of which only the first sectors are left.
-fn cut_to(sectors: usize) -> Memory {
-    let disk = made(512).disk();
-    disk.0.borrow_mut().truncate(sectors * 512);
-    disk
+fn cut_to(sectors: usize) -> FakeDisk {
+    let whole = made(512).disk().content();
+    FakeDisk::of(Content::of(&whole.bytes(0..sectors * 512)))
 }
 
 #[test]
@@ -51,12 +51,12 @@ fn a_table_that_never_fitted_the_disk_it_was_made_for_is_refused() {
     ] {
         let disk = cut_to(100);
         let made = made(512);
-        let entries = disk.0.borrow()[1024..1024 + 128 * 128].to_vec();
+        let entries = disk.content().bytes(1024..1024 + 128 * 128);
         let mut header = made.header(1, 399, 2, &entries);
         header[at..at + 8].copy_from_slice(&value.to_le_bytes());
         let sum = header_checksum(&header);
         header[16..20].copy_from_slice(&sum.to_le_bytes());
-        disk.0.borrow_mut()[512..604].copy_from_slice(&header);
+        disk.put(512, &header);
         let Err(GptError::NoTable { primary, .. }) = read(&disk, 512) else {
             panic!("{value:#x} at {at} is taken");
         };
@@ -68,17 +68,15 @@ fn a_table_that_never_fitted_the_disk_it_was_made_for_is_refused() {
 fn the_end_of_a_backup_is_never_missing() {
     let made = made(512);
     let disk = cut_to(400);
-    let entries = disk.0.borrow()[1024..1024 + 128 * 128].to_vec();
+    let entries = disk.content().bytes(1024..1024 + 128 * 128);
     // A header in the last sector that speaks of a disk of 800.
     let header = Made {
         sectors: 800,
         ..made
     }
     .header(399, 799, 2, &entries);
-    let mut bytes = disk.0.borrow_mut();
-    bytes[512..1024].fill(0);
-    bytes[399 * 512..399 * 512 + 92].copy_from_slice(&header);
-    drop(bytes);
+    disk.put(512, &[0; 512]);
+    disk.put(399 * 512, &header);
     assert!(read(&disk, 512).is_err());
 }
 
@@ -88,10 +86,10 @@ fn a_backup_counts_where_it_says_the_same() {
     let table = read(&disk, 512).unwrap();
     assert_eq!(check_backup(&disk, &table), Ok(()));
     let header = 399 * 512;
-    disk.0.borrow_mut()[header + 60] ^= 1;
+    disk.flip(header + 60, 1);
     let why = Err(Invalid::HeaderChecksum);
     assert_eq!(check_backup(&disk, &table), why);
-    disk.0.borrow_mut()[header..].fill(0);
+    disk.put(header, &[0; 512]);
     assert_eq!(check_backup(&disk, &table), Err(Invalid::NoSignature));
 }
 
@@ -104,15 +102,15 @@ fn a_backup_with_other_partitions_could_not_take_the_place_of_the_primary() {
         ..other
     };
     let from = (400 - 33) * 512;
-    let end = other.disk().0.borrow()[from..].to_vec();
-    disk.0.borrow_mut()[from..].copy_from_slice(&end);
+    let end = other.disk().content().bytes(from..400 * 512);
+    disk.put(from, &end);
     assert_eq!(check_backup(&disk, &table), Err(Invalid::Differs));
 }
 
 #[test]
 fn a_protective_mbr_is_signed_and_has_an_entry_that_protects() {
     let disk = made(512).disk();
-    let change = |at: usize, byte: u8| disk.0.borrow_mut()[at] = byte;
+    let change = |at: usize, byte: u8| disk.put(at, &[byte]);
     let has = || has_protective_mbr(&disk).unwrap();
     assert!(!has());
     // In the second entry: a hybrid one protects as well.
@@ -123,7 +121,7 @@ fn a_protective_mbr_is_signed_and_has_an_entry_that_protects() {
     change(511, 0xaa);
     assert!(has());
     for (at, byte) in [(462, 0x80), (462 + 4, 0x83), (462 + 8, 2)] {
-        let before = disk.0.borrow()[at];
+        let before = disk.content().bytes(at..at + 1)[0];
         change(at, byte);
         assert!(!has(), "{at}");
         change(at, before);

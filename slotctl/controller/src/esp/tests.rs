@@ -180,8 +180,7 @@ proptest! {
         let esp = made(sector, 16 * MIB, &contents(&program));
         for (block, at, value) in damage {
             let place = *block.get(&esp.content().places().collect::<Vec<_>>());
-            let at = (place * fakedisk::BYTES + at) as u64;
-            esp.change(|content| content.write(at, &[value]));
+            esp.put(place * fakedisk::BYTES + at, &[value]);
         }
         let _ = read_program(&esp, &layout(16 * MIB));
         let _ = read_compatible(&esp, &layout(16 * MIB));
