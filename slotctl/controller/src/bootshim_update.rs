@@ -234,3 +234,6 @@ fn refused(why: impl std::fmt::Display) -> Error {
     let found = format!("the bootshim of this image does not come to the ESP: {why}");
     Error::new(Code::BootshimNotRenewed, found).changed("the one before still starts")
 }
+
+#[cfg(test)]
+mod tests;

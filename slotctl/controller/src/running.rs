@@ -253,3 +253,6 @@ fn is_bad_last_resort(record: &Record, slot: SlotId) -> bool {
     let as_last_resort = |armed: Armed| armed.slot == slot && armed.as_what == Arming::LastResort;
     record.slot(slot).state == State::Bad && record.armed.is_some_and(as_last_resort)
 }
+
+#[cfg(test)]
+mod tests;
