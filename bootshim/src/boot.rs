@@ -142,15 +142,6 @@ pub trait Platform {
 /// its turn.
 const FOR_MEMORY: usize = 3;
 
-/// How a start ended.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Outcome<R> {
-    /// A slot runs.
-    Running(R),
-    /// No slot starts.
-    Nothing,
-}
-
 /// One start of the machine.
 #[derive(Debug)]
 pub struct Boot<M, H: Platform> {
@@ -204,7 +195,7 @@ impl<M: Medium, H: Platform> Boot<M, H> {
     }
 
     /// Chooses and starts, until a slot runs or none is left.
-    pub fn run(&mut self) -> Outcome<H::Running> {
+    pub fn run(&mut self) -> Option<H::Running> {
         self.tell_of_copies();
         self.kept = self.platform.floor();
         self.require_record();
@@ -224,7 +215,7 @@ impl<M: Medium, H: Platform> Boot<M, H> {
                 Step::EndTrial(slot, reason) => self.end_trial(&record, slot, reason),
                 Step::Start(slot, kind) => {
                     if let Some(running) = self.attempt(slot, kind) {
-                        return Outcome::Running(running);
+                        return Some(running);
                     }
                 }
             }
@@ -233,7 +224,7 @@ impl<M: Medium, H: Platform> Boot<M, H> {
 
     /// Starts the slot that a person chose at the menu: verified like any other,
     /// and armed where the record can be written.
-    pub fn by_hand(&mut self, slot: SlotId) -> Outcome<H::Running> {
+    pub fn by_hand(&mut self, slot: SlotId) -> Option<H::Running> {
         self.passed = Slots::default();
         let state = self.record().map(|record| record.slot(slot).state);
         let kind = match state {
@@ -242,14 +233,11 @@ impl<M: Medium, H: Platform> Boot<M, H> {
             Some(none @ (State::Empty | State::Writing)) => {
                 let why = Why::NotInstalled(none);
                 self.platform.tell(&Event::PassedOver(slot, why));
-                return Outcome::Nothing;
+                return None;
             }
-            None => return Outcome::Nothing,
+            None => return None,
         };
-        match self.attempt(slot, kind) {
-            Some(running) => Outcome::Running(running),
-            None => Outcome::Nothing,
-        }
+        self.attempt(slot, kind)
     }
 
     /// Starts the slot that another bootshim has armed and hands over, and no
@@ -276,9 +264,9 @@ impl<M: Medium, H: Platform> Boot<M, H> {
             .map_err(|why| self.pass_over(slot, why))
     }
 
-    fn nothing(&mut self) -> Outcome<H::Running> {
+    fn nothing(&mut self) -> Option<H::Running> {
         self.platform.tell(&Event::Nothing);
-        Outcome::Nothing
+        None
     }
 
     fn tell_of_copies(&mut self) {

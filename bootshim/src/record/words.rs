@@ -15,9 +15,6 @@ macro_rules! open_enum {
         }
 
         impl $name {
-            /// Every value that this code knows.
-            pub const KNOWN: &[$name] = &[$($name::$variant),*];
-
             /// Its byte on disk.
             pub fn code(self) -> u8 {
                 match self {

@@ -1,7 +1,7 @@
 //! The four copies of the boot record: whatever lies there.
 
 use super::input::Input;
-use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Outcome, Platform, Why};
+use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Platform, Why};
 use bootshim::choice::StartKind;
 use bootshim::copies::{COPIES, CommitError, Copy, Note, SPACING, Store};
 use bootshim::floor::{Floor, Kept};
@@ -207,7 +207,7 @@ impl Case {
         let mut copies = medium.asked().into_iter().filter(|one| one.access != Flush);
         let whole = |one: Asked| one.length == BYTES && one.offset.is_multiple_of(SPACING);
         assert!(copies.all(whole), "nothing else is accessed");
-        let Outcome::Running((slot, kind)) = outcome else {
+        let Some((slot, kind)) = outcome else {
             return;
         };
         assert!(self.verifies & 1 << slot.index() != 0, "it did not verify");

@@ -2,7 +2,7 @@
 //! bootshim and of slotctl.
 
 use super::rebuilt::Rebuilt;
-use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Outcome, Platform, Why};
+use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Platform, Why};
 use bootshim::choice::StartKind;
 use bootshim::copies::Store;
 use bootshim::floor::{Floor, Kept};
@@ -89,7 +89,7 @@ impl Judge {
         let outcome = boot.run();
         let after = boot.record().cloned();
         let said = boot.into_platform().said;
-        let (Outcome::Running(started), Some(after)) = (outcome, after) else {
+        let (Some(started), Some(after)) = (outcome, after) else {
             return Err(format!("nothing starts: {}", said.join(" · ")));
         };
         self.verify(disk, &after, started.slot)

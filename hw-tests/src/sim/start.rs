@@ -4,7 +4,7 @@ use super::explorer::Crash;
 use super::firmware::{Raise, Variable};
 use super::image::Verdict;
 use super::promise::{Broken, Promise};
-use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Outcome, Platform, Why};
+use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Platform, Why};
 use bootshim::choice::StartKind;
 use bootshim::copies::{COPIES, SPACING, Store};
 use bootshim::floor::{Floor, Kept};
@@ -186,10 +186,7 @@ impl<'a> Machine<'a> {
         let mut boot = Boot::new(record, self.id, self.verdicts.len(), platform);
         let found = boot.record().cloned();
         boot.platform().found.clone_from(&found);
-        let started = match boot.run() {
-            Outcome::Running(started) => Some(started),
-            Outcome::Nothing => None,
-        };
+        let started = boot.run();
         let record = boot.record().cloned();
         let platform = boot.into_platform();
         Ended {

@@ -7,7 +7,7 @@ use crate::floor;
 use crate::lock::What;
 use crate::medium::Mode;
 use crate::overlay::Overlay;
-use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Outcome, Platform, Why};
+use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Platform, Why};
 use bootshim::choice::StartKind;
 use bootshim::floor::{Counts, Floor, Kept};
 use bootshim::medium::Medium;
@@ -74,10 +74,7 @@ fn run<M: Medium>(disk: &Disk, trusted: &Trust, record: M) -> Result<NextBoot> {
     };
     let mut boot = Boot::new(record, layout.record.id, slots, platform);
     let before = boot.record().cloned();
-    let choice = match boot.run() {
-        Outcome::Running(choice) => Some(choice),
-        Outcome::Nothing => None,
-    };
+    let choice = boot.run();
     let after = boot.record().cloned();
     let changed = after != before;
     let onlooker = boot.into_platform();

@@ -54,7 +54,7 @@ fn a_raised_hint_locks_nothing_out() {
 fn a_lost_record_does_not_lose_the_floor() {
     let slots = [image(1, 3, 0), image(2, 4, 0), damaged()];
     let (outcome, _, record) = start(&FakeDisk::new(RECORD_LEN), keeping(here(5), slots));
-    assert_eq!(outcome, Outcome::Nothing);
+    assert_eq!(outcome, None);
     assert_eq!(record.unwrap().floor, 5);
 }
 
@@ -125,7 +125,7 @@ fn what_a_good_slot_revokes_does_not_start_even_where_that_slot_does_not() {
         ..keeping(here(1), slots())
     };
     let (outcome, _, record) = start(&disk, refusing);
-    assert_eq!(outcome, Outcome::Nothing);
+    assert_eq!(outcome, None);
     assert_eq!(record.unwrap().slot(id("a")).reason, Reason::BelowFloor);
 }
 
@@ -254,7 +254,7 @@ fn cut_before_or_after_the_floor_rises_every_good_slot_still_starts() {
             }
             let disk = hinted([Good, Good, Empty], 3);
             let (outcome, _, _) = start(&disk, keeping(kept.clone(), slots));
-            let Outcome::Running((slot, StartKind::Good)) = outcome else {
+            let Some((slot, StartKind::Good)) = outcome else {
                 panic!("{kept:?}, {broken:?}: nothing good starts");
             };
             assert_ne!(Some(slot.index()), broken);

@@ -24,7 +24,7 @@ fn a_lost_record_is_made_anew_and_success_is_never_invented() {
 fn a_disk_that_gives_nothing_is_no_reason_to_write_a_record_of_nothing() {
     let medium = FakeDisk::new(RECORD_LEN);
     let silent = fake(vec![unreadable(), unreadable(), damaged()]);
-    assert_eq!(start(&medium, silent).0, Outcome::Nothing);
+    assert_eq!(start(&medium, silent).0, None);
     assert!(medium.content() == Content::zeros(RECORD_LEN));
     // The disk has come to itself.
     assert_eq!(start(&medium, three()).0, trial("c"));

@@ -18,7 +18,7 @@ fn started(medium: &FakeDisk, last_reset: reset::Cause) -> (SlotId, Option<(Slot
         ..three()
     };
     let (outcome, _, record) = start(medium, fake);
-    let Outcome::Running((slot, StartKind::Good)) = outcome else {
+    let Some((slot, StartKind::Good)) = outcome else {
         panic!("{outcome:?}")
     };
     (slot, record.unwrap().starts())

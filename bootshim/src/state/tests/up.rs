@@ -67,6 +67,13 @@ fn a_trial_a_confirm_or_a_person_ends_the_row() {
     assert_eq!(settle(&start, id(B)).starts(), None);
     assert_eq!(arm(&start, id(A), Arming::Once).starts(), None);
     let left = leave(&start, id(B), Reason::NeverUp);
+    let damaged = fail(&start, id(A), Reason::Damaged, Stage::Verify);
+    let only = leave(&damaged, id(B), Reason::NeverUp);
+    assert_eq!(
+        only.slot(id(A)).reason,
+        Reason::Damaged,
+        "another fault stays"
+    );
     assert_eq!(
         (left.starts(), left.good()),
         (None, alloc::vec![id(A), id(B)])
