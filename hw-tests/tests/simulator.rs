@@ -60,7 +60,7 @@ promises! {
     a_command_twice_is_one_and_a_killed_one_blocks_nothing: SameEnd,
     the_floor_of_the_firmware_never_falls_and_nothing_starts_below_it: FloorHolds,
     a_floor_that_rises_shuts_out_no_good_slot: WayBack,
-    the_third_reset_in_a_row_leads_to_the_next_good_slot: LeadsOn,
+    the_third_reset_in_a_row_leads_to_the_next_good_slot: Left,
     starts_that_never_come_up_lead_to_the_next_good_slot_and_power_cuts_never_do: NeverUp,
     what_was_good_stays_good_until_it_fails: StaysGood,
     what_a_command_says_starts_next_starts: Starts,

@@ -151,29 +151,29 @@ pub(super) struct Cut<'a> {
     /// What differs from that; each place once.
     pub(super) changed: &'a [(usize, Block)],
     /// Whether it stands for many: what comes after it is looked at as well.
-    pub(super) leads: bool,
+    pub(super) goes_on: bool,
 }
 
 type Visit<'v> = dyn FnMut(&Cut<'_>) + 'v;
 type Combination<'v> = dyn FnMut(u64, &[(usize, Block)]) + 'v;
 
 /// What is durable after each flush: first the disk before.
-pub(super) fn grounds(before: &Content, epochs: &[Epoch]) -> Vec<Content> {
-    let mut grounds = vec![before.clone()];
+pub(super) fn flushed(before: &Content, epochs: &[Epoch]) -> Vec<Content> {
+    let mut flushed = vec![before.clone()];
     for epoch in epochs {
-        let mut next = grounds[grounds.len() - 1].clone();
+        let mut next = flushed[flushed.len() - 1].clone();
         for (place, block) in epoch {
             next.set(*place, block.clone());
         }
-        grounds.push(next);
+        flushed.push(next);
     }
-    grounds
+    flushed
 }
 
 /// Calls `visit` with every disk that a cut during these writes can leave.
 /// `is_record` says whether a block is a copy of the record.
 pub(super) fn enumerate(
-    grounds: &[Content],
+    flushed: &[Content],
     epochs: &[Epoch],
     grain: Grain,
     is_record: &dyn Fn(usize) -> bool,
@@ -187,12 +187,12 @@ pub(super) fn enumerate(
         },
         flushes: 0,
         changed: &[],
-        leads: true,
+        goes_on: true,
     });
-    for ((flushes, epoch), ground) in epochs.iter().enumerate().zip(grounds) {
+    for ((flushes, epoch), flushed) in epochs.iter().enumerate().zip(flushed) {
         prefixes(epoch, flushes, visit);
         combinations(epoch, flushes, grain, visit);
-        tears(ground, epoch, flushes, grain, is_record, visit);
+        tears(flushed, epoch, flushes, grain, is_record, visit);
     }
     lies(epochs, grain, visit);
 }
@@ -205,7 +205,7 @@ fn prefixes(epoch: &Epoch, flushes: usize, visit: &mut Visit<'_>) {
             how: How::Cut { flushes, writes },
             flushes,
             changed: &changed,
-            leads: true,
+            goes_on: true,
         });
     }
 }
@@ -253,7 +253,7 @@ fn combinations(epoch: &Epoch, flushes: usize, grain: Grain, visit: &mut Visit<'
                 how,
                 flushes,
                 changed,
-                leads: false,
+                goes_on: false,
             });
         },
     );
@@ -291,7 +291,7 @@ fn every(choices: &[(usize, Vec<Block>)], grain: Grain, salt: u64, visit: &mut C
 }
 
 fn tears(
-    ground: &Content,
+    flushed: &Content,
     epoch: &Epoch,
     flushes: usize,
     grain: Grain,
@@ -299,7 +299,7 @@ fn tears(
     visit: &mut Visit<'_>,
 ) {
     for (write, (place, block)) in epoch.iter().enumerate() {
-        let old = ground.get(*place);
+        let old = flushed.get(*place);
         let mut changed = last_of_each(&epoch[..write]);
         changed.retain(|(of, _)| of != place);
         changed.push((*place, block.clone()));
@@ -327,7 +327,7 @@ fn tears(
                     how,
                     flushes,
                     changed: &changed,
-                    leads: (at == HALF || places.len() == 1) && tail == Tail::Random,
+                    goes_on: (at == HALF || places.len() == 1) && tail == Tail::Random,
                 });
             }
         }
@@ -366,7 +366,7 @@ fn lies(epochs: &[Epoch], grain: Grain, visit: &mut Visit<'_>) {
                 how: How::Lied { from, to, sample },
                 flushes: from,
                 changed,
-                leads: false,
+                goes_on: false,
             });
         });
     };

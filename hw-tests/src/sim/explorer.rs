@@ -121,7 +121,7 @@ pub(super) struct Explorer {
 }
 
 /// What is durable after a number of flushes.
-pub(super) struct Ground {
+pub(super) struct Flushed {
     pub(super) content: Content,
     pub(super) copies: [Block; COPIES],
     marks: Vec<u64>,
@@ -254,7 +254,7 @@ impl Explorer {
             visit.operation(number, operation);
         }
         if node.running.is_some() {
-            visit.lead(&node.content, None, node.variable, "power off".into());
+            visit.reach(&node.content, None, node.variable, "power off".into());
         }
         visit.done()
     }
@@ -352,9 +352,9 @@ impl Explorer {
         operations
     }
 
-    pub(super) fn ground(&self, content: Content) -> Ground {
+    pub(super) fn flushed(&self, content: Content) -> Flushed {
         let slots = 0..self.geometry.slots;
-        Ground {
+        Flushed {
             copies: self.copies(&content),
             marks: slots
                 .clone()
@@ -367,16 +367,16 @@ impl Explorer {
         }
     }
 
-    pub(super) fn crash(&self, ground: &Ground, changed: &[(usize, Block)]) -> Crash {
+    pub(super) fn crash(&self, flushed: &Flushed, changed: &[(usize, Block)]) -> Crash {
         let mut crash = Crash {
-            copies: ground.copies.clone(),
-            verdicts: ground.verdicts.clone(),
-            mark: ground.mark,
+            copies: flushed.copies.clone(),
+            verdicts: flushed.verdicts.clone(),
+            mark: flushed.mark,
             variable: Variable::Nowhere,
         };
-        let mut marks = ground.marks.clone();
+        let mut marks = flushed.marks.clone();
         for (place, block) in changed {
-            let old = ground.content.get(*place);
+            let old = flushed.content.get(*place);
             crash.mark ^= old.mark(*place) ^ block.mark(*place);
             match self.geometry.place(*place) {
                 Place::Copy(copy) => crash.copies[copy] = block.clone(),
@@ -388,11 +388,11 @@ impl Explorer {
                 Place::Elsewhere => {}
             }
         }
-        for (slot, (mark, was)) in marks.iter().zip(&ground.marks).enumerate() {
+        for (slot, (mark, was)) in marks.iter().zip(&flushed.marks).enumerate() {
             if mark != was {
                 crash.verdicts[slot] = self.judge.verdict(*mark, || {
                     let place = self.geometry.slot(slot);
-                    let content = apply(&ground.content, changed);
+                    let content = apply(&flushed.content, changed);
                     content.bytes(place.start * BYTES..place.end * BYTES)
                 });
             }

@@ -41,10 +41,10 @@ pub(super) struct Image {
     pub(super) key_epoch: u64,
     /// Its manifest area, of the full image and of the delta: each is signed for
     /// its own chunks.
-    areas: Vec<Part>,
+    areas: Vec<Region>,
     /// What else a slot that holds it has where, first what bootshim reads: taken
     /// from what went into the image, not from what came out of an install.
-    parts: Vec<Part>,
+    parts: Vec<Region>,
 }
 
 /// What a slot holds.
@@ -100,7 +100,7 @@ impl Judge {
         }
         for image in &mut images {
             let area = head(&image.delta, &trusted).slot_area().unwrap();
-            image.areas.push(Part {
+            image.areas.push(Region {
                 at: AREA,
                 bytes: area,
             });
@@ -140,8 +140,8 @@ impl Judge {
     }
 
     fn look(&self, bytes: Vec<u8>) -> Verdict {
-        let of = |parts: fn(&Image) -> &[Part]| {
-            let lies = |part: &Part| part.lies_in(&bytes);
+        let of = |parts: fn(&Image) -> &[Region]| {
+            let lies = |region: &Region| region.lies_in(&bytes);
             let all = |image: &Image| image.areas.iter().any(lies) && parts(image).iter().all(lies);
             self.images.iter().position(all)
         };
@@ -188,12 +188,12 @@ fn head(file: &Path, trusted: &Trust) -> Head {
 
 /// Bytes of an image, and where they lie in a slot.
 #[derive(Debug)]
-struct Part {
+struct Region {
     at: usize,
     bytes: Vec<u8>,
 }
 
-impl Part {
+impl Region {
     fn lies_in(&self, slot: &[u8]) -> bool {
         slot[self.at..self.at + self.bytes.len()] == *self.bytes
     }
@@ -237,20 +237,20 @@ fn make(
     let index = usize::try_from(head.manifest.index_offset()).unwrap();
     let salted = Salted::new(verity::salt("plc"));
     let tree = Tree::above(&salted, &salted.hashes(&root));
-    let part = |at, bytes| Part { at, bytes };
+    let region = |at, bytes| Region { at, bytes };
     Image {
         file,
         delta: directory.path().join(format!("to-v{number}.slotimg")),
         digest: head.digest,
         security_version: head.manifest.security_version,
         key_epoch: head.manifest.key_set.map_or(0, |set| set.epoch),
-        areas: vec![part(AREA, head.slot_area().unwrap())],
+        areas: vec![region(AREA, head.slot_area().unwrap())],
         parts: vec![
-            part(16384, kernel),
-            part(20480, initrd),
-            part(8192, tree.bytes),
-            part(0, root),
-            part(index, head.index_bytes.clone()),
+            region(16384, kernel),
+            region(20480, initrd),
+            region(8192, tree.bytes),
+            region(0, root),
+            region(index, head.index_bytes.clone()),
         ],
     }
 }

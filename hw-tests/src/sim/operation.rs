@@ -4,7 +4,7 @@ use super::disk::Geometry;
 use super::firmware::{Raise, Variable};
 use super::image::Judge;
 use super::promise::Broken;
-use super::start::{Ended, Machine, Started};
+use super::start::{Ended, Start, Started};
 use bootshim::copies::{COPIES, Note, Store};
 use bootshim::handover::Handover;
 use bootshim::medium::Window;
@@ -219,8 +219,8 @@ impl Bench<'_> {
     fn create(&self, disk: &Arc<FakeDisk>) -> Result<()> {
         let mut record = Record::new(self.id, self.geometry.slots);
         record.default_tries = self.tries;
-        let part = Window::new(disk, self.geometry.record());
-        Store::open(part, self.id).commit_everywhere(Next::by_hand(record), Note::default())?;
+        let window = Window::new(disk, self.geometry.record());
+        Store::open(window, self.id).commit_everywhere(Next::by_hand(record), Note::default())?;
         Ok(())
     }
 
@@ -234,7 +234,7 @@ impl Bench<'_> {
         let verdicts: Vec<_> = (0..self.geometry.slots)
             .map(|slot| self.judge.slot(content, slot))
             .collect();
-        let machine = Machine {
+        let start = Start {
             id: self.id,
             verdicts: &verdicts,
             unreadable: None,
@@ -245,18 +245,18 @@ impl Bench<'_> {
                 _ => Cause::Other,
             },
         };
-        let part = Window::new(disk, self.geometry.record());
+        let window = Window::new(disk, self.geometry.record());
         let durable = || {
             let flushed = !disk.is_unflushed();
             flushed
-                .then(|| Store::open(&part, self.id).record().cloned())
+                .then(|| Store::open(&window, self.id).record().cloned())
                 .flatten()
         };
         let written = || {
             assert!(!disk.is_unflushed(), "the floor rises between two commits");
             disk.epochs().len()
         };
-        machine.start_from(&part, &durable, &written)
+        start.run_from(&window, &durable, &written)
     }
 
     fn handover(&self, started: &Started) -> Handover {

@@ -36,7 +36,7 @@ pub enum Promise {
     /// 1, whatever the floor.
     WayBack,
     /// A good slot that hangs is left for another.
-    LeadsOn,
+    Left,
     /// So is one that never comes up, and none because the power failed.
     NeverUp,
     /// 1, of every good slot.
@@ -62,7 +62,7 @@ impl Promise {
         Promise::SameEnd,
         Promise::FloorHolds,
         Promise::WayBack,
-        Promise::LeadsOn,
+        Promise::Left,
         Promise::NeverUp,
         Promise::StaysGood,
         Promise::Starts,
@@ -85,7 +85,7 @@ impl Promise {
             Promise::SameEnd => "a command twice is one; a killed one blocks nothing",
             Promise::FloorHolds => "the firmware's floor never falls, nothing is below it",
             Promise::WayBack => "a floor that rises shuts out no good slot",
-            Promise::LeadsOn => "the third reset in a row leads on, no sooner",
+            Promise::Left => "the third reset in a row leads on, no sooner",
             Promise::NeverUp => "starts that never come up lead on, power cuts never",
             Promise::StaysGood => "what was good stays good until it fails",
             Promise::Starts => "what a command says starts next, starts",

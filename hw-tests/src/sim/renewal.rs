@@ -1,7 +1,7 @@
 //! Cuts while a bootshim takes the place of another on the ESP: a real disk with a
 //! real filesystem, confirmed by the very code that does it on a controller.
 
-use super::cuts::{Cut, Fault, Grain, How, Tail, enumerate, grounds};
+use super::cuts::{Cut, Fault, Grain, How, Tail, enumerate, flushed};
 use super::explorer::apply;
 use bootshim::handover::Handover;
 use bootshim::medium::Extent;
@@ -230,8 +230,8 @@ impl Bench {
         let swapped = epochs.last().and_then(|epoch| epoch.last());
         let swapped = swapped.map(|(place, _)| *place);
         let fine = |place| within(&self.record, place) || Some(place) == swapped;
-        let grounds = grounds(&started, epochs);
-        enumerate(&grounds, epochs, grain, &fine, &mut |cut: &Cut<'_>| {
+        let flushed = flushed(&started, epochs);
+        enumerate(&flushed, epochs, grain, &fine, &mut |cut: &Cut<'_>| {
             let skipped = match cut.how {
                 // Second cuts are between writes.
                 How::Torn { .. } if step == 0 => true,
@@ -242,7 +242,7 @@ impl Bench {
             if skipped || cut.fault == Fault::Lied {
                 return;
             }
-            let after = apply(&grounds[cut.flushes], cut.changed);
+            let after = apply(&flushed[cut.flushes], cut.changed);
             visit(&cut.how.to_string(), &after);
         });
     }

@@ -130,8 +130,8 @@ pub(super) struct Ended {
     pub(super) broken: Vec<Broken>,
 }
 
-/// The machine that is started.
-pub(super) struct Machine<'a> {
+/// One start: the slots and the firmware of the machine, and what led to it.
+pub(super) struct Start<'a> {
     pub(super) id: Guid,
     /// What lies in its slots.
     pub(super) verdicts: &'a [Arc<Verdict>],
@@ -145,10 +145,10 @@ pub(super) struct Machine<'a> {
     pub(super) reset: Reset,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> Start<'a> {
     /// With this disk, switched on.
-    pub(super) fn of(id: Guid, crash: &'a Crash) -> Machine<'a> {
-        Machine {
+    pub(super) fn of(id: Guid, crash: &'a Crash) -> Start<'a> {
+        Start {
             id,
             verdicts: &crash.verdicts,
             unreadable: None,
@@ -159,21 +159,21 @@ impl<'a> Machine<'a> {
     }
 
     /// Starts it from these copies of the record.
-    pub(super) fn start(&self, copies: &Copies) -> Ended {
+    pub(super) fn run(&self, copies: &Copies) -> Ended {
         let written = || copies.log.borrow().iter().map(Epoch::len).sum();
-        self.start_from(copies, &|| copies.durable(self.id), &written)
+        self.run_from(copies, &|| copies.durable(self.id), &written)
     }
 
     /// Starts it. `durable` is the record that a cut at that moment would leave,
     /// `written` how much of the disk was written by then.
-    pub(super) fn start_from<M: Medium>(
+    pub(super) fn run_from<M: Medium>(
         &self,
         record: &M,
         durable: &dyn Fn() -> Option<Record>,
         written: &dyn Fn() -> usize,
     ) -> Ended {
         let platform = Watching {
-            machine: self,
+            start: self,
             durable,
             written,
             variable: self.variable,
@@ -202,7 +202,7 @@ impl<'a> Machine<'a> {
 
 /// A platform that watches what bootshim does at the moment it does it.
 struct Watching<'a> {
-    machine: &'a Machine<'a>,
+    start: &'a Start<'a>,
     durable: &'a dyn Fn() -> Option<Record>,
     written: &'a dyn Fn() -> usize,
     variable: Variable,
@@ -265,7 +265,7 @@ impl Platform for Watching<'_> {
     type Running = Started;
 
     fn load(&mut self, slot: SlotId) -> Result<(Facts, ()), Defect> {
-        if self.machine.unreadable == Some(slot.index()) {
+        if self.start.unreadable == Some(slot.index()) {
             return Err(Defect::Unreadable(Fault {
                 access: Access::Read,
                 offset: 0,
@@ -273,7 +273,7 @@ impl Platform for Watching<'_> {
                 cause: Cause::Device(5),
             }));
         }
-        let verdict = &self.machine.verdicts[slot.index()];
+        let verdict = &self.start.verdicts[slot.index()];
         verdict.load.clone().map(|facts| (facts, ()))
     }
 
@@ -326,6 +326,6 @@ impl Platform for Watching<'_> {
     }
 
     fn last_reset(&self) -> Reset {
-        self.machine.reset
+        self.start.reset
     }
 }

@@ -5,7 +5,7 @@ mod recovery;
 
 use super::cuts::{self, Cut, Fault, Grain};
 use super::disk::Place;
-use super::explorer::{Explorer, Ground, Node, Successor, apply, badness, behaviour};
+use super::explorer::{Explorer, Flushed, Node, Successor, apply, badness, behaviour};
 use super::firmware::{Raise, Variable};
 use super::operation::{Operation, Ran};
 use super::promise::{self, Before, Broken, Promise, in_order};
@@ -30,7 +30,7 @@ pub(super) struct Visit<'a> {
     report: Report,
     successors: Vec<Successor>,
     /// The keys of these.
-    led_to: HashSet<u64>,
+    reached: HashSet<u64>,
 }
 
 impl<'a> Visit<'a> {
@@ -50,7 +50,7 @@ impl<'a> Visit<'a> {
             before: Before { record },
             report: Report::default(),
             successors: Vec::new(),
-            led_to: HashSet::new(),
+            reached: HashSet::new(),
         }
     }
 
@@ -67,18 +67,18 @@ impl<'a> Visit<'a> {
             .run(&node.content, node.running, node.variable, operation);
         self.report.operations += 1;
         for broken in self.of_operation(operation, &ran) {
-            let stand = Stand {
+            let point = Point {
                 number,
                 operation,
                 crash: 0,
             };
-            self.violation(&stand, "not cut at all".into(), broken);
+            self.violation(&point, "not cut at all".into(), broken);
         }
         if ran.epochs.is_empty() && ran.error.is_some() {
             return;
         }
         let (running, variable) = (ran.running, ran.variable);
-        self.lead(&ran.content, running, variable, operation.to_string());
+        self.reach(&ran.content, running, variable, operation.to_string());
         if !(ran.epochs.is_empty() && ran.raises.is_empty()) {
             self.cut(number, operation, &ran);
         }
@@ -211,8 +211,8 @@ impl<'a> Visit<'a> {
         now: &Record,
     ) -> Option<Result<(), String>> {
         let running = self.nodes[self.id].running;
-        let ground = self.explorer.ground(self.nodes[self.id].content.clone());
-        let whole = |slot: SlotId| ground.verdicts[slot.index()].whole.is_some();
+        let flushed = self.explorer.flushed(self.nodes[self.id].content.clone());
+        let whole = |slot: SlotId| flushed.verdicts[slot.index()].whole.is_some();
         match operation {
             Operation::Confirm => {
                 let slot = running
@@ -324,21 +324,21 @@ impl<'a> Visit<'a> {
     }
 
     /// A state that can be reached.
-    pub(super) fn lead(
+    pub(super) fn reach(
         &mut self,
         content: &Content,
         running: Option<Handover>,
         variable: Variable,
         step: String,
     ) {
-        let ground = self.explorer.ground(content.clone());
+        let flushed = self.explorer.flushed(content.clone());
         let key = self
             .explorer
-            .key(&ground.copies, &ground.verdicts, running, variable);
+            .key(&flushed.copies, &flushed.verdicts, running, variable);
         if self.is_new(key) {
             self.successors.push(Successor {
                 key,
-                content: ground.content,
+                content: flushed.content,
                 running,
                 variable,
                 step,
@@ -348,15 +348,15 @@ impl<'a> Visit<'a> {
 
     /// Whether a state was reached neither before this level nor from here.
     fn is_new(&mut self, key: u64) -> bool {
-        !self.explorer.seen.read().unwrap().contains(&key) && self.led_to.insert(key)
+        !self.explorer.seen.read().unwrap().contains(&key) && self.reached.insert(key)
     }
 
     fn cut(&mut self, number: usize, operation: Operation, ran: &Ran) {
         let explorer = self.explorer;
-        let contents = cuts::grounds(&self.nodes[self.id].content, &ran.epochs);
-        let grounds: Vec<Ground> = contents
+        let contents = cuts::flushed(&self.nodes[self.id].content, &ran.epochs);
+        let flushed: Vec<Flushed> = contents
             .iter()
-            .map(|content| explorer.ground(content.clone()))
+            .map(|content| explorer.flushed(content.clone()))
             .collect();
         let is_record = |place: usize| matches!(explorer.geometry.place(place), Place::Copy(_));
         let grain = self.grain;
@@ -365,30 +365,30 @@ impl<'a> Visit<'a> {
         let before = self.nodes[self.id].variable;
         let mut visit = |cut: &Cut<'_>, variable: Variable| {
             crashes += 1;
-            let mut crash = explorer.crash(&grounds[cut.flushes], cut.changed);
+            let mut crash = explorer.crash(&flushed[cut.flushes], cut.changed);
             crash.variable = variable;
             crash.mark ^= variable.mark();
             // The same bytes once, and once more where they lead further.
-            let led = marks.insert(crash.mark, cut.leads);
-            let fresh = led.is_none_or(|led| cut.leads && !led);
+            let led = marks.insert(crash.mark, cut.goes_on);
+            let fresh = led.is_none_or(|led| cut.goes_on && !led);
             self.durable.record = match cut.fault {
                 // What a lie made durable is not known.
                 Fault::Lied => self.before.record.clone(),
-                _ => grounds[cut.flushes].record.clone(),
+                _ => flushed[cut.flushes].record.clone(),
             };
-            let stand = Stand {
+            let point = Point {
                 number,
                 operation,
                 crash: crashes,
             };
-            self.judge(&stand, cut, &crash, fresh);
-            if cut.leads {
-                let ground = &grounds[cut.flushes];
+            self.judge(&point, cut, &crash, fresh);
+            if cut.goes_on {
+                let flushed = &flushed[cut.flushes];
                 let key = explorer.key(&crash.copies, &crash.verdicts, None, variable);
                 if self.is_new(key) {
                     self.successors.push(Successor {
                         key,
-                        content: apply(&ground.content, cut.changed),
+                        content: apply(&flushed.content, cut.changed),
                         running: None,
                         variable,
                         step: format!("{operation}, {}", cut.how),
@@ -415,7 +415,7 @@ impl<'a> Visit<'a> {
                 },
                 flushes: raise.at,
                 changed: &[],
-                leads: true,
+                goes_on: true,
             };
             visit(&behind, Variable::Holds(raise.to));
         }
@@ -424,8 +424,8 @@ impl<'a> Visit<'a> {
         }
     }
 
-    fn way(&self, stand: &Stand) -> Vec<String> {
-        let mut way = vec![stand.operation.to_string()];
+    fn way(&self, point: &Point) -> Vec<String> {
+        let mut way = vec![point.operation.to_string()];
         let mut node = &self.nodes[self.id];
         while let Some((from, step)) = &node.from {
             way.push(step.clone());
@@ -435,33 +435,33 @@ impl<'a> Visit<'a> {
         way
     }
 
-    fn violation(&mut self, stand: &Stand, cut: String, broken: Broken) {
+    fn violation(&mut self, point: &Point, cut: String, broken: Broken) {
         let case = Case {
             full: self.explorer.world.full,
             slots: self.explorer.world.slots,
             firmware: self.explorer.world.firmware,
             node: self.id,
-            operation: stand.number,
-            crash: stand.crash,
+            operation: point.number,
+            crash: point.crash,
         };
         self.report.broken(Violation {
             promise: broken.promise,
             words: broken.words,
-            way: self.way(stand),
+            way: self.way(point),
             cut,
             case: case.to_string(),
         });
     }
 }
 
-/// Which operation is cut, and at which of its disks it stands.
-struct Stand {
+/// Which operation is cut, and which of its crash states this is.
+struct Point {
     number: usize,
     operation: Operation,
     crash: usize,
 }
 
-impl Stand {
+impl Point {
     fn is(&self, case: Case, node: usize) -> bool {
         (case.node, case.operation, case.crash) == (node, self.number, self.crash)
     }

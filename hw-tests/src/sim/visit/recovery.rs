@@ -6,8 +6,8 @@ use super::super::explorer::Crash;
 use super::super::firmware::Variable;
 use super::super::image::Verdict;
 use super::super::promise::{After, Broken, Promise};
-use super::super::start::{Copies, Dead, Ended, Machine};
-use super::{Stand, Visit};
+use super::super::start::{Copies, Dead, Ended, Start};
+use super::{Point, Visit};
 use bootshim::choice::StartKind;
 use bootshim::copies::COPIES;
 use bootshim::record::{Record, SlotId, State};
@@ -23,7 +23,7 @@ const LEFT_AT: u8 = 3;
 const NEVER_UP_AT: u8 = 5;
 
 /// A disk that is started from.
-struct Disk<'a> {
+struct CrashedDisk<'a> {
     copies: &'a Copies,
     verdicts: &'a [Arc<Verdict>],
     fault: Fault,
@@ -35,9 +35,9 @@ struct Disk<'a> {
     variable: Variable,
 }
 
-impl<'a> Disk<'a> {
-    fn of(crash: &'a Crash, copies: &'a Copies, fault: Fault) -> Disk<'a> {
-        Disk {
+impl<'a> CrashedDisk<'a> {
+    fn of(crash: &'a Crash, copies: &'a Copies, fault: Fault) -> CrashedDisk<'a> {
+        CrashedDisk {
             copies,
             verdicts: &crash.verdicts,
             fault,
@@ -50,36 +50,36 @@ impl<'a> Disk<'a> {
 
 impl Visit<'_> {
     /// Starts bootshim on it, and holds what happens against the promises.
-    pub(super) fn judge(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash, fresh: bool) {
+    pub(super) fn judge(&mut self, point: &Point, cut: &Cut<'_>, crash: &Crash, fresh: bool) {
         if let Some(only) = self.explorer.world.only {
-            if !stand.is(only, self.id) {
+            if !point.is(only, self.id) {
                 return;
             }
-            println!("{}", self.way(stand).join("\n"));
+            println!("{}", self.way(point).join("\n"));
             println!("{}: {}", cut.fault.words(), cut.how);
         }
         if !fresh {
             // Judged before.
-            self.report.crash(stand.operation.name(), cut.fault, false);
+            self.report.crash(point.operation.name(), cut.fault, false);
             return;
         }
         let copies = Copies::new(crash.copies.clone(), None);
-        let ended = self.start(stand, cut, &Disk::of(crash, &copies, cut.fault));
-        if !cut.leads {
+        let ended = self.start(point, cut, &CrashedDisk::of(crash, &copies, cut.fault));
+        if !cut.goes_on {
             return;
         }
-        self.second_cuts(stand, cut, crash, &copies, &ended);
+        self.second_cuts(point, cut, crash, &copies, &ended);
         let newest = ended.found.as_ref().map_or(0, |record| record.sequence);
-        self.dying(stand, cut, crash, newest);
-        self.leads_on(stand, cut, crash);
-        self.never_up(stand, cut, crash);
+        self.dying(point, cut, crash, newest);
+        self.left(point, cut, crash);
+        self.never_up(point, cut, crash);
         if let Some(record) = ended.found.filter(|record| record.known_good().is_some()) {
-            self.comes_back(stand, cut, crash, &record);
+            self.comes_back(point, cut, crash, &record);
         }
     }
 
-    fn start(&mut self, stand: &Stand, cut: &Cut<'_>, disk: &Disk<'_>) -> Ended {
-        let Disk {
+    fn start(&mut self, point: &Point, cut: &Cut<'_>, disk: &CrashedDisk<'_>) -> Ended {
+        let CrashedDisk {
             copies,
             verdicts,
             fault,
@@ -87,7 +87,7 @@ impl Visit<'_> {
             newest,
             variable,
         } = *disk;
-        let machine = Machine {
+        let start = Start {
             id: self.explorer.id,
             verdicts,
             unreadable,
@@ -95,7 +95,7 @@ impl Visit<'_> {
             variable,
             reset: Cause::Other,
         };
-        let ended = machine.start(copies);
+        let ended = start.run(copies);
         let sequence = ended.found.as_ref().map_or(0, |record| record.sequence);
         let after = After {
             judge: &self.explorer.judge,
@@ -108,7 +108,7 @@ impl Visit<'_> {
         };
         let report = &mut self.report;
         let broken = after.broken(&self.durable, &mut |promise| report.promise(promise));
-        report.crash(stand.operation.name(), fault, !broken.is_empty());
+        report.crash(point.operation.name(), fault, !broken.is_empty());
         if self.explorer.world.only.is_some() {
             println!("{}: found {:#?}", fault.words(), ended.found);
             println!("started {:#?}", ended.started);
@@ -118,7 +118,7 @@ impl Visit<'_> {
                 true => format!("{}: {}", fault.words(), cut.how),
                 false => format!("{}, then {}", cut.how, fault.words()),
             };
-            self.violation(stand, cut, broken);
+            self.violation(point, cut, broken);
         }
         ended
     }
@@ -127,7 +127,7 @@ impl Visit<'_> {
     /// or torn.
     fn second_cuts(
         &mut self,
-        stand: &Stand,
+        point: &Point,
         cut: &Cut<'_>,
         crash: &Crash,
         first: &Copies,
@@ -144,45 +144,45 @@ impl Visit<'_> {
             for held in [old, torn, block.clone()] {
                 blocks[copy] = held;
                 let copies = Copies::new(blocks.clone(), None);
-                let disk = Disk::of(crash, &copies, Fault::Second);
+                let disk = CrashedDisk::of(crash, &copies, Fault::Second);
                 let variable = there(written);
-                self.start(stand, cut, &Disk { variable, ..disk });
+                self.start(point, cut, &CrashedDisk { variable, ..disk });
             }
             blocks[copy] = block;
         }
         if ended.variable != crash.variable {
             let copies = Copies::new(blocks, None);
-            let disk = Disk::of(crash, &copies, Fault::Second);
+            let disk = CrashedDisk::of(crash, &copies, Fault::Second);
             let variable = ended.variable;
-            self.start(stand, cut, &Disk { variable, ..disk });
+            self.start(point, cut, &CrashedDisk { variable, ..disk });
         }
     }
 
     /// One sector can never be read again: of each copy of the record, and of
     /// each slot.
-    fn dying(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash, newest: u64) {
+    fn dying(&mut self, point: &Point, cut: &Cut<'_>, crash: &Crash, newest: u64) {
         for copy in 0..COPIES {
             for swallows in [false, true] {
                 let dead = Some(Dead { copy, swallows });
                 let copies = Copies::new(crash.copies.clone(), dead);
-                let disk = Disk {
+                let disk = CrashedDisk {
                     newest,
-                    ..Disk::of(crash, &copies, Fault::Dying)
+                    ..CrashedDisk::of(crash, &copies, Fault::Dying)
                 };
-                let ended = self.start(stand, cut, &disk);
+                let ended = self.start(point, cut, &disk);
                 let found = ended.found.map_or(0, |record| record.sequence);
                 let newest = if found < newest { u64::MAX } else { 0 };
                 let variable = ended.variable;
-                self.comes_back_to_life(stand, cut, crash, &copies, newest, variable);
+                self.comes_back_to_life(point, cut, crash, &copies, newest, variable);
             }
         }
         for slot in 0..crash.verdicts.len() {
             let copies = Copies::new(crash.copies.clone(), None);
-            let disk = Disk {
+            let disk = CrashedDisk {
                 unreadable: Some(slot),
-                ..Disk::of(crash, &copies, Fault::Dying)
+                ..CrashedDisk::of(crash, &copies, Fault::Dying)
             };
-            let ended = self.start(stand, cut, &disk);
+            let ended = self.start(point, cut, &disk);
             let of = |record: &Option<Record>| {
                 let id = SlotId::new(slot)?;
                 record.as_ref().map(|record| record.slot(id).state)
@@ -190,7 +190,7 @@ impl Visit<'_> {
             if of(&ended.found) == Some(State::Good) && of(&ended.record) != Some(State::Good) {
                 let words = "a good slot that cannot be read is not good any more".into();
                 let promise = Promise::OneGood;
-                self.violation(stand, cut.how.to_string(), Broken { promise, words });
+                self.violation(point, cut.how.to_string(), Broken { promise, words });
             }
         }
     }
@@ -198,7 +198,7 @@ impl Visit<'_> {
     /// The sector can be read again, and holds what it held before.
     fn comes_back_to_life(
         &mut self,
-        stand: &Stand,
+        point: &Point,
         cut: &Cut<'_>,
         crash: &Crash,
         dead: &Copies,
@@ -210,16 +210,16 @@ impl Visit<'_> {
             blocks[dead.copy] = crash.copies[dead.copy].clone();
         }
         let copies = Copies::new(blocks, None);
-        let disk = Disk {
+        let disk = CrashedDisk {
             newest,
             variable,
-            ..Disk::of(crash, &copies, Fault::Dying)
+            ..CrashedDisk::of(crash, &copies, Fault::Dying)
         };
-        self.start(stand, cut, &disk);
+        self.start(point, cut, &disk);
     }
 
     /// The machine is started again and again, and never says that it is well.
-    fn comes_back(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash, record: &Record) {
+    fn comes_back(&mut self, point: &Point, cut: &Cut<'_>, crash: &Crash, record: &Record) {
         let variable = crash.variable;
         let key = self
             .explorer
@@ -230,12 +230,12 @@ impl Visit<'_> {
         self.report.promise(Promise::ComesBack);
         let tries = record.trial().map_or(0, |trial| record.slot(trial).tries);
         let limit = 3 * usize::from(tries) + crash.verdicts.len();
-        let mut machine = Machine::of(self.explorer.id, crash);
+        let mut start = Start::of(self.explorer.id, crash);
         let mut blocks = crash.copies.clone();
         for _ in 0..limit {
             let copies = Copies::new(blocks, None);
-            let ended = machine.start(&copies);
-            machine.variable = ended.variable;
+            let ended = start.run(&copies);
+            start.variable = ended.variable;
             if ended
                 .started
                 .is_some_and(|started| started.kind == StartKind::Good)
@@ -247,12 +247,12 @@ impl Visit<'_> {
         }
         let words = format!("not back in a good slot after {limit} starts");
         let promise = Promise::ComesBack;
-        self.violation(stand, cut.how.to_string(), Broken { promise, words });
+        self.violation(point, cut.how.to_string(), Broken { promise, words });
     }
 
     /// Whatever was cut: a good slot that the watchdog ends again and again is
     /// left at the third reset, and not before, where another good one is.
-    fn leads_on(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash) {
+    fn left(&mut self, point: &Point, cut: &Cut<'_>, crash: &Crash) {
         if !self.explorer.world.firmware {
             return;
         }
@@ -262,39 +262,39 @@ impl Visit<'_> {
         if !self.explorer.left.write().unwrap().insert(key) {
             return;
         }
-        let machine = Machine::of(self.explorer.id, crash);
+        let start = Start::of(self.explorer.id, crash);
         let copies = Copies::new(crash.copies.clone(), None);
-        let first = machine.start(&copies);
+        let first = start.run(&copies);
         let Some(slot) = self.certain(crash, &first) else {
             return;
         };
-        self.report.promise(Promise::LeadsOn);
-        let hanging = Machine {
+        self.report.promise(Promise::Left);
+        let hanging = Start {
             reset: Cause::Watchdog,
             variable: first.variable,
-            ..machine
+            ..start
         };
         let row = first.record.as_ref().and_then(Record::starts);
         let counted = row.map_or(0, |(_, starts)| starts);
         if let Err(words) = left_at(hanging, copies, slot, last(LEFT_AT, counted)) {
-            let promise = Promise::LeadsOn;
-            self.violation(stand, cut.how.to_string(), Broken { promise, words });
+            let promise = Promise::Left;
+            self.violation(point, cut.how.to_string(), Broken { promise, words });
         }
     }
 
     /// Whatever was cut: a good slot whose system has said that it is up, and does not
     /// any more, is left after its starts, and not before, where another good one is;
     /// however often the power fails, it is not.
-    fn never_up(&mut self, stand: &Stand, cut: &Cut<'_>, crash: &Crash) {
+    fn never_up(&mut self, point: &Point, cut: &Cut<'_>, crash: &Crash) {
         let key = self
             .explorer
             .key(&crash.copies, &crash.verdicts, None, crash.variable);
         if !self.explorer.never_up.write().unwrap().insert(key) {
             return;
         }
-        let machine = Machine::of(self.explorer.id, crash);
+        let start = Start::of(self.explorer.id, crash);
         let copies = Copies::new(crash.copies.clone(), None);
-        let first = machine.start(&copies);
+        let first = start.run(&copies);
         let (Some(slot), Some(record)) = (self.certain(crash, &first), &first.record) else {
             return;
         };
@@ -303,10 +303,10 @@ impl Visit<'_> {
         }
         self.report.promise(Promise::NeverUp);
         let counted = record.starts().map_or(0, |(_, starts)| starts);
-        let again = |reset| Machine {
+        let again = |reset| Start {
             reset,
             variable: first.variable,
-            ..Machine::of(self.explorer.id, crash)
+            ..Start::of(self.explorer.id, crash)
         };
         let same = || Copies::new(copies.blocks(), None);
         let (three, five) = (last(LEFT_AT, counted), last(NEVER_UP_AT, counted));
@@ -315,7 +315,7 @@ impl Visit<'_> {
         let left = left_at(again(Cause::Other), same(), slot, five);
         for words in [power, restarted, left].into_iter().filter_map(Result::err) {
             let promise = Promise::NeverUp;
-            self.violation(stand, cut.how.to_string(), Broken { promise, words });
+            self.violation(point, cut.how.to_string(), Broken { promise, words });
         }
     }
 
@@ -350,21 +350,16 @@ fn last(limit: u8, counted: u8) -> u8 {
 
 /// `slot` runs from this disk, and its starts go on ending in the same way: at the
 /// `last` of them it is left, and not before.
-fn left_at(
-    mut machine: Machine<'_>,
-    mut copies: Copies,
-    slot: SlotId,
-    last: u8,
-) -> Result<(), String> {
-    for start in 1..=last {
+fn left_at(mut start: Start<'_>, mut copies: Copies, slot: SlotId, last: u8) -> Result<(), String> {
+    for number in 1..=last {
         copies = Copies::new(copies.blocks(), None);
-        let ended = machine.start(&copies);
-        machine.variable = ended.variable;
+        let ended = start.run(&copies);
+        start.variable = ended.variable;
         let now = ended.started.map(|started| started.slot);
-        if (now == Some(slot)) == (start == last) || now.is_none() {
+        if (now == Some(slot)) == (number == last) || now.is_none() {
             let now = now.map_or("none".into(), |now| now.to_string());
             return Err(format!(
-                "slot {slot} ran, slot {now} at start {start} of the {last} that it has"
+                "slot {slot} ran, slot {now} at start {number} of the {last} that it has"
             ));
         }
     }
@@ -372,10 +367,10 @@ fn left_at(
 }
 
 /// `slot` runs from this disk, and the power fails again and again.
-fn unpowered(machine: Machine<'_>, mut copies: Copies, slot: SlotId) -> Result<(), String> {
+fn unpowered(start: Start<'_>, mut copies: Copies, slot: SlotId) -> Result<(), String> {
     for cut in 0..2 * NEVER_UP_AT {
         copies = Copies::new(copies.blocks(), None);
-        let ended = machine.start(&copies);
+        let ended = start.run(&copies);
         let now = ended.started.map(|started| started.slot);
         if now != Some(slot) {
             return Err(format!("slot {slot} ran, {now:?} after {cut} power cuts"));
