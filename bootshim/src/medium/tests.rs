@@ -119,19 +119,6 @@ fn a_fault_says_what_was_done_where_and_why_it_failed() {
 }
 
 #[test]
-fn a_write_that_is_not_whole_blocks_is_refused() {
-    let whole = FakeDisk::new(8192);
-    assert_eq!(
-        whole.write_at(512, &[0; 4096]).unwrap_err().cause,
-        Cause::Unaligned
-    );
-    assert_eq!(
-        whole.write_at(0, &[0; 512]).unwrap_err().cause,
-        Cause::Unaligned
-    );
-}
-
-#[test]
 fn a_part_at_the_end_of_the_number_range_fails_instead_of_wrapping() {
     let whole = FakeDisk::new(8192);
     let window = Window::new(

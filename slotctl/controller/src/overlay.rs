@@ -70,29 +70,12 @@ fn lay(block: &[u8], start: u64, buf: &mut [u8], offset: u64) {
 mod tests {
     use super::*;
     use bootshim::medium::Cause;
-
-    /// All bytes 1.
-    struct Ones;
-
-    impl Medium for Ones {
-        fn len(&self) -> u64 {
-            5 * BLOCK
-        }
-        fn read_at(&self, _: u64, buf: &mut [u8]) -> Result<(), Fault> {
-            buf.fill(1);
-            Ok(())
-        }
-        fn write_at(&self, _: u64, _: &[u8]) -> Result<(), Fault> {
-            unreachable!("what lies below is only read")
-        }
-        fn flush(&self) -> Result<(), Fault> {
-            Ok(())
-        }
-    }
+    use fakedisk::{Content, FakeDisk};
 
     #[test]
     fn any_range_is_read_with_what_was_written_on_top() {
-        let overlay = Overlay::new(Ones);
+        let below = FakeDisk::of(Content::of(&[1; 5 * 4096]));
+        let overlay = Overlay::new(&below);
         let written: Vec<u8> = [vec![2; 4096], vec![3; 4096]].concat();
         overlay.write_at(4096, &written).unwrap();
         let byte = |at: usize| match at {
@@ -108,11 +91,12 @@ mod tests {
             let expected: Vec<u8> = (offset..offset + length).map(byte).collect();
             assert_eq!(buf, expected);
         }
+        assert!(below.epochs().is_empty(), "what lies below is only read");
     }
 
     #[test]
     fn a_write_beyond_the_end_is_refused() {
-        let overlay = Overlay::new(Ones);
+        let overlay = Overlay::new(FakeDisk::new(5 * BLOCK));
         let fault = overlay.write_at(5 * BLOCK, &[0; 4096]).unwrap_err();
         assert_eq!(fault.cause, Cause::OutOfRange);
     }
