@@ -245,16 +245,8 @@ impl Controller {
     }
 
     /// Waits for a line that contains `words`.
-    fn expect(&mut self, words: &str) -> String {
-        let mut said = String::new();
-        loop {
-            let before = said.len();
-            let read = self.said.read_line(&mut said).unwrap();
-            assert!(read > 0, "{words:?} was not said, but:\n{said}");
-            if said[before..].contains(words) {
-                return said[before..].to_owned();
-            }
-        }
+    fn expect(&mut self, words: &str) {
+        self.expect_all(&[words]);
     }
 
     /// Waits for lines that contain each of these words, in any order.

@@ -76,6 +76,12 @@ impl Bench {
         Ran::new(words, &command.stdin(Stdio::null()).output().unwrap())
     }
 
+    /// Runs `slotctl` with these words, which ends well.
+    #[track_caller]
+    pub fn does(&self, words: &str) -> Ran {
+        self.run(words).ok()
+    }
+
     /// Runs `slotctl --disk disk.img --json` with these words.
     pub fn on_disk(&self, words: &str) -> Ran {
         self.run(&format!("--disk disk.img --json {words}"))

@@ -35,7 +35,7 @@ fn a_file_may_stand_before_and_behind_the_trusted_keys() {
         "bootshim trust --out with-keys --trust ours.pub BOOTX64.EFI",
         "disk create --size 64MiB --bootshim with-keys --trust ours.pub new.img",
     ] {
-        bench.run(words).ok();
+        bench.does(words);
     }
     let ran = bench.run("image verify --trust ours.pub").with_status(2);
     says(&ran.stderr, "<FILE>");
@@ -67,8 +67,8 @@ fn a_watchdog_is_given_in_whole_seconds() {
         assert!(!bench.directory().join("new.slotimg").exists());
         says(&ran.stderr, "--watchdog");
     }
-    bench.run(&format!("{build} 2min")).ok();
-    let shown = bench.run("--json image show new.slotimg").ok().json();
+    bench.does(&format!("{build} 2min"));
+    let shown = bench.does("--json image show new.slotimg").json();
     assert_eq!(shown["watchdog_seconds"], 120);
 }
 

@@ -7,12 +7,10 @@ use std::process::Command;
 
 /// Builds version 4 under this name.
 fn build(bench: &Bench, name: &str) {
-    bench
-        .run(&format!(
-            "image build --rootfs root1 --kernel kernel --initrd initrd --cmdline quiet \
+    bench.does(&format!(
+        "image build --rootfs root1 --kernel kernel --initrd initrd --cmdline quiet \
              --compatible plc-4 --version v4 --security-version 1 --key ours.key --out {name}"
-        ))
-        .ok();
+    ));
 }
 
 #[test]
@@ -128,7 +126,7 @@ fn after_everything_sgdisk_and_fsck_find_nothing_to_complain_about() {
 fn a_disk_with_sectors_of_4096_bytes_is_installed_like_any_other() {
     let bench = Bench::new();
     let words = DISK.replace("disk.img", "large.img --sector-size 4096");
-    bench.run(&words).ok();
+    bench.does(&words);
     fs::rename(bench.file("large.img"), bench.file("disk.img")).unwrap();
     assert_eq!(bench.ask("disk show")["sector_size"], 4096);
     bench.next_install_works();
@@ -140,16 +138,12 @@ fn an_image_of_many_pieces_is_installed_whole() {
     let bench = Bench::new();
     let root = noise("many pieces", 5 << 20);
     fs::write(bench.directory().join("big-root"), &root).unwrap();
-    bench
-        .run(
-            "image build --rootfs big-root --kernel kernel --cmdline quiet --compatible plc-4 \
+    bench.does(
+        "image build --rootfs big-root --kernel kernel --cmdline quiet --compatible plc-4 \
              --version v4 --security-version 1 --key ours.key --out big.slotimg",
-        )
-        .ok();
+    );
     let words = DISK.replace("disk.img --size 12MiB", "big.img --size 24MiB");
-    bench
-        .run(&words.replace("--slot-size 2MiB", "--slot-size 6MiB"))
-        .ok();
+    bench.does(&words.replace("--slot-size 2MiB", "--slot-size 6MiB"));
     fs::rename(bench.file("big.img"), bench.file("disk.img")).unwrap();
     bench.ask("install big.slotimg");
     assert!(bench.read("disk.img")[bench.slot(1).start..].starts_with(&root));

@@ -28,7 +28,7 @@ fn a_disk_without_a_partition_table_is_refused() {
 fn the_backup_table_serves_when_the_primary_is_damaged_and_that_is_said() {
     let bench = Bench::new();
     bench.change("disk.img", |disk| disk[PRIMARY + 60] ^= 1);
-    let ran = bench.run("--disk disk.img install v2.slotimg").ok();
+    let ran = bench.does("--disk disk.img install v2.slotimg");
     let said = "the primary GPT of disk.img does not count (";
     says(&ran.stderr, said);
     assert_eq!(bench.ask("disk show")["gpt"], "backup");
@@ -94,9 +94,7 @@ fn a_disk_that_is_not_there_or_no_disk_is_wrong_use() {
 #[test]
 fn where_no_slot_is_free_the_reason_is_given_for_each() {
     let bench = Bench::new();
-    bench
-        .run(&DISK.replace("disk.img", "two-slots.img --slots 2"))
-        .ok();
+    bench.does(&DISK.replace("disk.img", "two-slots.img --slots 2"));
     fs::rename(bench.file("two-slots.img"), bench.file("disk.img")).unwrap();
     bench.ask("install v2.slotimg");
     let error = bench.refuses("install v3.slotimg", 3, "no-free-slot");

@@ -188,10 +188,8 @@ fn everything_can_be_made_on_any_filesystem() {
             let mut command = on(lacks, bench.command(&words));
             Ran::new(&words, &command.output().unwrap()).ok();
         }
-        bench
-            .run("image verify out/x.slotimg --trust ours.pub")
-            .ok();
-        bench.run("--disk out/d.img verify").ok();
+        bench.does("image verify out/x.slotimg --trust ours.pub");
+        bench.does("--disk out/d.img verify");
         let mut names = left(&bench);
         names.sort();
         let expected = [
@@ -247,9 +245,9 @@ fn the_place_that_is_full_is_named_and_not_the_image() {
     // Of an initrd that is also in the root, the image has only where.
     fs::write(bench.directory().join("both"), noise("both", 1 << 20)).unwrap();
     let words = format!("{BUILD} both --initrd both --out out/x.slotimg");
-    bench.run(&words).ok();
+    bench.does(&words);
     let verify = "image verify out/x.slotimg --trust ours.pub";
-    bench.run(verify).ok();
+    bench.does(verify);
     let error = somebody
         .limited("--fsize", 1000, verify)
         .with_status(5)
@@ -275,7 +273,7 @@ fn where_no_thread_can_be_had_one_is_enough() {
         somebody.limited("--nproc", 1, words).ok();
     }
     // The same bytes as with many.
-    bench.run(&format!("{BUILD} root1 --out many.slotimg")).ok();
+    bench.does(&format!("{BUILD} root1 --out many.slotimg"));
     let one = fs::read(bench.directory().join("out/x.slotimg")).unwrap();
     assert!(bench.read("many.slotimg") == one);
 }
@@ -366,7 +364,7 @@ fn a_link_is_written_through_and_never_replaced() {
         symlink("out/real", path(name)).unwrap();
         bench.run(&format!("--json {words}")).error(2, "not-a-file");
         fs::write(path("out/real"), "old").unwrap();
-        bench.run(&words).ok();
+        bench.does(&words);
         assert!(path(name).symlink_metadata().unwrap().is_symlink());
         assert!(fs::metadata(path("out/real")).unwrap().len() > 1000);
         fs::remove_file(path("out/real")).unwrap();

@@ -41,10 +41,8 @@ fn a_write_to_a_slot_that_is_cut_short_is_named_and_the_next_install_works() {
     let b = bench.slot(1);
     let error = io_error(limited(&bench, b.end - 32768));
     let place = b.len() - 65536;
-    found(
-        &error,
-        &format!("slot b: writing 65536 bytes at {place} failed"),
-    );
+    let said = format!("slot b: writing 65536 bytes at {place} failed");
+    found(&error, &said);
     assert_eq!(
         error["changed"],
         "slot b is being written and does not boot; all others are untouched"
@@ -79,16 +77,12 @@ fn a_device_that_no_longer_gives_the_boot_record_is_said_to_fail_and_not_to_have
     cut_off(&bench, record.start);
     for words in ["status", "install v2.slotimg", "activate a"] {
         let error = io_error(device.run(&bench, words));
-        found(
-            &error,
-            "reading the boot record: reading 4096 bytes at 0 failed",
-        );
+        let said = "reading the boot record: reading 4096 bytes at 0 failed";
+        found(&error, said);
     }
     fs::write(bench.file("disk.img"), &whole).unwrap();
-    assert_eq!(
-        device.run(&bench, "install v2.slotimg").ok().json()["slot"],
-        "b"
-    );
+    let done = device.run(&bench, "install v2.slotimg").ok().json();
+    assert_eq!(done["slot"], "b");
     drop(device);
     bench.next_install_works();
 }
@@ -123,16 +117,10 @@ fn a_slot_that_cannot_be_read_is_named_and_the_others_still_boot() {
     assert_eq!(device.run(&bench, "next-boot").ok().json()["slot"], "a");
     // What lay in it is gone; what is written now is not.
     let done = device.run(&bench, "install v3.slotimg").ok().json();
-    device
-        .run(
-            &bench,
-            &format!("verify {}", done["slot"].as_str().unwrap()),
-        )
-        .ok();
-    assert_eq!(
-        device.run(&bench, "next-boot").ok().json()["slot"],
-        done["slot"]
-    );
+    let slot = done["slot"].as_str().unwrap();
+    device.run(&bench, &format!("verify {slot}")).ok();
+    let next = device.run(&bench, "next-boot").ok().json();
+    assert_eq!(next["slot"], slot);
 }
 
 #[test]

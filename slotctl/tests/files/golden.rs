@@ -95,9 +95,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "two-good",
         begin: |bench| {
-            bench
-                .run("--disk disk.img install v2.slotimg --slot b")
-                .ok();
+            bench.does("--disk disk.img install v2.slotimg --slot b");
             bench.change_record(|record| {
                 let slot = SlotId::new(1).unwrap();
                 let mut good = *record.slot(slot);
@@ -113,9 +111,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "bad-and-damaged",
         begin: |bench| {
-            bench
-                .run("--disk disk.img install v2.slotimg --slot b")
-                .ok();
+            bench.does("--disk disk.img install v2.slotimg --slot b");
             bench.change_record(|record| {
                 let slot = SlotId::new(1).unwrap();
                 let mut bad = *record.slot(slot);

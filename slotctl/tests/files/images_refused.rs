@@ -48,7 +48,7 @@ fn an_unsigned_image_is_refused() {
 #[test]
 fn an_image_signed_by_another_key_is_refused_and_the_key_is_named() {
     let bench = Bench::new();
-    let key = bench.run("--json key show stranger.pub").ok().json();
+    let key = bench.does("--json key show stranger.pub").json();
     let error = bench.refuses("install strangers.slotimg", 4, "not-trusted");
     assert!(
         error["found"]
@@ -234,7 +234,7 @@ fn a_disk_without_a_good_image_is_for_what_it_was_created_for() {
     let create = crate::plant::DISK
         .replace("disk.img", "new.img")
         .replace("--image v1.slotimg", "");
-    bench.run(&create).ok();
+    bench.does(&create);
     let ran = bench
         .run("--disk new.img install for-plc-5.slotimg")
         .with_status(3);
@@ -242,7 +242,7 @@ fn a_disk_without_a_good_image_is_for_what_it_was_created_for() {
         ran.complaint()
             .contains("this controller is \"plc-4\" (compatible in `disk create")
     );
-    bench.run("--disk new.img install v1.slotimg").ok();
+    bench.does("--disk new.img install v1.slotimg");
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn a_signed_image_that_is_not_as_the_format_says_never_becomes_a_slot_that_start
     std::fs::copy(golden("public.pem"), bench.file("golden.pub")).unwrap();
     let create = "disk create golden.img --size 64MiB --bootshim BOOTX64.EFI --trust golden.pub \
                   --compatible golden";
-    bench.run(create).ok();
+    bench.does(create);
     std::fs::rename(bench.file("golden.img"), bench.directory().join("disk.img")).unwrap();
     std::fs::copy(golden("right.bin"), bench.file("right.bin")).unwrap();
     bench.ask("install right.bin --slot b");
@@ -344,7 +344,7 @@ fn an_image_whose_software_does_not_read_the_record_of_this_disk_is_refused() {
     let parts = Parts::of(&image);
     image[parts.manifest + 12] = 2;
     std::fs::write(bench.file("later.slotimg"), image).unwrap();
-    bench.run("image sign later.slotimg --key ours.key").ok();
+    bench.does("image sign later.slotimg --key ours.key");
     let error = bench.refuses("install later.slotimg", 3, "record-format");
     assert_eq!(
         error["found"],
@@ -364,7 +364,7 @@ fn what_a_start_takes_of_memory_is_said_when_an_image_is_built_and_shown() {
     };
     let needed = length("kernel") + 3 * length("initrd");
     assert_eq!(shown["memory_needed"], needed);
-    let words = bench.run("image show v1.slotimg").ok().stdout;
+    let words = bench.does("image show v1.slotimg").stdout;
     let line = words
         .lines()
         .find(|line| line.starts_with("memory to start"));

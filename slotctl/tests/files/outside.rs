@@ -26,7 +26,7 @@ fn tame(text: &str) -> &str {
 fn names_of_partitions_do_nothing_to_the_terminal_and_begin_no_line() {
     let bench = Bench::new();
     sgdisk_words(&bench, &["-c", &format!("6:{EVIL}")]);
-    let shown = bench.run("--disk disk.img disk show").ok();
+    let shown = bench.does("--disk disk.img disk show");
     tame(&shown.stderr);
     let lines = tame(&shown.stdout).lines();
     let copies = lines
@@ -57,7 +57,7 @@ fn the_note_of_the_record_does_nothing_to_the_terminal() {
             Note::new("\x1b[2J\u{9b}31m\nfloor: none"),
         )
         .unwrap();
-    let shown = bench.run("--disk disk.img status").ok();
+    let shown = bench.does("--disk disk.img status");
     let note = tame(&shown.stdout)
         .lines()
         .find(|line| line.contains("[2J"));
@@ -152,7 +152,7 @@ fn image_for(bench: &Bench, machine: u16) {
     // Linux says so that it asks for its initrd.
     kernel[0x80 + 24 + 44] = 1;
     fs::write(bench.directory().join("its-kernel"), kernel).unwrap();
-    bench.run(BUILD).ok();
+    bench.does(BUILD);
 }
 
 const BUILD: &str = "image build --rootfs root2 --kernel its-kernel --cmdline quiet --compatible plc-4 \

@@ -26,13 +26,11 @@ fn on_trial(keys: &str) -> (Bench, Handover) {
     let bench = Bench::new();
     for key in keys.split(' ').filter(|key| *key != "ours.pub") {
         let name = key.strip_suffix(".pub").unwrap();
-        bench.run(&format!("key generate --out {name}")).ok();
+        bench.does(&format!("key generate --out {name}"));
     }
     let trust = keys.split(' ').map(|key| format!(" --trust {key}"));
     let words: String = trust.collect();
-    bench
-        .run(&format!("bootshim trust BOOTX64.EFI{words} --out new.efi"))
-        .ok();
+    bench.does(&format!("bootshim trust BOOTX64.EFI{words} --out new.efi"));
     build(&bench, "new.efi", "brings.slotimg").ok();
     bench.ask("install brings.slotimg");
     assert_eq!(bench.ask("next-boot --arm")["kind"], "trial");
@@ -59,15 +57,11 @@ fn confirm(bench: &Bench, handover: &Handover, started_by: &[u8]) -> Result<bool
 #[test]
 fn what_an_image_brings_is_shown() {
     let bench = Bench::new();
-    bench
-        .run("bootshim trust BOOTX64.EFI --trust ours.pub --out new.efi")
-        .ok();
+    bench.does("bootshim trust BOOTX64.EFI --trust ours.pub --out new.efi");
     build(&bench, "new.efi", "brings.slotimg").ok();
-    let shown = bench.run("image show brings.slotimg").ok().stdout;
+    let shown = bench.does("image show brings.slotimg").stdout;
     assert!(shown.contains("bootshim"), "{shown}");
-    bench
-        .run("image verify brings.slotimg --trust ours.pub")
-        .ok();
+    bench.does("image verify brings.slotimg --trust ours.pub");
 }
 
 #[test]

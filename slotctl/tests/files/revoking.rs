@@ -36,11 +36,11 @@ fn confirmed() -> Bench {
 fn what_is_revoked_is_in_the_manifest_and_shown() {
     let bench = Bench::new();
     build(&bench, 2).ok();
-    let shown = bench.run("--json image show fixed.slotimg").ok().json();
+    let shown = bench.does("--json image show fixed.slotimg").json();
     assert_eq!(shown["revoke_below"], 2);
-    let shown = bench.run("image show fixed.slotimg").ok().stdout;
+    let shown = bench.does("image show fixed.slotimg").stdout;
     assert!(shown.contains("revokes below     2\n"), "{shown}");
-    let nothing = bench.run("image show v1.slotimg").ok().stdout;
+    let nothing = bench.does("image show v1.slotimg").stdout;
     assert!(!nothing.contains("revokes"), "{nothing}");
 }
 
@@ -73,9 +73,9 @@ fn on_a_disk_that_no_controller_runs_from_the_hint_of_the_record_counts_and_is_s
     assert_eq!(next["floor"], 1);
     assert_eq!(next["floor_source"], "record");
     let said = "floor: security version 1, by the boot record alone";
-    let shown = bench.run("--disk disk.img next-boot").ok().stdout;
+    let shown = bench.does("--disk disk.img next-boot").stdout;
     assert!(shown.contains(said), "{shown}");
-    let shown = bench.run("--disk disk.img status").ok().stdout;
+    let shown = bench.does("--disk disk.img status").stdout;
     assert!(shown.contains(said), "{shown}");
 }
 

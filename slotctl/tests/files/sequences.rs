@@ -42,10 +42,8 @@ fn a_trial_that_is_never_confirmed_uses_up_its_tries_and_goes_back() {
     assert_eq!(status["slots"][1]["state"], "bad");
     assert_eq!(status["slots"][1]["reason"], "tries used up");
     assert_eq!(status["last_failure"]["slot"], "b");
-    assert_eq!(
-        (&status["next"], &status["known_good"]),
-        (&json!("a"), &json!("a"))
-    );
+    assert_eq!(status["next"], "a");
+    assert_eq!(status["known_good"], "a");
 }
 
 #[test]
@@ -54,10 +52,8 @@ fn a_steady_good_start_writes_nothing() {
     let before = bench.read("disk.img");
     for _ in 0..3 {
         let next = bench.ask("next-boot --arm");
-        assert_eq!(
-            (&next["slot"], &next["changed"]),
-            (&json!("a"), &json!(false))
-        );
+        assert_eq!(next["slot"], "a");
+        assert_eq!(next["changed"], false);
     }
     assert!(before == bench.read("disk.img"));
 }
@@ -92,10 +88,8 @@ fn a_rollback_during_a_trial_ends_it() {
     bench.ask("install v2.slotimg");
     starts(&bench, "b", "trial");
     let done = bench.ask("rollback");
-    assert_eq!(
-        (&done["slot"], &done["state"]),
-        (&json!("a"), &json!("good"))
-    );
+    assert_eq!(done["slot"], "a");
+    assert_eq!(done["state"], "good");
     assert_eq!(state(&bench, 1), "ready");
     starts(&bench, "a", "good");
 }

@@ -53,7 +53,7 @@ fn with_shim_first_the_disk_is_updated_like_any_other() {
     let bench = Bench::new();
     put_shim_first(&bench);
     bench.next_install_works();
-    let ran = bench.run("--disk disk.img status").ok();
+    let ran = bench.does("--disk disk.img status");
     assert_eq!(ran.stderr, "");
 }
 
@@ -61,16 +61,10 @@ fn with_shim_first_the_disk_is_updated_like_any_other() {
 fn with_shim_first_nothing_that_an_image_brings_takes_the_place_of_shim() {
     let bench = Bench::new();
     put_shim_first(&bench);
-    bench.run("key generate --out spare").ok();
-    bench
-        .run("bootshim trust BOOTX64.EFI --trust ours.pub --trust spare.pub --out new.efi")
-        .ok();
-    bench
-        .run(
-            "image build --rootfs root2 --kernel kernel --cmdline quiet --compatible plc-4 \
-             --version v5 --security-version 1 --bootshim new.efi --key ours.key --out brings.slotimg",
-        )
-        .ok();
+    bench.does("key generate --out spare");
+    bench.does("bootshim trust BOOTX64.EFI --trust ours.pub --trust spare.pub --out new.efi");
+    bench.does("image build --rootfs root2 --kernel kernel --cmdline quiet --compatible plc-4 \
+             --version v5 --security-version 1 --bootshim new.efi --key ours.key --out brings.slotimg");
     bench.ask("install brings.slotimg");
     bench.ask("next-boot --arm");
     let trial = handover(&bench.record());
@@ -101,12 +95,9 @@ fn where_no_bootshim_can_be_read_the_keys_are_named() {
 #[test]
 fn that_named_keys_are_not_those_of_the_disk_is_said() {
     let bench = Bench::new();
-    let ran = bench
-        .run("--disk disk.img install strangers.slotimg --trust stranger.pub --dry-run")
-        .ok();
+    let ran =
+        bench.does("--disk disk.img install strangers.slotimg --trust stranger.pub --dry-run");
     says(&ran.stderr, "trusts none of these keys");
-    let ran = bench
-        .run("--disk disk.img install v2.slotimg --trust ours.pub --dry-run")
-        .ok();
+    let ran = bench.does("--disk disk.img install v2.slotimg --trust ours.pub --dry-run");
     assert!(!ran.stderr.contains("trusts none"), "{}", ran.stderr);
 }

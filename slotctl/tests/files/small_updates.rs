@@ -17,7 +17,7 @@ pub fn bench() -> Bench {
     let create = "disk create big.img --size 40MiB --bootshim BOOTX64.EFI --trust ours.pub \
                   --compatible plc-4 --slot-size 8MiB --esp-size 2MiB --data-size 1MiB \
                   --image v1.slotimg";
-    bench.run(create).ok();
+    bench.does(create);
     fs::rename(bench.file("big.img"), bench.directory().join("disk.img")).unwrap();
     let root = noise("small-updates", 4 * PIECE);
     let mut next = root.clone();
@@ -31,14 +31,14 @@ pub fn bench() -> Bench {
              --compatible plc-4 --version {version} --security-version 1 --key ours.key \
              --out {out}"
         );
-        bench.run(&words).ok();
+        bench.does(&words);
     }
     bench
 }
 
 fn delta(bench: &Bench) {
     let words = "image delta --from old.slotimg --to new.slotimg --key ours.key --out d.slotimg";
-    bench.run(words).ok();
+    bench.does(words);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_delta_of_a_delta_and_one_by_another_key_are_refused() {
     );
     let words =
         "image delta --from old.slotimg --to new.slotimg --key stranger.key --out s.slotimg";
-    bench.run(words).ok();
+    bench.does(words);
     bench.refuses("install s.slotimg --slot c", 4, "not-trusted");
 }
 
@@ -138,7 +138,7 @@ fn the_golden_delta_of_format_2_installs_what_its_full_image_does() {
     let create = "disk create golden.img --size 12MiB --bootshim BOOTX64.EFI --trust public.pem \
                   --compatible golden --slot-size 2MiB --esp-size 2MiB --data-size 1MiB \
                   --image from.bin";
-    bench.run(create).ok();
+    bench.does(create);
     fs::rename(bench.file("golden.img"), bench.directory().join("disk.img")).unwrap();
     let delta = bench.ask("install delta.bin --slot b --no-activate");
     let full = bench.ask("install to.bin --slot c --no-activate");

@@ -112,7 +112,7 @@ fn a_missing_protective_mbr_is_said_by_disk_show_and_stops_nothing() {
     let bench = Bench::new();
     assert_eq!(bench.ask("disk show")["warnings"], serde_json::json!([]));
     bench.change("disk.img", |disk| disk[..512].fill(0));
-    let ran = bench.run("--disk disk.img disk show").ok();
+    let ran = bench.does("--disk disk.img disk show");
     says(&ran.stderr, "no protective MBR");
     says(&ran.stderr, "sgdisk -e disk.img");
     let warnings = bench.ask("disk show")["warnings"].clone();
@@ -129,7 +129,7 @@ fn a_damaged_backup_of_the_table_is_said_by_disk_show_and_stops_nothing() {
         let header = disk.len() - 512;
         disk[header + 60] ^= 1;
     });
-    let ran = bench.run("--disk disk.img disk show").ok();
+    let ran = bench.does("--disk disk.img disk show");
     let said =
         "the backup of the GPT at the end of disk.img does not count: wrong checksum of the header";
     says(&ran.stderr, said);
@@ -150,7 +150,7 @@ fn cut(bench: &Bench) {
 fn of_a_disk_whose_end_is_hidden_the_slots_that_lie_whole_on_it_serve() {
     let bench = Bench::new();
     cut(&bench);
-    let ran = bench.run("--disk disk.img status").ok();
+    let ran = bench.does("--disk disk.img status");
     let said = "its partition table was made for 12582912; beyond its end: \"slot-c\", \"data\"";
     says(&ran.stderr, said);
     assert_eq!(bench.ask("next-boot")["slot"], "a");

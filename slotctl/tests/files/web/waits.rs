@@ -48,15 +48,13 @@ fn a_wait_is_said_to_a_person_and_not_to_one_who_wants_quiet() {
     let server = Rude::new(busy);
     let ran = yard
         .bench
-        .run(&format!("--disk disk.img install {}", server.url()))
-        .ok();
+        .does(&format!("--disk disk.img install {}", server.url()));
     says(&ran.stderr, "503");
     let yard = Yard::new();
     let server = Rude::new(busy);
     let ran = yard
         .bench
-        .run(&format!("--disk disk.img -q install {}", server.url()))
-        .ok();
+        .does(&format!("--disk disk.img -q install {}", server.url()));
     assert_eq!(ran.stderr, "");
 }
 

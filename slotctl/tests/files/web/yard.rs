@@ -66,11 +66,11 @@ impl Files {
         let build = "image build --rootfs wide --kernel wide-kernel --initrd wide-initrd --cmdline quiet \
                  --compatible plc-4 --version wide --security-version 1 --key ours.key \
                  --out wide.slotimg";
-        bench.run(build).ok();
+        bench.does(build);
         let create = "disk create wide.img --size 32MiB --bootshim BOOTX64.EFI --trust ours.pub \
                  --compatible plc-4 --slot-size 8MiB --esp-size 2MiB --data-size 1MiB \
                  --image v1.slotimg";
-        bench.run(create).ok();
+        bench.does(create);
         Files {
             image: fs::read(at("wide.slotimg")).unwrap(),
             disk: fs::read(at("wide.img")).unwrap(),
