@@ -122,6 +122,7 @@ fn an_unknown_slot_is_wrong_use() {
         "install v2.slotimg --slot d",
         "activate d",
         "activate d --once",
+        "verify d",
     ] {
         let error = bench.refuses(words, 2, "unknown-slot");
         assert_eq!(error["found"], "this disk has no slot d");

@@ -31,7 +31,8 @@ const SCRIPTS: &[Script] = &[
             \nimage verify --help\nimage delta --help\nbootshim --help\nbootshim trust --help\
             \ndisk --help\ndisk create --help\ndisk show --help\ninstall --help\nstatus --help\
             \nnext-boot --help\nactivate --help\nrollback --help\nconfirm --help\nreject --help\
-            \nverify --help\nwatch --help\nlog --help\nopen-root --help",
+            \nverify --help\nwatch --help\nlog --help\nexplain --help\nopen-root --help\nhelp install\
+            \n--version",
     },
     Script {
         name: "wrong-use",
@@ -44,7 +45,8 @@ const SCRIPTS: &[Script] = &[
             \n--disk disk.img install missing.slotimg\n--disk disk.img install kernel\
             \n--disk disk.img install v2.slotimg --tries 0\n--disk disk.img status --tries 1\
             \n--disk disk.img -q -v status\nimage verify v1.slotimg\nimage show kernel\
-            \nimage build --out x.slotimg\nkey show kernel\nkey generate --out ours",
+            \nimage build --out x.slotimg\nkey show kernel\nkey generate --out ours\
+            \nexplain nonsense\nexplain usage\ndisk shwo",
     },
     Script {
         name: "images",
@@ -60,6 +62,8 @@ const SCRIPTS: &[Script] = &[
              --version 1 --key ours.key --out new.slotimg\
             \nkey show ours.pub\nkey show ours.key\nkey set create --epoch 1 --threshold 1 \
              --release ours.pub --root stranger.key --out set.keyset\nkey show set.keyset\
+            \nkey set sign set.keyset --key stranger.key\nkey set sign set.keyset --key ours.key\
+            \nkey generate --out fresh\
             \nbootshim trust BOOTX64.EFI --trust ours.pub --out trusting.efi",
     },
     Script {
