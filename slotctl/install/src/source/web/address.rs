@@ -205,7 +205,7 @@ pub(super) fn host_and_port(uri: &Uri) -> &str {
     authority.rsplit('@').next().unwrap_or_default()
 }
 
-fn is_tls(uri: &Uri) -> bool {
+pub(super) fn is_tls(uri: &Uri) -> bool {
     uri.scheme_str() == Some("https")
 }
 

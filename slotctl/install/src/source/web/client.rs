@@ -1,7 +1,7 @@
 //! Asking a server: connections, redirects, proxies, TLS, and what is said when
 //! that fails.
 
-use super::address::{self, Address};
+use super::address::{self, Address, is_tls};
 use super::answer::Identity;
 use super::dial::Dial;
 use super::rate::{self, Bucket, Pace};
@@ -450,10 +450,6 @@ fn now() -> i64 {
 /// Whether a proxy is given the request itself, and not asked for a tunnel.
 fn forwards(uri: &Uri, proxy: &Proxy) -> bool {
     !is_tls(uri) && proxy.protocol() == ProxyProtocol::Http
-}
-
-fn is_tls(uri: &Uri) -> bool {
-    uri.scheme_str() == Some("https")
 }
 
 fn words(error: &ureq::Error, patience: Patience) -> String {

@@ -12,6 +12,7 @@ use super::tries::Tries;
 use controller::code::Code;
 use controller::error::{Error, Result};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::ops::Range;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -188,18 +189,14 @@ impl Fetch {
                 let offset = usize::try_from(at.checked_sub(range.start)?).ok()?;
                 bytes.get(offset..).filter(|rest| !rest.is_empty())
             });
-            let Some(here) = here else {
+            let Some(mut here) = here else {
                 self.current = None;
                 self.current = Some(self.shared.wait_for(self.next)?);
                 self.next = self.next.saturating_add(1);
                 continue;
             };
-            let length = here.len().min(buffer.len());
-            let (now, later) = buffer.split_at_mut(length);
-            for (to, from) in now.iter_mut().zip(here) {
-                *to = *from;
-            }
-            buffer = later;
+            let length = here.read(buffer).unwrap_or_default();
+            buffer = buffer.get_mut(length..).unwrap_or_default();
             at = at.saturating_add(length as u64);
         }
         Ok(())

@@ -58,9 +58,8 @@ fn read(answer: Answer, range: &Range<u64>) -> Result<(Identity, Given), Failure
     if status == 416 && total.map_or(range.start > 0, |total| total <= range.start) {
         return Ok((Identity::new(&headers, total), Given::Nothing));
     }
-    let held = bytes
-        .as_ref()
-        .map(|bytes| bytes.end.saturating_sub(bytes.start));
+    let long = |bytes: &Range<u64>| bytes.end.saturating_sub(bytes.start);
+    let held = bytes.as_ref().map(long);
     let is_part = status == 206 || held.is_some() && (length.is_none() || length == held);
     let all = bytes.as_ref().is_some_and(|bytes| {
         bytes.start == 0
@@ -79,13 +78,9 @@ fn read(answer: Answer, range: &Range<u64>) -> Result<(Identity, Given), Failure
         return Ok((Identity::new(&headers, total), Given::Whole(whole)));
     }
     // One that does not say which bytes they are gives those that it was asked for.
-    let asked = range.end.saturating_sub(range.start);
-    let as_asked = || {
-        range.start
-            ..range
-                .start
-                .saturating_add(length.unwrap_or(asked).min(asked))
-    };
+    let asked = long(range);
+    let most = length.unwrap_or(asked).min(asked);
+    let as_asked = || range.start..range.start.saturating_add(most);
     let bytes = bytes.or_else(|| (!answer::is_multipart(&headers)).then(as_asked));
     match bytes {
         Some(bytes)
@@ -93,7 +88,7 @@ fn read(answer: Answer, range: &Range<u64>) -> Result<(Identity, Given), Failure
                 && bytes.contains(&range.start)
                 && range.start.saturating_sub(bytes.start) <= EARLIER =>
         {
-            let held = Some(bytes.end.saturating_sub(bytes.start));
+            let held = Some(long(&bytes));
             let mut part = Incoming {
                 body,
                 at: bytes.start,
