@@ -88,9 +88,9 @@ fn tco() -> Draft {
 
 /// Registers that keep what is written.
 #[derive(Default)]
-struct Machine(BTreeMap<u64, u32>);
+struct FakeRegisters(BTreeMap<u64, u32>);
 
-impl Registers for Machine {
+impl Registers for FakeRegisters {
     type Error = Infallible;
 
     fn read(&mut self, register: Register) -> Result<u32, Infallible> {
@@ -107,11 +107,11 @@ impl Registers for Machine {
 fn what_the_table_says_is_done_and_nothing_else_is_touched() {
     let mut table = tco().parse().unwrap();
     assert_eq!(table.set_period(60), 60);
-    let mut machine = Machine::default();
-    machine
+    let mut registers = FakeRegisters::default();
+    registers
         .0
         .extend([(PORT + 0x12, 0x8004), (PORT + 8, 0x1800), (MEMORY, 0xc60)]);
-    let mut run = |action| table.run(action, &mut machine).unwrap();
+    let mut run = |action| table.run(action, &mut registers).unwrap();
     assert_eq!(run(Action::GetRunning), Some(0));
     assert_eq!(run(Action::SetCountdown), None);
     assert_eq!(run(Action::Reset), None);
@@ -125,35 +125,35 @@ fn what_the_table_says_is_done_and_nothing_else_is_touched() {
         (PORT + 0x12, 0x8064),
         (MEMORY, 0xc40),
     ];
-    assert_eq!(machine.0, BTreeMap::from(left));
+    assert_eq!(registers.0, BTreeMap::from(left));
 
-    machine.0.insert(PORT + 6, 6);
+    registers.0.insert(PORT + 6, 6);
     // Asked twice, the mark is still there: Linux is asked later.
     for _ in 0..2 {
-        assert_eq!(table.last_reset(&mut machine), Ok(Cause::Watchdog));
+        assert_eq!(table.last_reset(&mut registers), Ok(Cause::Watchdog));
     }
     // A one clears it, and what is beside it stays.
-    table.run(Action::SetStatus, &mut machine).unwrap();
-    assert_eq!(machine.0[&(PORT + 6)], 2);
-    assert_eq!(table.stop(&mut machine), Ok(true));
-    assert_eq!(machine.0[&(PORT + 8)], 0x1800);
+    table.run(Action::SetStatus, &mut registers).unwrap();
+    assert_eq!(registers.0[&(PORT + 6)], 2);
+    assert_eq!(table.stop(&mut registers), Ok(true));
+    assert_eq!(registers.0[&(PORT + 8)], 0x1800);
 }
 
 #[test]
 fn a_mark_that_nobody_can_clear_is_none() {
-    let mut machine = Machine::default();
+    let mut registers = FakeRegisters::default();
     let mut draft = tco();
-    let cause = |draft: &Draft, machine: &mut Machine| {
+    let cause = |draft: &Draft, registers: &mut FakeRegisters| {
         let table = draft.parse().unwrap();
-        table.last_reset(machine).unwrap()
+        table.last_reset(registers).unwrap()
     };
-    assert_eq!(cause(&draft, &mut machine), Cause::Other);
-    machine.0.insert(PORT + 6, 2);
-    assert_eq!(cause(&draft, &mut machine), Cause::Watchdog);
+    assert_eq!(cause(&draft, &mut registers), Cause::Other);
+    registers.0.insert(PORT + 6, 2);
+    assert_eq!(cause(&draft, &mut registers), Cause::Watchdog);
     draft.entries.remove(7);
-    assert_eq!(cause(&draft, &mut machine), Cause::Unknown);
+    assert_eq!(cause(&draft, &mut registers), Cause::Unknown);
     draft.entries.remove(6);
-    assert_eq!(cause(&draft, &mut machine), Cause::Unknown);
+    assert_eq!(cause(&draft, &mut registers), Cause::Unknown);
 }
 
 #[test]
@@ -161,14 +161,14 @@ fn one_that_nobody_can_stop_stands_still_as_long_as_nobody_has_armed_it() {
     let mut draft = tco();
     draft.entries.remove(4);
     let table = draft.parse().unwrap();
-    let mut machine = Machine::default();
-    machine.0.insert(PORT + 8, 0x800);
-    assert_eq!(table.stop(&mut machine), Ok(true));
-    table.run(Action::SetRunning, &mut machine).unwrap();
-    assert_eq!(table.stop(&mut machine), Ok(false));
+    let mut registers = FakeRegisters::default();
+    registers.0.insert(PORT + 8, 0x800);
+    assert_eq!(table.stop(&mut registers), Ok(true));
+    table.run(Action::SetRunning, &mut registers).unwrap();
+    assert_eq!(table.stop(&mut registers), Ok(false));
     // Nor is one that does not say whether it runs taken for one that does not.
     draft.entries.remove(2);
-    assert_eq!(draft.parse().unwrap().stop(&mut machine), Ok(false));
+    assert_eq!(draft.parse().unwrap().stop(&mut registers), Ok(false));
 }
 
 #[test]
@@ -177,12 +177,12 @@ fn one_that_another_program_has_armed_is_petted_with_the_longest_period() {
     // Petted by writing the count.
     draft.entries[0] = entry(1, 3, 1, 2, PORT, 0, 0x3ff);
     let mut table = draft.parse().unwrap();
-    let mut machine = Machine::default();
-    table.run(Action::Reset, &mut machine).unwrap();
-    assert_eq!(machine.0[&PORT], 0x3ff);
+    let mut registers = FakeRegisters::default();
+    table.run(Action::Reset, &mut registers).unwrap();
+    assert_eq!(registers.0[&PORT], 0x3ff);
     table.set_period(60);
-    table.run(Action::Reset, &mut machine).unwrap();
-    assert_eq!(machine.0[&PORT], 100);
+    table.run(Action::Reset, &mut registers).unwrap();
+    assert_eq!(registers.0[&PORT], 100);
 }
 
 #[test]
@@ -192,16 +192,16 @@ fn a_count_is_written_where_it_belongs_in_its_register() {
     draft.entries[1][1] = 3;
     let mut table = draft.parse().unwrap();
     table.set_period(60);
-    let mut machine = Machine::default();
-    machine.0.insert(PORT + 0x12, 0xffff);
-    table.run(Action::SetCountdown, &mut machine).unwrap();
-    assert_eq!(machine.0[&(PORT + 0x12)], 0x640);
+    let mut registers = FakeRegisters::default();
+    registers.0.insert(PORT + 0x12, 0xffff);
+    table.run(Action::SetCountdown, &mut registers).unwrap();
+    assert_eq!(registers.0[&(PORT + 0x12)], 0x640);
     // A count is read in the same way; the last of several answers is the one.
     draft
         .entries
         .push(entry(32, 1, 1, 2, PORT + 0x12, 0, 0xff0));
     let table = draft.parse().unwrap();
-    let read = table.run(Action::GetStatus, &mut machine).unwrap();
+    let read = table.run(Action::GetStatus, &mut registers).unwrap();
     assert_eq!(read, Some(0x640));
 }
 
@@ -304,10 +304,10 @@ fn a_table_without_a_way_to_arm_and_pet_is_refused() {
     draft.entries.truncate(4);
     let table = draft.parse().unwrap();
     assert!(table.has(Action::SetRunning) && !table.has(Action::SetReboot));
-    let mut machine = Machine::default();
-    assert_eq!(table.run(Action::GetStatus, &mut machine), Ok(None));
-    assert_eq!(table.run(Action::SetReboot, &mut machine), Ok(None));
-    assert_eq!(machine.0, BTreeMap::new());
+    let mut registers = FakeRegisters::default();
+    assert_eq!(table.run(Action::GetStatus, &mut registers), Ok(None));
+    assert_eq!(table.run(Action::SetReboot, &mut registers), Ok(None));
+    assert_eq!(registers.0, BTreeMap::new());
     // An action that nobody knows is left out, as Linux does it.
     let mut draft = tco();
     draft.entries.push(entry(34, 0xff, 0, 0, 0, 0, 0));
@@ -363,10 +363,10 @@ proptest! {
         prop_assert!(asked <= u64::from(count) * u64::from(counts[0]) || count == table.highest);
         for action in ACTIONS {
             for instruction in table.instructions.iter().filter(|i| i.action == action) {
-                let mut machine = Machine::default();
-                machine.0.insert(instruction.register.address, before);
-                instruction.run(count, &mut machine).unwrap();
-                let after = machine.0[&instruction.register.address];
+                let mut registers = FakeRegisters::default();
+                registers.0.insert(instruction.register.address, before);
+                instruction.run(count, &mut registers).unwrap();
+                let after = registers.0[&instruction.register.address];
                 let outside = !(instruction.mask << instruction.shift);
                 let kept = if instruction.preserve { before & outside } else { 0 };
                 let reads = matches!(instruction.kind, Kind::ReadValue | Kind::ReadCount);
