@@ -9,7 +9,7 @@
 //!
 //! It rises when a good slot is being started, to the lowest security version
 //! among the good slots, so that the way back stays. What a good slot's manifest
-//! revokes is revoked all the same.
+//! revokes is revoked all the same. Where a start is refused by it: [`crate::boot`].
 
 use crate::boot::Facts;
 use alloc::string::String;

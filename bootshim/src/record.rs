@@ -1,5 +1,8 @@
 //! The boot record: the few hundred bytes that decide what boots next.
 //!
+//! How it is written so that a power cut leaves the old one or the new one:
+//! [`crate::copies`].
+//!
 //! All numbers are little-endian. `docs/boot-record.md` has the same table with
 //! its golden vectors.
 //!

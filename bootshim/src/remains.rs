@@ -1,4 +1,4 @@
-//! What memory still holds of the start before. A page that nobody uses outlives a
+//! Was there power since the start before? Memory may tell: a page that nobody uses outlives a
 //! restart, and not the loss of power: where it holds what the last start left, that
 //! start was not ended by the mains. Where it does not, nothing is known: some
 //! firmware clears all memory at each start.

@@ -1,5 +1,5 @@
-//! What the started system is told about the hardware's watchdog: which one was
-//! armed, for how long, and whether it led to this start.
+//! The hardware's watchdogs: which there are, for how long one is armed, and what the
+//! started system is told: which was armed, for how long, whether it led to this start.
 //!
 //! Three words in a volatile UEFI variable ([`crate::handover::WATCHDOG_VARIABLE`]),
 //! with a space between: the chip or `none`, the period in seconds or 0, and

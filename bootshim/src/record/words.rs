@@ -1,4 +1,5 @@
-//! Why, how far, as what: words of one byte to which later minors may add.
+//! Values of one byte in the boot record: why a start failed, how far it came, what kind
+//! it was. Later minors may add values; one that is unknown is kept.
 
 use core::fmt;
 

@@ -1,5 +1,6 @@
 //! The one error of the tool: what was found, what was expected, what to do,
-//! and what was changed; with the code and the exit status that scripts rely on.
+//! and what was changed; with the code and the exit status that scripts rely on, which
+//! [`crate::code`] lists.
 
 use crate::code::{Code, Exit};
 use bootshim::medium::{Access, Cause, Fault};

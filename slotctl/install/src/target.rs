@@ -1,4 +1,5 @@
-//! The slot that is being written, step by step. Each step is a type that only
+//! The slot that is being written, step by step (which one it is, `bootshim::state`
+//! decides). Each step is a type that only
 //! the step before gives, so that none can be left out or come too early:
 //!
 //! | type | what is durable |

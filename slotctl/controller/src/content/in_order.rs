@@ -1,4 +1,5 @@
-//! What has to be looked at from front to back, of what threads read in any order.
+//! Threads read pieces in any order; some checks need them from front to back, and get
+//! them so here.
 
 use super::Piece;
 use images::Refused;
