@@ -6,7 +6,7 @@ pub mod bench;
 pub mod damage;
 pub mod fuzz;
 pub mod machine;
-pub mod plant;
+pub mod pipeline;
 pub mod ready;
 pub mod replay;
 pub mod secure_boot;

@@ -7,7 +7,7 @@
 )]
 
 use crate::machine::{Cause, Error, Line, Machine, START, WebServer};
-use crate::plant::Plant;
+use crate::pipeline::Pipeline;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -37,11 +37,11 @@ pub struct Story<'a> {
 impl<'a> Story<'a> {
     /// Switches on a machine with version 1 in slot a, beside a web server that
     /// has all versions.
-    pub fn begin(plant: &Plant, tell: &'a mut dyn FnMut(&Seen)) -> Result<Story<'a>, Error> {
+    pub fn begin(pipeline: &Pipeline, tell: &'a mut dyn FnMut(&Seen)) -> Result<Story<'a>, Error> {
         let begun = Instant::now();
-        let disk = plant.disk("factory.img", 512)?;
-        let server = WebServer::new(plant.directory())?;
-        let machine = plant.machine("story").disk(disk).start()?;
+        let disk = pipeline.disk("factory.img", 512)?;
+        let server = WebServer::new(pipeline.directory())?;
+        let machine = pipeline.machine("story").disk(disk).start()?;
         let mut story = Story {
             machine,
             server,
@@ -50,7 +50,7 @@ impl<'a> Story<'a> {
             tell,
         };
         story.saw("the factory's disk has version 1.0 in slot a; the machine is switched on");
-        if plant.owner().is_some() {
+        if pipeline.owner().is_some() {
             let line = story.expect("Secure Boot:", START)?;
             let on = line.text.trim() == "Secure Boot: on";
             story.check(on, "Secure Boot on", &line.text)?;
@@ -138,7 +138,7 @@ impl<'a> Story<'a> {
     }
 
     fn install(&mut self, version: u32, slot: &str, tries: u32) -> Result<(), Error> {
-        let address = self.server.url_for_machine(&Plant::image(version));
+        let address = self.server.url_for_machine(&Pipeline::image(version));
         let command = format!("slotctl install --json --tries {tries} {address}");
         let ran = self.machine.run_within(&command, INSTALL)?;
         let last: Value = last_object(&ran.stdout);

@@ -3,7 +3,7 @@
 //! `target/bench/boot.json`, those of the trial, which commits, at its top.
 
 use hw_tests::machine::{Error, Machine, START, target};
-use hw_tests::plant::Plant;
+use hw_tests::pipeline::Pipeline;
 use hw_tests::ready::Ready;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -23,12 +23,12 @@ fn main() -> ExitCode {
 }
 
 fn measure() -> Result<(), Error> {
-    let plant = Plant::new("bench-boot")?;
-    let disk = plant.disk("plc.img", 512)?;
+    let pipeline = Pipeline::new("bench-boot")?;
+    let disk = pipeline.disk("plc.img", 512)?;
     let good = starts("good", &disk)?;
     let tries = STARTS.to_string();
-    let image = Plant::image(2);
-    plant.slotctl_on(&disk, &["install", "--tries", &tries, &image])?;
+    let image = Pipeline::image(2);
+    pipeline.slotctl_on(&disk, &["install", "--tries", &tries, &image])?;
     let mut figures = starts("trial", &disk)?;
     if let Some(figures) = figures.as_object_mut() {
         figures.insert("good".to_owned(), good);

@@ -2,7 +2,7 @@
 //! fails loudly if a step was not seen.
 
 use hw_tests::machine::{self, Error};
-use hw_tests::plant::Plant;
+use hw_tests::pipeline::Pipeline;
 use hw_tests::story::{Seen, Story};
 use std::process::ExitCode;
 
@@ -26,15 +26,15 @@ fn main() -> ExitCode {
 
 fn tell(secure_boot: bool) -> Result<(), Error> {
     println!("demo: making a key, four images and the factory's disk");
-    let plant = if secure_boot {
+    let pipeline = if secure_boot {
         println!("demo: making PK, KEK and db, signing bootshim and the kernel, enrolling them");
-        Plant::with_secure_boot("demo", 1..=4)?
+        Pipeline::with_secure_boot("demo", 1..=4)?
     } else {
-        Plant::new("demo")?
+        Pipeline::new("demo")?
     };
     println!("demo: the machine is QEMU with OVMF, an i6300esb watchdog and 256 MiB\n");
     let mut line = |seen: &Seen| println!("{:7.1} s  {}", seen.at.as_secs_f64(), seen.what);
-    let mut story = Story::begin(&plant, &mut line)?;
+    let mut story = Story::begin(&pipeline, &mut line)?;
     story.good_update()?;
     story.production_does_not_start(3)?;
     story.system_hangs()?;

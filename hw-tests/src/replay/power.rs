@@ -4,7 +4,7 @@ use super::Error;
 use super::judge::{Judge, Started};
 use super::rebuilt::{Before, Content, Rebuilt};
 use crate::machine::{Error as MachineError, Moment, Point, START, VolatileDisk, WebServer};
-use crate::plant::Plant;
+use crate::pipeline::Pipeline;
 use bootshim::medium::{BLOCK, Extent};
 use bootshim::record::SlotId;
 use controller::disk::Disk;
@@ -54,21 +54,21 @@ impl fmt::Display for Cut {
 ///
 /// # Errors
 /// [`MachineError::Otherwise`] with the broken promise; what was not seen.
-pub fn cut(plant: &Plant, during: During, seed: u64) -> Result<Cut, Error> {
+pub fn cut(pipeline: &Pipeline, during: During, seed: u64) -> Result<Cut, Error> {
     let name = format!("cut-{during:?}-{seed}").to_lowercase();
-    let disk = plant.disk(&format!("{name}.img"), 512)?;
-    prepare(plant, &disk, during)?;
+    let disk = pipeline.disk(&format!("{name}.img"), 512)?;
+    prepare(pipeline, &disk, during)?;
     let opened = Disk::open(&disk).map_err(Error::Disk)?;
     let (before, _) = opened.read_record().map_err(Error::Disk)?;
     let moment = choose(&opened, during, seed);
     let words = format!("power cut during {during:?}, seed {seed}, {moment:?}");
     let volatile = VolatileDisk::new(&disk, moment)?;
-    let server = WebServer::new(plant.directory())?;
-    let mut machine = plant.machine(&name).volatile_disk(&volatile).start()?;
+    let server = WebServer::new(pipeline.directory())?;
+    let mut machine = pipeline.machine(&name).volatile_disk(&volatile).start()?;
     match during {
         During::Boot | During::Confirm | During::Renewal => {}
         During::Install => {
-            let image = server.url_for_machine(&Plant::image(2));
+            let image = server.url_for_machine(&Pipeline::image(2));
             machine.tell(&format!("slotctl install {image}"))?;
         }
         During::Flip => machine.tell("slotctl activate b")?,
@@ -95,20 +95,20 @@ pub fn cut(plant: &Plant, during: During, seed: u64) -> Result<Cut, Error> {
 }
 
 /// What was done before the machine is switched on.
-fn prepare(plant: &Plant, disk: &Path, during: During) -> Result<(), Error> {
+fn prepare(pipeline: &Pipeline, disk: &Path, during: During) -> Result<(), Error> {
     let image = if during == During::Renewal {
         let name = disk.with_extension("").display().to_string();
-        plant.build_renewing(&name)?;
+        pipeline.build_renewing(&name)?;
         format!("{name}.slotimg")
     } else {
-        Plant::image(2)
+        Pipeline::image(2)
     };
     let words: &[&str] = match during {
         During::Boot | During::Confirm | During::Renewal => &["install", &image],
         During::Flip => &["install", "--no-activate", &image],
         During::Install => return Ok(()),
     };
-    plant.slotctl_on(disk, words)?;
+    pipeline.slotctl_on(disk, words)?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use super::judge::Started;
 use super::report::Sample;
 use super::{Error, Replay};
 use crate::machine::{Builder, Bus, COMMAND, Cause, Machine, START, WebServer};
-use crate::plant::Plant;
+use crate::pipeline::Pipeline;
 use std::path::{Path, PathBuf};
 
 /// A recorded machine.
@@ -21,18 +21,18 @@ impl Scene {
     /// A machine with version 1 in slot a installs version 2 into slot b, starts
     /// it on trial, confirms it, and is switched off: firmware, bootshim, kernel
     /// and slotctl write, and the log has all of it.
-    pub fn record(plant: &Plant, name: &str, bus: Bus) -> Result<Scene, Error> {
-        let before = plant.disk(&format!("{name}-before.img"), 512)?;
-        let file = |suffix: &str| plant.directory().join(format!("{name}{suffix}"));
+    pub fn record(pipeline: &Pipeline, name: &str, bus: Bus) -> Result<Scene, Error> {
+        let before = pipeline.disk(&format!("{name}-before.img"), 512)?;
+        let file = |suffix: &str| pipeline.directory().join(format!("{name}{suffix}"));
         let (disk, log) = (file(".img"), file(".log"));
         copy(&before, &disk)?;
-        let server = WebServer::new(plant.directory())?;
+        let server = WebServer::new(pipeline.directory())?;
         let mut machine = Machine::new(name)
             .logged_disk(&disk, &log)
             .bus(bus)
             .start()?;
         machine.expect("starting slot a, version 1.0, as good", START)?;
-        let image = server.url_for_machine(&Plant::image(2));
+        let image = server.url_for_machine(&Pipeline::image(2));
         run(&mut machine, &format!("slotctl install {image}"))?;
         machine.tell("reboot")?;
         let cause = machine.next_start(START)?.cause;

@@ -2,19 +2,21 @@
 //! under EDK2.
 
 use hw_tests::machine::{Board, Cause, START, WebServer};
-use hw_tests::plant::Plant;
+use hw_tests::pipeline::Pipeline;
 use hw_tests::replay::power::{self, During};
 use hw_tests::replay::scene::comes_up;
 use hw_tests::story::{Seen, Story};
 use serde_json::Value;
 use std::sync::LazyLock;
 
-pub static UBOOT: LazyLock<Plant> = LazyLock::new(|| Plant::of("uboot", Board::Uboot).unwrap());
-pub static AAVMF: LazyLock<Plant> = LazyLock::new(|| Plant::of("aavmf", Board::Aavmf).unwrap());
+pub static UBOOT: LazyLock<Pipeline> =
+    LazyLock::new(|| Pipeline::of("uboot", Board::Uboot).unwrap());
+pub static AAVMF: LazyLock<Pipeline> =
+    LazyLock::new(|| Pipeline::of("aavmf", Board::Aavmf).unwrap());
 
-fn tells_the_story(plant: &Plant) {
+fn tells_the_story(pipeline: &Pipeline) {
     let mut line = |seen: &Seen| println!("{:7.1} s  {}", seen.at.as_secs_f64(), seen.what);
-    let mut story = Story::begin(plant, &mut line).unwrap();
+    let mut story = Story::begin(pipeline, &mut line).unwrap();
     story.good_update().unwrap();
     story.production_does_not_start(2).unwrap();
     story.system_hangs().unwrap();
@@ -33,12 +35,12 @@ fn under_edk2_an_arm_controller_is_updated_and_comes_back_from_two_bad_updates()
 
 /// The power is cut in the middle of an install; the good slot starts, and the
 /// same command goes on.
-fn is_taken_up_again(plant: &Plant, name: &str) {
-    let cut = power::cut(plant, During::Install, 2).unwrap();
+fn is_taken_up_again(pipeline: &Pipeline, name: &str) {
+    let cut = power::cut(pipeline, During::Install, 2).unwrap();
     hw_tests::say(&format!("{name}: {cut}")).unwrap();
-    let mut machine = comes_up(plant.machine(name).disk(&cut.disk), &cut.started).unwrap();
-    let server = WebServer::new(plant.directory()).unwrap();
-    let image = server.url_for_machine(&Plant::image(2));
+    let mut machine = comes_up(pipeline.machine(name).disk(&cut.disk), &cut.started).unwrap();
+    let server = WebServer::new(pipeline.directory()).unwrap();
+    let image = server.url_for_machine(&Pipeline::image(2));
     let ran = machine
         .run_within(&format!("slotctl install --json {image}"), START)
         .unwrap();
@@ -69,13 +71,13 @@ fn under_edk2_on_arm_an_install_that_lost_power_is_taken_up_again() {
 /// loaded, and nothing but what bootshim armed ends it.
 #[test]
 fn under_edk2_on_arm_a_kernel_that_hangs_without_a_driver_is_reset_and_the_good_slot_starts() {
-    let plant = &*AAVMF;
+    let pipeline = &*AAVMF;
     #[rustfmt::skip]
     let words = [
         "image", "build",
-        "--rootfs", &plant.part("root-v2.erofs"),
-        "--kernel", &plant.part("vmlinuz"),
-        "--initrd", &plant.part("initrd.img"),
+        "--rootfs", &pipeline.part("root-v2.erofs"),
+        "--kernel", &pipeline.part("vmlinuz"),
+        "--initrd", &pipeline.part("initrd.img"),
         "--cmdline", "console=ttyAMA0 quiet panic=0 rdinit=/nothing root=/dev/nothing",
         "--watchdog", "40s",
         "--compatible", "demo-plc",
@@ -83,11 +85,11 @@ fn under_edk2_on_arm_a_kernel_that_hangs_without_a_driver_is_reset_and_the_good_
         "--key", "release.key",
         "--out", "hangs.slotimg",
     ];
-    plant.slotctl(&words).unwrap();
-    let disk = plant.disk("hangs.img", 512).unwrap();
+    pipeline.slotctl(&words).unwrap();
+    let disk = pipeline.disk("hangs.img", 512).unwrap();
     let install = ["install", "--tries", "1", "hangs.slotimg"];
-    plant.slotctl_on(&disk, &install).unwrap();
-    let mut machine = plant.machine("aavmf-hangs").disk(&disk).start().unwrap();
+    pipeline.slotctl_on(&disk, &install).unwrap();
+    let mut machine = pipeline.machine("aavmf-hangs").disk(&disk).start().unwrap();
     machine.says("starting slot b, version 2.1, as trial, the last try");
     machine.says("watchdog i6300esb armed and locked, 40 s");
     machine.says("Kernel panic");

@@ -1,6 +1,6 @@
 //! A second disk that is not ours, and dies.
 
-use super::PLANT;
+use super::PIPELINE;
 use hw_tests::machine::Machine;
 use std::fs::File;
 use std::time::Duration;
@@ -10,7 +10,7 @@ const LONG: Duration = Duration::from_secs(150);
 
 #[test]
 fn a_dead_disk_that_is_not_ours_does_not_stop_the_petting() {
-    let disk = PLANT.disk("beside-a-dead-one.img", 512).unwrap();
+    let disk = PIPELINE.disk("beside-a-dead-one.img", 512).unwrap();
     let other = disk.with_file_name("dead.img");
     File::create(&other).unwrap().set_len(64 << 20).unwrap();
     let machine = Machine::new("dead-disk").disk(&disk).twin(&other);

@@ -1,6 +1,6 @@
 //! The floor lies where the running system neither sees nor changes it.
 
-use super::PLANT;
+use super::PIPELINE;
 use bootshim::floor::{Counts, Floor, Keeper};
 use bootshim::handover::{FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR};
 use hw_tests::machine::{Cause, Machine, START, WebServer, target};
@@ -11,7 +11,7 @@ const VARIABLES: &str = "/sys/firmware/efi/efivars";
 
 #[test]
 fn the_running_system_neither_sees_nor_changes_the_floor() {
-    let disk = PLANT.disk("floor.img", 512).unwrap();
+    let disk = PIPELINE.disk("floor.img", 512).unwrap();
     let mut machine = Machine::new("floor").disk(&disk).start().unwrap();
     // A new machine has none yet; the first good start makes it.
     let said = "by the boot record alone: the firmware keeps none yet";
@@ -57,7 +57,7 @@ fn refused_by_firmware(machine: &mut Machine, command: &str) {
 
 /// A machine whose firmware begins with these settings.
 fn machine(name: &str, disk: &Path, store: &Store) -> Machine {
-    let settings = PLANT.directory().join(format!("{name}.fd"));
+    let settings = PIPELINE.directory().join(format!("{name}.fd"));
     store.write(&settings).unwrap();
     let machine = Machine::new(name).disk(disk);
     machine.firmware_settings(settings).start().unwrap()
@@ -78,14 +78,14 @@ fn written(attributes: u8, content: &[u8]) -> String {
 /// A disk whose image has security version 3.
 fn disk_of_version_3(name: &str) -> PathBuf {
     let image = format!("{name}.slotimg");
-    let (kernel, initrd) = (PLANT.part("vmlinuz"), PLANT.part("initrd.img"));
+    let (kernel, initrd) = (PIPELINE.part("vmlinuz"), PIPELINE.part("initrd.img"));
     #[rustfmt::skip]
     let words = ["--kernel", &kernel, "--initrd", &initrd, "--security-version", "3"];
-    PLANT.build(1, &words, "release.key", &image).unwrap();
+    PIPELINE.build(1, &words, "release.key", &image).unwrap();
     let bootshim = target().join("bootshim/BOOTX64.EFI").display().to_string();
     let program = ["--bootshim", &bootshim, "--trust", "release.pub"];
     let disk = format!("{name}.img");
-    PLANT.disk_of(&disk, 512, &program, &image).unwrap()
+    PIPELINE.disk_of(&disk, 512, &program, &image).unwrap()
 }
 
 #[test]
@@ -146,8 +146,10 @@ const FORGED: Floor = Floor {
 /// its own before, be it a trial that starts first of all.
 #[test]
 fn a_system_on_trial_on_a_new_machine_cannot_forge_the_floor() {
-    let disk = PLANT.disk("forging.img", 512).unwrap();
-    PLANT.slotctl_on(&disk, &["install", "v2.slotimg"]).unwrap();
+    let disk = PIPELINE.disk("forging.img", 512).unwrap();
+    PIPELINE
+        .slotctl_on(&disk, &["install", "v2.slotimg"])
+        .unwrap();
     let mut machine = Machine::new("forging").disk(&disk).start().unwrap();
     machine.says("starting slot b, version 2.0, as trial");
     let kept = file_of(FLOOR_KEPT_VARIABLE);
@@ -179,7 +181,7 @@ fn a_floor_that_another_system_forged_does_not_count_and_is_replaced() {
             .set_at_runtime(name, Vendor::BOOTSHIM, content)
             .unwrap();
     }
-    let disk = PLANT.disk("forged.img", 512).unwrap();
+    let disk = PIPELINE.disk("forged.img", 512).unwrap();
     let mut machine = machine("forged", &disk, &store);
     machine.says("SlotctlFloorKept is not one of bootshim's");
     machine.says("floor: security version 0, kept by the firmware");
@@ -201,7 +203,7 @@ fn a_variable_of_that_name_under_somebodys_key_does_not_count_and_what_to_do_is_
     store
         .set_under_key(FLOOR_KEPT_VARIABLE, Vendor::BOOTSHIM, &FORGED.to_bytes())
         .unwrap();
-    let disk = PLANT.disk("under-key.img", 512).unwrap();
+    let disk = PIPELINE.disk("under-key.img", 512).unwrap();
     let mut machine = machine("under-key", &disk, &store);
     for said in [
         "SlotctlFloorKept is not one of bootshim's",

@@ -1,7 +1,7 @@
 //! The hooks for an initramfs that slotctl ships, in initrds that Debian's own tools
 //! made of them.
 
-use super::{PLANT, initramfs_with, slot};
+use super::{PIPELINE, initramfs_with, slot};
 use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine, Position, target};
 use std::fs;
@@ -20,7 +20,7 @@ fn disk(name: &str, kernel: &str, initrd: &Path) -> PathBuf {
     let bootshim = target().join("bootshim/BOOTX64.EFI").display().to_string();
     #[rustfmt::skip]
     let commands = [
-        &["image", "build", "--rootfs", &PLANT.part("root-v2.erofs"), "--kernel", kernel,
+        &["image", "build", "--rootfs", &PIPELINE.part("root-v2.erofs"), "--kernel", kernel,
           "--initrd", &initrd, "--cmdline", COMMAND_LINE, "--compatible", "demo-plc",
           "--version", "6.0", "--key", "release.key", "--out", &image] as &[&str],
         &["disk", "create", &disk, "--size", "1GiB", "--bootshim", &bootshim,
@@ -28,9 +28,9 @@ fn disk(name: &str, kernel: &str, initrd: &Path) -> PathBuf {
         &["--disk", &disk, "install", &image],
     ];
     for words in commands {
-        PLANT.slotctl(words).unwrap();
+        PIPELINE.slotctl(words).unwrap();
     }
-    PLANT.directory().join(disk)
+    PIPELINE.directory().join(disk)
 }
 
 /// The same with an initrd that this tool made (`make target/initrds/dracut.img`).
@@ -81,7 +81,7 @@ fn the_hook_for_dracut_opens_the_root() {
 #[test]
 fn the_hook_for_dracut_takes_nothing_else_that_has_the_name_of_our_root() {
     let hook = "usr/lib/dracut/hooks/initqueue/settled/05-other.sh";
-    let folder = PLANT.directory().join("other-root-initrd");
+    let folder = PIPELINE.directory().join("other-root-initrd");
     let hook = folder.join(hook);
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
     let other = "mkdir -p /dev/mapper\n\
@@ -114,8 +114,8 @@ fn the_lines_for_an_initramfs_of_your_own_open_the_root() {
     let hook = fs::read_to_string(hook).unwrap();
     let on = "for mount in dev proc sys; do mount -o move /$mount /newroot/$mount; done\n\
         exec switch_root /newroot /sbin/init\n";
-    let initrd = initramfs_with(&PLANT, &format!("{init}{hook}{on}"), "bare-initrd");
-    let disk = disk("bare", &PLANT.part("vmlinuz"), &initrd);
+    let initrd = initramfs_with(&PIPELINE, &format!("{init}{hook}{on}"), "bare-initrd");
+    let disk = disk("bare", &PIPELINE.part("vmlinuz"), &initrd);
     opens_the_root("bare", &disk);
 }
 

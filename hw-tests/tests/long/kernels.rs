@@ -1,7 +1,7 @@
 //! Kernels that do not start, in images that are signed rightly: the console says
 //! why, and the good slot starts.
 
-use super::{PLANT, slot};
+use super::{PIPELINE, slot};
 use hw_tests::damage;
 use hw_tests::machine::Machine;
 use images::key::SecretKey;
@@ -27,25 +27,29 @@ fn falls_back(name: &str, disk: &Path, said: &str) {
 
 #[test]
 fn a_kernel_that_is_no_program_costs_the_trial_and_the_good_slot_starts() {
-    fs::write(PLANT.directory().join("text"), "no kernel\n".repeat(1000)).unwrap();
-    let initrd = PLANT.part("initrd.img");
+    fs::write(
+        PIPELINE.directory().join("text"),
+        "no kernel\n".repeat(1000),
+    )
+    .unwrap();
+    let initrd = PIPELINE.part("initrd.img");
     let starts = ["--kernel", "text", "--initrd", &initrd];
     let image = "no-kernel.slotimg";
-    PLANT.build(2, &starts, "release.key", image).unwrap();
-    let disk = PLANT.disk("no-kernel.img", 512).unwrap();
+    PIPELINE.build(2, &starts, "release.key", image).unwrap();
+    let disk = PIPELINE.disk("no-kernel.img", 512).unwrap();
     let words = ["install", image];
-    PLANT.slotctl_on(&disk, &words).unwrap();
+    PIPELINE.slotctl_on(&disk, &words).unwrap();
     let said = "to the firmware this kernel is no program for this machine";
     falls_back("no-kernel", &disk, said);
 }
 
 #[test]
 fn a_kernel_older_than_loadfile2_is_not_started_without_its_initrd() {
-    let disk = PLANT.disk("old-kernel.img", 512).unwrap();
+    let disk = PIPELINE.disk("old-kernel.img", 512).unwrap();
     let words = ["install", "v2.slotimg"];
-    PLANT.slotctl_on(&disk, &words).unwrap();
+    PIPELINE.slotctl_on(&disk, &words).unwrap();
     // `image build` lets no such kernel through, another tool with the key could.
-    let key = SecretKey::load(&PLANT.directory().join("release.key")).unwrap();
+    let key = SecretKey::load(&PIPELINE.directory().join("release.key")).unwrap();
     damage::change_kernel(&disk, slot("b"), &key, |kernel| {
         let header = u32::from_le_bytes(*kernel[0x3c..].first_chunk().unwrap());
         let at = usize::try_from(header).unwrap() + MAJOR_IMAGE_VERSION;

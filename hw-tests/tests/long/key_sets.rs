@@ -1,7 +1,7 @@
 //! A machine whose bootshim holds root keys: each good slot whose key set they do
 //! not vouch for is passed over with its reason, and the one that is left starts.
 
-use super::{PLANT, secure_boot, slot};
+use super::{PIPELINE, secure_boot, slot};
 use bootshim::floor::Floor;
 use bootshim::handover::FLOOR_KEPT_VARIABLE;
 use controller::disk::Disk;
@@ -16,7 +16,9 @@ const RELEASE_KEYS: u64 = 4160 + 32;
 
 /// A new root key, and a set of the one release key that it signed.
 fn set(root: &str) {
-    PLANT.slotctl(&["key", "generate", "--out", root]).unwrap();
+    PIPELINE
+        .slotctl(&["key", "generate", "--out", root])
+        .unwrap();
     set_of_epoch(root, "1", &format!("{root}.keyset"));
 }
 
@@ -27,23 +29,25 @@ fn set_of_epoch(root: &str, epoch: &str, out: &str) {
         "key", "set", "create", "--epoch", epoch, "--threshold", "1",
         "--release", "release.pub", "--root", &key, "--out", out,
     ];
-    PLANT.slotctl(&words).unwrap();
+    PIPELINE.slotctl(&words).unwrap();
 }
 
 /// Version `number`, signed by the release key, under this set or none.
 fn image(number: u32, set: Option<&str>) -> String {
     let under = set.unwrap_or("none").replace('.', "-");
     let image = format!("{under}-{number}.slotimg");
-    let (kernel, initrd) = (PLANT.part("vmlinuz"), PLANT.part("initrd.img"));
+    let (kernel, initrd) = (PIPELINE.part("vmlinuz"), PIPELINE.part("initrd.img"));
     let mut words = vec!["--kernel", &kernel, "--initrd", &initrd];
     words.extend(set.iter().flat_map(|set| ["--key-set", set]));
-    PLANT.build(number, &words, "release.key", &image).unwrap();
+    PIPELINE
+        .build(number, &words, "release.key", &image)
+        .unwrap();
     image
 }
 
 fn install_good(disk: &Path, name: &str, image: &str) {
     let words = ["install", "--allow-downgrade", "--slot", name, image];
-    PLANT.slotctl_on(disk, &words).unwrap();
+    PIPELINE.slotctl_on(disk, &words).unwrap();
     damage::confirm(disk, slot(name)).unwrap();
 }
 
@@ -65,7 +69,7 @@ fn trusting_the_release_key(name: &str, image: &str) -> PathBuf {
     let bootshim = bootshim();
     #[rustfmt::skip]
     let program = ["--bootshim", &bootshim, "--trust", "release.pub", "--slots", "4"];
-    PLANT.disk_of(name, 512, &program, image).unwrap()
+    PIPELINE.disk_of(name, 512, &program, image).unwrap()
 }
 
 fn trust_roots(disk: &Path, root: &str) {
@@ -74,8 +78,8 @@ fn trust_roots(disk: &Path, root: &str) {
     let words = [
         "bootshim", "trust", &bootshim, "--roots", &key, "--out", &out,
     ];
-    PLANT.slotctl(&words).unwrap();
-    secure_boot::put(&PLANT, disk, &out, "BOOTX64.EFI");
+    PIPELINE.slotctl(&words).unwrap();
+    secure_boot::put(&PIPELINE, disk, &out, "BOOTX64.EFI");
 }
 
 #[test]
@@ -114,7 +118,7 @@ fn a_key_set_of_an_unknown_root_garbled_or_missing_starts_nothing_and_the_good_o
 
 #[test]
 fn a_key_set_below_the_epoch_that_the_firmware_keeps_starts_nothing_and_installs_nothing() {
-    PLANT
+    PIPELINE
         .slotctl(&["key", "generate", "--out", "elder"])
         .unwrap();
     set_of_epoch("elder", "1", "elder-1.keyset");
@@ -132,7 +136,7 @@ fn a_key_set_below_the_epoch_that_the_firmware_keeps_starts_nothing_and_installs
     store
         .set_for_boot(FLOOR_KEPT_VARIABLE, Vendor::BOOTSHIM, &floor.to_bytes())
         .unwrap();
-    let settings = PLANT.directory().join("epochs.fd");
+    let settings = PIPELINE.directory().join("epochs.fd");
     store.write(&settings).unwrap();
 
     let mut machine = Machine::new("epochs")
@@ -148,7 +152,7 @@ fn a_key_set_below_the_epoch_that_the_firmware_keeps_starts_nothing_and_installs
         machine.says(said);
     }
     machine.says("slotctl watch: this slot is not on trial");
-    let server = WebServer::new(PLANT.directory()).unwrap();
+    let server = WebServer::new(PIPELINE.directory()).unwrap();
     let words = format!("slotctl install --json {}", server.url_for_machine(&old));
     let ran = machine.run(&words).unwrap();
     assert!(ran.status == 3, "{} {}", ran.status, ran.stdout);

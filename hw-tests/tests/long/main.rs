@@ -31,18 +31,18 @@ mod watchdogs;
 use bootshim::record::SlotId;
 use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine, START, WebServer};
-use hw_tests::plant::Plant;
+use hw_tests::pipeline::Pipeline;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
-static PLANT: LazyLock<Plant> = LazyLock::new(|| Plant::new("long").unwrap());
+static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| Pipeline::new("long").unwrap());
 
 /// A machine with version 2 on trial in slot b, in its first start.
 fn on_trial(name: &str) -> Machine {
-    let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
+    let disk = PIPELINE.disk(&format!("{name}.img"), 512).unwrap();
     let install = ["install", "v2.slotimg"];
-    PLANT.slotctl_on(&disk, &install).unwrap();
+    PIPELINE.slotctl_on(&disk, &install).unwrap();
     let mut machine = Machine::new(name).disk(&disk).start().unwrap();
     machine.says("starting slot b, version 2.0, as trial");
     machine.says("slotctl watch: on trial");
@@ -55,22 +55,22 @@ fn slot(name: &str) -> SlotId {
 
 /// A disk with two good slots, of which b starts.
 fn two_good(name: &str) -> PathBuf {
-    let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
+    let disk = PIPELINE.disk(&format!("{name}.img"), 512).unwrap();
     let install = ["install", "v2.slotimg"];
-    PLANT.slotctl_on(&disk, &install).unwrap();
+    PIPELINE.slotctl_on(&disk, &install).unwrap();
     damage::confirm(&disk, slot("b")).unwrap();
     disk
 }
 
 /// The demo OS' initramfs with another process 1.
-fn initramfs_with(plant: &Plant, init: &str, name: &str) -> PathBuf {
-    let folder = plant.directory().join(name);
+fn initramfs_with(pipeline: &Pipeline, init: &str, name: &str) -> PathBuf {
+    let folder = pipeline.directory().join(name);
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("init"), init).unwrap();
     let packed = folder.with_extension("img");
     let words = format!(
         "chmod +x init && {{ cat {} && echo init | cpio -o -H newc --quiet; }} >{}",
-        plant.part("initrd.img"),
+        pipeline.part("initrd.img"),
         packed.display()
     );
     let packing = Command::new("sh")
@@ -140,8 +140,8 @@ fn what_bootshim_said_is_in_the_log_of_the_system_it_started() {
 
 #[test]
 fn the_slot_that_runs_is_never_written_and_a_mounted_one_neither() {
-    let server = WebServer::new(PLANT.directory()).unwrap();
-    let image = server.url_for_machine(&Plant::image(3));
+    let server = WebServer::new(PIPELINE.directory()).unwrap();
+    let image = server.url_for_machine(&Pipeline::image(3));
     let mut machine = on_trial("protected");
     let mut install = |words: &str| {
         let ran = machine
@@ -160,7 +160,7 @@ fn the_slot_that_runs_is_never_written_and_a_mounted_one_neither() {
         .run("mkdir /tmp/c && mount -t erofs -o ro /dev/vda5 /tmp/c")
         .unwrap();
     assert_eq!(mounted.status, 0, "{}", mounted.stderr);
-    let second = server.url_for_machine(&Plant::image(4));
+    let second = server.url_for_machine(&Pipeline::image(4));
     let refused = machine
         .run_within(&format!("slotctl install --slot c {second}"), START)
         .unwrap();

@@ -1,6 +1,6 @@
 //! What starts is proven by a TPM, and known to `bootctl`.
 
-use super::PLANT;
+use super::PIPELINE;
 use hw_tests::machine::{Machine, Tpm, WebServer, target};
 use serde_json::Value;
 use std::fs;
@@ -11,7 +11,7 @@ const LOADER: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 
 #[test]
 fn manifest_slot_and_command_line_are_in_pcr_12_and_the_log_replays_it() {
-    let disk = PLANT.disk("measured.img", 512).unwrap();
+    let disk = PIPELINE.disk("measured.img", 512).unwrap();
     let tpm = Tpm::new().unwrap();
     let mut machine = Machine::new("measured")
         .disk(&disk)
@@ -73,7 +73,7 @@ fn manifest_slot_and_command_line_are_in_pcr_12_and_the_log_replays_it() {
 /// bootctl (Debian's, from systemd) reads the variables of the Boot Loader Interface.
 #[test]
 fn bootctl_shows_what_booted() {
-    let disk = PLANT.disk("bootctl.img", 512).unwrap();
+    let disk = PIPELINE.disk("bootctl.img", 512).unwrap();
     let server = WebServer::new(&target()).unwrap();
     let archive = server.url_for_machine("bootctl.tar");
     let mut machine = Machine::new("bootctl").disk(&disk).start().unwrap();

@@ -1,6 +1,6 @@
 //! What comes from outside the signed image has no part in what starts.
 
-use super::{PLANT, slot};
+use super::{PIPELINE, slot};
 use bootshim::handover::Handover;
 use controller::disk::Disk;
 use hw_tests::machine::Machine;
@@ -29,7 +29,7 @@ fn boot_entry(program: &str, options: &str) -> Vec<u8> {
 
 #[test]
 fn the_options_of_a_boot_entry_do_not_reach_the_kernel() {
-    let disk = PLANT.disk("outside.img", 512).unwrap();
+    let disk = PIPELINE.disk("outside.img", 512).unwrap();
     let entry = boot_entry(r"\EFI\BOOT\BOOTX64.EFI", OPTIONS);
     let mut store = Store::factory().unwrap();
     for (name, data) in [
@@ -38,7 +38,7 @@ fn the_options_of_a_boot_entry_do_not_reach_the_kernel() {
     ] {
         store.set_at_runtime(&name, Vendor::GLOBAL, data).unwrap();
     }
-    let settings = PLANT.directory().join("outside.fd");
+    let settings = PIPELINE.directory().join("outside.fd");
     store.write(&settings).unwrap();
     let machine = Machine::new("outside").disk(&disk);
     let mut machine = machine.firmware_settings(settings).start().unwrap();

@@ -1,7 +1,7 @@
 //! Nothing that starts is read twice, counted where the disk sees it: there is no
 //! second answer that could differ from the one that was verified.
 
-use super::{PLANT, slot};
+use super::{PIPELINE, slot};
 use bootshim::medium::Extent;
 use bootshim::slot::area_offset;
 use controller::disk::Disk;
@@ -11,7 +11,7 @@ use images::manifest::Kind;
 
 #[test]
 fn kernel_initrd_and_manifest_are_read_from_the_disk_once() {
-    let image = PLANT.disk("counted.img", 512).unwrap();
+    let image = PIPELINE.disk("counted.img", 512).unwrap();
     let opened = Disk::open(&image).unwrap();
     let trust = controller::trust::keys(&opened).unwrap();
     let manifest = opened.manifest(slot("a"), &trust).unwrap().manifest;

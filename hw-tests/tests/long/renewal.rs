@@ -1,10 +1,10 @@
 //! An image brings a bootshim: it starts that image's trial, and is the one that
 //! firmware starts once the image is good.
 
-use super::PLANT;
+use super::PIPELINE;
 use super::arm64::{AAVMF, UBOOT};
 use hw_tests::machine::{Cause, target};
-use hw_tests::plant::Plant;
+use hw_tests::pipeline::Pipeline;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,18 +25,18 @@ fn on_esp(disk: &Path, name: &str) -> Vec<u8> {
 }
 
 /// A disk with `NAME.slotimg` on trial.
-fn disk_with(plant: &Plant, name: &str) -> PathBuf {
+fn disk_with(pipeline: &Pipeline, name: &str) -> PathBuf {
     let (disk, image) = (format!("{name}.img"), format!("{name}.slotimg"));
-    let disk = plant.disk(&disk, 512).unwrap();
-    plant.slotctl_on(&disk, &["install", &image]).unwrap();
+    let disk = pipeline.disk(&disk, 512).unwrap();
+    pipeline.slotctl_on(&disk, &["install", &image]).unwrap();
     disk
 }
 
 /// `program` is its name on the ESP.
-fn takes_its_place(plant: &Plant, name: &str, program: &str) {
-    plant.build_renewing(name).unwrap();
-    let disk = disk_with(plant, name);
-    let new = fs::read(plant.directory().join(format!("{name}.efi"))).unwrap();
+fn takes_its_place(pipeline: &Pipeline, name: &str, program: &str) {
+    pipeline.build_renewing(name).unwrap();
+    let disk = disk_with(pipeline, name);
+    let new = fs::read(pipeline.directory().join(format!("{name}.efi"))).unwrap();
     let (place, spare) = (
         format!("EFI/BOOT/{program}"),
         format!("EFI/SPARE/{program}"),
@@ -44,7 +44,7 @@ fn takes_its_place(plant: &Plant, name: &str, program: &str) {
     let old = on_esp(&disk, &place);
     assert_ne!(old, new);
 
-    let mut machine = plant.machine(name).disk(&disk).start().unwrap();
+    let mut machine = pipeline.machine(name).disk(&disk).start().unwrap();
     machine.says(HANDED_OVER);
     machine.says("starting slot b, version 2.0, as trial");
     machine.says("the bootshim of this image is the one that firmware starts now");
@@ -65,7 +65,7 @@ fn takes_its_place(plant: &Plant, name: &str, program: &str) {
     drop(machine);
 
     // Firmware that has forgotten everything finds it by its name alone.
-    let mut forgetful = plant.machine(name).disk(&disk).start().unwrap();
+    let mut forgetful = pipeline.machine(name).disk(&disk).start().unwrap();
     forgetful.says("starting slot b, version 2.0, as good");
     drop(forgetful);
     assert_eq!(on_esp(&disk, &place), new);
@@ -73,7 +73,7 @@ fn takes_its_place(plant: &Plant, name: &str, program: &str) {
 
 #[test]
 fn the_bootshim_of_an_image_starts_its_trial_and_then_the_machine() {
-    takes_its_place(&PLANT, "renewed", "BOOTX64.EFI");
+    takes_its_place(&PIPELINE, "renewed", "BOOTX64.EFI");
 }
 
 #[test]
@@ -87,23 +87,23 @@ fn under_edk2_on_arm_the_bootshim_of_an_image_starts_its_trial_and_then_the_mach
 }
 
 /// `program` is its name on the ESP.
-fn costs_the_trial_alone(plant: &Plant, program: &str) {
+fn costs_the_trial_alone(pipeline: &Pipeline, program: &str) {
     // It trusts another key, so that it does not start the image that it is in.
-    plant
+    pipeline
         .slotctl(&["key", "generate", "--out", "strange"])
         .unwrap();
-    plant
+    pipeline
         .bootshim_trusting(&["strange"], "strange.efi")
         .unwrap();
-    let kernel = plant.part("vmlinuz");
-    plant
+    let kernel = pipeline.part("vmlinuz");
+    pipeline
         .build_bringing("strange.efi", &kernel, "strange.slotimg")
         .unwrap();
-    let disk = disk_with(plant, "strange");
+    let disk = disk_with(pipeline, "strange");
     let place = format!("EFI/BOOT/{program}");
     let before = on_esp(&disk, &place);
 
-    let mut machine = plant.machine("strange").disk(&disk).start().unwrap();
+    let mut machine = pipeline.machine("strange").disk(&disk).start().unwrap();
     machine.says(HANDED_OVER);
     machine.says("starting slot a, version 1.0, as good");
     let status = machine.status().unwrap();
@@ -118,7 +118,7 @@ fn costs_the_trial_alone(plant: &Plant, program: &str) {
 
 #[test]
 fn a_bootshim_that_does_not_start_costs_the_trial_and_nothing_else() {
-    costs_the_trial_alone(&PLANT, "BOOTX64.EFI");
+    costs_the_trial_alone(&PIPELINE, "BOOTX64.EFI");
 }
 
 #[test]
@@ -135,19 +135,23 @@ fn a_bootshim_that_cannot_read_what_is_handed_over_does_not_begin_anew() {
     while let Some(at) = at(&later) {
         later[at..][..magic.len()].copy_from_slice(b"SLOTREL2");
     }
-    let plant = &*PLANT;
-    fs::write(plant.directory().join("later.efi"), later).unwrap();
-    plant
+    let pipeline = &*PIPELINE;
+    fs::write(pipeline.directory().join("later.efi"), later).unwrap();
+    pipeline
         .bootshim_trusting(&["release"], "brought.efi")
         .unwrap();
-    let (image, kernel) = ("later.slotimg", plant.part("vmlinuz"));
-    plant.build_bringing("brought.efi", &kernel, image).unwrap();
+    let (image, kernel) = ("later.slotimg", pipeline.part("vmlinuz"));
+    pipeline
+        .build_bringing("brought.efi", &kernel, image)
+        .unwrap();
     let program = ["--bootshim", "later.efi", "--trust", "release.pub"];
-    let first = Plant::image(1);
-    let disk = plant.disk_of("later.img", 512, &program, &first).unwrap();
-    plant.slotctl_on(&disk, &["install", image]).unwrap();
+    let first = Pipeline::image(1);
+    let disk = pipeline
+        .disk_of("later.img", 512, &program, &first)
+        .unwrap();
+    pipeline.slotctl_on(&disk, &["install", image]).unwrap();
 
-    let mut machine = plant.machine("later").disk(&disk).start().unwrap();
+    let mut machine = pipeline.machine("later").disk(&disk).start().unwrap();
     machine.says(HANDED_OVER);
     machine.says("what another bootshim hands over cannot be read");
     machine.says("starting slot a, version 1.0, as good");

@@ -1,6 +1,6 @@
 //! Power cuts on real machines, on every bus and many times.
 
-use super::PLANT;
+use super::PIPELINE;
 use hw_tests::machine::Bus;
 use hw_tests::replay::cuts::Samples;
 use hw_tests::replay::power::{self, During};
@@ -20,7 +20,7 @@ fn say(words: &str) {
 }
 
 fn replay(name: &str, bus: Bus) {
-    let scene = Scene::record(&PLANT, name, bus).unwrap();
+    let scene = Scene::record(&PIPELINE, name, bus).unwrap();
     let report = scene.replay.run(SAMPLES, 2).unwrap();
     assert_eq!(report.violations(), [""; 0]);
     let mut booted = 0;
@@ -49,10 +49,10 @@ fn whenever_the_power_is_cut_a_slot_that_verifies_starts_from_ahci() {
 
 fn cuts(during: During) {
     for seed in 1..=CUTS {
-        let cut = power::cut(&PLANT, during, seed).unwrap();
+        let cut = power::cut(&PIPELINE, during, seed).unwrap();
         say(&cut.to_string());
         let name = format!("after-{during:?}-{seed}").to_lowercase();
-        comes_up(PLANT.machine(&name).disk(&cut.disk), &cut.started).unwrap();
+        comes_up(PIPELINE.machine(&name).disk(&cut.disk), &cut.started).unwrap();
     }
 }
 

@@ -3,13 +3,13 @@
 use super::initramfs_with;
 use controller::disk::Disk;
 use hw_tests::machine::{Machine, START, target};
-use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
+use hw_tests::pipeline::{Pipeline, SIGNED_BOOTSHIM};
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
-static PLANT: LazyLock<Plant> =
-    LazyLock::new(|| Plant::with_secure_boot("secure-long", 1..=1).unwrap());
+static PIPELINE: LazyLock<Pipeline> =
+    LazyLock::new(|| Pipeline::with_secure_boot("secure-long", 1..=1).unwrap());
 
 fn demo_os(part: &str) -> String {
     target().join("demo-os").join(part).display().to_string()
@@ -17,17 +17,17 @@ fn demo_os(part: &str) -> String {
 
 /// Puts a file into bootshim's place on the ESP, as somebody does who has the disk
 /// in hand.
-pub fn put(plant: &Plant, disk: &Path, file: &str, name: &str) {
+pub fn put(pipeline: &Pipeline, disk: &Path, file: &str, name: &str) {
     let place = format!("::EFI/BOOT/{name}");
-    on_esp(plant, disk, &["mcopy", "-D", "o"], &[file, &place]);
+    on_esp(pipeline, disk, &["mcopy", "-D", "o"], &[file, &place]);
 }
 
 /// One of mtools' commands on the ESP.
-fn on_esp(plant: &Plant, disk: &Path, command: &[&str], arguments: &[&str]) {
+fn on_esp(pipeline: &Pipeline, disk: &Path, command: &[&str], arguments: &[&str]) {
     let esp = Disk::open(disk).unwrap().layout().esp.clone().unwrap();
     let volume = format!("{}@@{}", disk.display(), esp.extent.start);
     let ran = Command::new(command[0])
-        .current_dir(plant.directory())
+        .current_dir(pipeline.directory())
         .args(&command[1..])
         .args(["-i", &volume])
         .args(arguments)
@@ -38,9 +38,9 @@ fn on_esp(plant: &Plant, disk: &Path, command: &[&str], arguments: &[&str]) {
 
 #[test]
 fn an_unsigned_bootshim_does_not_start() {
-    let disk = PLANT.disk("unsigned.img", 512).unwrap();
-    put(&PLANT, &disk, "trusting.efi", "BOOTX64.EFI");
-    let mut machine = PLANT.machine("unsigned").disk(&disk).start().unwrap();
+    let disk = PIPELINE.disk("unsigned.img", 512).unwrap();
+    put(&PIPELINE, &disk, "trusting.efi", "BOOTX64.EFI");
+    let mut machine = PIPELINE.machine("unsigned").disk(&disk).start().unwrap();
     let said = machine.says("BdsDxe: failed to load");
     assert!(said.text.contains("Access Denied"), "{}", said.text);
 }
@@ -49,14 +49,14 @@ fn an_unsigned_bootshim_does_not_start() {
 fn where_no_kernel_is_trusted_the_menu_says_why_and_the_machine_restarts() {
     let initrd = demo_os("initrd.img");
     let starts = ["--kernel", &demo_os("vmlinuz"), "--initrd", &initrd];
-    PLANT
+    PIPELINE
         .build(1, &starts, "release.key", "unsigned.slotimg")
         .unwrap();
     let program = ["--bootshim", SIGNED_BOOTSHIM];
-    let disk = PLANT
+    let disk = PIPELINE
         .disk_of("nothing.img", 512, &program, "unsigned.slotimg")
         .unwrap();
-    let mut machine = PLANT.machine("nothing").disk(&disk).start().unwrap();
+    let mut machine = PIPELINE.machine("nothing").disk(&disk).start().unwrap();
     machine.says("no slot starts");
     machine.says("sign it with a key in db");
     machine.says("restart in 10 s");
@@ -68,23 +68,23 @@ fn where_no_kernel_is_trusted_the_menu_says_why_and_the_machine_restarts() {
 /// its manifest. The same with Secure Boot off, and that is said.
 #[test]
 fn a_manifest_by_another_key_does_not_start_with_secure_boot_on_or_off() {
-    PLANT
+    PIPELINE
         .slotctl(&["key", "generate", "--out", "intruder"])
         .unwrap();
     let initrd = demo_os("initrd.img");
     let starts = ["--kernel", "vmlinuz.signed", "--initrd", &initrd];
-    PLANT
+    PIPELINE
         .build(1, &starts, "intruder.key", "intruder.slotimg")
         .unwrap();
     let bootshim = target().join("bootshim/BOOTX64.EFI").display().to_string();
     let program = ["--bootshim", &bootshim, "--trust", "intruder.pub"];
-    let disk = PLANT
+    let disk = PIPELINE
         .disk_of("intruder.img", 512, &program, "intruder.slotimg")
         .unwrap();
-    put(&PLANT, &disk, SIGNED_BOOTSHIM, "BOOTX64.EFI");
+    put(&PIPELINE, &disk, SIGNED_BOOTSHIM, "BOOTX64.EFI");
     let off = Machine::new("intruder-off");
     for (machine, said) in [
-        (PLANT.machine("intruder-on"), "Secure Boot: on"),
+        (PIPELINE.machine("intruder-on"), "Secure Boot: on"),
         (
             off,
             "Secure Boot: off, no platform key is enrolled (setup mode)",
@@ -101,32 +101,32 @@ fn a_manifest_by_another_key_does_not_start_with_secure_boot_on_or_off() {
 /// costs its image the trial, the signed one takes the place of the one before.
 #[test]
 fn the_bootshim_that_an_image_brings_is_checked_by_the_firmware_too() {
-    PLANT
+    PIPELINE
         .slotctl(&["key", "generate", "--out", "spare"])
         .unwrap();
-    PLANT
+    PIPELINE
         .bootshim_trusting(&["release", "spare"], "brought.efi")
         .unwrap();
-    let owner = PLANT.owner().unwrap();
+    let owner = PIPELINE.owner().unwrap();
     owner
         .sign("db", "brought.efi", "brought.signed.efi")
         .unwrap();
-    let kernel = PLANT.directory().join("vmlinuz.signed");
+    let kernel = PIPELINE.directory().join("vmlinuz.signed");
     let kernel = kernel.display().to_string();
     let image = |bootshim: &str, image: &str| {
-        PLANT.build_bringing(bootshim, &kernel, image).unwrap();
+        PIPELINE.build_bringing(bootshim, &kernel, image).unwrap();
     };
     image("brought.efi", "unsigned-bootshim.slotimg");
     image("brought.signed.efi", "signed-bootshim.slotimg");
     let install = |disk: &Path, image: &str| {
-        PLANT
+        PIPELINE
             .slotctl_on(disk, &["install", "--tries", "1", image])
             .unwrap();
     };
 
-    let disk = PLANT.disk("brought.img", 512).unwrap();
+    let disk = PIPELINE.disk("brought.img", 512).unwrap();
     install(&disk, "unsigned-bootshim.slotimg");
-    let mut machine = PLANT.machine("brought").disk(&disk).start().unwrap();
+    let mut machine = PIPELINE.machine("brought").disk(&disk).start().unwrap();
     let said = machine.says("the bootshim of this image came back with");
     assert!(
         said.text.contains("ACCESS_DENIED") || said.text.contains("SECURITY_VIOLATION"),
@@ -136,9 +136,13 @@ fn the_bootshim_that_an_image_brings_is_checked_by_the_firmware_too() {
     machine.says("starting slot a, version 1.0, as good");
     drop(machine);
 
-    let disk = PLANT.disk("brought-signed.img", 512).unwrap();
+    let disk = PIPELINE.disk("brought-signed.img", 512).unwrap();
     install(&disk, "signed-bootshim.slotimg");
-    let mut machine = PLANT.machine("brought-signed").disk(&disk).start().unwrap();
+    let mut machine = PIPELINE
+        .machine("brought-signed")
+        .disk(&disk)
+        .start()
+        .unwrap();
     machine.says("starting slot b, version 2.0, as trial");
     machine.says("the bootshim of this image is the one that firmware starts now");
     machine.press_reset().unwrap();
@@ -152,10 +156,10 @@ fn the_bootshim_that_an_image_brings_is_checked_by_the_firmware_too() {
 /// starts.
 fn is_not_trusted(name: &str, starts: &[&str]) {
     let (image, disk) = (format!("{name}.slotimg"), format!("{name}.img"));
-    PLANT.build(2, starts, "release.key", &image).unwrap();
-    let disk = PLANT.disk(&disk, 512).unwrap();
-    PLANT.slotctl_on(&disk, &["install", &image]).unwrap();
-    let mut machine = PLANT.machine(name).disk(&disk).start().unwrap();
+    PIPELINE.build(2, starts, "release.key", &image).unwrap();
+    let disk = PIPELINE.disk(&disk, 512).unwrap();
+    PIPELINE.slotctl_on(&disk, &["install", &image]).unwrap();
+    let mut machine = PIPELINE.machine(name).disk(&disk).start().unwrap();
     let refused = "LoadImage refused: ACCESS_DENIED; the firmware's Secure Boot does not trust \
                    this kernel: sign it with a key in db";
     machine.says(refused);
@@ -171,7 +175,7 @@ fn is_not_trusted(name: &str, starts: &[&str]) {
 
 /// Changes a signed program where it makes no difference to what it does.
 fn alter(signed: &str, altered: &str) {
-    let folder = PLANT.directory();
+    let folder = PIPELINE.directory();
     let mut program = std::fs::read(folder.join(signed)).unwrap();
     program[IN_NO_USE] ^= 1;
     std::fs::write(folder.join(altered), program).unwrap();
@@ -191,7 +195,7 @@ fn a_kernel_that_was_altered_after_it_was_signed_does_not_start() {
 #[test]
 fn a_uki_that_is_unsigned_or_was_altered_does_not_start() {
     let (kernel, initrd) = (demo_os("vmlinuz"), demo_os("initrd.img"));
-    let owner = PLANT.owner().unwrap();
+    let owner = PIPELINE.owner().unwrap();
     owner.unify(&kernel, &initrd, "uki.efi").unwrap();
     is_not_trusted("unsigned-uki", &["--uki", "uki.efi"]);
     owner.sign("db", "uki.efi", "uki.signed.efi").unwrap();
@@ -208,41 +212,43 @@ fn what_lies_on_the_esp_does_not_come_into_the_initrd_of_a_uki() {
         /bin/busybox mount -t devtmpfs dev /dev\n\
         echo extra: $(ls /.extra/credentials /.extra/global_credentials 2>&1) >/dev/ttyS0\n\
         while :; do sleep 3600; done\n";
-    let initrd = initramfs_with(&PLANT, init, "extra").display().to_string();
-    let owner = PLANT.owner().unwrap();
+    let initrd = initramfs_with(&PIPELINE, init, "extra")
+        .display()
+        .to_string();
+    let owner = PIPELINE.owner().unwrap();
     owner
         .unify(&demo_os("vmlinuz"), &initrd, "extra.efi")
         .unwrap();
     owner.sign("db", "extra.efi", "extra.signed.efi").unwrap();
     let uki = ["--uki", "extra.signed.efi"];
-    PLANT
+    PIPELINE
         .build(1, &uki, "release.key", "extra.slotimg")
         .unwrap();
     // With room for the UKI beside bootshim.
     let program = ["--bootshim", SIGNED_BOOTSHIM, "--esp-size", "64MiB"];
-    let disk = PLANT
+    let disk = PIPELINE
         .disk_of("extra-uki.img", 512, &program, "extra.slotimg")
         .unwrap();
-    std::fs::write(PLANT.directory().join("outside.cred"), "from outside").unwrap();
+    std::fs::write(PIPELINE.directory().join("outside.cred"), "from outside").unwrap();
     let folders = [
         "::loader",
         "::loader/credentials",
         "::EFI/BOOT/BOOTX64.EFI.extra.d",
     ];
-    on_esp(&PLANT, &disk, &["mmd"], &folders);
+    on_esp(&PIPELINE, &disk, &["mmd"], &folders);
     for folder in &folders[1..] {
-        on_esp(&PLANT, &disk, &["mcopy"], &["outside.cred", folder]);
+        on_esp(&PIPELINE, &disk, &["mcopy"], &["outside.cred", folder]);
     }
 
-    let mut machine = PLANT.machine("extra-uki").disk(&disk).start().unwrap();
+    let mut machine = PIPELINE.machine("extra-uki").disk(&disk).start().unwrap();
     machine.says("starting slot a, version 1.0, as good");
     let said = machine.says("extra: ").text;
     assert!(!said.contains("outside"), "{said}");
     drop(machine);
 
     // Started by the firmware itself, it takes them.
-    put(&PLANT, &disk, "extra.signed.efi", "BOOTX64.EFI");
-    let mut machine = PLANT.machine("extra-alone").disk(&disk).start().unwrap();
+    put(&PIPELINE, &disk, "extra.signed.efi", "BOOTX64.EFI");
+    let mut machine = PIPELINE.machine("extra-alone").disk(&disk).start().unwrap();
     let said = machine.says("extra: ").text;
     assert!(said.contains("outside.cred"), "{said}");
 }

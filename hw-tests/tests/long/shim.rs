@@ -3,7 +3,7 @@
 
 use super::secure_boot::put;
 use hw_tests::machine::{Machine, START};
-use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
+use hw_tests::pipeline::{Pipeline, SIGNED_BOOTSHIM};
 use hw_tests::secure_boot::Owner;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -14,22 +14,22 @@ const SHIM: &str = "/usr/lib/shim/shimx64.efi";
 /// What shim starts, unless it is told otherwise.
 const SECOND: &str = "grubx64.efi";
 
-static PLANT: LazyLock<Plant> = LazyLock::new(|| {
-    let plant = Plant::with_secure_boot("shim", 1..=1).unwrap();
-    let owner = plant.owner().unwrap();
+static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| {
+    let pipeline = Pipeline::with_secure_boot("shim", 1..=1).unwrap();
+    let owner = pipeline.owner().unwrap();
     owner.sign("db", SHIM, "shim.signed.efi").unwrap();
-    plant
+    pipeline
 });
 
 fn owner() -> &'static Owner {
-    PLANT.owner().unwrap()
+    PIPELINE.owner().unwrap()
 }
 
 /// A disk on which firmware finds shim, and shim this program.
 fn disk(name: &str, second: &str) -> PathBuf {
-    let disk = PLANT.disk(name, 512).unwrap();
-    put(&PLANT, &disk, "shim.signed.efi", "BOOTX64.EFI");
-    put(&PLANT, &disk, second, SECOND);
+    let disk = PIPELINE.disk(name, 512).unwrap();
+    put(&PIPELINE, &disk, "shim.signed.efi", "BOOTX64.EFI");
+    put(&PIPELINE, &disk, second, SECOND);
     disk
 }
 
@@ -48,7 +48,7 @@ fn machine(name: &str, disk: &Path) -> Machine {
 #[test]
 fn shim_starts_bootshim_and_bootshim_a_slot() {
     let disk = disk("shim.img", SIGNED_BOOTSHIM);
-    let mut machine = PLANT.machine("shim").disk(&disk).start().unwrap();
+    let mut machine = PIPELINE.machine("shim").disk(&disk).start().unwrap();
     machine.says("Secure Boot: on");
     machine.says("starting slot a, version 1.0, as good");
     let status = machine.status().unwrap();
@@ -68,11 +68,11 @@ fn a_bootshim_below_the_level_of_the_machine_does_not_start() {
 /// The level takes back what is older, and nothing else.
 #[test]
 fn a_bootshim_of_the_next_generation_starts_under_that_level() {
-    let mut program = std::fs::read(PLANT.directory().join("trusting.efi")).unwrap();
+    let mut program = std::fs::read(PIPELINE.directory().join("trusting.efi")).unwrap();
     let line = b"bootshim,1,slotctl";
     let at = program.windows(line.len()).position(|seen| seen == line);
     program[at.unwrap() + 9] = b'2'; // of "bootshim,1,"
-    std::fs::write(PLANT.directory().join("next.efi"), program).unwrap();
+    std::fs::write(PIPELINE.directory().join("next.efi"), program).unwrap();
     owner().sign("db", "next.efi", "next.signed.efi").unwrap();
     let disk = disk("next.img", "next.signed.efi");
     let mut machine = machine("next", &disk);

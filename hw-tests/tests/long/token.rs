@@ -1,6 +1,6 @@
 //! The key in a token: PKCS#11, as docs/pipeline.md says, with SoftHSM for the hardware.
 
-use super::PLANT;
+use super::PIPELINE;
 use hw_tests::machine::target;
 use std::process::Command;
 
@@ -22,36 +22,40 @@ slotctl image sign token.slotimg --signature sig --public token.pub
 
 #[test]
 fn what_a_token_signs_is_whole_and_installs_where_its_key_is_trusted() {
-    let kernel = PLANT.part("vmlinuz");
-    let root = PLANT.part("root-v2.erofs");
+    let kernel = PIPELINE.part("vmlinuz");
+    let root = PIPELINE.part("root-v2.erofs");
     #[rustfmt::skip]
     let words = [
         "image", "build", "--rootfs", &root, "--kernel", &kernel, "--cmdline", "quiet",
         "--compatible", "demo-plc", "--version", "2.0", "--out", "token.slotimg",
     ];
-    PLANT.slotctl(&words).unwrap();
+    PIPELINE.slotctl(&words).unwrap();
     let program = target().join("demo").display().to_string();
     let path = std::env::var("PATH").unwrap();
     let ran = Command::new("sh")
         .args(["-c", WITH_A_TOKEN])
-        .current_dir(PLANT.directory())
+        .current_dir(PIPELINE.directory())
         .env("PATH", format!("{program}:{path}"))
         .output()
         .unwrap();
     assert!(ran.status.success(), "{ran:?}");
 
-    let disk = PLANT.disk("token.img", 512).unwrap().display().to_string();
+    let disk = PIPELINE
+        .disk("token.img", 512)
+        .unwrap()
+        .display()
+        .to_string();
     let install = ["--disk", &disk, "install", "token.slotimg"];
-    let refused = PLANT.slotctl(&install).unwrap_err().to_string();
+    let refused = PIPELINE.slotctl(&install).unwrap_err().to_string();
     assert!(
         refused.contains("no signature by a trusted key"),
         "{refused}"
     );
     let bootshim = target().join("bootshim/BOOTX64.EFI").display().to_string();
     let trusting = ["--bootshim", &bootshim, "--trust", "token.pub"];
-    PLANT
+    PIPELINE
         .disk_of("by-token.img", 512, &trusting, "token.slotimg")
         .unwrap();
     let verify = ["--disk", "by-token.img", "verify", "a"];
-    assert!(PLANT.slotctl(&verify).unwrap().contains("2.0"));
+    assert!(PIPELINE.slotctl(&verify).unwrap().contains("2.0"));
 }

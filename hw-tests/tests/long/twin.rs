@@ -1,7 +1,7 @@
 //! A second disk with the same GUIDs, plugged in before the first: a copy of the
 //! disk that somebody left in the machine, or put there.
 
-use super::PLANT;
+use super::PIPELINE;
 use hw_tests::machine::{Cause, Machine};
 use std::fs;
 use std::path::Path;
@@ -12,12 +12,12 @@ fn digest(disk: &Path) -> blake3::Hash {
 
 #[test]
 fn of_two_disks_with_the_same_guids_none_is_taken_for_the_other() {
-    let disk = PLANT.disk("own.img", 512).unwrap();
+    let disk = PIPELINE.disk("own.img", 512).unwrap();
     let twin = disk.with_file_name("twin.img");
     fs::copy(&disk, &twin).unwrap();
     // Whatever is taken from it shows: another version, and a trial.
     let words = ["install", "v2.slotimg"];
-    PLANT.slotctl_on(&twin, &words).unwrap();
+    PIPELINE.slotctl_on(&twin, &words).unwrap();
     let before = digest(&twin);
 
     let mut machine = Machine::new("twin")

@@ -1,6 +1,6 @@
 //! Damage in the root of a good slot.
 
-use super::{PLANT, slot, two_good};
+use super::{PIPELINE, slot, two_good};
 use controller::disk::Disk;
 use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine};
@@ -127,7 +127,7 @@ fn a_good_slot_that_is_damaged_while_it_runs_is_left_for_the_other_good_one() {
 
 #[test]
 fn the_only_good_slot_runs_on_with_read_errors_where_it_is_damaged() {
-    let disk = PLANT.disk("alone.img", 512).unwrap();
+    let disk = PIPELINE.disk("alone.img", 512).unwrap();
     let mut machine = Machine::new("rots-alone").disk(&disk).start().unwrap();
     machine.says("slot a, version 1.0, verified as it is read; a damaged block is a read error");
     overwrite(&mut machine, "/dev/vda3");

@@ -1,7 +1,7 @@
 //! The hardware's watchdog, armed before the kernel: whichever the machine has; and
 //! the firmware's own, until then.
 
-use super::{PLANT, initramfs_with, slot};
+use super::{PIPELINE, initramfs_with, slot};
 use bootshim::slot::area_offset;
 use controller::disk::Disk;
 use hw_tests::damage;
@@ -26,23 +26,25 @@ const COMMAND_LINE: &str =
 fn build(image: &str, version: &str, starts: &[&str]) {
     #[rustfmt::skip]
     let words = [
-        "image", "build", "--rootfs", &PLANT.part("root-v2.erofs"),
-        "--kernel", &PLANT.part("vmlinuz"), "--compatible", "demo-plc",
+        "image", "build", "--rootfs", &PIPELINE.part("root-v2.erofs"),
+        "--kernel", &PIPELINE.part("vmlinuz"), "--compatible", "demo-plc",
         "--version", version, "--key", "release.key", "--out", image,
     ];
-    PLANT.slotctl(&[words.as_slice(), starts].concat()).unwrap();
+    PIPELINE
+        .slotctl(&[words.as_slice(), starts].concat())
+        .unwrap();
 }
 
 fn install(disk: &Path, image: &str, more: &[&str]) {
     let words = [&["install", image, "--tries", "1"], more].concat();
-    PLANT.slotctl_on(disk, &words).unwrap();
+    PIPELINE.slotctl_on(disk, &words).unwrap();
 }
 
 /// A machine with this watchdog, and on trial in slot b what is started so.
 fn hanging(name: &str, watchdog: Watchdog, starts: &[&str]) -> Machine {
     let image = format!("{name}.slotimg");
     build(&image, "5.0", &[&["--watchdog", "60s"], starts].concat());
-    let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
+    let disk = PIPELINE.disk(&format!("{name}.img"), 512).unwrap();
     install(&disk, &image, &[]);
     Machine::new(name)
         .disk(&disk)
@@ -54,9 +56,9 @@ fn hanging(name: &str, watchdog: Watchdog, starts: &[&str]) -> Machine {
 /// A disk whose good slot has this image.
 fn disk_of(name: &str, image: &str) -> PathBuf {
     let bootshim = format!("{name}.efi");
-    PLANT.bootshim_trusting(&["release"], &bootshim).unwrap();
+    PIPELINE.bootshim_trusting(&["release"], &bootshim).unwrap();
     let program = ["--bootshim", &bootshim];
-    PLANT
+    PIPELINE
         .disk_of(&format!("{name}.img"), 512, &program, image)
         .unwrap()
 }
@@ -65,7 +67,7 @@ fn disk_of(name: &str, image: &str) -> PathBuf {
 /// restarts the machine in order, again and again.
 fn restarting(name: &str) -> PathBuf {
     let init = "#!/bin/sh\nexec /bin/busybox reboot -f\n";
-    let initrd = initramfs_with(&PLANT, init, &format!("{name}-initrd"));
+    let initrd = initramfs_with(&PIPELINE, init, &format!("{name}-initrd"));
     let initrd = initrd.display().to_string();
     let image = format!("{name}-restarts.slotimg");
     let starts = ["--initrd", &initrd, "--cmdline", COMMAND_LINE];
@@ -154,7 +156,7 @@ fn resets_what_never_opens(
         echo driver: $(cat /sys/class/watchdog/watchdog0/state) >/dev/ttyS0\n\
         while :; do sleep 3600; done\n"
     );
-    let initrd = initramfs_with(&PLANT, &init, &format!("{name}-initrd"));
+    let initrd = initramfs_with(&PIPELINE, &init, &format!("{name}-initrd"));
     let initrd = initrd.display().to_string();
     let starts = ["--initrd", &initrd, "--cmdline", command_line];
     let mut machine = hanging(name, watchdog, &starts);
@@ -205,7 +207,7 @@ fn an_initramfs_that_never_opens_what_the_firmware_describes_is_reset_where_it_i
 /// the firmware, five minutes, resets the machine.
 #[test]
 fn a_bootshim_that_hangs_in_a_read_is_reset_by_the_firmware() {
-    let disk = PLANT.disk("read-hangs.img", 512).unwrap();
+    let disk = PIPELINE.disk("read-hangs.img", 512).unwrap();
     let mut machine = Machine::new("read-hangs")
         .stalling_disk(&disk, MORE_THAN_BOOTSHIM)
         .start()
@@ -225,7 +227,7 @@ fn a_bootshim_that_hangs_in_a_read_is_reset_by_the_firmware() {
 
 #[test]
 fn a_watchdog_that_the_firmware_switched_off_is_not_armed_behind_its_back() {
-    let disk = PLANT.disk("wdat-off.img", 512).unwrap();
+    let disk = PIPELINE.disk("wdat-off.img", 512).unwrap();
     let mut machine = Machine::new("wdat-off")
         .disk(&disk)
         .watchdog(Watchdog::WdatOff)
@@ -302,13 +304,15 @@ fn when_bootshim_restarts_from_its_menu_that_is_no_reset_by_the_chipset() {
 #[test]
 fn what_does_not_pet_the_watchdog_is_not_watched_after_a_bootshim_that_armed_nothing() {
     let disk = restarting("unarmed");
-    PLANT
+    PIPELINE
         .slotctl(&["key", "generate", "--out", "other"])
         .unwrap();
-    PLANT.bootshim_trusting(&["other"], "other.efi").unwrap();
+    PIPELINE.bootshim_trusting(&["other"], "other.efi").unwrap();
     let image = "unarmed.slotimg";
-    let kernel = PLANT.part("vmlinuz");
-    PLANT.build_bringing("other.efi", &kernel, image).unwrap();
+    let kernel = PIPELINE.part("vmlinuz");
+    PIPELINE
+        .build_bringing("other.efi", &kernel, image)
+        .unwrap();
     install(&disk, image, &["--allow-downgrade"]);
     let mut machine = Machine::new("unarmed").disk(&disk).start().unwrap();
     let since = machine.position();

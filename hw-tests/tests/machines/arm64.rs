@@ -3,7 +3,7 @@
 //!
 //! What the machine did is read off its disk by the host's `slotctl`.
 
-use super::PLANT;
+use super::PIPELINE;
 use hw_tests::machine::{Board, Cause, Line, Machine, START, target};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ fn build(version: &str, command_line: &str, out: &str) {
         "--key", "release.key",
         "--out", out,
     ];
-    PLANT.slotctl(&words).unwrap();
+    PIPELINE.slotctl(&words).unwrap();
 }
 
 /// A disk with a good version in slot a, and in slot b a trial with one try,
@@ -50,10 +50,10 @@ fn disk(name: &str) -> PathBuf {
         "--trust", "release.pub",
         "--image", &good,
     ];
-    PLANT.slotctl(&words).unwrap();
-    let disk = PLANT.directory().join(file);
+    PIPELINE.slotctl(&words).unwrap();
+    let disk = PIPELINE.directory().join(file);
     let install = ["install", "--tries", "1", &bad];
-    PLANT.slotctl_on(&disk, &install).unwrap();
+    PIPELINE.slotctl_on(&disk, &install).unwrap();
     disk
 }
 
@@ -77,7 +77,7 @@ fn comes_back(board: Board, name: &str) -> Vec<Line> {
     ));
     machine.wait_until_off(START).unwrap();
 
-    let status = PLANT.slotctl_on(&disk, &["--json", "status"]).unwrap();
+    let status = PIPELINE.slotctl_on(&disk, &["--json", "status"]).unwrap();
     let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!(
         (&status["slots"][0]["state"], &status["slots"][1]["state"]),

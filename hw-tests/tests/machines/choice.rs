@@ -1,7 +1,7 @@
 //! `slotctl next-boot` on a disk image and bootshim on the same image choose the
 //! same, on every bus and with both sector sizes.
 
-use super::PLANT;
+use super::PIPELINE;
 use bootshim::copies::{COPIES, Copy, SPACING};
 use bootshim::record::Record;
 use controller::disk::Disk;
@@ -29,9 +29,11 @@ fn row(
     expected: (&str, &str),
     until: Until,
 ) {
-    let disk = PLANT.disk(&format!("{name}.img"), sector).unwrap();
+    let disk = PIPELINE.disk(&format!("{name}.img"), sector).unwrap();
     prepare(&disk);
-    let answer = PLANT.slotctl_on(&disk, &["--json", "next-boot"]).unwrap();
+    let answer = PIPELINE
+        .slotctl_on(&disk, &["--json", "next-boot"])
+        .unwrap();
     let answer: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(
         (answer["slot"].as_str(), answer["kind"].as_str()),
@@ -68,7 +70,7 @@ fn row(
 }
 
 fn slotctl(disk: &Path, words: &[&str]) {
-    PLANT.slotctl_on(disk, words).unwrap();
+    PIPELINE.slotctl_on(disk, words).unwrap();
 }
 
 fn trial(disk: &Path) {

@@ -17,8 +17,8 @@ mod secure_boot;
 mod story;
 mod verity;
 
-use hw_tests::plant::Plant;
+use hw_tests::pipeline::Pipeline;
 use std::sync::LazyLock;
 
 /// One key and four images for all scenarios of a run.
-static PLANT: LazyLock<Plant> = LazyLock::new(|| Plant::new("machines").unwrap());
+static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| Pipeline::new("machines").unwrap());

@@ -1,6 +1,6 @@
 //! A machine with room for one copy of the initrd, and not for two.
 
-use super::PLANT;
+use super::PIPELINE;
 use hw_tests::damage;
 use hw_tests::machine::Machine;
 use serde_json::Value;
@@ -16,23 +16,25 @@ const MEMORY: u32 = 256;
 /// A disk on which an image with that initrd is on trial in slot b, and where in the
 /// slot the initrd lies.
 fn disk(name: &str) -> (PathBuf, u64) {
-    let at = |name: String| PLANT.directory().join(name);
-    let mut initrd = fs::read(PLANT.part("initrd.img")).unwrap();
+    let at = |name: String| PIPELINE.directory().join(name);
+    let mut initrd = fs::read(PIPELINE.part("initrd.img")).unwrap();
     initrd.resize(INITRD, 0);
     let padded = at(format!("{name}-initrd.img"));
     fs::write(&padded, initrd).unwrap();
     let image = format!("{name}.slotimg");
-    let (kernel, padded) = (PLANT.part("vmlinuz"), padded.display().to_string());
+    let (kernel, padded) = (PIPELINE.part("vmlinuz"), padded.display().to_string());
     let starts = ["--kernel", &kernel, "--initrd", &padded];
-    PLANT.build(2, &starts, "release.key", &image).unwrap();
-    let shown = PLANT.slotctl(&["--json", "image", "show", &image]).unwrap();
+    PIPELINE.build(2, &starts, "release.key", &image).unwrap();
+    let shown = PIPELINE
+        .slotctl(&["--json", "image", "show", &image])
+        .unwrap();
     let shown: Value = serde_json::from_str(&shown).unwrap();
     let payloads = shown["payloads"].as_array().unwrap();
     let initrd = payloads.iter().find(|payload| payload["kind"] == "initrd");
     let offset = initrd.unwrap()["offset"].as_u64().unwrap();
-    let disk = PLANT.disk(&format!("{name}.img"), 512).unwrap();
+    let disk = PIPELINE.disk(&format!("{name}.img"), 512).unwrap();
     let install = ["install", &image];
-    PLANT.slotctl_on(&disk, &install).unwrap();
+    PIPELINE.slotctl_on(&disk, &install).unwrap();
     (disk, offset)
 }
 

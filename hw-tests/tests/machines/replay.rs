@@ -1,7 +1,7 @@
 //! Power cuts on real machines: every write of one machine replayed, and the
 //! power of others cut for real.
 
-use super::PLANT;
+use super::PIPELINE;
 use bootshim::record::SlotId;
 use hw_tests::machine::{Bus, Point};
 use hw_tests::replay::cuts::Samples;
@@ -22,7 +22,7 @@ fn say(words: &str) {
 
 #[test]
 fn whenever_the_power_of_a_real_machine_is_cut_a_slot_that_verifies_starts() {
-    let scene = Scene::record(&PLANT, "replay", Bus::Virtio).unwrap();
+    let scene = Scene::record(&PIPELINE, "replay", Bus::Virtio).unwrap();
     let report = scene.replay.run(SAMPLES, SEED).unwrap();
     assert_eq!(report.violations(), [""; 0]);
     assert!(report.states >= 2000, "only {} states", report.states);
@@ -51,7 +51,7 @@ fn whenever_the_power_of_a_real_machine_is_cut_a_slot_that_verifies_starts() {
 }
 
 fn cut(during: During, seed: u64) -> Cut {
-    let cut = power::cut(&PLANT, during, seed).unwrap();
+    let cut = power::cut(&PIPELINE, during, seed).unwrap();
     say(&cut.to_string());
     cut
 }

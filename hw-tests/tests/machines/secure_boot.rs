@@ -1,25 +1,25 @@
-//! Machines whose firmware starts only what the plant's owner signed.
+//! Machines whose firmware starts only what the owner signed.
 
 use bootshim::record::{Record, Slot, SlotId, State};
 use bootshim::state::Next;
 use controller::disk::Disk;
 use controller::efi_program::Program;
 use hw_tests::machine::{Machine, target};
-use hw_tests::plant::{Plant, SIGNED_BOOTSHIM};
+use hw_tests::pipeline::{Pipeline, SIGNED_BOOTSHIM};
 use hw_tests::secure_boot::Owner;
 use images::key::PublicKey;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-static PLANT: LazyLock<Plant> = LazyLock::new(|| {
-    let plant = Plant::with_secure_boot("secure", 1..=1).unwrap();
-    plant.owner().unwrap().make_key("stranger").unwrap();
-    plant
+static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| {
+    let pipeline = Pipeline::with_secure_boot("secure", 1..=1).unwrap();
+    pipeline.owner().unwrap().make_key("stranger").unwrap();
+    pipeline
 });
 
 fn owner() -> &'static Owner {
-    PLANT.owner().unwrap()
+    PIPELINE.owner().unwrap()
 }
 
 fn demo_os(part: &str) -> String {
@@ -30,7 +30,9 @@ fn demo_os(part: &str) -> String {
 fn image(version: u32, kernel: &str, name: &str) {
     let initrd = demo_os("initrd.img");
     let starts = ["--kernel", kernel, "--initrd", &initrd];
-    PLANT.build(version, &starts, "release.key", name).unwrap();
+    PIPELINE
+        .build(version, &starts, "release.key", name)
+        .unwrap();
 }
 
 /// Slot c is good, and preferred to slot a.
@@ -67,7 +69,7 @@ fn a_kernel_that_the_firmware_does_not_trust_is_passed_over_and_the_next_good_sl
         .sign("stranger", &demo_os("vmlinuz"), "vmlinuz.stranger")
         .unwrap();
     image(3, "vmlinuz.stranger", "stranger.slotimg");
-    let disk = PLANT.disk("kernels.img", 512).unwrap();
+    let disk = PIPELINE.disk("kernels.img", 512).unwrap();
     let stranger = [
         "install",
         "--no-activate",
@@ -75,7 +77,7 @@ fn a_kernel_that_the_firmware_does_not_trust_is_passed_over_and_the_next_good_sl
         "c",
         "stranger.slotimg",
     ];
-    PLANT.slotctl_on(&disk, &stranger).unwrap();
+    PIPELINE.slotctl_on(&disk, &stranger).unwrap();
     make_good(&disk);
     let older = [
         "install",
@@ -84,9 +86,9 @@ fn a_kernel_that_the_firmware_does_not_trust_is_passed_over_and_the_next_good_sl
         "b",
         "unsigned.slotimg",
     ];
-    PLANT.slotctl_on(&disk, &older).unwrap();
+    PIPELINE.slotctl_on(&disk, &older).unwrap();
 
-    let mut machine = PLANT.machine("kernels").disk(&disk).start().unwrap();
+    let mut machine = PIPELINE.machine("kernels").disk(&disk).start().unwrap();
     machine.says("Secure Boot: on");
     for slot in ["b", "c"] {
         let said = machine.says(&format!("slot {slot} passed over: did not start"));
@@ -107,12 +109,12 @@ fn a_kernel_that_the_firmware_does_not_trust_is_passed_over_and_the_next_good_sl
 /// the trusted ones, and an image of their own into the slot.
 #[test]
 fn a_signed_bootshim_whose_keys_were_changed_does_not_start() {
-    PLANT
+    PIPELINE
         .slotctl(&["key", "generate", "--out", "intruder"])
         .unwrap();
-    let signed = std::fs::read(PLANT.directory().join(SIGNED_BOOTSHIM)).unwrap();
+    let signed = std::fs::read(PIPELINE.directory().join(SIGNED_BOOTSHIM)).unwrap();
     let public = |name: &str| {
-        PublicKey::load(&PLANT.directory().join(name))
+        PublicKey::load(&PIPELINE.directory().join(name))
             .unwrap()
             .to_bytes()
     };
@@ -123,13 +125,13 @@ fn a_signed_bootshim_whose_keys_were_changed_does_not_start() {
         Program::parse(altered.clone()).unwrap().trust().keys[0].to_bytes(),
         theirs
     );
-    std::fs::write(PLANT.directory().join("altered.efi"), altered).unwrap();
+    std::fs::write(PIPELINE.directory().join("altered.efi"), altered).unwrap();
     let initrd = demo_os("initrd.img");
     let starts = ["--kernel", "vmlinuz.signed", "--initrd", &initrd];
-    PLANT
+    PIPELINE
         .build(1, &starts, "intruder.key", "intruder.slotimg")
         .unwrap();
-    let disk = PLANT
+    let disk = PIPELINE
         .disk_of(
             "altered.img",
             512,
@@ -138,7 +140,7 @@ fn a_signed_bootshim_whose_keys_were_changed_does_not_start() {
         )
         .unwrap();
 
-    let mut machine = PLANT.machine("altered").disk(&disk).start().unwrap();
+    let mut machine = PIPELINE.machine("altered").disk(&disk).start().unwrap();
     let begun = machine.position();
     let said = machine.says("BdsDxe: failed to load");
     assert!(said.text.contains("Access Denied"), "{}", said.text);
@@ -152,7 +154,7 @@ fn a_signed_uki_starts_with_the_command_line_of_its_manifest() {
         .unify(&demo_os("vmlinuz"), &demo_os("initrd.img"), "uki.efi")
         .unwrap();
     owner().sign("db", "uki.efi", "uki.signed.efi").unwrap();
-    PLANT
+    PIPELINE
         .build(
             1,
             &["--uki", "uki.signed.efi"],
@@ -161,11 +163,11 @@ fn a_signed_uki_starts_with_the_command_line_of_its_manifest() {
         )
         .unwrap();
     let program = ["--bootshim", SIGNED_BOOTSHIM];
-    let disk = PLANT
+    let disk = PIPELINE
         .disk_of("uki.img", 512, &program, "uki.slotimg")
         .unwrap();
 
-    let mut machine = PLANT.machine("uki").disk(&disk).start().unwrap();
+    let mut machine = PIPELINE.machine("uki").disk(&disk).start().unwrap();
     machine.says("Secure Boot: on");
     machine.says("starting slot a, version 1.0, as good");
     kernel_sees_secure_boot(&mut machine);
@@ -178,11 +180,11 @@ fn a_signed_uki_starts_with_the_command_line_of_its_manifest() {
 
 #[test]
 fn disk_create_keeps_the_signature_of_bootshim_and_refuses_to_break_it() {
-    let disk = PLANT.disk("signature.img", 512).unwrap();
+    let disk = PIPELINE.disk("signature.img", 512).unwrap();
     let copy = copy_from_esp(&disk);
     owner().verify("db", &copy.display().to_string()).unwrap();
 
-    let said = PLANT
+    let said = PIPELINE
         .slotctl(&[
             "disk",
             "create",
@@ -203,7 +205,7 @@ fn disk_create_keeps_the_signature_of_bootshim_and_refuses_to_break_it() {
     ] {
         assert!(said.contains(words), "{said}");
     }
-    assert!(!PLANT.directory().join("broken.img").exists());
+    assert!(!PIPELINE.directory().join("broken.img").exists());
 }
 
 /// bootshim as it lies on the ESP, by other tools than ours.

@@ -1,14 +1,14 @@
 //! The root through dm-verity.
 
-use super::PLANT;
+use super::PIPELINE;
 use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine};
 
 #[test]
 fn a_trial_with_one_flipped_bit_in_its_root_is_left_for_the_good_slot() {
-    let disk = PLANT.disk("verity.img", 512).unwrap();
+    let disk = PIPELINE.disk("verity.img", 512).unwrap();
     let install = ["install", "v2.slotimg"];
-    PLANT.slotctl_on(&disk, &install).unwrap();
+    PIPELINE.slotctl_on(&disk, &install).unwrap();
     damage::flip(&disk, "b".parse().unwrap(), 1_000_000).unwrap();
 
     let mut machine = Machine::new("verity").disk(&disk).start().unwrap();

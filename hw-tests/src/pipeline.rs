@@ -1,5 +1,5 @@
-//! What a plant has before a machine is switched on: keys, images and disks,
-//! made by `slotctl` as an image pipeline makes them.
+//! An image pipeline as a customer has one: keys, images and disks, made by `slotctl`
+//! before a machine is switched on.
 
 use crate::machine::{Board, Builder, Error, Machine, target};
 use crate::secure_boot::Owner;
@@ -10,64 +10,64 @@ use std::process::Command;
 /// The kernel's command line in every image of the demo OS, but for its console.
 const COMMAND_LINE: &str =
     "root=/dev/mapper/slotctl-root ro quiet panic=0 mitigations=off cryptomgr.notests";
-/// bootshim as the plant's owner signed it, in the folder of the plant.
+/// bootshim as the owner signed it, in the pipeline's folder.
 pub const SIGNED_BOOTSHIM: &str = "bootshim.signed.efi";
 /// For which machines the demo OS is.
 const COMPATIBLE: &str = "demo-plc";
 
 /// Keys and four versions of the demo OS.
 #[derive(Debug)]
-pub struct Plant {
+pub struct Pipeline {
     directory: PathBuf,
     board: Board,
     /// Where Secure Boot is on: whose it is, and the settings of the firmware.
     secure: Option<(Owner, PathBuf)>,
 }
 
-impl Plant {
+impl Pipeline {
     /// Makes a key, and signs the four versions with it, in a folder of its own
-    /// under `target/plants`.
-    pub fn new(name: &str) -> Result<Plant, Error> {
-        Plant::of(name, Board::Pc)
+    /// under `target/pipelines`.
+    pub fn new(name: &str) -> Result<Pipeline, Error> {
+        Pipeline::of(name, Board::Pc)
     }
 
     /// As [`Self::new`], for machines with this board.
-    pub fn of(name: &str, board: Board) -> Result<Plant, Error> {
-        let plant = Plant::empty(name, board)?;
-        plant.build_versions(1..=4, "vmlinuz")?;
-        Ok(plant)
+    pub fn of(name: &str, board: Board) -> Result<Pipeline, Error> {
+        let pipeline = Pipeline::empty(name, board)?;
+        pipeline.build_versions(1..=4, "vmlinuz")?;
+        Ok(pipeline)
     }
 
     /// As [`Self::new`], with these versions, for machines whose firmware starts
-    /// only what the plant's owner signed: the kernel is, and bootshim, once it had
+    /// only what the owner signed: the kernel is, and bootshim, once it had
     /// the trusted key in.
-    pub fn with_secure_boot(name: &str, versions: RangeInclusive<u32>) -> Result<Plant, Error> {
-        let mut plant = Plant::empty(name, Board::Pc)?;
-        let owner = Owner::new(&plant.directory)?;
-        plant.bootshim_trusting(&["release"], "trusting.efi")?;
+    pub fn with_secure_boot(name: &str, versions: RangeInclusive<u32>) -> Result<Pipeline, Error> {
+        let mut pipeline = Pipeline::empty(name, Board::Pc)?;
+        let owner = Owner::new(&pipeline.directory)?;
+        pipeline.bootshim_trusting(&["release"], "trusting.efi")?;
         owner.sign("db", "trusting.efi", SIGNED_BOOTSHIM)?;
-        owner.sign("db", &plant.part("vmlinuz"), "vmlinuz.signed")?;
-        plant.build_versions(versions, "vmlinuz.signed")?;
+        owner.sign("db", &pipeline.part("vmlinuz"), "vmlinuz.signed")?;
+        pipeline.build_versions(versions, "vmlinuz.signed")?;
         let settings = owner.settings("settings.fd")?;
-        plant.secure = Some((owner, settings));
-        Ok(plant)
+        pipeline.secure = Some((owner, settings));
+        Ok(pipeline)
     }
 
     /// A folder with a key, and nothing made with it.
-    fn empty(name: &str, board: Board) -> Result<Plant, Error> {
-        let directory = target().join("plants").join(name);
+    fn empty(name: &str, board: Board) -> Result<Pipeline, Error> {
+        let directory = target().join("pipelines").join(name);
         let failed = || Error::host(format!("the folder {}", directory.display()));
         if directory.exists() {
             std::fs::remove_dir_all(&directory).map_err(failed())?;
         }
         std::fs::create_dir_all(&directory).map_err(failed())?;
-        let plant = Plant {
+        let pipeline = Pipeline {
             directory,
             board,
             secure: None,
         };
-        plant.slotctl(&["key", "generate", "--out", "release"])?;
-        Ok(plant)
+        pipeline.slotctl(&["key", "generate", "--out", "release"])?;
+        Ok(pipeline)
     }
 
     /// Whose Secure Boot it is, where it has any.
@@ -76,7 +76,7 @@ impl Plant {
         self.secure.as_ref().map(|(owner, _)| owner)
     }
 
-    /// A machine of this plant, to be described.
+    /// A machine with what it made, to be described.
     #[must_use]
     pub fn machine(&self, name: &str) -> Builder {
         let machine = Machine::new(name).board(self.board);
@@ -99,7 +99,7 @@ impl Plant {
     }
 
     fn build_versions(&self, versions: RangeInclusive<u32>, kernel: &str) -> Result<(), Error> {
-        // In the folder of the plant where it was signed there.
+        // In the pipeline's folder where it was signed there.
         let signed = self.directory.join(kernel);
         let kernel = if signed.exists() {
             signed.display().to_string()
@@ -108,7 +108,7 @@ impl Plant {
         };
         for version in versions {
             let starts = ["--kernel", &kernel, "--initrd", &self.part("initrd.img")];
-            self.build(version, &starts, "release.key", &Plant::image(version))?;
+            self.build(version, &starts, "release.key", &Pipeline::image(version))?;
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Plant {
             Some(_) => &["--bootshim", SIGNED_BOOTSHIM],
             None => &["--bootshim", &bootshim, "--trust", "release.pub"],
         };
-        self.disk_of(name, sector, program, &Plant::image(1))
+        self.disk_of(name, sector, program, &Pipeline::image(1))
     }
 
     /// A factory's disk with this program on its ESP and this image in slot a,
@@ -169,7 +169,7 @@ impl Plant {
         Ok(self.directory.join(name))
     }
 
-    /// A bootshim that trusts the keys of these names, in a file of the plant's folder.
+    /// A bootshim that trusts the keys of these names, in a file of the pipeline's folder.
     pub fn bootshim_trusting(&self, keys: &[&str], out: &str) -> Result<(), Error> {
         let built = self.bootshim();
         let public: Vec<String> = keys.iter().map(|key| format!("{key}.pub")).collect();
@@ -196,7 +196,7 @@ impl Plant {
         self.build(2, &starts, "release.key", image)
     }
 
-    /// Runs `slotctl` in the plant's folder, and gives what it printed.
+    /// Runs `slotctl` in the pipeline's folder, and gives what it printed.
     pub fn slotctl(&self, words: &[&str]) -> Result<String, Error> {
         let program = target().join("demo/slotctl");
         let ran = Command::new(&program)
