@@ -14,14 +14,14 @@ mod bench;
 #[path = "files/halfway.rs"]
 #[allow(dead_code, reason = "shared with the tests on files")]
 mod halfway;
-#[path = "files/plant.rs"]
-#[allow(dead_code, reason = "shared with the tests on files")]
-mod plant;
 #[path = "watch_process/programs.rs"]
 mod programs;
 #[path = "files/ran.rs"]
 #[allow(dead_code, reason = "shared with the tests on files")]
 mod ran;
+#[path = "files/samples.rs"]
+#[allow(dead_code, reason = "shared with the tests on files")]
+mod samples;
 
 /// Tests by the names of their functions.
 macro_rules! named {

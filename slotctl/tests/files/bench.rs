@@ -1,7 +1,7 @@
 //! A folder of its own for each test, with a disk in it.
 
-use crate::plant::{Plant, write_sparse};
 use crate::ran::Ran;
+use crate::samples::{Samples, write_sparse};
 use bootshim::copies::{Note, Store};
 use bootshim::handover::Handover;
 use bootshim::record::{Record, SlotId, State};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// A folder with `disk.img`. Any other file of the plant appears in it when a
+/// A folder with `disk.img`. Any other sample appears in it when a
 /// command names it.
 pub struct Bench {
     directory: TempDir,
@@ -33,10 +33,10 @@ impl Bench {
         self.directory.path()
     }
 
-    /// The path of a file, which is taken from the plant where it is not there.
+    /// The path of a file, which is taken from the samples where it is not there.
     pub fn file(&self, name: &str) -> PathBuf {
         let path = self.directory.path().join(name);
-        if let Some(bytes) = Plant::get().file(name).filter(|_| !path.exists()) {
+        if let Some(bytes) = Samples::get().file(name).filter(|_| !path.exists()) {
             write_sparse(&path, bytes);
         }
         path

@@ -1,7 +1,7 @@
 //! Disks and images as a build pipeline makes them.
 
 use crate::bench::{Bench, sgdisk};
-use crate::plant::{DISK, noise};
+use crate::samples::{DISK, noise};
 use std::fs;
 use std::process::Command;
 

@@ -1,8 +1,8 @@
 //! Disks that are none of a controller, and slots that are not to be written.
 
 use crate::bench::{Bench, sgdisk};
-use crate::plant::DISK;
 use crate::ran::says;
+use crate::samples::DISK;
 use bootshim::layout::SLOT_TYPE;
 use std::fs;
 

@@ -2,8 +2,8 @@
 //! them, and on whatever they lie.
 
 use crate::bench::Bench;
-use crate::plant::noise;
 use crate::ran::{Ran, says};
+use crate::samples::noise;
 use crate::web::nginx::Nginx;
 use crate::web::yard::Yard;
 use nix::sys::signal::{Signal, kill};

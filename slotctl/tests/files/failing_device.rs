@@ -3,8 +3,8 @@
 
 use crate::bench::{Bench, range};
 use crate::block_device::{Device, tool};
-use crate::plant::write_sparse;
 use crate::ran::{Ran, says};
+use crate::samples::write_sparse;
 use controller::disk::Disk;
 use serde_json::Value;
 use std::fs::{self, OpenOptions};

@@ -86,7 +86,7 @@ fn no_single_bit_of_the_head_can_be_changed() {
     assert!(before == bench.read("disk.img"));
 }
 
-/// A bench with `mixed.slotimg`: a file of the plant up to one of its parts, and
+/// A bench with `mixed.slotimg`: a sample up to one of its parts, and
 /// another from there on.
 fn mixed(first: &str, until: fn(&Parts) -> usize, second: &str) -> Bench {
     let bench = Bench::new();
@@ -231,7 +231,7 @@ fn an_image_for_another_machine_is_refused_in_the_words_of_the_design() {
 #[test]
 fn a_disk_without_a_good_image_is_for_what_it_was_created_for() {
     let bench = Bench::new();
-    let create = crate::plant::DISK
+    let create = crate::samples::DISK
         .replace("disk.img", "new.img")
         .replace("--image v1.slotimg", "");
     bench.does(&create);

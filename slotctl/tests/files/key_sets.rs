@@ -8,7 +8,7 @@ use std::process::Command;
 
 /// Two root keys, of which both must sign, in bootshim; three release keys; set 1
 /// of the first two release keys, of which one is enough; set 2 without the first.
-fn plant() -> Bench {
+fn with_keys() -> Bench {
     let bench = Bench::new();
     for key in ["root1", "root2", "one", "two", "three"] {
         bench.does(&format!("key generate --out {key}"));
@@ -54,7 +54,7 @@ fn image(bench: &Bench, version: &str, epoch: u64, key: &str, out: &str) {
 
 #[test]
 fn keys_change_by_an_ordinary_update_and_the_way_back_stays() {
-    let bench = plant();
+    let bench = with_keys();
     assert_eq!(bench.ask("next-boot")["slot"], "a");
     bench.ask("install e2.slotimg --slot b");
     bench.boots_next("next-boot --arm", "b", "trial");
@@ -66,7 +66,7 @@ fn keys_change_by_an_ordinary_update_and_the_way_back_stays() {
 
 #[test]
 fn a_release_key_that_the_newer_set_leaves_out_signs_nothing_for_it() {
-    let bench = plant();
+    let bench = with_keys();
     image(&bench, "2.1", 2, "one", "left-out.slotimg");
     let error = bench.refuses("install left-out.slotimg", 4, "not-trusted");
     assert!(
@@ -82,7 +82,7 @@ fn a_release_key_that_the_newer_set_leaves_out_signs_nothing_for_it() {
 
 #[test]
 fn under_root_keys_nothing_without_a_set_counts_not_even_what_a_root_signed() {
-    let bench = plant();
+    let bench = with_keys();
     build(
         &bench,
         "3.0",
@@ -98,7 +98,7 @@ fn under_root_keys_nothing_without_a_set_counts_not_even_what_a_root_signed() {
 
 #[test]
 fn a_set_that_too_few_roots_signed_counts_nowhere() {
-    let bench = plant();
+    let bench = with_keys();
     let words = "key set create --epoch 3 --threshold 1 --release three.pub --root root1.key \
                  --out 3.keyset";
     bench.does(words);
@@ -121,7 +121,7 @@ fn a_set_that_too_few_roots_signed_counts_nowhere() {
 
 #[test]
 fn a_quorum_is_counted_in_keys() {
-    let bench = plant();
+    let bench = with_keys();
     let words = "key set create --epoch 4 --threshold 2 --release one.pub --release two.pub \
                  --root root1.key --root root2.key --out 4.keyset";
     bench.does(words);
@@ -135,7 +135,7 @@ fn a_quorum_is_counted_in_keys() {
 
 #[test]
 fn once_a_newer_set_is_good_nothing_of_an_older_one_is_installed() {
-    let bench = plant();
+    let bench = with_keys();
     bench.ask("install e1-later.slotimg --slot b --no-activate");
     // A disk whose good slot is of epoch 2.
     let create = "disk create later.img --size 12MiB --bootshim BOOTX64.EFI --roots root1.pub \
@@ -150,7 +150,7 @@ fn once_a_newer_set_is_good_nothing_of_an_older_one_is_installed() {
 
 #[test]
 fn a_set_is_shown_and_a_changed_one_is_none() {
-    let bench = plant();
+    let bench = with_keys();
     let shown = bench.does("--json key show 2.keyset").json();
     assert_eq!(shown["epoch"], 2);
     assert_eq!(shown["threshold"], 1);

@@ -2,7 +2,7 @@
 //! to behind the flip.
 
 use crate::bench::Bench;
-use crate::plant::noise;
+use crate::samples::noise;
 use bootshim::record::{SlotId, State};
 use std::io::Write;
 use std::process::{Child, Stdio};

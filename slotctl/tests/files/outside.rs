@@ -187,7 +187,7 @@ fn no_image_is_built_with_a_kernel_that_no_bootshim_starts() {
 fn no_disk_is_made_with_a_bootshim_and_an_image_for_different_processors() {
     let bench = Bench::new();
     image_for(&bench, 0xaa64);
-    let words = crate::plant::DISK
+    let words = crate::samples::DISK
         .replace("disk.img", "new.img")
         .replace("v1.slotimg", "its.slotimg");
     let ran = bench.run(&format!("--json {words}")).with_status(3);
@@ -200,7 +200,7 @@ fn no_disk_is_made_with_a_bootshim_and_an_image_for_different_processors() {
 #[test]
 fn an_image_too_large_for_a_new_disk_is_told_both_sizes() {
     let bench = Bench::new();
-    let words = crate::plant::DISK
+    let words = crate::samples::DISK
         .replace("disk.img", "new.img")
         .replace("v1.slotimg", "large.slotimg");
     let ran = bench.run(&words).with_status(3);

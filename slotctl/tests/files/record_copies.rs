@@ -1,7 +1,7 @@
 //! The four copies of the boot record, damaged, lost, or from elsewhere.
 
 use crate::bench::{Bench, range};
-use crate::plant::DISK;
+use crate::samples::DISK;
 use bootshim::copies::{COPIES, SPACING};
 use controller::disk::Disk;
 use std::ops::Range;

@@ -2,8 +2,8 @@
 //! already, and those that another slot holds.
 
 use crate::bench::Bench;
-use crate::plant::noise;
 use crate::ran::says;
+use crate::samples::noise;
 use std::fs;
 use std::path::Path;
 

@@ -3,8 +3,8 @@
 use super::nginx::Nginx;
 use super::rude::{Asked, Reply};
 use crate::bench::Bench;
-use crate::plant::{Plant, noise, write_sparse};
 use crate::ran::Ran;
+use crate::samples::{Samples, noise, write_sparse};
 use controller::disk::Disk;
 use controller::error::Error;
 use controller::progress::Quiet;
@@ -164,7 +164,7 @@ impl Yard {
     }
 }
 
-/// The address of a small image of the plant, where a server has it.
+/// The address of a small sample image, where a server has it.
 pub fn small(name: &str) -> &'static [u8] {
-    Plant::get().file(name).unwrap()
+    Samples::get().file(name).unwrap()
 }

@@ -1,4 +1,4 @@
-//! What a plant has before anything happens: two keys, a few small images, and
+//! What each test on files begins with: two keys, a few small images, and
 //! a disk with version 1 in slot a. Made once by `slotctl` itself, and kept in
 //! memory, so that each test gets files of its own.
 
@@ -30,24 +30,24 @@ const IMAGES: &[(&str, &str, &str, u64, Option<&str>)] = &[
     ("large", "large", "plc-4", 1, Some("ours.key")),
 ];
 
-/// Every file of the plant by its name.
-pub struct Plant {
+/// Every sample by its name.
+pub struct Samples {
     files: BTreeMap<String, Vec<u8>>,
 }
 
-impl Plant {
-    /// The plant of this process.
-    pub fn get() -> &'static Plant {
-        static PLANT: OnceLock<Plant> = OnceLock::new();
-        PLANT.get_or_init(Plant::make)
+impl Samples {
+    /// The samples of this process.
+    pub fn get() -> &'static Samples {
+        static SAMPLES: OnceLock<Samples> = OnceLock::new();
+        SAMPLES.get_or_init(Samples::make)
     }
 
-    /// A file of the plant, where it has one of that name.
+    /// The sample of this name.
     pub fn file(&self, name: &str) -> Option<&[u8]> {
         self.files.get(name).map(Vec::as_slice)
     }
 
-    fn make() -> Plant {
+    fn make() -> Samples {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         fs::copy(bootshim(), at("BOOTX64.EFI")).unwrap();
@@ -79,7 +79,7 @@ impl Plant {
             let name = entry.file_name().into_string().unwrap();
             (name, fs::read(entry.path()).unwrap())
         });
-        Plant {
+        Samples {
             files: files.collect(),
         }
     }
