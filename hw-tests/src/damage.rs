@@ -5,6 +5,7 @@ use bootshim::record::{Arming, Record, Slot, SlotId};
 use bootshim::slot::area_offset;
 use bootshim::state::{self, Next};
 use controller::disk::Disk;
+use controller::medium::Mode;
 use images::key::SecretKey;
 use images::manifest::{Kind, Manifest, Payload};
 use images::signature::{Signature, SignatureArea, tbs};
@@ -55,9 +56,9 @@ pub fn change_kernel(
     let missing =
         || Error::host("a signed kernel in the slot")(std::io::ErrorKind::NotFound.into());
     let disk = Disk::open(path).map_err(failed("the disk"))?;
-    let installed = disk
-        .manifest(slot, &Trust::direct([key.public()]))
-        .map_err(|_| missing())?;
+    let medium = disk.slot(slot, Mode::Read).map_err(|_| missing())?;
+    let installed =
+        bootshim::slot::manifest(&medium, &Trust::direct([key.public()])).map_err(|_| missing())?;
     let place = disk.layout().slot(slot).ok_or_else(missing)?.extent;
     let mut manifest = installed.manifest;
     let is_kernel = |payload: &&mut Payload| payload.kind == Kind::Kernel;

@@ -3,6 +3,7 @@
 use super::{PIPELINE, slot};
 use bootshim::handover::Handover;
 use controller::disk::Disk;
+use controller::found::Found;
 use hw_tests::machine::Machine;
 use hw_tests::variables::{Store, Vendor};
 
@@ -49,8 +50,10 @@ fn the_options_of_a_boot_entry_do_not_reach_the_kernel() {
     let line = machine.run("cat /proc/cmdline").unwrap().stdout;
     let opened = Disk::open(&disk).unwrap();
     let trust = controller::trust::keys(&opened).unwrap();
-    let signed = opened.manifest(slot("a"), &trust).unwrap().manifest.cmdline;
+    let (record, _) = opened.read_record().unwrap();
+    let found = Found::new(&opened, record, &trust);
+    let signed = &found.manifest(slot("a")).unwrap().cmdline;
     let partition = opened.layout().slot(slot("a")).unwrap().id;
     let handover = Handover::parse(&line).unwrap();
-    assert_eq!(line.trim_end(), handover.command_line(&signed, partition));
+    assert_eq!(line.trim_end(), handover.command_line(signed, partition));
 }

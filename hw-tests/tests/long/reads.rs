@@ -5,6 +5,7 @@ use super::{PIPELINE, slot};
 use bootshim::medium::Extent;
 use bootshim::slot::area_offset;
 use controller::disk::Disk;
+use controller::found::Found;
 use hw_tests::machine::{CountedDisk, Machine};
 use images::SLOT_AREA_LEN;
 use images::manifest::Kind;
@@ -14,7 +15,9 @@ fn kernel_initrd_and_manifest_are_read_from_the_disk_once() {
     let image = PIPELINE.disk("counted.img", 512).unwrap();
     let opened = Disk::open(&image).unwrap();
     let trust = controller::trust::keys(&opened).unwrap();
-    let manifest = opened.manifest(slot("a"), &trust).unwrap().manifest;
+    let (record, _) = opened.read_record().unwrap();
+    let found = Found::new(&opened, record, &trust);
+    let manifest = found.manifest(slot("a")).unwrap();
     let place = opened.layout().slot(slot("a")).unwrap().extent;
     let at = |offset, len| Extent {
         start: place.start + offset,

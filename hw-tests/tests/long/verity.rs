@@ -2,6 +2,7 @@
 
 use super::{PIPELINE, slot, two_good};
 use controller::disk::Disk;
+use controller::found::Found;
 use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine};
 use images::manifest::Kind;
@@ -49,7 +50,9 @@ fn a_good_slot_whose_root_does_not_open_is_left_for_the_other_good_one() {
 fn kernel_offset(disk: &Path, name: &str) -> u64 {
     let opened = Disk::open(disk).unwrap();
     let trust = controller::trust::keys(&opened).unwrap();
-    let manifest = opened.manifest(slot(name), &trust).unwrap().manifest;
+    let (record, _) = opened.read_record().unwrap();
+    let found = Found::new(&opened, record, &trust);
+    let manifest = found.manifest(slot(name)).unwrap();
     manifest.payload(Kind::Kernel).unwrap().offset
 }
 

@@ -14,7 +14,6 @@ use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::lock::{self, Lock, What};
 use crate::medium::{FileMedium, Mode};
-use bootshim::boot::Defect;
 use bootshim::copies::{CommitError, Durable, Note, Store};
 use bootshim::gpt::{self, Cut, Gpt, GptError, Invalid, Partition, ReadFrom};
 use bootshim::handover::Handover;
@@ -22,8 +21,6 @@ use bootshim::layout::{Layout, LayoutError};
 use bootshim::medium::{Extent, Medium, Window};
 use bootshim::record::{Record, SlotId};
 use bootshim::state::{self, Next};
-use images::slot_area::Installed;
-use images::trust::Trust;
 use std::fmt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -393,14 +390,6 @@ impl Disk {
         let mut store = Store::open(self.record(Mode::Write)?, self.layout.record.id);
         let good = state::provision(&self.changeable(&store)?, slot)?;
         Ok(store.commit_everywhere(good, Note::default())?)
-    }
-
-    /// The manifest of a slot, signed by a trusted key.
-    pub fn manifest(&self, slot: SlotId, trusted: &Trust) -> Result<Installed, Defect> {
-        let slice = self.slot(slot, Mode::Read).map_err(|error| {
-            Defect::Bad(bootshim::record::Reason::Unreadable, error.to_string())
-        })?;
-        bootshim::slot::manifest(&slice, trusted)
     }
 }
 

@@ -69,7 +69,7 @@ impl<'a> Found<'a> {
         lies.installed.as_ref().map_err(Clone::clone)
     }
 
-    /// The same.
+    /// The same, with an error that names the slot.
     pub fn installed(&self, slot: SlotId) -> Result<&Installed> {
         self.slot(slot)
             .map_err(|defect| verify::defect(slot, defect))
@@ -101,3 +101,6 @@ fn read_area(disk: &Disk, slot: SlotId) -> Result<Area, Defect> {
 fn none() -> Defect {
     Defect::Bad(Reason::Unreadable, "no such slot".into())
 }
+
+#[cfg(test)]
+mod tests;
