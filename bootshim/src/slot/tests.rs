@@ -1,5 +1,5 @@
 use super::*;
-use crate::fake::{FakeDisk, Plan, Wrong};
+use crate::fake::{FakeDisk, Injection, Wrong};
 use crate::medium::Access::Read;
 use alloc::vec;
 use images::key::SecretKey;
@@ -168,7 +168,7 @@ fn a_device_that_fails_twice_and_then_gives_the_bytes_keeps_no_slot_from_startin
     let medium = slot(20480);
     for at in [area_offset(SLOT_LEN).unwrap(), KERNEL, INITRD] {
         let trusted = Trust::direct([key().public()]);
-        medium.plan([Plan {
+        medium.inject([Injection {
             place: (Read, at),
             turns: 0..2,
             wrong: Wrong::Refuses,

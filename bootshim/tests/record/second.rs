@@ -5,7 +5,7 @@ use crate::second_reader;
 use crate::vectors::{Block, Blocks, PARTITION};
 use bootshim::copies::{SPACING, Store};
 use bootshim::medium::Access;
-use fakedisk::{Plan, Wrong, copies};
+use fakedisk::{Injection, Wrong, copies};
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::sync::LazyLock;
@@ -77,7 +77,7 @@ proptest! {
             }
         }
         let partition = copies(&blocks);
-        partition.plan((0..).zip(failing).map(|(copy, reads)| Plan {
+        partition.inject((0..).zip(failing).map(|(copy, reads)| Injection {
             place: (Access::Read, copy * SPACING),
             turns: 0..reads,
             wrong: Wrong::Refuses,

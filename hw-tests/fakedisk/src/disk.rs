@@ -1,5 +1,8 @@
 //! A disk in memory, for tests: it keeps what is asked of it and in which order,
 //! knows what a power cut would leave, and does wrong what it is told to.
+//!
+//! The unit tests of bootshim compile this file by its path: it uses nothing else of
+//! this crate.
 
 use bootshim::medium::{Access, BLOCK, Cause, Extent, Fault, Medium, check_range};
 use std::boxed::Box;
@@ -185,7 +188,7 @@ fn pieces(offset: u64, length: usize) -> impl Iterator<Item = (usize, Range<usiz
 
 /// What a disk was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct Asked {
     /// To do what.
     pub access: Access,
     /// First byte of the range; 0 for a flush.
@@ -194,7 +197,7 @@ pub struct Request {
     pub length: usize,
 }
 
-impl Request {
+impl Asked {
     /// What was asked, and where it began.
     #[must_use]
     pub fn place(&self) -> (Access, u64) {
@@ -224,13 +227,13 @@ pub enum Wrong {
     Alters,
 }
 
-/// No such device, and a device that fails, as Linux numbers them.
+// A device that is not there, and one that fails, as Linux numbers them.
 const ENODEV: i32 = 19;
 const EIO: i32 = 5;
 
 /// Where and when a disk does something wrong.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Injection {
     /// With which access, where it begins there.
     pub place: (Access, u64),
     /// How often that was asked before.
@@ -259,9 +262,9 @@ struct State {
     durable: Content,
     unflushed: Epoch,
     epochs: Vec<Epoch>,
-    asked: Vec<Request>,
+    asked: Vec<Asked>,
     /// With how often each was met.
-    plans: Vec<(Plan, usize)>,
+    injections: Vec<(Injection, usize)>,
     dead: Option<Extent>,
     gone: bool,
 }
@@ -292,14 +295,17 @@ impl FakeDisk {
     }
 
     /// From now on this goes wrong, and nothing else.
-    pub fn plan(&self, plans: impl IntoIterator<Item = Plan>) {
-        self.state().plans = plans.into_iter().map(|plan| (plan, 0)).collect();
+    pub fn inject(&self, injections: impl IntoIterator<Item = Injection>) {
+        self.state().injections = injections
+            .into_iter()
+            .map(|injection| (injection, 0))
+            .collect();
     }
 
     /// From now on these accesses go wrong, each time.
     pub fn always(&self, wrong: Wrong, places: &[(Access, u64)]) {
         let turns = 0..usize::MAX;
-        self.plan(places.iter().map(|place| Plan {
+        self.inject(places.iter().map(|place| Injection {
             place: *place,
             turns: turns.clone(),
             wrong,
@@ -318,13 +324,13 @@ impl FakeDisk {
     }
 
     /// What was asked since the last time that this was.
-    pub fn asked(&self) -> Vec<Request> {
+    pub fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.state().asked)
     }
 
     /// The same, without the lengths.
     pub fn order(&self) -> Vec<(Access, u64)> {
-        self.asked().iter().map(Request::place).collect()
+        self.asked().iter().map(Asked::place).collect()
     }
 
     /// What it holds.
@@ -378,7 +384,7 @@ impl FakeDisk {
     ) -> Result<(), Fault> {
         check_range(access, offset, length, self.len)?;
         let mut state = self.state();
-        let request = Request {
+        let request = Asked {
             access,
             offset,
             length,
@@ -397,7 +403,7 @@ impl FakeDisk {
 
 impl State {
     /// What goes wrong with this access, where it does not fail as a whole.
-    fn strike(&mut self, request: &Request) -> Result<Option<Wrong>, Cause> {
+    fn strike(&mut self, request: &Asked) -> Result<Option<Wrong>, Cause> {
         let here = Extent {
             start: request.offset,
             len: request.length as u64,
@@ -408,10 +414,10 @@ impl State {
         if self.dead.is_some_and(|dead| !dead.is_apart(here)) {
             return Err(Cause::Device(EIO));
         }
-        let met = self.plans.iter_mut().find_map(|(plan, met)| {
-            let turn = (plan.place == request.place()).then_some(*met)?;
+        let met = self.injections.iter_mut().find_map(|(injection, met)| {
+            let turn = (injection.place == request.place()).then_some(*met)?;
             *met += 1;
-            plan.turns.contains(&turn).then_some(plan.wrong)
+            injection.turns.contains(&turn).then_some(injection.wrong)
         });
         let number = match met {
             Some(Wrong::Refuses) => EIO,

@@ -8,13 +8,13 @@
     clippy::missing_panics_doc
 )]
 
+mod blank;
 mod copies;
 mod disk;
 mod image;
 pub mod program;
-mod table;
 
+pub use blank::blank;
 pub use copies::{blocks, copies};
-pub use disk::{BYTES, Block, Content, Epoch, FakeDisk, Interruption, Plan, Request, Wrong};
+pub use disk::{Asked, BYTES, Block, Content, Epoch, FakeDisk, Injection, Interruption, Wrong};
 pub use image::{image, inputs, key, noise};
-pub use table::table;

@@ -15,7 +15,7 @@ use controller::error::Error;
 use controller::found::Found;
 use controller::progress::Quiet;
 use controller::verify;
-use fakedisk::{BYTES, Content, FakeDisk, inputs, noise, table};
+use fakedisk::{BYTES, Content, FakeDisk, blank, inputs, noise};
 use images::build::Inputs;
 use images::trust::Trust;
 use install::source::{Settings, Source};
@@ -166,7 +166,7 @@ fn controller() -> (Arc<FakeDisk>, Disk) {
 }
 
 fn ground() -> (Content, Handover) {
-    let device = Arc::new(FakeDisk::of(table(SLOTS, SLOT)));
+    let device = Arc::new(FakeDisk::of(blank(SLOTS, SLOT)));
     let table = bootshim::gpt::read_any_sector(&device).unwrap();
     let layout = Layout::find(&table).unwrap();
     let record = Record::new(layout.record.id, layout.slots.len());

@@ -9,7 +9,7 @@ use bootshim::guid::Guid;
 use bootshim::medium::Access::{Flush, Read, Write};
 use bootshim::record::{Reason, Record, SlotId};
 use bootshim::state::Next;
-use fakedisk::{BYTES, FakeDisk, Request as Asked, blocks, copies};
+use fakedisk::{Asked, BYTES, FakeDisk, blocks, copies};
 
 #[path = "../../../bootshim/examples/golden/describe.rs"]
 mod describe;

@@ -22,7 +22,7 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     add(
         "gpt",
         "made",
-        gpt::encoded(&fakedisk::table(3, 88 << 10).all()),
+        gpt::encoded(&fakedisk::blank(3, 88 << 10).all()),
     );
     images(&mut add);
     chunks(&mut add);

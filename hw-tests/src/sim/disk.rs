@@ -65,7 +65,7 @@ impl Geometry {
 
     /// A disk with its table, and nothing else.
     pub(super) fn blank(self) -> Content {
-        fakedisk::table(self.slots, (SLOT * BYTES) as u64)
+        fakedisk::blank(self.slots, (SLOT * BYTES) as u64)
     }
 
     /// The GUID of its record's partition.

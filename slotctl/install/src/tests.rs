@@ -6,7 +6,7 @@ use bootshim::medium::Access::{Flush, Read, Write};
 use bootshim::state::Next;
 use controller::code::Code;
 use controller::progress::Quiet;
-use fakedisk::{Content, FakeDisk, Plan, Request as Asked, Wrong, image, inputs, key, noise};
+use fakedisk::{Asked, Content, FakeDisk, Injection, Wrong, image, inputs, key, noise};
 use images::SLOT_AREA_LEN;
 use images::trust::Trust;
 use std::path::PathBuf;
@@ -188,7 +188,7 @@ fn an_error_of_any_flush_fails_the_install() {
     let sample = Sample::new();
     for flush in 0..3 {
         let device = sample.device();
-        device.plan([Plan {
+        device.inject([Injection {
             place: (Flush, 0),
             turns: flush..flush + 1,
             wrong: Wrong::Refuses,

@@ -11,7 +11,7 @@ use controller::disk::Disk;
 use controller::medium::Mode;
 use controller::next_boot;
 use controller::progress::Quiet;
-use fakedisk::{Content, FakeDisk, Plan, Request, Wrong};
+use fakedisk::{Asked, Content, FakeDisk, Injection, Wrong};
 use install::activation::{self, How};
 use std::sync::Arc;
 
@@ -55,15 +55,15 @@ impl Scene {
     }
 
     /// What starts on this device.
-    fn start(&self, device: &Arc<FakeDisk>, plan: Option<Plan>) -> Started {
+    fn start(&self, device: &Arc<FakeDisk>, injection: Option<Injection>) -> Started {
         let disk = Disk::on(device.clone(), None).unwrap();
         device.asked();
-        device.plan(plan);
+        device.inject(injection);
         let next = next_boot::arm(&disk, &Ground::get().trusted).unwrap();
         (next.choice, next.said)
     }
 
-    fn accesses(&self) -> Vec<Request> {
+    fn accesses(&self) -> Vec<Asked> {
         let device = Arc::new(FakeDisk::of(self.content.clone()));
         self.start(&device, None).0.unwrap();
         device.asked()
@@ -71,13 +71,13 @@ impl Scene {
 
     /// Whether what would have started without the fault started all the same,
     /// or the promise that was broken.
-    fn attempt(&self, plan: Plan) -> Result<bool, String> {
+    fn attempt(&self, injection: Injection) -> Result<bool, String> {
         let usual = self
             .start(&Arc::new(FakeDisk::of(self.content.clone())), None)
             .0;
         let device = Arc::new(FakeDisk::of(self.content.clone()));
-        let wrong = plan.wrong;
-        let (choice, said) = self.start(&device, Some(plan));
+        let wrong = injection.wrong;
+        let (choice, said) = self.start(&device, Some(injection));
         let said = |why: String| format!("{why}; it said: {}", said.join("; "));
         if choice.is_none() && wrong != Wrong::Vanishes {
             return Err(said("nothing starts".into()));
@@ -129,7 +129,7 @@ fn a_device_that_fails_at_any_access_of_a_start_still_starts_a_slot_that_verifie
     let mut report = Report::new("boot");
     for scene in Scene::all() {
         let accesses = scene.accesses();
-        report.try_all(scene.name, &accesses, |plan| scene.attempt(plan));
+        report.try_all(scene.name, &accesses, |injection| scene.attempt(injection));
     }
     report.end();
 }

@@ -10,7 +10,7 @@ use controller::disk::{Committed, Disk};
 use controller::error::Result;
 use controller::next_boot;
 use controller::running::Running;
-use fakedisk::{Content, FakeDisk, Plan};
+use fakedisk::{Content, FakeDisk, Injection};
 use std::sync::Arc;
 
 /// A disk from which slot b runs, on trial.
@@ -41,9 +41,9 @@ impl Scene {
         Running::new(&disk, &self.handover).confirm()
     }
 
-    fn attempt(&self, plan: Plan) -> std::result::Result<bool, String> {
+    fn attempt(&self, injection: Injection) -> std::result::Result<bool, String> {
         let device = Arc::new(FakeDisk::of(self.content.clone()));
-        device.plan([plan]);
+        device.inject([injection]);
         let done = self.confirm(&device);
         if let Err(error) = &done
             && error.exit() != Exit::Io
@@ -83,6 +83,8 @@ fn a_device_that_fails_at_any_access_of_a_confirm_loses_neither_the_trial_nor_th
     let scene = Scene::new();
     let device = Arc::new(FakeDisk::of(scene.content.clone()));
     scene.confirm(&device).unwrap();
-    report.try_all("confirm", &device.asked(), |plan| scene.attempt(plan));
+    report.try_all("confirm", &device.asked(), |injection| {
+        scene.attempt(injection)
+    });
     report.end();
 }

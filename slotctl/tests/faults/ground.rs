@@ -10,7 +10,7 @@ use controller::disk::Disk;
 use controller::error::Result;
 use controller::medium::Mode;
 use controller::progress::Quiet;
-use fakedisk::{Content, FakeDisk, image, inputs, key, noise, table};
+use fakedisk::{Content, FakeDisk, blank, image, inputs, key, noise};
 use images::trust::Trust;
 use install::source::{Settings, Source};
 use install::{Compatible, Outcome, Request};
@@ -47,7 +47,7 @@ impl Ground {
             let pieces: [&[u8]; 3] = [&root, &kernel, &piece("initrd", 5000)];
             image(&inputs(directory.path(), version, pieces))
         });
-        let content = table(COUNT, SLOT);
+        let content = blank(COUNT, SLOT);
         let table = bootshim::gpt::read_any_sector(&FakeDisk::of(content.clone())).unwrap();
         let mut ground = Ground {
             layout: Layout::find(&table).unwrap(),

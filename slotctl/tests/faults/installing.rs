@@ -8,7 +8,7 @@ use bootshim::handover::Handover;
 use controller::code::Exit;
 use controller::disk::Disk;
 use controller::error::{Error, Result};
-use fakedisk::{Content, FakeDisk, Plan, Request, Wrong};
+use fakedisk::{Asked, Content, FakeDisk, Injection, Wrong};
 use install::Outcome;
 use std::sync::Arc;
 
@@ -62,19 +62,19 @@ impl Scene {
         Ground::get().install(&disk, NEW, true)
     }
 
-    fn accesses(&self) -> Vec<Request> {
+    fn accesses(&self) -> Vec<Asked> {
         let device = Arc::new(FakeDisk::of(self.content.clone()));
         self.install(&device).unwrap();
         device.asked()
     }
 
     /// Whether the install bore it, or the promise that was broken.
-    fn attempt(&self, plan: Plan) -> std::result::Result<bool, String> {
+    fn attempt(&self, injection: Injection) -> std::result::Result<bool, String> {
         let device = Arc::new(FakeDisk::of(self.content.clone()));
-        device.plan([plan.clone()]);
+        device.inject([injection.clone()]);
         let done = self.install(&device);
         if let Err(error) = &done {
-            says_what_and_where(error, &plan)?;
+            says_what_and_where(error, &injection)?;
         }
         let (now, durable) = (device.content(), device.durable());
         self.judge(&done, &durable)?;
@@ -115,9 +115,9 @@ impl Scene {
 }
 
 /// Exit 5; what failed, and where.
-fn says_what_and_where(error: &Error, plan: &Plan) -> std::result::Result<(), String> {
-    let (exit, found, wrong) = (error.exit(), &error.found, plan.wrong);
-    let place = place_of(plan);
+fn says_what_and_where(error: &Error, injection: &Injection) -> std::result::Result<(), String> {
+    let (exit, found, wrong) = (error.exit(), &error.found, injection.wrong);
+    let place = place_of(injection);
     let named = match place {
         // A copy of the record, and what another slot says, may be borne, and the next
         // access is the first to fail.
@@ -139,7 +139,7 @@ fn says_what_and_where(error: &Error, plan: &Plan) -> std::result::Result<(), St
         None => found.contains("flushing") || wrong == Wrong::Vanishes,
         Some(Place::Slot(slot)) if exact => {
             let start = Ground::get().layout.slots[slot].extent.start;
-            found.contains(&format!(" at {} ", plan.place.1 - start))
+            found.contains(&format!(" at {} ", injection.place.1 - start))
         }
         Some(_) => found.contains(" at ") || found.contains("flushing"),
     };
@@ -154,7 +154,7 @@ fn a_device_that_fails_at_any_access_of_an_install_leaves_a_controller_that_boot
     let mut report = Report::new("install");
     for scene in Scene::all() {
         let accesses = scene.accesses();
-        report.try_all(scene.name, &accesses, |plan| scene.attempt(plan));
+        report.try_all(scene.name, &accesses, |injection| scene.attempt(injection));
     }
     report.end();
 }

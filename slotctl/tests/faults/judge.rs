@@ -10,7 +10,7 @@ use controller::found::Found;
 use controller::next_boot::{self, NextBoot};
 use controller::progress::Quiet;
 use controller::verify;
-use fakedisk::{BYTES, Content, FakeDisk, Plan};
+use fakedisk::{BYTES, Content, FakeDisk, Injection};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ pub enum Place {
 }
 
 /// What the access touches that goes wrong; `None` for a flush.
-pub fn place_of(plan: &Plan) -> Option<Place> {
-    let (access, offset) = plan.place;
+pub fn place_of(injection: &Injection) -> Option<Place> {
+    let (access, offset) = injection.place;
     (access != Access::Flush).then(|| place(offset))
 }
 

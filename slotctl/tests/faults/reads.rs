@@ -10,7 +10,7 @@ use controller::found::Found;
 use controller::next_boot;
 use controller::progress::Quiet;
 use controller::verify;
-use fakedisk::{FakeDisk, Request};
+use fakedisk::{Asked, FakeDisk};
 use images::SLOT_AREA_LEN;
 use install::activation::{How, activate, rollback};
 use std::sync::Arc;
@@ -35,12 +35,12 @@ fn reads_once(name: &str, act: impl FnOnce(&Disk, &Ground)) {
 }
 
 /// No manifest is read twice with nothing written there in between.
-pub fn assert_reads_once(name: &str, asked: &[Request], layout: &Layout) {
+pub fn assert_reads_once(name: &str, asked: &[Asked], layout: &Layout) {
     for (number, partition) in layout.slots.iter().enumerate() {
         let end = partition.extent.start + partition.extent.len;
         let area = end - SLOT_AREA_LEN as u64;
         let within =
-            |asked: &&Request| asked.offset < end && asked.offset + asked.length as u64 > area;
+            |asked: &&Asked| asked.offset < end && asked.offset + asked.length as u64 > area;
         let mut read = 0;
         for asked in asked.iter().filter(within) {
             read = match asked.access {

@@ -12,7 +12,7 @@ use controller::esp;
 use controller::next_boot;
 use controller::progress::Quiet;
 use controller::running::Running;
-use fakedisk::{Content, FakeDisk, Plan, image, inputs, key, program as sample};
+use fakedisk::{Content, FakeDisk, Injection, image, inputs, key, program as sample};
 use images::build::Inputs;
 use images::digest;
 use images::trust::Trust;
@@ -105,9 +105,9 @@ impl Scene {
         running.renew()
     }
 
-    fn attempt(&self, plan: Plan) -> std::result::Result<bool, String> {
+    fn attempt(&self, injection: Injection) -> std::result::Result<bool, String> {
         let device = Arc::new(FakeDisk::of(self.content.clone()));
-        device.plan([plan]);
+        device.inject([injection]);
         let done = self.confirm(&device);
         for after in [device.content(), device.durable()] {
             self.judge(&done, &after)?;
@@ -163,7 +163,7 @@ fn a_device_that_fails_at_any_access_while_a_bootshim_is_replaced_leaves_a_whole
         let asked = device.asked();
         let disk = Disk::on(device, None).unwrap();
         assert_reads_once("confirm", &asked, disk.layout());
-        report.try_all(name, &asked, |plan| scene.attempt(plan));
+        report.try_all(name, &asked, |injection| scene.attempt(injection));
     }
     report.end();
 }

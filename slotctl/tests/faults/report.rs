@@ -1,7 +1,7 @@
 //! What was tried, and which promises were broken.
 
 use bootshim::medium::Access;
-use fakedisk::{Plan, Request, Wrong};
+use fakedisk::{Asked, Injection, Wrong};
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -31,8 +31,8 @@ impl Report {
     pub fn try_all(
         &mut self,
         scene: &str,
-        accesses: &[Request],
-        attempt: impl Fn(Plan) -> Result<bool, String>,
+        accesses: &[Asked],
+        attempt: impl Fn(Injection) -> Result<bool, String>,
     ) {
         self.accesses += accesses.len();
         for (index, request) in accesses.iter().enumerate() {
@@ -42,16 +42,18 @@ impl Report {
             // by its place and how often that was asked before.
             let turn = before.filter(|before| before.place() == place).count();
             for wrong in wrongs(request.access) {
-                let plan = Plan {
+                let injection = Injection {
                     place,
                     turns: turn..turn + 1,
                     wrong: *wrong,
                 };
                 let count = self.cases.entry(format!("{wrong:?}")).or_default();
                 count[0] += 1;
-                match attempt(plan.clone()) {
+                match attempt(injection.clone()) {
                     Ok(borne) => count[1] += usize::from(borne),
-                    Err(why) => self.violations.push(format!("{scene}, {plan:?}: {why}")),
+                    Err(why) => self
+                        .violations
+                        .push(format!("{scene}, {injection:?}: {why}")),
                 }
             }
         }

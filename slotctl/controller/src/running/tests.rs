@@ -4,7 +4,7 @@ use crate::medium::Mode;
 use crate::progress::Quiet;
 use bootshim::copies::Store;
 use bootshim::record::Slot;
-use fakedisk::{FakeDisk, table};
+use fakedisk::{FakeDisk, blank};
 use std::sync::Arc;
 
 const OURS: Digest = [2; 32];
@@ -13,7 +13,7 @@ const OTHER: Digest = [9; 32];
 /// A disk with a good slot a, and slot b, which runs, on trial for the first time,
 /// before anything else was done to its record.
 fn disk(change: impl FnOnce(&mut Record, &mut Slot)) -> Disk {
-    let disk = Disk::on(Arc::new(FakeDisk::of(table(3, 128 << 10))), None).unwrap();
+    let disk = Disk::on(Arc::new(FakeDisk::of(blank(3, 128 << 10))), None).unwrap();
     let id = disk.layout().record.id;
     let good = Slot {
         state: State::Good,

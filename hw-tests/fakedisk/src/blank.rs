@@ -1,4 +1,4 @@
-//! The smallest disk of a controller.
+//! The smallest disk of a controller, before anything is installed.
 
 use crate::Content;
 use bootshim::guid::Guid;
@@ -18,7 +18,7 @@ const SLOTS: u64 = RECORD + RECORD_LEN;
 /// A disk with its GPT and nothing else: the boot record at 1 MiB, from 2 MiB on
 /// so many slots of this length, and behind them room for the second table.
 #[must_use]
-pub fn table(slots: usize, slot: u64) -> Content {
+pub fn blank(slots: usize, slot: u64) -> Content {
     let len = SLOTS + slots as u64 * slot + (64 << 10);
     let mut disk = Cursor::new(vec![0; usize::try_from(len).unwrap()]);
     let sectors = u32::try_from(len / 512).unwrap();
