@@ -1,7 +1,7 @@
 use super::*;
 use bootshim::record::{Slot, State};
 use bootshim::state;
-use fakedisk::{FakeDisk, image, inputs, key, table};
+use fakedisk::{FakeDisk, blank, image, inputs, key};
 use images::build::Inputs;
 use images::head::Head;
 use std::fs::File;
@@ -21,7 +21,7 @@ fn ours() -> Trust {
 /// is below that in slot b, and nothing in slot c; a record in which both are good.
 fn controller() -> (Disk, Record) {
     let directory = tempfile::tempdir().unwrap();
-    let mut content = table(3, SLOT);
+    let mut content = blank(3, SLOT);
     let blank = Disk::on(Arc::new(FakeDisk::of(content.clone())), None).unwrap();
     let mut record = Record::new(blank.layout().record.id, 3);
     for (name, version, revoke_below) in [("a", 1, 0), ("b", 2, 2)] {
