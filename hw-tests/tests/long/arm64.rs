@@ -3,8 +3,8 @@
 
 use hw_tests::machine::{Board, Cause, START, WebServer};
 use hw_tests::pipeline::Pipeline;
-use hw_tests::replay::power::{self, During};
-use hw_tests::replay::scene::comes_up;
+use hw_tests::power_cut::power::{self, During};
+use hw_tests::power_cut::recording::comes_up;
 use hw_tests::story::{Seen, Story};
 use serde_json::Value;
 use std::sync::LazyLock;

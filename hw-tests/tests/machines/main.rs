@@ -12,7 +12,7 @@ mod alone;
 mod arm64;
 mod choice;
 mod memory;
-mod replay;
+mod power_cut;
 mod secure_boot;
 mod story;
 mod verity;

@@ -3,25 +3,25 @@
 
 use super::judge::Started;
 use super::report::Sample;
-use super::{Error, Replay};
+use super::{Error, WriteLog};
 use crate::machine::{Builder, Bus, COMMAND, Cause, Machine, START, WebServer};
 use crate::pipeline::Pipeline;
 use std::path::{Path, PathBuf};
 
 /// A recorded machine.
 #[derive(Debug)]
-pub struct Scene {
+pub struct Recording {
     before: PathBuf,
     bus: Bus,
     /// What was written to its disk.
-    pub replay: Replay,
+    pub log: WriteLog,
 }
 
-impl Scene {
+impl Recording {
     /// A machine with version 1 in slot a installs version 2 into slot b, starts
     /// it on trial, confirms it, and is switched off: firmware, bootshim, kernel
     /// and slotctl write, and the log has all of it.
-    pub fn record(pipeline: &Pipeline, name: &str, bus: Bus) -> Result<Scene, Error> {
+    pub fn record(pipeline: &Pipeline, name: &str, bus: Bus) -> Result<Recording, Error> {
         let before = pipeline.disk(&format!("{name}-before.img"), 512)?;
         let file = |suffix: &str| pipeline.directory().join(format!("{name}{suffix}"));
         let (disk, log) = (file(".img"), file(".log"));
@@ -45,18 +45,14 @@ impl Scene {
         machine.expect("slotctl watch: confirmed", START)?;
         machine.tell("poweroff")?;
         machine.wait_until_off(START)?;
-        let replay = Replay::open(&before, &log)?;
-        Ok(Scene {
-            before,
-            bus,
-            replay,
-        })
+        let log = WriteLog::open(&before, &log)?;
+        Ok(Recording { before, bus, log })
     }
 
     /// Starts a machine from the disk of `sample`, and says how it came up.
     pub fn start(&self, sample: &Sample, name: &str) -> Result<(), Error> {
         let disk = self.before.with_file_name(format!("{name}.img"));
-        self.replay.write_out(sample, &self.before, &disk)?;
+        self.log.write_out(sample, &self.before, &disk)?;
         let machine = Machine::new(name).disk(&disk).bus(self.bus);
         comes_up(machine, &sample.expected).map(drop)
     }

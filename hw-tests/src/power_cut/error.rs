@@ -1,4 +1,4 @@
-//! What can go wrong in a replay itself.
+//! What can go wrong in an exploration itself.
 
 use super::log::LogError;
 use super::region::Region;
@@ -6,7 +6,7 @@ use crate::machine;
 use bootshim::medium::Fault;
 use std::fmt;
 
-/// Why a replay could not be done; not a violation.
+/// Why an exploration could not be done; not a violation.
 #[derive(thiserror::Error)]
 pub enum Error {
     /// The log.

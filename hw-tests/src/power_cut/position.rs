@@ -1,5 +1,5 @@
-//! The way along a log: what is durable, what is pending, and the disk that a cut
-//! here would leave.
+//! A place in a log: what is durable there, what is pending, and the disk that a cut
+//! would leave.
 
 use super::Error;
 use super::cuts::{Left, Tear, Unflushed};
@@ -26,18 +26,18 @@ struct Pending {
 
 /// A place in a log.
 #[derive(Debug)]
-pub struct Walk {
+pub struct Position {
     durable: Rebuilt,
     /// The hash of each block that a durable write changed.
     hashes: HashMap<u64, u128>,
     pending: Vec<Pending>,
 }
 
-impl Walk {
+impl Position {
     /// Before the first write.
     #[must_use]
-    pub fn new(before: Arc<Before>) -> Walk {
-        Walk {
+    pub fn new(before: Arc<Before>) -> Position {
+        Position {
             durable: Rebuilt::new(before, Vec::new(), Content::default()),
             hashes: HashMap::new(),
             pending: Vec::new(),

@@ -1,4 +1,4 @@
-//! What a replay did and found.
+//! What an exploration did and found.
 
 use super::judge::Started;
 use super::rebuilt::Rebuilt;

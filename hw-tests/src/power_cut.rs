@@ -1,4 +1,4 @@
-//! Replay from a real machine: every write that firmware, bootshim, kernel and
+//! Power cuts on a real machine: every write that firmware, bootshim, kernel and
 //! slotctl made is in a log; each disk that a power cut among them can leave is
 //! rebuilt, and must reach a slot that verifies.
 //!
@@ -7,23 +7,23 @@
 //! | [`log`] | the strict reader of the log |
 //! | [`region`] | to which part of the disk a write went |
 //! | [`cuts`] | what a cut can leave of the unflushed writes |
-//! | [`walk`] | what is durable and what is pending at a place in the log |
+//! | [`position`] | what is durable and what is pending at a place in the log |
 //! | [`rebuilt`] | a disk that a cut left |
 //! | [`judge`] | whether it does what was promised |
-//! | [`report`] | the counts of a replay |
-//! | [`scene`] | the machine that is recorded, and those that start from what is left |
+//! | [`report`] | the counts of an exploration |
+//! | [`recording`] | the machine that is recorded, and those that start from what is left |
 //! | [`power`] | machines whose disk loses power for real |
 
 pub mod cuts;
 mod error;
 pub mod judge;
 pub mod log;
+pub mod position;
 pub mod power;
 pub mod rebuilt;
+pub mod recording;
 pub mod region;
 pub mod report;
-pub mod scene;
-pub mod walk;
 
 pub use error::Error;
 
@@ -33,6 +33,7 @@ use cuts::Samples;
 use fastrand::Rng;
 use judge::Judge;
 use log::{Event, Write};
+use position::Position;
 use rebuilt::Before;
 use region::Region;
 use report::{Report, Sample};
@@ -41,30 +42,28 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use walk::Walk;
 
 use crate::machine;
 
 /// A disk before, and everything that was then written to it.
 #[derive(Debug)]
-pub struct Replay {
+pub struct WriteLog {
     before: Arc<Before>,
     events: Vec<Event>,
 }
 
-impl Replay {
+impl WriteLog {
     /// Reads the log of the writes to the disk image `before`.
-    pub fn open(before: &Path, log: &Path) -> Result<Replay, Error> {
+    pub fn open(before: &Path, log: &Path) -> Result<WriteLog, Error> {
         let bytes = std::fs::read(log).map_err(machine::Error::host(log.display().to_string()))?;
         let events = log::read(&bytes)?;
         let before = Arc::new(Before::open(before)?);
-        Ok(Replay { before, events })
+        Ok(WriteLog { before, events })
     }
 
     /// The same writes on a drive that lies: the flushes between the content of a
-    /// slot and the commit that follows do nothing. To see that a replay finds
-    /// out.
-    pub fn with_lies(&self) -> Result<Replay, Error> {
+    /// slot and the commit that follows do nothing. To see that this is found.
+    pub fn with_lies(&self) -> Result<WriteLog, Error> {
         let mut written = 0;
         let mut events = Vec::new();
         for event in &self.events {
@@ -82,15 +81,15 @@ impl Replay {
             events.push(event.clone());
         }
         let before = Arc::clone(&self.before);
-        Ok(Replay { before, events })
+        Ok(WriteLog { before, events })
     }
 
     /// Rebuilds and judges the disk of every cut; what is too many to be tried
     /// is sampled, by `seed`. Two disks that differ only outside record and slots
     /// count as one: the next start reads nothing else that was written.
     pub fn run(&self, samples: Samples, seed: u64) -> Result<Report, Error> {
-        let mut run = Run {
-            walk: Walk::new(Arc::clone(&self.before)),
+        let mut exploration = Exploration {
+            position: Position::new(Arc::clone(&self.before)),
             judge: Judge::default(),
             seen: HashSet::new(),
             rng: Rng::with_seed(seed),
@@ -100,13 +99,13 @@ impl Replay {
         };
         for (index, event) in self.events.iter().enumerate() {
             match event {
-                Event::Write(write) => run.write(&self.before, write)?,
-                Event::Flush => run.flush(index)?,
-                Event::Discard(range) => run.discard(&self.before, *range)?,
+                Event::Write(write) => exploration.write(&self.before, write)?,
+                Event::Flush => exploration.flush(index)?,
+                Event::Discard(range) => exploration.discard(&self.before, *range)?,
             }
         }
-        run.cut()?;
-        Ok(run.report)
+        exploration.cut()?;
+        Ok(exploration.report)
     }
 
     /// Writes the disk of `sample` into a file: besides what was left of record
@@ -141,9 +140,9 @@ fn region_of(before: &Before, offset: u64, length: usize) -> Result<Region, Erro
     Region::of(Extent { start: offset, len }, before.layout()).ok_or(across)
 }
 
-/// A replay while it runs.
-struct Run {
-    walk: Walk,
+/// An exploration while it runs.
+struct Exploration {
+    position: Position,
     judge: Judge,
     seen: HashSet<rebuilt::Content>,
     rng: Rng,
@@ -153,7 +152,7 @@ struct Run {
     report: Report,
 }
 
-impl Run {
+impl Exploration {
     fn write(&mut self, before: &Before, write: &Write) -> Result<(), Error> {
         let region = region_of(before, write.offset, write.data.len())?;
         let number = self.report.count(region);
@@ -162,10 +161,10 @@ impl Run {
                 .violation(format!("write {number} of the log, to {region}: {broken}"));
         }
         if region.decides() {
-            self.walk.write(number, region, write)?;
+            self.position.write(number, region, write)?;
             if write.durable {
                 self.cut()?;
-                self.walk.settle(true);
+                self.position.settle(true);
             }
         }
         Ok(())
@@ -177,11 +176,11 @@ impl Run {
             Region::Data => None,
             Region::Esp | Region::Table => Some("nobody may write there".into()),
             Region::Record => self
-                .walk
+                .position
                 .is_pending(region)
                 .then(|| "no flush has followed the copy before it".into()),
             Region::Slot(slot) => {
-                let record = Judge::record(self.walk.durable());
+                let record = Judge::record(self.position.durable());
                 let state = record.map(|record| record.slot(slot).state);
                 (state != Some(State::Writing))
                     .then(|| format!("the durable record says {state:?} of it"))
@@ -192,7 +191,7 @@ impl Run {
     fn flush(&mut self, index: usize) -> Result<(), Error> {
         self.report.flushes += 1;
         self.cut()?;
-        self.walk.settle(false);
+        self.position.settle(false);
         self.flushed = index;
         Ok(())
     }
@@ -210,15 +209,15 @@ impl Run {
 
     /// The power is cut at any moment since the last flush.
     fn cut(&mut self) -> Result<(), Error> {
-        let pending = self.walk.pending();
+        let pending = self.position.pending();
         if pending.is_empty() && !self.seen.is_empty() {
             return Ok(());
         }
-        let durable = Judge::record(self.walk.durable()).map_or(0, |record| record.sequence);
+        let durable = Judge::record(self.position.durable()).map_or(0, |record| record.sequence);
         let mut candidates = 0;
         for left in cuts::all(&pending, self.samples, &mut self.rng) {
             self.report.rebuilt += 1;
-            let disk = self.walk.rebuild(&left)?;
+            let disk = self.position.rebuild(&left)?;
             if !self.seen.insert(*disk.content()) {
                 continue;
             }
@@ -227,7 +226,7 @@ impl Run {
                 Err(why) => self.report.violation(format!(
                     "{why}: a cut after flush {} of the log, {left} ({})",
                     self.report.flushes,
-                    self.walk.describe()
+                    self.position.describe()
                 )),
                 Ok(expected) => {
                     candidates += 1;

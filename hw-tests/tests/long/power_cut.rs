@@ -2,15 +2,15 @@
 
 use super::PIPELINE;
 use hw_tests::machine::Bus;
-use hw_tests::replay::cuts::Samples;
-use hw_tests::replay::power::{self, During};
-use hw_tests::replay::scene::{Scene, comes_up};
+use hw_tests::power_cut::cuts::Samples;
+use hw_tests::power_cut::power::{self, During};
+use hw_tests::power_cut::recording::{Recording, comes_up};
 
 const SAMPLES: Samples = Samples {
     subsets: 60,
     tears: 40,
 };
-/// How many disks of one replay are started for real.
+/// How many disks of one recording are started for real.
 const STARTED: usize = 5;
 /// How many times the power is cut during one thing.
 const CUTS: u64 = 6;
@@ -19,13 +19,15 @@ fn say(words: &str) {
     hw_tests::say(words).unwrap();
 }
 
-fn replay(name: &str, bus: Bus) {
-    let scene = Scene::record(&PIPELINE, name, bus).unwrap();
-    let report = scene.replay.run(SAMPLES, 2).unwrap();
+fn every_cut(name: &str, bus: Bus) {
+    let recording = Recording::record(&PIPELINE, name, bus).unwrap();
+    let report = recording.log.run(SAMPLES, 2).unwrap();
     assert_eq!(report.violations(), [""; 0]);
     let mut booted = 0;
     for (number, sample) in report.samples(STARTED).enumerate() {
-        scene.start(sample, &format!("{name}-{number}")).unwrap();
+        recording
+            .start(sample, &format!("{name}-{number}"))
+            .unwrap();
         booted += 1;
     }
     assert_eq!(booted, STARTED);
@@ -34,17 +36,17 @@ fn replay(name: &str, bus: Bus) {
 
 #[test]
 fn whenever_the_power_is_cut_a_slot_that_verifies_starts_from_virtio() {
-    replay("replay-virtio", Bus::Virtio);
+    every_cut("replay-virtio", Bus::Virtio);
 }
 
 #[test]
 fn whenever_the_power_is_cut_a_slot_that_verifies_starts_from_nvme() {
-    replay("replay-nvme", Bus::Nvme);
+    every_cut("replay-nvme", Bus::Nvme);
 }
 
 #[test]
 fn whenever_the_power_is_cut_a_slot_that_verifies_starts_from_ahci() {
-    replay("replay-ahci", Bus::Ahci);
+    every_cut("replay-ahci", Bus::Ahci);
 }
 
 fn cuts(during: During) {

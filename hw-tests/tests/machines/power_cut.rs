@@ -4,10 +4,10 @@
 use super::PIPELINE;
 use bootshim::record::SlotId;
 use hw_tests::machine::{Bus, Point};
-use hw_tests::replay::cuts::Samples;
-use hw_tests::replay::power::{self, Cut, During};
-use hw_tests::replay::region::Region;
-use hw_tests::replay::scene::Scene;
+use hw_tests::power_cut::cuts::Samples;
+use hw_tests::power_cut::power::{self, Cut, During};
+use hw_tests::power_cut::recording::Recording;
+use hw_tests::power_cut::region::Region;
 use std::os::unix::fs::FileExt;
 
 const SEED: u64 = 1;
@@ -22,14 +22,14 @@ fn say(words: &str) {
 
 #[test]
 fn whenever_the_power_of_a_real_machine_is_cut_a_slot_that_verifies_starts() {
-    let scene = Scene::record(&PIPELINE, "replay", Bus::Virtio).unwrap();
-    let report = scene.replay.run(SAMPLES, SEED).unwrap();
+    let recording = Recording::record(&PIPELINE, "replay", Bus::Virtio).unwrap();
+    let report = recording.log.run(SAMPLES, SEED).unwrap();
     assert_eq!(report.violations(), [""; 0]);
     assert!(report.states >= 2000, "only {} states", report.states);
     let slot_b = SlotId::new(1).unwrap();
     assert!(report.writes_to(Region::Record) >= 8 && report.writes_to(Region::Slot(slot_b)) > 30);
 
-    let lying = scene.replay.with_lies().unwrap();
+    let lying = recording.log.with_lies().unwrap();
     let few = Samples {
         subsets: 0,
         tears: 0,
@@ -44,7 +44,9 @@ fn whenever_the_power_of_a_real_machine_is_cut_a_slot_that_verifies_starts() {
 
     let mut booted = 0;
     for (number, sample) in report.samples(3).enumerate() {
-        scene.start(sample, &format!("replayed-{number}")).unwrap();
+        recording
+            .start(sample, &format!("replayed-{number}"))
+            .unwrap();
         booted += 1;
     }
     say(&report.words(booted));
