@@ -8,7 +8,7 @@
 
 use crate::choice::{self, Situation, Slots, StartKind, Step};
 use crate::copies::{COPIES, CommitError, Copy, Durable, Note, Store};
-use crate::floor::{Counts, Demand, Floor, Keeper, Kept};
+use crate::floor::{Demand, Floor, FloorInForce, Keeper, Kept};
 use crate::guid::Guid;
 use crate::medium::{Fault, Medium};
 use crate::record::{Digest, Reason, Record, SlotId, Stage, State};
@@ -375,7 +375,7 @@ impl<M: Medium, H: Platform> Boot<M, H> {
         let (slot, kind) = (clearance.slot, clearance.kind);
         let record = self.record().ok_or(Why::NotArmed)?.clone();
         let (facts, image) = self.platform.load(slot)?;
-        let counts = Counts::of(&self.kept, record.floor).floor;
+        let counts = FloorInForce::of(&self.kept, record.floor).floor;
         let demand = self.demand(&record, slot, &facts);
         let required = Floor {
             security_version: demand.required(counts.security_version),
@@ -476,7 +476,7 @@ impl<M: Medium, H: Platform> Boot<M, H> {
 
     fn tell_of_floor(&mut self) {
         let hint = self.record().map_or(0, |record| record.floor);
-        let counts = Counts::of(&self.kept, hint);
+        let counts = FloorInForce::of(&self.kept, hint);
         let kept = self.kept.clone();
         self.platform.tell(&Event::Floor { counts, kept, hint });
     }
@@ -526,7 +526,7 @@ impl<M: Medium, H: Platform> Boot<M, H> {
     /// that the firmware keeps. One that somebody put too high or too low on the
     /// disk ends here.
     fn following(&self, mut next: Next) -> Next {
-        let counts = Counts::of(&self.kept, next.floor);
+        let counts = FloorInForce::of(&self.kept, next.floor);
         if counts.keeper == Keeper::Firmware {
             next.0.floor = counts.floor.security_version;
         }

@@ -257,7 +257,7 @@ impl<M: Medium> Store<M> {
     /// Completes a record that only one copy of its pair holds, before
     /// anything rests on it: a cut may have come between the write of that copy
     /// and its flush. That copy may be the only one: it is not written again.
-    pub fn settle(&mut self) -> Result<Durable, CommitError> {
+    pub fn complete_copy(&mut self) -> Result<Durable, CommitError> {
         if let Some(major) = self.unknown_major() {
             return Err(CommitError::UnknownMajor(major));
         }

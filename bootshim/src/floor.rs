@@ -101,22 +101,22 @@ impl fmt::Display for Keeper {
 
 /// The floor that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
+pub struct FloorInForce {
     /// How high it is.
     pub floor: Floor,
     /// Whose it is.
     pub keeper: Keeper,
 }
 
-impl Counts {
+impl FloorInForce {
     /// Of what the firmware keeps and what the record says, the one that counts.
-    pub fn of(kept: &Kept, hint: u64) -> Counts {
+    pub fn of(kept: &Kept, hint: u64) -> FloorInForce {
         match kept {
-            Kept::Here(floor) => Counts {
+            Kept::Here(floor) => FloorInForce {
                 floor: *floor,
                 keeper: Keeper::Firmware,
             },
-            Kept::Absent | Kept::Garbage(_) | Kept::Nowhere(_) => Counts {
+            Kept::Absent | Kept::Garbage(_) | Kept::Nowhere(_) => FloorInForce {
                 floor: Floor {
                     security_version: hint,
                     key_epoch: 0,
@@ -141,9 +141,9 @@ impl Counts {
     }
 
     /// Reads that: exactly these bytes, or nothing.
-    pub fn parse(bytes: &[u8]) -> Option<Counts> {
+    pub fn parse(bytes: &[u8]) -> Option<FloorInForce> {
         let (keeper, floor) = bytes.split_last()?;
-        Some(Counts {
+        Some(FloorInForce {
             floor: Floor::parse(floor)?,
             keeper: match keeper {
                 0 => Keeper::Record,

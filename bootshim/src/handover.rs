@@ -12,7 +12,7 @@ pub const LOG_VARIABLE: &str = "SlotctlLog";
 /// boot services only, so that the started system neither sees nor writes it.
 pub const FLOOR_KEPT_VARIABLE: &str = "SlotctlFloorKept";
 /// Name of the volatile variable that tells the started system which floor
-/// counts ([`crate::floor::Counts`]).
+/// counts ([`crate::floor::FloorInForce`]).
 pub const FLOOR_VARIABLE: &str = "SlotctlFloor";
 /// Name of the volatile variable that tells the started system about the
 /// hardware's watchdog ([`crate::hardware::watchdog::Report`]).

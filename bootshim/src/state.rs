@@ -384,7 +384,7 @@ pub fn confirm_last_resort(
 
 /// Somebody says that a good slot runs well: what its starts before ended in counts
 /// no longer.
-pub fn settle(record: &Record, slot: SlotId) -> Next {
+pub fn runs_well(record: &Record, slot: SlotId) -> Next {
     let mut next = Next::unchanged(record);
     if record.watchdog_resets().is_some_and(|(of, _)| of == slot) {
         next.0.set_watchdog_resets(None);

@@ -164,7 +164,7 @@ impl Exploration {
             self.position.write(number, region, write)?;
             if write.durable {
                 self.cut()?;
-                self.position.settle(true);
+                self.position.flush(true);
             }
         }
         Ok(())
@@ -191,7 +191,7 @@ impl Exploration {
     fn flush(&mut self, index: usize) -> Result<(), Error> {
         self.report.flushes += 1;
         self.cut()?;
-        self.position.settle(false);
+        self.position.flush(false);
         self.flushed = index;
         Ok(())
     }

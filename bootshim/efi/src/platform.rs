@@ -16,7 +16,7 @@ use alloc::string::{String, ToString};
 use bootshim::boot::{Clearance, Defect, Event, Facts, Platform, Why};
 use bootshim::buffer::Buffer;
 use bootshim::choice::StartKind;
-use bootshim::floor::{Counts, Floor, Kept};
+use bootshim::floor::{Floor, FloorInForce, Kept};
 use bootshim::handover::Handover;
 use bootshim::hardware::watchdog::{Chip, Report, period};
 use bootshim::layout::Layout;
@@ -49,7 +49,7 @@ pub struct UefiPlatform<'a> {
     memory_kept: bool,
     passed_over: [Option<String>; MAX_SLOTS],
     /// The floor that counts, once it is known.
-    floor: Option<Counts>,
+    floor: Option<FloorInForce>,
     /// What another bootshim handed over to this one.
     relay: Option<Relay>,
     /// There is no room for what need not be kept.

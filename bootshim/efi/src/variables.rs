@@ -3,7 +3,7 @@
 use crate::console::{Console, say};
 use alloc::format;
 use alloc::string::String;
-use bootshim::floor::{Counts, Floor, Kept};
+use bootshim::floor::{Floor, FloorInForce, Kept};
 use bootshim::handover::{
     BOOTSHIM_VARIABLE, FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR, WATCHDOG_VARIABLE,
 };
@@ -82,7 +82,7 @@ fn not_taken(status: Status) -> String {
 }
 
 /// Tells the system that is started which floor counts.
-pub fn publish_floor(counts: Counts, console: &Console) {
+pub fn publish_floor(counts: FloorInForce, console: &Console) {
     if let Err(status) = set(FLOOR_VARIABLE, &ours(), VOLATILE, &counts.to_bytes()) {
         say!(console, "the floor is not handed over: {status:?}");
     }

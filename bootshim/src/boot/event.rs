@@ -3,7 +3,7 @@
 use super::{Defect, Facts};
 use crate::choice::StartKind;
 use crate::copies::{CommitError, Copy};
-use crate::floor::{Counts, Keeper, Kept};
+use crate::floor::{FloorInForce, Keeper, Kept};
 use crate::medium::Cause;
 use crate::record::{Reason, SlotId, State};
 use crate::reset::Meaning;
@@ -27,7 +27,7 @@ pub enum Event {
     /// The floor that counts at this start.
     Floor {
         /// It, and whose it is.
-        counts: Counts,
+        counts: FloorInForce,
         /// What the firmware said.
         kept: Kept,
         /// What the record says.
@@ -172,8 +172,8 @@ impl fmt::Display for Event {
     }
 }
 
-fn floor(f: &mut fmt::Formatter<'_>, counts: &Counts, kept: &Kept, hint: u64) -> fmt::Result {
-    let Counts { floor, keeper } = counts;
+fn floor(f: &mut fmt::Formatter<'_>, counts: &FloorInForce, kept: &Kept, hint: u64) -> fmt::Result {
+    let FloorInForce { floor, keeper } = counts;
     write!(f, "floor: security version {}, ", floor.security_version)?;
     if floor.key_epoch > 0 {
         write!(f, "key sets of epoch {}, ", floor.key_epoch)?;

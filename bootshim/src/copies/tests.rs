@@ -183,9 +183,9 @@ fn a_second_copy_that_failed_is_completed_later_without_touching_the_first() {
     again(&mut store).unwrap();
     medium.refuse(&[]);
     medium.asked();
-    assert_eq!(store.settle().unwrap().record().sequence, 2);
+    assert_eq!(store.complete_copy().unwrap().record().sequence, 2);
     assert_eq!(medium.order(), [(Write, at(3)), (Flush, 0), (Read, at(3))]);
-    assert_eq!(store.settle().unwrap().record().sequence, 2);
+    assert_eq!(store.complete_copy().unwrap().record().sequence, 2);
     assert_eq!(medium.order(), []);
     assert_eq!(Store::open(&medium, PARTITION).note().text(), "why");
 }
@@ -199,7 +199,7 @@ fn a_second_copy_has_the_very_bytes_of_the_first_also_those_that_this_version_wo
     crate::record::tests::reseal(&mut raw);
     medium.put(0, &raw);
     let mut store = Store::open(&medium, PARTITION);
-    assert_eq!(store.settle().unwrap().record().sequence, 2);
+    assert_eq!(store.complete_copy().unwrap().record().sequence, 2);
     let read = Store::open(&medium, PARTITION);
     assert_eq!(read.copies()[..2], [Copy::Valid(2), Copy::Valid(2)]);
 }
@@ -212,12 +212,15 @@ fn where_the_other_copy_stays_dead_the_only_one_is_flushed_and_never_rewritten()
     medium.refuse(&dead);
     let mut store = Store::open(&medium, PARTITION);
     medium.asked();
-    assert_eq!(store.settle().unwrap().record().sequence, 2);
+    assert_eq!(store.complete_copy().unwrap().record().sequence, 2);
     assert_eq!(medium.order(), [(Write, at(3)), (Flush, 0), (Read, at(2))]);
     let dead = [(Write, at(3)), (Flush, 0)];
     medium.refuse(&dead);
     let mut store = Store::open(&medium, PARTITION);
-    assert!(matches!(store.settle(), Err(CommitError::NotDurable(_))));
+    assert!(matches!(
+        store.complete_copy(),
+        Err(CommitError::NotDurable(_))
+    ));
 }
 
 #[test]
@@ -232,7 +235,7 @@ fn the_only_copy_is_no_proof_once_something_else_is_read_there() {
         let mut store = Store::open(&medium, PARTITION);
         let place = usize::try_from(at(2)).unwrap();
         medium.put(place, &changed);
-        let Err(CommitError::NotDurable([own, _])) = store.settle() else {
+        let Err(CommitError::NotDurable([own, _])) = store.complete_copy() else {
             panic!("something else was taken for the record")
         };
         assert_eq!((own.offset, own.cause), (at(2), Cause::Differs));
@@ -276,7 +279,7 @@ fn a_record_on_one_copy_is_completed_before_anything_rests_on_it() {
     }
     put(&medium, 2, &numbered(2));
     let mut store = Store::open(&medium, PARTITION);
-    assert_eq!(store.settle().unwrap().record().sequence, 2);
+    assert_eq!(store.complete_copy().unwrap().record().sequence, 2);
     let read = Store::open(&medium, PARTITION);
     assert_eq!(read.copies()[3], Copy::Valid(2));
     assert_eq!(read.copies()[0], Copy::Valid(1));
@@ -293,7 +296,7 @@ fn an_unknown_major_anywhere_stops_every_commit() {
     let before = medium.content();
     let mut store = Store::open(&medium, PARTITION);
     assert_eq!(again(&mut store), Err(CommitError::UnknownMajor(9)));
-    assert_eq!(store.settle(), Err(CommitError::UnknownMajor(9)));
+    assert_eq!(store.complete_copy(), Err(CommitError::UnknownMajor(9)));
     assert!(before == medium.content());
 }
 

@@ -81,7 +81,7 @@ fn the_firmware_wins_in_both_directions() {
         key_epoch: 2,
     };
     for hint in [0, 5, u64::MAX] {
-        let counts = Counts::of(&Kept::Here(floor), hint);
+        let counts = FloorInForce::of(&Kept::Here(floor), hint);
         assert_eq!((counts.floor, counts.keeper), (floor, Keeper::Firmware));
     }
     for kept in [
@@ -89,7 +89,7 @@ fn the_firmware_wins_in_both_directions() {
         Kept::Garbage("x".into()),
         Kept::Nowhere("x".into()),
     ] {
-        let counts = Counts::of(&kept, 7);
+        let counts = FloorInForce::of(&kept, 7);
         assert_eq!(counts.floor.security_version, 7);
         assert_eq!(counts.keeper, Keeper::Record);
     }
@@ -104,7 +104,7 @@ fn the_bytes_are_those_of_the_document() {
     let bytes = *b"SLOTFLR1\x02\x01\0\0\0\0\0\0\x03\0\0\0\0\0\0\0";
     assert_eq!(floor.to_bytes(), bytes);
     let keeper = Keeper::Firmware;
-    let told = Counts { floor, keeper }.to_bytes();
+    let told = FloorInForce { floor, keeper }.to_bytes();
     assert_eq!(told.split_last(), Some((&1, &bytes[..])));
 }
 
@@ -128,17 +128,17 @@ proptest! {
         let floor = Floor { security_version, key_epoch };
         prop_assert_eq!(Floor::parse(&floor.to_bytes()), Some(floor));
         let keeper = if firmware { Keeper::Firmware } else { Keeper::Record };
-        let told = Counts { floor, keeper };
+        let told = FloorInForce { floor, keeper };
         let bytes = told.to_bytes();
-        prop_assert_eq!(Counts::parse(&bytes), Some(told));
-        prop_assert_eq!(Counts::parse(&bytes[..cut]), None);
+        prop_assert_eq!(FloorInForce::parse(&bytes), Some(told));
+        prop_assert_eq!(FloorInForce::parse(&bytes[..cut]), None);
         let longer: alloc::vec::Vec<u8> = bytes.into_iter().chain([0]).collect();
-        prop_assert_eq!(Counts::parse(&longer), None);
+        prop_assert_eq!(FloorInForce::parse(&longer), None);
         let mut magic = bytes;
         magic[cut % MAGIC.len()] ^= 1 << bit;
-        prop_assert_eq!(Counts::parse(&magic), None);
+        prop_assert_eq!(FloorInForce::parse(&magic), None);
         let mut unknown = bytes;
         unknown[LEN] = 2;
-        prop_assert_eq!(Counts::parse(&unknown), None);
+        prop_assert_eq!(FloorInForce::parse(&unknown), None);
     }
 }

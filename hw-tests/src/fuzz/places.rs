@@ -38,14 +38,14 @@ pub fn places(data: &[u8]) {
     let Ok(mut places) = Places::find(&esp) else {
         return;
     };
-    if !places.is_settled() && places.set_waits(&esp, false).is_err() {
+    if !places.is_whole() && places.set_waits(&esp, false).is_err() {
         return;
     }
     let settled = esp.content();
     places.swap(&esp).unwrap();
     assert_eq!(settled.differs(&esp.content()).len(), 1, "one block");
     if let Ok(back) = Places::find(&esp) {
-        assert!(back.is_settled());
+        assert!(back.is_whole());
         back.swap(&esp).unwrap();
         assert!(esp.content() == settled, "undone");
     }

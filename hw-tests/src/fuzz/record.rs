@@ -176,14 +176,14 @@ impl Case {
         let medium = self.medium();
         let mut store = Store::open(&medium, PARTITION);
         let Some(before) = store.record().cloned() else {
-            assert!(store.settle().is_err());
+            assert!(store.complete_copy().is_err());
             return;
         };
         if store.unknown_major().is_some() {
-            assert!(store.settle().is_err());
+            assert!(store.complete_copy().is_err());
             return;
         }
-        assert_eq!(store.settle().unwrap().record(), &before);
+        assert_eq!(store.complete_copy().unwrap().record(), &before);
         let settled = blocks(&medium);
         for lost in 0..COPIES {
             let mut blocks = settled;

@@ -111,7 +111,7 @@ impl Position {
 
     /// A flush has made every pending write durable; with `only_last`, the last
     /// of them was durable by itself.
-    pub fn settle(&mut self, only_last: bool) {
+    pub fn flush(&mut self, only_last: bool) {
         let from = if only_last {
             self.pending.len().saturating_sub(1)
         } else {

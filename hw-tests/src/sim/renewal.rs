@@ -299,7 +299,7 @@ impl Bench {
         let program = esp::read_program(whole(), disk.layout()).unwrap();
         let spare = esp::read_spare(whole(), disk.layout(), program.machine()).unwrap();
         let waits = esp::Places::find(&disk.esp(controller::medium::Mode::Read).unwrap());
-        if program.bytes() != self.new_bytes || spare != self.old || !waits.unwrap().is_settled() {
+        if program.bytes() != self.new_bytes || spare != self.old || !waits.unwrap().is_whole() {
             let words = "gone on with, the new bootshim is not the one that starts";
             all.violations.push(format!("{how}: {words}"));
         }

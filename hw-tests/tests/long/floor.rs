@@ -1,7 +1,7 @@
 //! The floor lies where the running system neither sees nor changes it.
 
 use super::PIPELINE;
-use bootshim::floor::{Counts, Floor, Keeper};
+use bootshim::floor::{Floor, FloorInForce, Keeper};
 use bootshim::handover::{FLOOR_KEPT_VARIABLE, FLOOR_VARIABLE, VARIABLE_VENDOR};
 use hw_tests::machine::{Cause, Machine, START, WebServer, target};
 use hw_tests::variables::{Store, Vendor};
@@ -169,7 +169,7 @@ fn a_system_on_trial_on_a_new_machine_cannot_forge_the_floor() {
 #[test]
 fn a_floor_that_another_system_forged_does_not_count_and_is_replaced() {
     let mut store = Store::factory().unwrap();
-    let told = Counts {
+    let told = FloorInForce {
         floor: FORGED,
         keeper: Keeper::Firmware,
     };

@@ -75,7 +75,7 @@ pub fn prepare<'a>(
     let active = esp::read_program(disk.whole()?, disk.layout())?;
     let _lock = disk.lock(What::Record)?;
     if images::digest(active.bytes()) == brought {
-        settle(disk)?;
+        end_swap(disk)?;
         return Ok(None);
     }
     // A swap would take shim away with the bootshim that it starts.
@@ -141,9 +141,9 @@ fn trusted(disk: &Disk, program: &Program) -> Trust {
 
 /// The bootshim is in its place: ends a swap that was cut within its sector, where
 /// one was.
-fn settle(disk: &Disk) -> Result<()> {
+fn end_swap(disk: &Disk) -> Result<()> {
     match Places::find(&disk.esp(Mode::Read)?) {
-        Ok(places) if places.is_settled() => Ok(()),
+        Ok(places) if places.is_whole() => Ok(()),
         Ok(_) => {
             let esp = disk.esp(Mode::WriteExclusive)?;
             Places::find(&esp)?.set_waits(&esp, false)

@@ -371,7 +371,7 @@ impl Disk {
         let durable = if changed {
             store.commit(after, note)?
         } else {
-            store.settle()?
+            store.complete_copy()?
         };
         Ok(Committed {
             before,

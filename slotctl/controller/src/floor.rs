@@ -6,7 +6,7 @@ use crate::disk::Disk;
 use crate::efi_variable;
 use crate::error::{Error, Result};
 use crate::found::Found;
-use bootshim::floor::{Counts, Keeper, Kept};
+use bootshim::floor::{FloorInForce, Keeper, Kept};
 use bootshim::handover::FLOOR_VARIABLE;
 use bootshim::record::SlotId;
 use images::manifest::Manifest;
@@ -14,7 +14,7 @@ use images::manifest::Manifest;
 /// The lowest epoch of a key set that counts on a disk; 0 where only the record
 /// has a floor, which knows of no epochs.
 pub fn key_epoch(disk: &Disk) -> u64 {
-    Counts::of(&kept(disk), 0).floor.key_epoch
+    FloorInForce::of(&kept(disk), 0).floor.key_epoch
 }
 
 /// What the firmware keeps, as far as this disk can know: of the disk that this
@@ -24,7 +24,7 @@ pub fn kept(disk: &Disk) -> Kept {
         return Kept::Nowhere("this controller does not run from this disk".into());
     }
     let told = efi_variable::from_bootshim(FLOOR_VARIABLE);
-    match told.map(|content| content.and_then(|bytes| Counts::parse(&bytes))) {
+    match told.map(|content| content.and_then(|bytes| FloorInForce::parse(&bytes))) {
         Ok(Some(told)) if told.keeper == Keeper::Firmware => Kept::Here(told.floor),
         Ok(Some(_)) => Kept::Nowhere("the firmware keeps none".into()),
         Ok(None) => Kept::Nowhere(format!("{FLOOR_VARIABLE} is not what bootshim writes")),

@@ -9,7 +9,7 @@ use crate::floor;
 use crate::medium::Mode;
 use crate::verify;
 use bootshim::boot::Defect;
-use bootshim::floor::{Counts, Kept};
+use bootshim::floor::{FloorInForce, Kept};
 use bootshim::record::{Reason, Record, SlotId};
 use bootshim::slot::Area;
 use images::manifest::Manifest;
@@ -54,8 +54,8 @@ impl<'a> Found<'a> {
     }
 
     /// The floor that counts, and whose it is.
-    pub fn floor(&self) -> Counts {
-        Counts::of(&self.kept, self.record.floor)
+    pub fn floor(&self) -> FloorInForce {
+        FloorInForce::of(&self.kept, self.record.floor)
     }
 
     /// The slot that runs.

@@ -9,7 +9,7 @@ use crate::medium::Mode;
 use crate::overlay::Overlay;
 use bootshim::boot::{Boot, Clearance, Defect, Event, Facts, Platform, Why};
 use bootshim::choice::StartKind;
-use bootshim::floor::{Counts, Floor, Kept};
+use bootshim::floor::{Floor, FloorInForce, Kept};
 use bootshim::medium::Medium;
 use bootshim::record::{Reason, Record, SlotId, State};
 use bootshim::slot::{self, BootImage};
@@ -26,7 +26,7 @@ pub struct NextBoot {
     /// Every line that bootshim would write.
     pub said: Vec<String>,
     /// The floor that it rests on.
-    pub floor: Option<Counts>,
+    pub floor: Option<FloorInForce>,
     /// Whether the record changes by it.
     pub changed: bool,
 }
@@ -136,7 +136,7 @@ struct Onlooker {
     /// Each slot, with its manifest or what is wrong with that.
     slots: Vec<(Slice, Result<Installed, Defect>)>,
     kept: Kept,
-    floor: Option<Counts>,
+    floor: Option<FloorInForce>,
     passed: Vec<(SlotId, Why)>,
     said: Vec<String>,
 }

@@ -71,7 +71,7 @@ impl<'a> Running<'a> {
             if known.state == State::Good && known.manifest == *manifest {
                 // A person says that it runs well: resets before this count no longer.
                 // `watch` does not: a slot that hangs each day is left for another, too.
-                return Ok((state::settle(record, *slot), note));
+                return Ok((state::runs_well(record, *slot), note));
             }
             Ok((state::confirm(record, *slot, manifest)?, note))
         })
@@ -129,16 +129,16 @@ impl<'a> Running<'a> {
     }
 
     /// As what it runs, where it is not on trial.
-    pub fn settled_as(&self) -> Result<Settled> {
+    pub fn running_as(&self) -> Result<RunningAs> {
         let (record, _) = self.disk.read_record()?;
         let Handover { slot, manifest, .. } = self.handover;
         let known = record.slot(*slot);
         Ok(match known.state {
-            _ if known.manifest != *manifest => Settled::Otherwise,
-            State::Good => Settled::Good,
-            State::Bad if known.reason == Reason::Rejected => Settled::Otherwise,
-            State::Bad if is_bad_last_resort(&record, *slot) => Settled::LastResort,
-            _ => Settled::Otherwise,
+            _ if known.manifest != *manifest => RunningAs::Otherwise,
+            State::Good => RunningAs::Good,
+            State::Bad if known.reason == Reason::Rejected => RunningAs::Otherwise,
+            State::Bad if is_bad_last_resort(&record, *slot) => RunningAs::LastResort,
+            _ => RunningAs::Otherwise,
         })
     }
 
@@ -234,7 +234,7 @@ impl<'a> Running<'a> {
 
 /// As what a slot runs that is not on trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
+pub enum RunningAs {
     /// As a good one.
     Good,
     /// As last resort, bad, and nobody rejected it.

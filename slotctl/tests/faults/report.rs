@@ -8,7 +8,7 @@ use std::io::Write;
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
-/// Counts and broken promises of one operation.
+/// FloorInForce and broken promises of one operation.
 pub struct Report {
     what: &'static str,
     accesses: usize,

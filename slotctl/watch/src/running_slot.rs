@@ -8,7 +8,7 @@ use controller::code::Code;
 use controller::disk::{Disk, Search};
 use controller::error::{Error, Result};
 use controller::progress::Quiet;
-use controller::running::{Proven, Running, Settled};
+use controller::running::{Proven, Running, RunningAs};
 use controller::trust;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -119,18 +119,18 @@ impl Trial for RunningSlot {
         self.with(|running| running.give_up_start(reason)).map(drop)
     }
     fn came_up(&mut self, healthy: bool) -> Result<Up> {
-        let settled = self.with(|running| running.settled_as())?;
-        match settled.unwrap_or(Settled::Otherwise) {
-            Settled::Good => {
+        let runs = self.with(|running| running.running_as())?;
+        match runs.unwrap_or(RunningAs::Otherwise) {
+            RunningAs::Good => {
                 let counts = self.with(|running| Ok(running.bootshim_counts()))?;
                 if counts == Some(true) {
                     self.with(|running| running.came_up())?;
                 }
                 Ok(Up::Noted)
             }
-            Settled::LastResort if !healthy => Ok(Up::Later),
-            Settled::LastResort => self.confirm_last_resort(),
-            Settled::Otherwise => Ok(Up::Noted),
+            RunningAs::LastResort if !healthy => Ok(Up::Later),
+            RunningAs::LastResort => self.confirm_last_resort(),
+            RunningAs::Otherwise => Ok(Up::Noted),
         }
     }
     fn shut_down(&mut self) -> Result<()> {

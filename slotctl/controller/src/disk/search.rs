@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// What a disk answered may have changed after so long, where it did not end the
 /// search.
 const OLD: Duration = Duration::from_secs(10);
-/// One that could not be read may have to settle.
+/// One that could not be read may have to be completed.
 const UNREAD_OLD: Duration = Duration::from_millis(100);
 
 /// The task of the helpers: to read the record of one disk, which may never answer.

@@ -87,7 +87,7 @@ impl Places {
     }
 
     /// Whether nothing waits, and each place is a directory of its own.
-    pub fn is_settled(&self) -> bool {
+    pub fn is_whole(&self) -> bool {
         !self.waits() && !self.torn
     }
 

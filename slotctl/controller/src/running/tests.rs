@@ -112,17 +112,17 @@ fn what_is_not_on_trial_is_good_or_a_last_resort_that_nobody_rejected() {
             change(ours);
         });
         let handover = handover(&disk, manifest);
-        Running::new(&disk, &handover).settled_as().unwrap()
+        Running::new(&disk, &handover).running_as().unwrap()
     };
     let (once, last) = (Arming::Once, Arming::LastResort);
     let exhausted = |ours: &mut Slot| be_bad(ours, Reason::Exhausted);
-    assert_eq!(asked(OURS, once, &be_good), Settled::Good);
-    assert_eq!(asked(OTHER, once, &be_good), Settled::Otherwise);
-    assert_eq!(asked(OURS, last, &exhausted), Settled::LastResort);
-    assert_eq!(asked(OURS, once, &exhausted), Settled::Otherwise);
+    assert_eq!(asked(OURS, once, &be_good), RunningAs::Good);
+    assert_eq!(asked(OTHER, once, &be_good), RunningAs::Otherwise);
+    assert_eq!(asked(OURS, last, &exhausted), RunningAs::LastResort);
+    assert_eq!(asked(OURS, once, &exhausted), RunningAs::Otherwise);
     let rejected = |ours: &mut Slot| be_bad(ours, Reason::Rejected);
-    assert_eq!(asked(OURS, last, &rejected), Settled::Otherwise);
-    assert_eq!(asked(OURS, once, &|_| ()), Settled::Otherwise);
+    assert_eq!(asked(OURS, last, &rejected), RunningAs::Otherwise);
+    assert_eq!(asked(OURS, once, &|_| ()), RunningAs::Otherwise);
 }
 
 #[test]
