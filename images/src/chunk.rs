@@ -8,8 +8,7 @@ pub(crate) use unpack::is_dictionary;
 #[cfg(feature = "unpack")]
 pub use unpack::{Ground, NoGround, UnpackError, Unpacker};
 
-use crate::group;
-use crate::index::Piece;
+use crate::index::{self, Piece};
 use crate::table::Entry;
 use crate::{Part, Refused, digest};
 
@@ -47,7 +46,7 @@ impl Chunk<'_> {
     /// How much content it has, in bytes; at most 1 MiB.
     #[must_use]
     pub fn content_len(&self) -> u64 {
-        group::length(self.pieces)
+        index::length(self.pieces)
     }
 
     /// Whether `packed` is what the signed table says.

@@ -4,10 +4,7 @@ use alloc::vec::Vec;
 
 use crate::bytes::Cursor;
 use crate::manifest::Manifest;
-use crate::{ALIGN, Digest, Malformed, PIECE_MAX, Part, Refused, digest};
-
-/// The length of one entry of the index, in bytes.
-pub const ENTRY_LEN: usize = 36;
+use crate::{ALIGN, Digest, INDEX_ENTRY_LEN, Malformed, PIECE_MAX, Part, Refused, digest};
 
 /// A run of the slot's content with a hash of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +52,7 @@ impl Index {
 
     fn read(bytes: &[u8], content_len: u64) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(bytes);
-        let mut pieces = Vec::with_capacity(bytes.len() / ENTRY_LEN);
+        let mut pieces = Vec::with_capacity(bytes.len() / INDEX_ENTRY_LEN);
         let mut offset = 0_u64;
         while cursor.left() > 0 {
             let wrong = cursor.malformed("length of a piece is not allowed");
@@ -87,13 +84,45 @@ impl Index {
 
 /// The bytes of an index entry.
 #[must_use]
-pub fn encode_entry(length: u32, hash: &Digest) -> [u8; ENTRY_LEN] {
-    let mut entry = [0; ENTRY_LEN];
+pub fn encode_entry(length: u32, hash: &Digest) -> [u8; INDEX_ENTRY_LEN] {
+    let mut entry = [0; INDEX_ENTRY_LEN];
     let fields = length.to_le_bytes().into_iter().chain(*hash);
     for (to, from) in entry.iter_mut().zip(fields) {
         *to = from;
     }
     entry
+}
+
+/// Where the group that begins with piece `first` ends, in pieces.
+#[must_use]
+pub fn group_end(pieces: &[Piece], first: usize) -> usize {
+    let mut room = u64::from(PIECE_MAX);
+    let fits = |piece: &&Piece| match room.checked_sub(u64::from(piece.length)) {
+        Some(left) => {
+            room = left;
+            true
+        }
+        None => false,
+    };
+    let count = pieces.iter().skip(first).take_while(fits).count();
+    first.saturating_add(count)
+}
+
+/// Whether a group begins at this place of the slot.
+pub(crate) fn starts_group(pieces: &[Piece], offset: u64) -> bool {
+    let mut first = 0;
+    while let Some(piece) = pieces.get(first) {
+        if piece.offset >= offset {
+            return piece.offset == offset;
+        }
+        first = group_end(pieces, first);
+    }
+    false
+}
+
+/// How long pieces are together, in bytes.
+pub(crate) fn length(pieces: &[Piece]) -> u64 {
+    pieces.iter().map(|piece| u64::from(piece.length)).sum()
 }
 
 #[cfg(test)]

@@ -90,6 +90,9 @@ pub const ALIGN: u64 = 4096;
 /// The longest piece of slot content, in bytes.
 pub const PIECE_MAX: u32 = 1 << 20;
 
+/// The length of one entry of the index, in bytes.
+pub(crate) const INDEX_ENTRY_LEN: usize = 36;
+
 /// How much of the end of a slot belongs to the manifest, in bytes.
 pub const SLOT_AREA_LEN: usize = 64 * 1024;
 

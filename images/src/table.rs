@@ -10,8 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::bytes::Cursor;
-use crate::group;
-use crate::index::{Index, Piece};
+use crate::index::{self, Index, Piece};
 use crate::{ALIGN, Digest, Malformed, Part, Refused};
 
 /// The length of one entry of a table of format 1, in bytes.
@@ -137,7 +136,7 @@ impl Table {
         let base = read_base(&mut cursor)?;
         let wrong = cursor.malformed("a chunk may only be made of content in groups before it");
         let self_limit = cursor.u64("limit of the content that chunks are made of")?;
-        if self_limit != 0 && !group::starts_at(index.pieces(), self_limit) {
+        if self_limit != 0 && !index::starts_group(index.pieces(), self_limit) {
             return Err(wrong);
         }
         let mut entries = Entries::new(index, bytes.len() / ENTRY_LEN);
@@ -258,14 +257,14 @@ impl<'a> Entries<'a> {
     ) -> Result<(), Malformed> {
         let crosses = cursor.malformed("a chunk is not of whole pieces of one group");
         if self.begins_group() {
-            self.group_end = group::end(self.pieces, self.next);
+            self.group_end = index::group_end(self.pieces, self.next);
         }
         let end = self.next.saturating_add(usize::from(count));
         if count == 0 || end > self.group_end {
             return Err(crosses);
         }
         let covered = self.pieces.get(self.next..end).ok_or(crosses)?;
-        let content = group::length(covered);
+        let content = index::length(covered);
         let wrong = cursor.malformed("packed length is not allowed");
         let length = cursor.u32("packed length")?;
         let allowed = match packing {

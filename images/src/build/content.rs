@@ -7,11 +7,10 @@ use std::vec::Vec;
 use super::BuildError;
 use super::layout::{Layout, Placed, Source};
 use super::output::Output;
-use super::pack::{Packed, Packer};
+use super::pack::{Group, Packed, Packer};
 use super::tree::Growing;
 use crate::delta::anchors::Anchors;
-use crate::group;
-use crate::index::Piece;
+use crate::index::{self, Piece};
 use crate::manifest::Verity;
 use crate::pipeline::{self, Pool};
 use crate::read::fill;
@@ -125,18 +124,6 @@ fn read_placed(inputs: &[Placed], tree: &Growing, at: u64, buffer: &mut [u8]) ->
     Ok(())
 }
 
-/// Some pieces with their content.
-pub(super) struct Group<'a> {
-    pub(super) pieces: &'a [Piece],
-    pub(super) content: Vec<u8>,
-}
-
-impl Group<'_> {
-    pub(super) fn offset(&self) -> u64 {
-        self.pieces.first().map_or(0, |piece| piece.offset)
-    }
-}
-
 /// The content of the slot, group by group; the hash of each input when it ends.
 struct Groups<'a> {
     pieces: &'a [Piece],
@@ -168,7 +155,7 @@ impl<'a> Groups<'a> {
 
     /// The next group, if it begins where it is wanted.
     fn next(&mut self, wanted: impl Fn(u64) -> bool) -> Result<Option<Group<'a>>, BuildError> {
-        let end = group::end(self.pieces, self.next);
+        let end = index::group_end(self.pieces, self.next);
         let pieces = self.pieces.get(self.next..end).unwrap_or_default();
         if !pieces.first().is_some_and(|first| wanted(first.offset)) {
             return Ok(None);

@@ -14,7 +14,7 @@ use crate::index::Piece;
 use crate::key_set::SignedKeySet;
 use crate::manifest::{Kind, Payload};
 use crate::verity::Shape;
-use crate::{Digest, FILE_FORMAT, FILE_FORMAT_KEY_SET, Malformed, PIECE_MAX, group, index, table};
+use crate::{Digest, FILE_FORMAT, FILE_FORMAT_KEY_SET, Malformed, PIECE_MAX, index, table};
 
 /// A payload and its place in the slot.
 pub(super) struct Placed {
@@ -72,7 +72,7 @@ impl Layout {
             .inputs
             .iter()
             .find(|input| input.kind == Kind::Initrd);
-        let starts = |input: &&Placed| group::starts_at(&layout.pieces, input.offset);
+        let starts = |input: &&Placed| index::starts_group(&layout.pieces, input.offset);
         layout.self_limit = initrd.filter(starts).map_or(0, |input| input.offset);
         Ok(layout)
     }
@@ -113,13 +113,13 @@ impl Layout {
         let (mut first, mut begins) = (0, 0);
         while let Some(piece) = self.pieces.get(first).filter(|piece| piece.offset <= tree) {
             begins = piece.offset;
-            first = group::end(&self.pieces, first);
+            first = index::group_end(&self.pieces, first);
         }
         begins
     }
 
     pub(super) fn index_len(&self) -> u64 {
-        (self.pieces.len() as u64).saturating_mul(index::ENTRY_LEN as u64)
+        (self.pieces.len() as u64).saturating_mul(crate::INDEX_ENTRY_LEN as u64)
     }
 
     /// The payloads, with all hashes zero.

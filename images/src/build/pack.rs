@@ -7,7 +7,6 @@ use std::vec::Vec;
 use zstd::zstd_safe::{self, CCtx};
 
 use super::BuildError;
-use super::content::Group;
 use crate::chunk::{continued, is_dictionary};
 use crate::delta::anchors::{self, Anchor, Anchors};
 use crate::index::{self, Piece};
@@ -22,6 +21,18 @@ const ZSTD_LEVEL: i32 = 3;
 /// compress.
 const PATCH_LEVEL: i32 = 6;
 
+/// Some pieces with their content.
+pub(super) struct Group<'a> {
+    pub(super) pieces: &'a [Piece],
+    pub(super) content: Vec<u8>,
+}
+
+impl Group<'_> {
+    pub(super) fn offset(&self) -> u64 {
+        self.pieces.first().map_or(0, |piece| piece.offset)
+    }
+}
+
 /// A group, packed.
 pub(super) struct Packed {
     pub(super) chunks: Vec<Chunk>,
@@ -34,7 +45,7 @@ pub(super) struct Packed {
 /// One chunk, ready to be written, and what index and table say of it.
 pub(super) struct Chunk {
     pub(super) bytes: Vec<u8>,
-    pub(super) index: [u8; index::ENTRY_LEN],
+    pub(super) index: [u8; crate::INDEX_ENTRY_LEN],
     pub(super) table: [u8; table::ENTRY_LEN],
 }
 

@@ -106,3 +106,30 @@ fn a_piece_is_its_bytes_and_nothing_longer_or_shorter() {
     assert!(!piece(8192, digest(&content)).is(&content));
     assert!(!piece(4096, [0; 32]).is(&content));
 }
+
+fn pieces(lengths: &[u32]) -> Vec<Piece> {
+    let mut offset = 0;
+    let piece = |length: &u32| {
+        let piece = Piece {
+            offset,
+            length: *length,
+            hash: [0; 32],
+        };
+        offset += u64::from(*length);
+        piece
+    };
+    lengths.iter().map(piece).collect()
+}
+
+#[test]
+fn a_group_is_as_many_pieces_as_fit_into_one_mebibyte() {
+    let pieces = pieces(&[4096, PIECE_MAX - 4096, 4096, PIECE_MAX, PIECE_MAX / 2, 4096]);
+    let mut ends = Vec::new();
+    while ends.last() != Some(&pieces.len()) {
+        ends.push(group_end(&pieces, ends.last().copied().unwrap_or(0)));
+    }
+    assert_eq!(ends, [2, 3, 4, 6]);
+    let starts = |offset| starts_group(&pieces, offset);
+    assert!(starts(0) && starts(1 << 20) && !starts(4096));
+    assert!(!starts(u64::from(PIECE_MAX) * 9));
+}

@@ -1,8 +1,8 @@
 //! What a manifest may say: the same rules for reading and for writing.
 
 use super::{Kind, Manifest};
+use crate::INDEX_ENTRY_LEN;
 use crate::bytes::round_up;
-use crate::index::ENTRY_LEN;
 use crate::verity::Shape;
 use crate::{ALIGN, PIECE_MAX, version};
 
@@ -62,7 +62,7 @@ pub(super) fn lengths(manifest: &Manifest) -> Result<(), Wrong> {
         content.is_multiple_of(ALIGN) && content > 0,
         "content length is not a multiple of 4096",
     )?;
-    let entry = ENTRY_LEN as u64;
+    let entry = INDEX_ENTRY_LEN as u64;
     let pieces = manifest.index_len / entry;
     that(
         manifest.index_len.is_multiple_of(entry)

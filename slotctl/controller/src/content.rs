@@ -8,8 +8,7 @@ use crate::error::{Error, Result};
 use crate::medium::Aligned;
 use crate::progress::{Phase, Progress};
 use bootshim::medium::Medium;
-use images::group;
-use images::index::{Index, Piece};
+use images::index::{self, Index, Piece};
 use images::manifest::Manifest;
 use images::{PIECE_MAX, Refused};
 use in_order::InOrder;
@@ -176,7 +175,7 @@ fn each_group(
     let take = || {
         let mut next = next.lock().ok()?;
         let first = *next;
-        *next = group::end(pieces, first);
+        *next = index::group_end(pieces, first);
         let own = pieces.get(first..*next).filter(|own| !own.is_empty())?;
         Some((first, own))
     };

@@ -19,6 +19,7 @@ use images::Part;
 use images::chunk::{Ground, UnpackError, Unpacker};
 use images::group::{self, Group};
 use images::head::Head;
+use images::index;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
@@ -126,7 +127,7 @@ impl<M: Medium + Sync> Copy<'_, M> {
     /// What is not held is read, what cannot be patched is copied.
     fn turn(&self, origins: &mut Origins, first: usize, failure: &Failure) -> Result<()> {
         let pieces = self.head.index.pieces();
-        let all = first..group::end(pieces, first);
+        let all = first..index::group_end(pieces, first);
         let Failure::Ground(error) = failure else {
             origins.change(all, |origin| {
                 if matches!(origin, Origin::Held(_)) {
