@@ -26,6 +26,7 @@
 //! | [`remains`] | what memory still holds of the start before |
 //! | [`boot`] | one start from record to kernel: read, choose, commit, verify, start |
 //! | [`handover`] | what the started system is told |
+//! | [`relay`] | how one bootshim hands a start over to another, which an image brings |
 //! | [`hardware`] | the tables of firmware and chipset, and the watchdogs in them |
 //! | [`console`] | which serial ports are consoles |
 //! | [`restart`] | how a machine is restarted whose firmware may not do it |

@@ -18,16 +18,16 @@ mod pair;
 mod peers;
 mod report;
 mod rows;
-mod shop;
 mod web;
+mod workdir;
 
 pub use report::Report;
-pub use rows::{Plan, ROWS};
+pub use rows::{ROWS, Selection};
 
 use crate::machine::Error;
 use block::Limit;
 use pair::System;
-use shop::{Shop, Usage};
+use workdir::{Usage, Workdir};
 
 /// What the peers are given, and how what cannot run here is counted.
 pub const SETTINGS: &str = "\
@@ -49,11 +49,11 @@ it fetches at the very least: blocks of 4 KiB that the old system has nowhere, p
 stream, and its index of 32 bytes for each block.
 ";
 
-/// Measures what `plan` names, and writes the report to `target/bench`, or to
+/// Measures what `selection` names, and writes the report to `target/bench`, or to
 /// `target/bench-smoke`.
-pub fn bench(plan: &Plan) -> Result<Report, Error> {
-    let shop = Shop::open(plan.folder(), plan.smoke)?;
-    let report = rows::measure(&shop, plan)?;
-    report.write(&shop)?;
+pub fn bench(selection: &Selection) -> Result<Report, Error> {
+    let workdir = Workdir::open(selection.folder(), selection.smoke)?;
+    let report = rows::measure(&workdir, selection)?;
+    report.write(&workdir)?;
     Ok(report)
 }

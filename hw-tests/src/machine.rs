@@ -48,7 +48,7 @@ pub use error::Error;
 pub use qemu::Bus;
 pub use shell::Output;
 pub use starts::{Cause, Start, count};
-pub use timeline::{Line, Position, Source};
+pub use timeline::{Line, Position, Speaker};
 pub use tpm::Tpm;
 pub use volatile::{Moment, Point, VolatileDisk};
 pub use watchdog::Watchdog;
@@ -103,7 +103,7 @@ impl Machine {
     /// [`Error::NotSeen`] after `limit`, [`Error::Ended`] when QEMU ends; both
     /// with the end of the log.
     pub fn expect(&mut self, text: &str, limit: Duration) -> Result<Line, Error> {
-        self.expect_on(&[Source::Console], text, limit)
+        self.expect_on(&[Speaker::Console], text, limit)
     }
 
     /// As [`Self::expect`], within [`START`]: a test that does not see it fails here.
@@ -124,13 +124,13 @@ impl Machine {
     /// As [`Self::expect`], for what firmware draws: on one serial port or the other.
     /// It drops the rest of a line where the port is not ready for a moment.
     pub fn expect_drawn(&mut self, text: &str, limit: Duration) -> Result<Line, Error> {
-        self.expect_on(&[Source::Console, Source::Shell], text, limit)
+        self.expect_on(&[Speaker::Console, Speaker::Shell], text, limit)
     }
 
-    fn expect_on(&mut self, ports: &[Source], text: &str, limit: Duration) -> Result<Line, Error> {
+    fn expect_on(&mut self, ports: &[Speaker], text: &str, limit: Duration) -> Result<Line, Error> {
         let expected = format!("{text:?} on the console");
         let (after, line) = self.wait(self.heard, limit, &expected, |line| {
-            let said = ports.contains(&line.source) && line.text.contains(text);
+            let said = ports.contains(&line.speaker) && line.text.contains(text);
             said.then(|| line.clone())
         })?;
         self.heard = after;
@@ -153,7 +153,7 @@ impl Machine {
     /// What the console said from `position` on.
     #[must_use]
     pub fn lines_since(&self, position: Position) -> Vec<Line> {
-        self.timeline.lines(position, Source::Console)
+        self.timeline.lines(position, Speaker::Console)
     }
 
     /// Waits for the next start: the pass through the firmware that follows the
@@ -175,7 +175,7 @@ impl Machine {
             at: Duration::ZERO,
             cause: Cause::PowerOn,
         };
-        let lines = self.timeline.lines(Position::default(), Source::Qemu);
+        let lines = self.timeline.lines(Position::default(), Speaker::Qemu);
         std::iter::once(first)
             .chain(lines.iter().filter_map(|line| finder.see(line)))
             .collect()
@@ -196,7 +196,7 @@ impl Machine {
         let mut answer = shell::Answer::to(number);
         let expected = format!("end of {command:?}");
         let (_, output) = self.wait(from, limit, &expected, |line| {
-            if line.source == Source::Shell {
+            if line.speaker == Speaker::Shell {
                 answer.hear(&line.text)
             } else {
                 None
@@ -287,9 +287,9 @@ impl Machine {
         // Behind the prompt of one that was reset, where the firmware writes nothing
         // to this port.
         let (ready, ()) = self.wait(last, START, "root shell", |line| {
-            (line.source == Source::Shell && line.text.ends_with(shell::READY)).then_some(())
+            (line.speaker == Speaker::Shell && line.text.ends_with(shell::READY)).then_some(())
         })?;
-        self.timeline.add(Source::Test, command.to_owned());
+        self.timeline.add(Speaker::Test, command.to_owned());
         let number = self
             .shell
             .send(command)
@@ -299,7 +299,7 @@ impl Machine {
 
     fn qemu(&mut self, command: &str, arguments: &Value, limit: Duration) -> Result<Value, Error> {
         let from = self.timeline.now();
-        self.timeline.add(Source::Test, command.to_owned());
+        self.timeline.add(Speaker::Test, command.to_owned());
         // A line that QEMU has closed is told by the wait, with the reason.
         let id = self.qmp.send(command, arguments).unwrap_or_default();
         let expected = format!("answer of QEMU to {command}");

@@ -6,7 +6,7 @@
     reason = "in a test, each of them is a failure that is seen"
 )]
 
-use hw_tests::bench::{Plan, bench};
+use hw_tests::bench::{Selection, bench};
 use hw_tests::fuzz::TARGETS;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ fn run(words: &str) -> String {
 #[ignore = "devices need root and loop devices"]
 fn every_row_of_the_bench_can_be_measured() {
     let _alone = alone();
-    let report = bench(&Plan::smoke()).unwrap();
+    let report = bench(&Selection::smoke()).unwrap();
     assert_eq!(report.failures(), 0, "{}", report.table());
 }
 

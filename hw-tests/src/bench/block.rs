@@ -1,6 +1,6 @@
 //! Block devices that are files: loop devices, filled, counted and slowed down.
 
-use super::{Error, Shop};
+use super::{Error, Workdir};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -24,10 +24,10 @@ impl Place {
         }
     }
 
-    fn file(self, shop: &Shop, name: &str) -> PathBuf {
+    fn file(self, workdir: &Workdir, name: &str) -> PathBuf {
         match self {
             Self::Memory => Path::new("/dev/shm/slotctl-bench").join(name),
-            Self::Disk => shop.path("devices").join(name),
+            Self::Disk => workdir.path("devices").join(name),
         }
     }
 }
@@ -41,8 +41,8 @@ pub struct Backing {
 
 impl Backing {
     /// A place for a file that is not made yet.
-    pub fn new(shop: &Shop, place: Place, name: &str) -> Result<Self, Error> {
-        let path = place.file(shop, name);
+    pub fn new(workdir: &Workdir, place: Place, name: &str) -> Result<Self, Error> {
+        let path = place.file(workdir, name);
         let failed = || Error::host(path.display().to_string());
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(failed())?;
@@ -77,7 +77,7 @@ impl Drop for Backing {
 /// A loop device with its partitions, which is detached when it is dropped.
 #[derive(Debug)]
 pub struct Loop {
-    shop: Shop,
+    workdir: Workdir,
     node: String,
     _backing: Backing,
 }
@@ -88,14 +88,14 @@ impl Loop {
     ///
     /// # Errors
     /// Without root or without loop devices.
-    pub fn attach(shop: &Shop, backing: Backing) -> Result<Self, Error> {
+    pub fn attach(workdir: &Workdir, backing: Backing) -> Result<Self, Error> {
         let direct = match backing.place {
             Place::Memory => "--direct-io=off",
             Place::Disk => "--direct-io=on",
         };
-        let said = shop.run(&["losetup", direct, "--find", "--show", &backing.word()])?;
+        let said = workdir.run(&["losetup", direct, "--find", "--show", &backing.word()])?;
         let device = Self {
-            shop: shop.clone(),
+            workdir: workdir.clone(),
             node: said.trim().into(),
             _backing: backing,
         };
@@ -104,7 +104,7 @@ impl Loop {
 
     /// Has the kernel know its partitions, also one that does not read GPTs.
     pub fn with_partitions(self) -> Result<Self, Error> {
-        self.shop.run(&["partx", "--update", &self.node])?;
+        self.workdir.run(&["partx", "--update", &self.node])?;
         Ok(self)
     }
 
@@ -147,8 +147,8 @@ impl Loop {
 impl Drop for Loop {
     fn drop(&mut self) {
         // A device without partitions has none to forget.
-        let _ = self.shop.run(&["partx", "--delete", &self.node]);
-        let _ = self.shop.run(&["losetup", "--detach", &self.node]);
+        let _ = self.workdir.run(&["partx", "--delete", &self.node]);
+        let _ = self.workdir.run(&["losetup", "--detach", &self.node]);
     }
 }
 
@@ -198,8 +198,8 @@ fn writable(node: &str) -> Result<File, Error> {
 ///
 /// # Errors
 /// Without root.
-pub fn drop_caches(shop: &Shop) -> Result<(), Error> {
-    shop.run(&["sync"])?;
+pub fn drop_caches(workdir: &Workdir) -> Result<(), Error> {
+    workdir.run(&["sync"])?;
     let path = "/proc/sys/vm/drop_caches";
     fs::write(path, "3").map_err(Error::host(path))
 }

@@ -1,6 +1,6 @@
 //! Those who do the same work, in turn.
 
-use super::{Error, Shop, Usage, block};
+use super::{Error, Usage, Workdir, block};
 use std::time::Duration;
 
 /// One who does the work that is measured.
@@ -76,7 +76,7 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 /// Has each do the work once, then each again: what changes on the machine
 /// meanwhile meets all of them alike. Caches are empty before each.
 pub fn interleaved(
-    shop: &Shop,
+    workdir: &Workdir,
     rounds: u32,
     contenders: &mut [&mut dyn Contender],
 ) -> Result<Vec<Series>, Error> {
@@ -88,7 +88,7 @@ pub fn interleaved(
     for round in 1..=rounds {
         for (contender, series) in contenders.iter_mut().zip(&mut all) {
             contender.prepare()?;
-            block::drop_caches(shop)?;
+            block::drop_caches(workdir)?;
             let usage = contender.run()?;
             eprintln!(
                 "bench:   round {round}: {:22} {:7.2} s, CPU {:6.2} s, {:4} MiB",

@@ -1,6 +1,6 @@
 //! How small others make the same update.
 
-use super::{Error, Shop, System, Usage};
+use super::{Error, System, Usage, Workdir};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -29,7 +29,7 @@ pub struct Made {
 /// The sum over root, kernel and initrd of what `make` makes of each; `apply`
 /// has to make the new one of it again, which is not measured.
 fn by_part(
-    shop: &Shop,
+    workdir: &Workdir,
     make: impl Fn(&str, &str) -> Vec<String>,
     apply: impl Fn(&str) -> Vec<String>,
 ) -> Result<Made, Error> {
@@ -38,22 +38,22 @@ fn by_part(
         usage: Usage::default(),
     };
     for (old, new) in System::Old.parts().iter().zip(System::New.parts().iter()) {
-        shop.remove(PATCH)?;
+        workdir.remove(PATCH)?;
         let words = make(old, new);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let (usage, _) = shop.measure(&words)?;
-        sum.bytes = sum.bytes.saturating_add(shop.length(PATCH)?);
+        let (usage, _) = workdir.measure(&words)?;
+        sum.bytes = sum.bytes.saturating_add(workdir.length(PATCH)?);
         sum.usage.wall += usage.wall;
         sum.usage.cpu += usage.cpu;
         sum.usage.peak = sum.usage.peak.max(usage.peak);
-        shop.remove(PATCHED)?;
+        workdir.remove(PATCHED)?;
         let words = apply(old);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        shop.run(&words)?;
-        shop.run(&["cmp", PATCHED, new])?;
+        workdir.run(&words)?;
+        workdir.run(&["cmp", PATCHED, new])?;
     }
-    shop.remove(PATCHED)?;
-    shop.remove(PATCH)?;
+    workdir.remove(PATCHED)?;
+    workdir.remove(PATCH)?;
     Ok(sum)
 }
 
@@ -62,49 +62,49 @@ fn words(all: &[&str]) -> Vec<String> {
 }
 
 /// `zstd --patch-from`.
-pub fn patch_from(shop: &Shop) -> Result<Made, Error> {
+pub fn patch_from(workdir: &Workdir) -> Result<Made, Error> {
     let from = |old: &str| format!("--patch-from={old}");
     let zstd = ["zstd", "-q", "--long=31"];
     by_part(
-        shop,
+        workdir,
         |old, new| words(&[&zstd[..], &["-12", &from(old), new, "-o", PATCH]].concat()),
         |old| words(&[&zstd[..], &["-d", &from(old), PATCH, "-o", PATCHED]].concat()),
     )
 }
 
 /// xdelta3.
-pub fn xdelta3(shop: &Shop) -> Result<Made, Error> {
+pub fn xdelta3(workdir: &Workdir) -> Result<Made, Error> {
     let window = "-B2147483648";
     by_part(
-        shop,
+        workdir,
         |old, new| words(&["xdelta3", "-e", "-9", window, "-s", old, new, PATCH]),
         |old| words(&["xdelta3", "-d", window, "-s", old, PATCH, PATCHED]),
     )
 }
 
 /// casync: the chunks of the new system that the old one does not have.
-pub fn casync(shop: &Shop) -> Result<Made, Error> {
-    shop.empty("casync")?;
+pub fn casync(workdir: &Workdir) -> Result<Made, Error> {
+    workdir.empty("casync")?;
     let make = |system: System, index: &str| {
         let (whole, store) = (system.whole(), format!("--store={STORE}"));
         let mut words = vec!["casync", "make", &store, "--compression=zstd"];
         words.extend(["--what=blob-index", index, &whole]);
-        Ok::<_, Error>(shop.measure(&words)?.0)
+        Ok::<_, Error>(workdir.measure(&words)?.0)
     };
     make(System::Old, "casync/old.caibx")?;
-    let before = stored(shop)?;
+    let before = stored(workdir)?;
     let usage = make(System::New, INDEX)?;
-    let bytes = stored(shop)?
+    let bytes = stored(workdir)?
         .saturating_sub(before)
-        .saturating_add(shop.length(INDEX)?);
+        .saturating_add(workdir.length(INDEX)?);
     Ok(Made { bytes, usage })
 }
 
 /// The bytes of all chunks.
-fn stored(shop: &Shop) -> Result<u64, Error> {
+fn stored(workdir: &Workdir) -> Result<u64, Error> {
     let failed = || Error::host(STORE);
     let mut sum = 0u64;
-    for folder in fs::read_dir(shop.path(STORE)).map_err(failed())? {
+    for folder in fs::read_dir(workdir.path(STORE)).map_err(failed())? {
         for chunk in fs::read_dir(folder.map_err(failed())?.path()).map_err(failed())? {
             let chunk = chunk.and_then(|chunk| chunk.metadata()).map_err(failed())?;
             sum = sum.saturating_add(chunk.len());
@@ -114,50 +114,50 @@ fn stored(shop: &Shop) -> Result<u64, Error> {
 }
 
 /// casync, from a web server, with the old system as its seed.
-pub fn casync_extract(shop: &Shop, url: impl Fn(&str) -> String) -> Result<Usage, Error> {
-    shop.remove("casync/out")?;
+pub fn casync_extract(workdir: &Workdir, url: impl Fn(&str) -> String) -> Result<Usage, Error> {
+    workdir.remove("casync/out")?;
     let store = format!("--store={}", url(STORE));
     let seed = format!("--seed={}", System::Old.whole());
     let index = url(INDEX);
     let mut words = vec!["casync", "extract", "--what=blob-index", &store, &seed];
     words.extend(["--seed-output=no", &index, "casync/out"]);
-    let (usage, _) = shop.measure(&words)?;
-    shop.run(&["cmp", "casync/out", &System::New.whole()])?;
-    shop.remove("casync/out")?;
+    let (usage, _) = workdir.measure(&words)?;
+    workdir.run(&["cmp", "casync/out", &System::New.whole()])?;
+    workdir.remove("casync/out")?;
     Ok(usage)
 }
 
 /// What RAUC fetches at least with `adaptive=block-hash-index`.
-pub fn adaptive(shop: &Shop) -> Result<u64, Error> {
+pub fn adaptive(workdir: &Workdir) -> Result<u64, Error> {
     let mut known = HashSet::new();
     let (old, new) = (System::Old.whole(), System::New.whole());
-    blocks(shop, &old, |block| {
+    blocks(workdir, &old, |block| {
         known.insert(*blake3::hash(block).as_bytes());
         Ok(())
     })?;
     let failed = || Error::host("missing");
-    let file = File::create(shop.path("missing")).map_err(failed())?;
+    let file = File::create(workdir.path("missing")).map_err(failed())?;
     let mut missing = std::io::BufWriter::with_capacity(1 << 20, file);
-    blocks(shop, &new, |block| {
+    blocks(workdir, &new, |block| {
         if known.insert(*blake3::hash(block).as_bytes()) {
             missing.write_all(block)?;
         }
         Ok(())
     })?;
     missing.flush().map_err(failed())?;
-    shop.run(&["gzip", "-9", "-f", "missing"])?;
-    let blocks = shop.length(&new)?.div_ceil(BLOCK as u64);
-    let sum = shop.length("missing.gz")?;
+    workdir.run(&["gzip", "-9", "-f", "missing"])?;
+    let blocks = workdir.length(&new)?.div_ceil(BLOCK as u64);
+    let sum = workdir.length("missing.gz")?;
     Ok(sum.saturating_add(blocks.saturating_mul(HASH)))
 }
 
 fn blocks(
-    shop: &Shop,
+    workdir: &Workdir,
     name: &str,
     mut each: impl FnMut(&[u8]) -> std::io::Result<()>,
 ) -> Result<(), Error> {
     let failed = || Error::host(name);
-    let mut file = File::open(shop.path(name)).map_err(failed())?;
+    let mut file = File::open(workdir.path(name)).map_err(failed())?;
     let mut buffer = vec![0; 1 << 20];
     loop {
         let read = file.read(&mut buffer).map_err(failed())?;

@@ -1,6 +1,6 @@
 //! The machine that is measured on.
 
-use super::Shop;
+use super::Workdir;
 use serde_json::{Value, json};
 use std::fs;
 
@@ -18,9 +18,9 @@ pub struct Host {
 impl Host {
     /// What can be learned of it; a word for what cannot.
     #[must_use]
-    pub fn look(shop: &Shop) -> Self {
+    pub fn look(workdir: &Workdir) -> Self {
         let said = |words: &[&str]| {
-            let said = shop.run(words).unwrap_or_default();
+            let said = workdir.run(words).unwrap_or_default();
             said.lines().next().unwrap_or("unknown").trim().to_owned()
         };
         let field = |file: &str, name: &str| {
@@ -32,7 +32,7 @@ impl Host {
         let memory = field("/proc/meminfo", "MemTotal");
         let kibibytes = memory.trim_end_matches(" kB").parse::<u64>();
         let memory = kibibytes.map_or(memory, |kib| format!("{} GiB", kib >> 20));
-        let folder = shop.directory().display().to_string();
+        let folder = workdir.directory().display().to_string();
         let disk = said(&["findmnt", "-no", "SOURCE,FSTYPE,SIZE", "--target", &folder]);
         let packages = [
             "rauc",

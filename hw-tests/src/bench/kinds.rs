@@ -1,6 +1,6 @@
 //! Where the bytes of an update are: files that changed, by what they are.
 
-use super::{Error, Shop, System};
+use super::{Error, System, Workdir};
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::Write;
@@ -22,8 +22,8 @@ struct Changed {
 }
 
 /// For each kind: bytes of the files that changed, and of their deltas.
-pub fn breakdown(shop: &Shop) -> Result<Vec<(String, u64, u64)>, Error> {
-    let mut changed = changed(shop)?;
+pub fn breakdown(workdir: &Workdir) -> Result<Vec<(String, u64, u64)>, Error> {
+    let mut changed = changed(workdir)?;
     // The longest first, or the last worker is left alone with one.
     let length = |file: &Changed| fs::metadata(&file.new).map_or(0, |data| data.len());
     changed.sort_by_key(|file| std::cmp::Reverse(length(file)));
@@ -64,8 +64,8 @@ pub fn breakdown(shop: &Shop) -> Result<Vec<(String, u64, u64)>, Error> {
     Ok(rows)
 }
 
-fn changed(shop: &Shop) -> Result<Vec<Changed>, Error> {
-    let [old, new] = [System::Old, System::New].map(|system| shop.path(&system.tree()));
+fn changed(workdir: &Workdir) -> Result<Vec<Changed>, Error> {
+    let [old, new] = [System::Old, System::New].map(|system| workdir.path(&system.tree()));
     let mut known = HashSet::new();
     for path in files(&old)? {
         known.insert(blake3::hash(&read(&old.join(path))?));
@@ -90,7 +90,7 @@ fn changed(shop: &Shop) -> Result<Vec<Changed>, Error> {
         }
     }
     for part in ["kernel", "initrd"] {
-        let [old, new] = [System::Old, System::New].map(|system| shop.path(&system.file(part)));
+        let [old, new] = [System::Old, System::New].map(|system| workdir.path(&system.file(part)));
         changed.push(Changed {
             kind: part,
             new,

@@ -2,7 +2,7 @@
 
 use super::block::{self, Backing, Loop, Place};
 use super::contender::{Contender, with_counters};
-use super::{Error, Limit, Shop, System, Usage};
+use super::{Error, Limit, System, Usage, Workdir};
 use images::manifest::Kind;
 use serde_json::Value;
 
@@ -20,8 +20,8 @@ const SPARE: u64 = 8;
 /// The program that is measured; in a smoke run that of the demo OS, which `make
 /// test` has built.
 #[must_use]
-pub fn program(shop: &Shop) -> String {
-    let built = if shop.is_smoke() {
+pub fn program(workdir: &Workdir) -> String {
+    let built = if workdir.is_smoke() {
         "demo/slotctl"
     } else {
         "release/slotctl"
@@ -30,19 +30,24 @@ pub fn program(shop: &Shop) -> String {
 }
 
 /// Makes the key, if there is none.
-pub fn key(shop: &Shop) -> Result<(), Error> {
-    if !shop.path("bench.key").exists() {
-        shop.run(&[&program(shop), "key", "generate", "--out", "bench"])?;
+pub fn key(workdir: &Workdir) -> Result<(), Error> {
+    if !workdir.path("bench.key").exists() {
+        workdir.run(&[&program(workdir), "key", "generate", "--out", "bench"])?;
     }
     Ok(())
 }
 
 /// Builds an image of `[root, kernel, initrd]`.
-pub fn build(shop: &Shop, parts: &[String; 3], version: &str, out: &str) -> Result<Usage, Error> {
+pub fn build(
+    workdir: &Workdir,
+    parts: &[String; 3],
+    version: &str,
+    out: &str,
+) -> Result<Usage, Error> {
     let [root, kernel, initrd] = parts;
     #[rustfmt::skip]
     let words = [
-        &program(shop), "image", "build",
+        &program(workdir), "image", "build",
         "--rootfs", root,
         "--kernel", kernel,
         "--initrd", initrd,
@@ -53,37 +58,37 @@ pub fn build(shop: &Shop, parts: &[String; 3], version: &str, out: &str) -> Resu
         "--quiet",
         "--out", out,
     ];
-    Ok(shop.measure(&words)?.0)
+    Ok(workdir.measure(&words)?.0)
 }
 
 /// Builds the image of a system.
-pub fn build_system(shop: &Shop, system: System) -> Result<Usage, Error> {
+pub fn build_system(workdir: &Workdir, system: System) -> Result<Usage, Error> {
     let version = match system {
         System::Old => "1",
         System::New => "2",
     };
-    build(shop, &system.parts(), version, &system.image())
+    build(workdir, &system.parts(), version, &system.image())
 }
 
 /// Makes the delta from old to new.
-pub fn delta(shop: &Shop, out: &str) -> Result<Usage, Error> {
+pub fn delta(workdir: &Workdir, out: &str) -> Result<Usage, Error> {
     let (old, new) = (System::Old.image(), System::New.image());
     #[rustfmt::skip]
     let words = [
-        &program(shop), "image", "delta",
+        &program(workdir), "image", "delta",
         "--from", &old,
         "--to", &new,
         "--key", "bench.key",
         "--quiet",
         "--out", out,
     ];
-    Ok(shop.measure(&words)?.0)
+    Ok(workdir.measure(&words)?.0)
 }
 
 /// A controller's disk file with two slots of `content` bytes and a little;
 /// with an image, it is in slot a and good.
 pub fn create_disk(
-    shop: &Shop,
+    workdir: &Workdir,
     file: &str,
     content: u64,
     image: Option<&str>,
@@ -95,13 +100,13 @@ pub fn create_disk(
     );
     let bootshim = crate::machine::target().join("bootshim/BOOTX64.EFI");
     let bootshim = bootshim.display().to_string();
-    let program = program(shop);
+    let program = program(workdir);
     let mut words = vec![&*program, "disk", "create", file, "--slots", "2"];
     words.extend(["--size", &size, "--slot-size", &slot_size]);
     words.extend(["--data-size", "16MiB", "--bootshim", &bootshim]);
     words.extend(["--trust", "bench.pub", "--compatible", COMPATIBLE]);
     words.extend(image.iter().flat_map(|image| ["--image", image]));
-    shop.run(&words)?;
+    workdir.run(&words)?;
     Ok(slot << 20)
 }
 
@@ -123,8 +128,14 @@ impl Content {
     }
 
     /// That of a system's image: its parts, where the manifest says that they lie.
-    pub fn of(shop: &Shop, system: System) -> Result<Self, Error> {
-        let said = shop.run(&[&program(shop), "image", "show", &system.image(), "--json"])?;
+    pub fn of(workdir: &Workdir, system: System) -> Result<Self, Error> {
+        let said = workdir.run(&[
+            &program(workdir),
+            "image",
+            "show",
+            &system.image(),
+            "--json",
+        ])?;
         let other = || Error::otherwise("slotctl image show", "three payloads", said.clone());
         let shown: Value = serde_json::from_str(&said).map_err(|_| other())?;
         let number = |of: &Value, name: &str| of.get(name).and_then(Value::as_u64);
@@ -140,7 +151,7 @@ impl Content {
             let is_it = |payload: &&Value| payload["kind"] == kind.to_string().as_str();
             let payload = payloads.into_iter().flatten().find(is_it);
             let payload = payload.ok_or_else(other)?;
-            if number(payload, "length") != Some(shop.length(&file)?) {
+            if number(payload, "length") != Some(workdir.length(&file)?) {
                 return Err(other());
             }
             files.push((file, number(payload, "offset").ok_or_else(other)?));
@@ -160,7 +171,7 @@ impl Content {
 /// anything of it.
 #[derive(Debug)]
 pub struct Ours {
-    shop: Shop,
+    workdir: Workdir,
     source: String,
     expected: Content,
     device: Loop,
@@ -176,18 +187,18 @@ impl Ours {
     /// Installs `source`, which gives `expected`, on a disk with nothing but
     /// bootshim; with `beside`, that image is in the other slot.
     pub fn new(
-        shop: &Shop,
+        workdir: &Workdir,
         place: Place,
         source: &str,
         expected: Content,
         beside: Option<&str>,
     ) -> Result<Self, Error> {
-        let backing = Backing::new(shop, place, "ours.disk")?;
-        let slot_size = create_disk(shop, &backing.word(), expected.length, beside)?;
-        let device = Loop::attach(shop, backing)?.with_partitions()?;
+        let backing = Backing::new(workdir, place, "ours.disk")?;
+        let slot_size = create_disk(workdir, &backing.word(), expected.length, beside)?;
+        let device = Loop::attach(workdir, backing)?.with_partitions()?;
         let record = block::read(&device.partition(RECORD))?;
         Ok(Self {
-            shop: shop.clone(),
+            workdir: workdir.clone(),
             source: source.into(),
             expected,
             slot: if beside.is_some() { 'b' } else { 'a' },
@@ -242,7 +253,7 @@ impl Contender for Ours {
     }
 
     fn run(&mut self) -> Result<Usage, Error> {
-        let (program, slot) = (program(&self.shop), self.slot.to_string());
+        let (program, slot) = (program(&self.workdir), self.slot.to_string());
         #[rustfmt::skip]
         let words = [
             &program, "install", &self.source,
@@ -252,11 +263,11 @@ impl Contender for Ours {
         ];
         let before = self.device.counters()?;
         let (usage, said) = match &self.limit {
-            None => self.shop.measure(&words)?,
+            None => self.workdir.measure(&words)?,
             Some(limit) => {
                 let words = limit.around(&words);
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                self.shop.measure(&words)?
+                self.workdir.measure(&words)?
             }
         };
         let last = said.lines().last().unwrap_or_default();
@@ -268,16 +279,17 @@ impl Contender for Ours {
     fn check(&mut self) -> Result<(), Error> {
         let target = self.target();
         for (file, at) in &self.expected.files {
-            same(&self.shop, file, &target, *at)?;
+            same(&self.workdir, file, &target, *at)?;
         }
         Ok(())
     }
 }
 
 /// Whether the bytes of a file lie on a device from `at` on.
-pub fn same(shop: &Shop, file: &str, node: &str, at: u64) -> Result<(), Error> {
-    let length = shop.length(file)?.to_string();
+pub fn same(workdir: &Workdir, file: &str, node: &str, at: u64) -> Result<(), Error> {
+    let length = workdir.length(file)?.to_string();
     let skip = format!("--ignore-initial=0:{at}");
-    shop.run(&["cmp", &skip, "--bytes", &length, file, node])
+    workdir
+        .run(&["cmp", &skip, "--bytes", &length, file, node])
         .map(drop)
 }

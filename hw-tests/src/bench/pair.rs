@@ -1,7 +1,7 @@
 //! The systems that everything is measured with: a Debian of some 200 packages as
 //! it was released, and the same with its updates of today.
 
-use super::{Error, Shop};
+use super::{Error, Workdir};
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -40,7 +40,7 @@ impl System {
         }
     }
 
-    /// A file of it, in the shop.
+    /// A file of it, in the workdir.
     #[must_use]
     pub fn file(self, ending: &str) -> String {
         format!("pair/{}.{ending}", self.name())
@@ -78,34 +78,34 @@ impl System {
 }
 
 /// Makes what is missing of both systems.
-pub fn make(shop: &Shop) -> Result<(), Error> {
-    fs::create_dir_all(shop.path("pair")).map_err(Error::host("pair"))?;
-    if shop.is_smoke() {
+pub fn make(workdir: &Workdir) -> Result<(), Error> {
+    fs::create_dir_all(workdir.path("pair")).map_err(Error::host("pair"))?;
+    if workdir.is_smoke() {
         return [System::Old, System::New]
             .into_iter()
-            .try_for_each(|system| small(shop, system));
+            .try_for_each(|system| small(workdir, system));
     }
     for system in [System::Old, System::New] {
-        if shop.path(&system.whole()).exists() && shop.path(&system.unpacked()).exists() {
+        if workdir.path(&system.whole()).exists() && workdir.path(&system.unpacked()).exists() {
             continue;
         }
-        if !shop.path(&system.file("tar")).exists() {
+        if !workdir.path(&system.file("tar")).exists() {
             eprintln!("bench: installing the {} system", system.name());
-            install(shop, system)?;
+            install(workdir, system)?;
         }
         eprintln!("bench: packing the {} system", system.name());
-        unpack(shop, system)?;
-        join(shop, system)?;
+        unpack(workdir, system)?;
+        join(workdir, system)?;
     }
     Ok(())
 }
 
 /// A system of a few files, with the kernel and the initrd of the demo OS: what is
 /// measured with it means nothing.
-fn small(shop: &Shop, system: System) -> Result<(), Error> {
+fn small(workdir: &Workdir, system: System) -> Result<(), Error> {
     let tree = system.tree();
-    shop.empty(&tree)?;
-    let modules = shop
+    workdir.empty(&tree)?;
+    let modules = workdir
         .path(&tree)
         .join(format!("usr/lib/modules/{}", system.name()));
     fs::create_dir_all(&modules).map_err(Error::host(tree.clone()))?;
@@ -120,17 +120,17 @@ fn small(shop: &Shop, system: System) -> Result<(), Error> {
         let file = modules.join(format!("{number}.ko"));
         fs::write(file, bytes).map_err(Error::host(tree.clone()))?;
     }
-    pack(shop, system, &tree)?;
+    pack(workdir, system, &tree)?;
     let demo = crate::machine::target().join("demo-os");
     let from = |name: &str| demo.join(name).display().to_string();
     let [_, kernel, initrd] = &system.parts();
-    shop.run(&["cp", &from("vmlinuz"), kernel])?;
+    workdir.run(&["cp", &from("vmlinuz"), kernel])?;
     let (words, packed) = ("gzip -nc -- \"$1\" > \"$2\"", from("initrd.img"));
-    shop.run(&["sh", "-c", words, "sh", &packed, initrd])?;
-    join(shop, system)
+    workdir.run(&["sh", "-c", words, "sh", &packed, initrd])?;
+    join(workdir, system)
 }
 
-fn install(shop: &Shop, system: System) -> Result<(), Error> {
+fn install(workdir: &Workdir, system: System) -> Result<(), Error> {
     let text = fs::read_to_string(SOURCES).map_err(Error::host(SOURCES))?;
     let lines = sources(&text, system);
     if lines.is_empty() {
@@ -145,9 +145,9 @@ fn install(shop: &Shop, system: System) -> Result<(), Error> {
     let mut words = vec!["env", &epoch, "mmdebstrap", "--variant=minbase"];
     words.extend(["--format=tar", &include, RELEASE, &half]);
     words.extend(lines.iter().map(String::as_str));
-    shop.run(&words)?;
-    let tar = shop.path(&system.file("tar"));
-    fs::rename(shop.path(&half), tar).map_err(Error::host(half))
+    workdir.run(&words)?;
+    let tar = workdir.path(&system.file("tar"));
+    fs::rename(workdir.path(&half), tar).map_err(Error::host(half))
 }
 
 /// The sources of this machine for a system, as lines of apt.
@@ -178,43 +178,43 @@ fn sources(text: &str, system: System) -> Vec<String> {
     lines
 }
 
-fn unpack(shop: &Shop, system: System) -> Result<(), Error> {
+fn unpack(workdir: &Workdir, system: System) -> Result<(), Error> {
     let (tree, tar) = (system.tree(), system.file("tar"));
-    shop.empty(&tree)?;
-    shop.run(&["tar", "-C", &tree, "-xf", &tar])?;
-    let boot = shop.path(&tree).join("boot");
+    workdir.empty(&tree)?;
+    workdir.run(&["tar", "-C", &tree, "-xf", &tar])?;
+    let boot = workdir.path(&tree).join("boot");
     for (prefix, ending) in [("vmlinuz-", "kernel"), ("initrd.img-", "initrd")] {
         let name = only(&boot, prefix)?;
         let failed = Error::host(name.clone());
-        let to = shop.path(&system.file(ending));
+        let to = workdir.path(&system.file(ending));
         fs::rename(boot.join(name), to).map_err(failed)?;
     }
-    strip(shop, &tree)?;
-    pack(shop, system, &tree)
+    strip(workdir, &tree)?;
+    pack(workdir, system, &tree)
 }
 
 /// Makes the root filesystem of a tree.
-fn pack(shop: &Shop, system: System, tree: &str) -> Result<(), Error> {
+fn pack(workdir: &Workdir, system: System, tree: &str) -> Result<(), Error> {
     let half = format!("{}.half", system.file("erofs"));
     let time = format!("-T{EPOCH}");
-    shop.run(&["mkfs.erofs", &time, "-U", UUID, &half, tree])?;
-    let root = shop.path(&system.file("erofs"));
-    fs::rename(shop.path(&half), root).map_err(Error::host(half))
+    workdir.run(&["mkfs.erofs", &time, "-U", UUID, &half, tree])?;
+    let root = workdir.path(&system.file("erofs"));
+    fs::rename(workdir.path(&half), root).map_err(Error::host(half))
 }
 
 /// Removes what every installation makes anew: keys and certificates of the one
 /// machine, and its database, which belongs to the data partition. What is left
 /// is the same each time.
-fn strip(shop: &Shop, tree: &str) -> Result<(), Error> {
+fn strip(workdir: &Workdir, tree: &str) -> Result<(), Error> {
     let within = |folder: &str| format!("{tree}/{folder}");
     let (ssh, ssl) = (within("etc/ssh"), within("etc/ssl"));
     let database = within("var/lib/postgresql");
     let (keys, sample) = ("ssh_host_*", "*snakeoil*");
-    shop.run(&["find", &ssh, "-name", keys, "-delete"])?;
+    workdir.run(&["find", &ssh, "-name", keys, "-delete"])?;
     // Links to it first, which are named by a hash.
-    shop.run(&["find", &ssl, "-lname", sample, "-delete"])?;
-    shop.run(&["find", &ssl, "-name", sample, "-delete"])?;
-    shop.run(&["find", &database, "-mindepth", "1", "-delete"])?;
+    workdir.run(&["find", &ssl, "-lname", sample, "-delete"])?;
+    workdir.run(&["find", &ssl, "-name", sample, "-delete"])?;
+    workdir.run(&["find", &database, "-mindepth", "1", "-delete"])?;
     Ok(())
 }
 
@@ -234,17 +234,17 @@ fn only(folder: &Path, prefix: &str) -> Result<String, Error> {
 }
 
 /// Puts all parts into one file, as others install them, and unpacks the initrd.
-fn join(shop: &Shop, system: System) -> Result<(), Error> {
+fn join(workdir: &Workdir, system: System) -> Result<(), Error> {
     let parts = system.parts();
     let [_, _, initrd] = &parts;
     let (words, unpacked) = ("gzip -dc -- \"$1\" > \"$2\"", system.unpacked());
-    shop.run(&["sh", "-c", words, "sh", initrd, &unpacked])?;
+    workdir.run(&["sh", "-c", words, "sh", initrd, &unpacked])?;
     let name = system.whole();
-    let half = shop.path(&format!("{name}.half"));
+    let half = workdir.path(&format!("{name}.half"));
     let failed = || Error::host(name.clone());
     let mut out = File::create(&half).map_err(failed())?;
     for part in &parts {
-        let mut from = File::open(shop.path(part)).map_err(Error::host(part.clone()))?;
+        let mut from = File::open(workdir.path(part)).map_err(Error::host(part.clone()))?;
         std::io::copy(&mut from, &mut out).map_err(failed())?;
         let length = out.stream_position().map_err(failed())?;
         let padded = length.next_multiple_of(ALIGN);
@@ -253,7 +253,7 @@ fn join(shop: &Shop, system: System) -> Result<(), Error> {
             .map_err(failed())?;
     }
     out.flush().map_err(failed())?;
-    fs::rename(&half, shop.path(&name)).map_err(failed())
+    fs::rename(&half, workdir.path(&name)).map_err(failed())
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 use super::block::{self, Backing, Loop, Place};
 use super::contender::{Contender, with_counters, with_service};
 use super::ours::same;
-use super::shop::{Service, wait_until};
-use super::{Error, Shop, System, Usage};
+use super::workdir::{Service, wait_until};
+use super::{Error, System, Usage, Workdir};
 use std::fs;
 
 /// The folder of what the peers install.
@@ -22,54 +22,54 @@ const FAST: &str = "-comp zstd -Xcompression-level 3 -b 1M";
 const HARDWARE: &str = "bench:1.0";
 
 /// Makes key, certificate, and what each peer installs.
-pub fn make(shop: &Shop) -> Result<(), Error> {
-    shop.empty(FOLDER)?;
+pub fn make(workdir: &Workdir) -> Result<(), Error> {
+    workdir.empty(FOLDER)?;
     #[rustfmt::skip]
-    shop.run(&[
+    workdir.run(&[
         "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650",
         "-subj", "/O=bench/CN=bench", "-keyout", "peers/key.pem", "-out", "peers/cert.pem",
     ])?;
     let whole = System::New.whole();
-    shop.run(&["zstd", "-q", "-3", "-T0", "-f", &whole, "-o", PACKED])?;
-    shop.empty("peers/bundle")?;
-    let linked = shop.path("peers/bundle/system.img");
-    fs::hard_link(shop.path(&whole), linked).map_err(Error::host("peers/bundle"))?;
+    workdir.run(&["zstd", "-q", "-3", "-T0", "-f", &whole, "-o", PACKED])?;
+    workdir.empty("peers/bundle")?;
+    let linked = workdir.path("peers/bundle/system.img");
+    fs::hard_link(workdir.path(&whole), linked).map_err(Error::host("peers/bundle"))?;
     let manifest = "[update]\ncompatible=bench\nversion=2\n[bundle]\nformat=plain\n\
                     [image.rootfs]\nfilename=system.img\n";
-    shop.write("peers/bundle/manifest.raucm", manifest)?;
-    bundle(shop, FAST, BUNDLE).map(drop)
+    workdir.write("peers/bundle/manifest.raucm", manifest)?;
+    bundle(workdir, FAST, BUNDLE).map(drop)
 }
 
 /// Builds RAUC's bundle as it does by default, or as it installs fastest.
-pub fn build(shop: &Shop, fast: bool) -> Result<Usage, Error> {
+pub fn build(workdir: &Workdir, fast: bool) -> Result<Usage, Error> {
     let settings = if fast { FAST } else { DEFAULT };
-    bundle(shop, settings, "peers/built.raucb")
+    bundle(workdir, settings, "peers/built.raucb")
 }
 
-fn bundle(shop: &Shop, settings: &str, out: &str) -> Result<Usage, Error> {
-    shop.remove(out)?;
+fn bundle(workdir: &Workdir, settings: &str, out: &str) -> Result<Usage, Error> {
+    workdir.remove(out)?;
     let arguments = format!("--mksquashfs-args={settings}");
     let mut words = vec!["rauc", "--cert=peers/cert.pem", "--key=peers/key.pem"];
     words.extend(["bundle", "peers/bundle", out]);
     if !settings.is_empty() {
         words.push(&arguments);
     }
-    Ok(shop.measure(&words)?.0)
+    Ok(workdir.measure(&words)?.0)
 }
 
 /// A device for one who writes raw bytes to it.
-fn device(shop: &Shop, place: Place, name: &str) -> Result<(Loop, u64), Error> {
-    let length = shop.length(&System::New.whole())?;
+fn device(workdir: &Workdir, place: Place, name: &str) -> Result<(Loop, u64), Error> {
+    let length = workdir.length(&System::New.whole())?;
     let size = length.next_multiple_of(1 << 20);
-    let backing = Backing::new(shop, place, name)?;
+    let backing = Backing::new(workdir, place, name)?;
     backing.create(size)?;
-    Ok((Loop::attach(shop, backing)?, size))
+    Ok((Loop::attach(workdir, backing)?, size))
 }
 
 /// RAUC, with a D-Bus of its own.
 #[derive(Debug)]
 pub struct Rauc {
-    shop: Shop,
+    workdir: Workdir,
     device: Loop,
     size: u64,
     /// Where its D-Bus is, as a variable of the environment.
@@ -81,17 +81,17 @@ pub struct Rauc {
 
 impl Rauc {
     /// It, with a slot on a device of `place`.
-    pub fn new(shop: &Shop, place: Place) -> Result<Self, Error> {
-        let (device, size) = device(shop, place, "rauc.slot")?;
-        let backing = Backing::new(shop, place, "rauc.running")?;
+    pub fn new(workdir: &Workdir, place: Place) -> Result<Self, Error> {
+        let (device, size) = device(workdir, place, "rauc.slot")?;
+        let backing = Backing::new(workdir, place, "rauc.running")?;
         backing.create(1 << 20)?;
-        let running = Loop::attach(shop, backing)?;
-        let socket = shop.path("peers/bus");
-        shop.remove("peers/bus")?;
+        let running = Loop::attach(workdir, backing)?;
+        let socket = workdir.path("peers/bus");
+        workdir.remove("peers/bus")?;
         let bus = format!("unix:path={}", socket.display());
-        shop.write("peers/bus.conf", &bus_settings(&bus))?;
-        shop.empty("peers/mounts")?;
-        let (cert, mounts) = (shop.word("peers/cert.pem"), shop.word("peers/mounts"));
+        workdir.write("peers/bus.conf", &bus_settings(&bus))?;
+        workdir.empty("peers/mounts")?;
+        let (cert, mounts) = (workdir.word("peers/cert.pem"), workdir.word("peers/mounts"));
         let system = format!(
             "[system]\ncompatible=bench\nbootloader=noop\nbundle-formats=plain\n\
              mountprefix={mounts}\n[keyring]\npath={cert}\n\
@@ -100,12 +100,12 @@ impl Rauc {
             running.node(),
             device.node()
         );
-        shop.write("peers/system.conf", &system)?;
+        workdir.write("peers/system.conf", &system)?;
         let words = ["dbus-daemon", "--config-file=peers/bus.conf", "--nofork"];
-        let daemon = shop.start(&words, "peers/bus.log")?;
+        let daemon = workdir.start(&words, "peers/bus.log")?;
         wait_until("dbus-daemon", || socket.exists())?;
         Ok(Self {
-            shop: shop.clone(),
+            workdir: workdir.clone(),
             device,
             size,
             bus: format!("DBUS_SYSTEM_BUS_ADDRESS={bus}"),
@@ -129,7 +129,7 @@ impl Contender for Rauc {
         ask.push("org.freedesktop.DBus.GetNameOwner");
         ask.push("string:de.pengutronix.rauc");
         // The last one has to be gone, or it would be taken for this one.
-        wait_until("dbus-daemon", || self.shop.run(&ask).is_err())?;
+        wait_until("dbus-daemon", || self.workdir.run(&ask).is_err())?;
         let mut words = vec![
             "env",
             &self.bus,
@@ -138,8 +138,8 @@ impl Contender for Rauc {
             "service",
         ];
         words.push("--override-boot-slot=A");
-        let service = self.shop.start(&words, "peers/service.log")?;
-        wait_until("rauc service", || self.shop.run(&ask).is_ok())?;
+        let service = self.workdir.start(&words, "peers/service.log")?;
+        wait_until("rauc service", || self.workdir.run(&ask).is_ok())?;
         self.service = Some(service);
         Ok(())
     }
@@ -149,18 +149,18 @@ impl Contender for Rauc {
             .service
             .as_ref()
             .ok_or_else(|| Error::otherwise("RAUC", "a service", "none"))?;
-        let bundle = self.shop.word(BUNDLE);
+        let bundle = self.workdir.word(BUNDLE);
         let (cpu, _) = service.usage()?;
         let before = self.device.counters()?;
         let words = ["env", &self.bus, "rauc", "install", &bundle];
-        let (usage, _) = self.shop.measure(&words)?;
+        let (usage, _) = self.workdir.measure(&words)?;
         let (after, peak) = service.usage()?;
         let usage = with_service(usage, after.saturating_sub(cpu), peak);
         Ok(with_counters(usage, before, self.device.counters()?))
     }
 
     fn check(&mut self) -> Result<(), Error> {
-        same(&self.shop, &System::New.whole(), self.device.node(), 0)
+        same(&self.workdir, &System::New.whole(), self.device.node(), 0)
     }
 }
 
@@ -178,7 +178,7 @@ fn bus_settings(address: &str) -> String {
 #[derive(Debug)]
 pub struct Writer {
     name: &'static str,
-    shop: Shop,
+    workdir: Workdir,
     device: Loop,
     size: u64,
     words: Vec<String>,
@@ -186,9 +186,9 @@ pub struct Writer {
 
 impl Writer {
     /// SWUpdate, with a device of `place`; its update names the device.
-    pub fn swupdate(shop: &Shop, place: Place) -> Result<Self, Error> {
-        let (device, size) = device(shop, place, "swupdate.slot")?;
-        let said = shop.run(&["sha256sum", PACKED])?;
+    pub fn swupdate(workdir: &Workdir, place: Place) -> Result<Self, Error> {
+        let (device, size) = device(workdir, place, "swupdate.slot")?;
+        let said = workdir.run(&["sha256sum", PACKED])?;
         let hash = said.split_whitespace().next().unwrap_or_default();
         let description = format!(
             "software = {{ version = \"2\"; hardware-compatibility: [\"1.0\"];\n\
@@ -196,16 +196,16 @@ impl Writer {
              compressed = \"zstd\"; installed-directly = true; sha256 = \"{hash}\"; }}); }};\n",
             device.node()
         );
-        shop.write("peers/sw-description", &description)?;
+        workdir.write("peers/sw-description", &description)?;
         #[rustfmt::skip]
-        shop.run(&[
+        workdir.run(&[
             "openssl", "cms", "-sign", "-binary", "-nosmimecap", "-outform", "DER",
             "-signer", "peers/cert.pem", "-inkey", "peers/key.pem",
             "-in", "peers/sw-description", "-out", "peers/sw-description.sig",
         ])?;
         let names = "printf 'sw-description\\nsw-description.sig\\nnew.bin.zst\\n'";
         let pack = format!("cd {FOLDER} && {names} | cpio --quiet -o -H crc >new.swu");
-        shop.run(&["sh", "-c", &pack])?;
+        workdir.run(&["sh", "-c", &pack])?;
         let words = [
             "swupdate",
             "-H",
@@ -217,7 +217,7 @@ impl Writer {
         ];
         Ok(Self {
             name: "SWUpdate",
-            shop: shop.clone(),
+            workdir: workdir.clone(),
             device,
             size,
             words: words.map(String::from).to_vec(),
@@ -228,17 +228,17 @@ impl Writer {
     ///
     /// # Errors
     /// Without root.
-    pub fn zstd_dd(shop: &Shop, place: Place) -> Result<Self, Error> {
-        let (device, size) = device(shop, place, "shell.slot")?;
+    pub fn zstd_dd(workdir: &Workdir, place: Place) -> Result<Self, Error> {
+        let (device, size) = device(workdir, place, "shell.slot")?;
         let node = device.node();
-        let length = shop.length(&System::New.whole())?;
+        let length = workdir.length(&System::New.whole())?;
         let script = format!(
             "zstd -dcq {PACKED} | dd of={node} oflag=direct iflag=fullblock bs=1M status=none && \
              dd if={node} iflag=direct,count_bytes bs=1M count={length} of=/dev/null status=none"
         );
         Ok(Self {
             name: "zstd | dd, dd",
-            shop: shop.clone(),
+            workdir: workdir.clone(),
             words: vec!["sh".into(), "-c".into(), script],
             device,
             size,
@@ -258,11 +258,11 @@ impl Contender for Writer {
     fn run(&mut self) -> Result<Usage, Error> {
         let before = self.device.counters()?;
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
-        let (usage, _) = self.shop.measure(&words)?;
+        let (usage, _) = self.workdir.measure(&words)?;
         Ok(with_counters(usage, before, self.device.counters()?))
     }
 
     fn check(&mut self) -> Result<(), Error> {
-        same(&self.shop, &System::New.whole(), self.device.node(), 0)
+        same(&self.workdir, &System::New.whole(), self.device.node(), 0)
     }
 }

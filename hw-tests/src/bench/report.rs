@@ -4,7 +4,7 @@ use super::chart::{self, Chart};
 use super::contender::Series;
 use super::host::Host;
 use super::line::Line;
-use super::{Error, Shop};
+use super::{Error, Workdir};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::Duration;
@@ -152,16 +152,16 @@ impl Report {
         })
     }
 
-    pub(super) fn write(&self, shop: &Shop) -> Result<(), Error> {
-        shop.write("bench.json", &format!("{:#}\n", self.json()))?;
-        shop.write("table.md", &self.table())?;
+    pub(super) fn write(&self, workdir: &Workdir) -> Result<(), Error> {
+        workdir.write("bench.json", &format!("{:#}\n", self.json()))?;
+        workdir.write("table.md", &self.table())?;
         if self.charts.is_empty() {
             return Ok(());
         }
         let title = "slotctl beside its peers: less is better";
         let picture = chart::svg(title, &self.host.words(), &self.charts);
-        shop.write("bench.svg", &picture)?;
+        workdir.write("bench.svg", &picture)?;
         let words = ["rsvg-convert", "-o", "bench.png", "bench.svg"];
-        shop.run(&words).map(drop)
+        workdir.run(&words).map(drop)
     }
 }

@@ -7,7 +7,7 @@ mod other;
 mod update;
 
 use super::host::Host;
-use super::{Error, Report, Shop, System, ours, pair, peers};
+use super::{Error, Report, System, Workdir, ours, pair, peers};
 use std::time::Instant;
 
 /// The letters of all rows, and what each is.
@@ -31,13 +31,13 @@ const WITH_PEERS: [&str; 4] = ["a", "b", "e", "i"];
 
 /// What is measured, and how often.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Selection {
     rounds: u32,
     only: Option<String>,
     pub(super) smoke: bool,
 }
 
-impl Plan {
+impl Selection {
     /// All rows, five rounds; one with `quick`. `only` names the letters of the
     /// rows that are measured.
     #[must_use]
@@ -77,26 +77,26 @@ impl Plan {
     }
 }
 
-pub(super) fn measure(shop: &Shop, plan: &Plan) -> Result<Report, Error> {
+pub(super) fn measure(workdir: &Workdir, selection: &Selection) -> Result<Report, Error> {
     let began = Instant::now();
-    let mut report = Report::new(Host::look(shop), plan.rounds);
-    pair::make(shop)?;
-    ours::key(shop)?;
+    let mut report = Report::new(Host::look(workdir), selection.rounds);
+    pair::make(workdir)?;
+    ours::key(workdir)?;
     say("building the images of both systems");
     for system in [System::Old, System::New] {
-        ours::build_system(shop, system)?;
+        ours::build_system(workdir, system)?;
     }
-    if WITH_PEERS.iter().any(|row| plan.has(row)) {
+    if WITH_PEERS.iter().any(|row| selection.has(row)) {
         say("packing what the peers install");
-        peers::make(shop)?;
+        peers::make(workdir)?;
     }
     for (row, words) in ROWS {
-        if !plan.has(row) {
+        if !selection.has(row) {
             continue;
         }
         say(&format!("{row}: {words}"));
         // What one row cannot do is no reason to lose the others.
-        if let Err(error) = one(shop, plan, row, &mut report) {
+        if let Err(error) = one(workdir, selection, row, &mut report) {
             eprintln!("bench: row {row} FAILED: {error}");
             report.failed(row, words, &error);
         }
@@ -105,22 +105,27 @@ pub(super) fn measure(shop: &Shop, plan: &Plan) -> Result<Report, Error> {
     Ok(report)
 }
 
-fn one(shop: &Shop, plan: &Plan, row: &str, report: &mut Report) -> Result<(), Error> {
+fn one(
+    workdir: &Workdir,
+    selection: &Selection,
+    row: &str,
+    report: &mut Report,
+) -> Result<(), Error> {
     match row {
-        "a" => install::in_memory(shop, plan, report),
-        "b" => install::on_disk(shop, plan, report),
-        "c" => install::slow(shop, plan, report),
-        "d" => memory::measure(shop, report),
-        "f" => kept::measure(shop, report),
-        "g" => update::delta(shop, plan, report),
-        "h" => update::fetched(shop, report),
-        "i" => other::building(shop, plan, report),
-        "j" => other::status(shop, report),
+        "a" => install::in_memory(workdir, selection, report),
+        "b" => install::on_disk(workdir, selection, report),
+        "c" => install::slow(workdir, selection, report),
+        "d" => memory::measure(workdir, report),
+        "f" => kept::measure(workdir, report),
+        "g" => update::delta(workdir, selection, report),
+        "h" => update::fetched(workdir, report),
+        "i" => other::building(workdir, selection, report),
+        "j" => other::status(workdir, report),
         "k" => {
-            other::boot(shop, report);
+            other::boot(workdir, report);
             Ok(())
         }
-        "l" => update::kinds(shop, report),
+        "l" => update::kinds(workdir, report),
         // e is measured with a.
         _ => Ok(()),
     }

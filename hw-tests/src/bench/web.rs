@@ -1,7 +1,7 @@
 //! nginx, and how many bytes it gave.
 
-use super::shop::{Service, wait_until};
-use super::{Error, Shop};
+use super::workdir::{Service, wait_until};
+use super::{Error, Workdir};
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
@@ -9,23 +9,23 @@ const LOG: &str = "web/access.log";
 /// What is asked for last, so that everything before it is in the log.
 const LAST: &str = "/last";
 
-/// Serves the shop on 127.0.0.1 until it is dropped.
+/// Serves the workdir on 127.0.0.1 until it is dropped.
 #[derive(Debug)]
 pub struct Web {
-    shop: Shop,
+    workdir: Workdir,
     port: u16,
     _service: Service,
 }
 
 impl Web {
     /// Starts it.
-    pub fn new(shop: &Shop) -> Result<Self, Error> {
-        shop.empty("web")?;
+    pub fn new(workdir: &Workdir) -> Result<Self, Error> {
+        workdir.empty("web")?;
         let failed = || Error::host("a free port on 127.0.0.1");
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed())?;
         let port = free.local_addr().map_err(failed())?.port();
         drop(free);
-        let (root, web) = (shop.directory().display(), shop.word("web"));
+        let (root, web) = (workdir.directory().display(), workdir.word("web"));
         let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let paths = paths.map(|name| format!("{name}_temp_path {web};"));
         let settings = format!(
@@ -35,21 +35,21 @@ impl Web {
              server {{ listen 127.0.0.1:{port}; root {root}; }} }}\n",
             paths.concat()
         );
-        shop.write("web/nginx.conf", &settings)?;
-        let file = shop.word("web/nginx.conf");
+        workdir.write("web/nginx.conf", &settings)?;
+        let file = workdir.word("web/nginx.conf");
         let words = ["/usr/sbin/nginx", "-e", "stderr", "-c", &file];
-        let service = shop.start(&words, "web/nginx.log")?;
+        let service = workdir.start(&words, "web/nginx.log")?;
         wait_until("nginx", || {
             TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
         })?;
         Ok(Self {
-            shop: shop.clone(),
+            workdir: workdir.clone(),
             port,
             _service: service,
         })
     }
 
-    /// Where a file of the shop is found.
+    /// Where a file of the workdir is found.
     #[must_use]
     pub fn url(&self, name: &str) -> String {
         format!("http://127.0.0.1:{}/{name}", self.port)
@@ -58,8 +58,9 @@ impl Web {
     /// Bytes that went out since it was last asked, and the number of requests.
     pub fn served(&self) -> Result<(u64, u64), Error> {
         let last = self.url(LAST.trim_start_matches('/'));
-        self.shop.run(&["curl", "-s", "-o", "/dev/null", &last])?;
-        let path = self.shop.path(LOG);
+        self.workdir
+            .run(&["curl", "-s", "-o", "/dev/null", &last])?;
+        let path = self.workdir.path(LOG);
         let mut text = String::new();
         wait_until("the log of nginx", || {
             text = fs::read_to_string(&path).unwrap_or_default();

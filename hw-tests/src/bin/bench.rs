@@ -1,6 +1,6 @@
 //! `make bench`: installing and updating, measured beside the peers.
 
-use hw_tests::bench::{Plan, ROWS, bench};
+use hw_tests::bench::{ROWS, Selection, bench};
 use hw_tests::machine::Error;
 use std::process::ExitCode;
 
@@ -17,12 +17,12 @@ fn main() -> ExitCode {
             _ => return usage(),
         }
     }
-    let plan = if smoke {
-        Plan::smoke()
+    let selection = if smoke {
+        Selection::smoke()
     } else {
-        Plan::new(quick, only)
+        Selection::new(quick, only)
     };
-    match measure(&plan) {
+    match measure(&selection) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(failed) => {
             eprintln!("bench: {failed} rows FAILED");
@@ -35,12 +35,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(plan: &Plan) -> Result<usize, Error> {
-    let report = bench(plan)?;
+fn measure(selection: &Selection) -> Result<usize, Error> {
+    let report = bench(selection)?;
     println!("{}", report.table());
     let (met, missed, missing) = report.counts();
     println!("bench: {met} targets met, {missed} missed, {missing} lines not measured");
-    let folder = plan.folder();
+    let folder = selection.folder();
     println!("bench: target/{folder} has table.md, bench.json, bench.svg and bench.png");
     Ok(report.failures())
 }

@@ -13,10 +13,10 @@ use serde_json::json;
 
 use super::directory::Directory;
 use super::process::{Process, mortal};
-use super::qemu::Disk;
+use super::qemu::Backend;
 use super::qmp::{Qmp, forwarded_port};
 use super::shell::Shell;
-use super::timeline::{Position, Source, Timeline};
+use super::timeline::{Position, Speaker, Timeline};
 use super::{
     Board, Bus, COMMAND, CountedDisk, Error, Machine, PRODUCTION_PORT, Tpm, VolatileDisk, Watchdog,
     qemu, reader,
@@ -31,7 +31,7 @@ pub struct Builder {
     name: String,
     board: Board,
     watchdog: Watchdog,
-    disk: Option<Disk>,
+    disk: Option<Backend>,
     twin: Option<PathBuf>,
     bus: Bus,
     sector_size: u32,
@@ -61,7 +61,7 @@ impl Builder {
     /// The disk image that it starts from, and writes to.
     #[must_use]
     pub fn disk(mut self, image: impl AsRef<Path>) -> Self {
-        self.disk = Some(Disk::Image(image.as_ref().to_path_buf()));
+        self.disk = Some(Backend::Image(image.as_ref().to_path_buf()));
         self
     }
 
@@ -69,7 +69,7 @@ impl Builder {
     #[must_use]
     pub fn disk_with_bad_sector(mut self, image: impl AsRef<Path>, at: u64) -> Self {
         let image = image.as_ref().to_path_buf();
-        self.disk = Some(Disk::Failing { image, at });
+        self.disk = Some(Backend::Failing { image, at });
         self
     }
 
@@ -78,7 +78,7 @@ impl Builder {
     #[must_use]
     pub fn stalling_disk(mut self, image: impl AsRef<Path>, after: u64) -> Self {
         let image = image.as_ref().to_path_buf();
-        self.disk = Some(Disk::Stalling { image, after });
+        self.disk = Some(Backend::Stalling { image, after });
         self
     }
 
@@ -87,21 +87,21 @@ impl Builder {
     #[must_use]
     pub fn logged_disk(mut self, image: impl AsRef<Path>, log: impl AsRef<Path>) -> Self {
         let (image, log) = (image.as_ref().to_path_buf(), log.as_ref().to_path_buf());
-        self.disk = Some(Disk::Logged { image, log });
+        self.disk = Some(Backend::Logged { image, log });
         self
     }
 
     /// A disk that forgets what was not flushed when its power is cut.
     #[must_use]
     pub fn volatile_disk(mut self, disk: &VolatileDisk) -> Self {
-        self.disk = Some(Disk::Served(disk.line()));
+        self.disk = Some(Backend::Served(disk.line()));
         self
     }
 
     /// A disk that counts what is read from it.
     #[must_use]
     pub fn counted_disk(mut self, disk: &CountedDisk) -> Self {
-        self.disk = Some(Disk::Served(disk.line()));
+        self.disk = Some(Backend::Served(disk.line()));
         self
     }
 
@@ -198,7 +198,7 @@ impl Builder {
             deadline: Instant::now() + self.life,
             _process: process,
         };
-        machine.timeline.add(Source::Test, "switched on".into());
+        machine.timeline.add(Speaker::Test, "switched on".into());
         machine.meet_qemu()?;
         Ok(machine)
     }
@@ -218,12 +218,12 @@ impl Builder {
             Board::Uboot | Board::Aavmf => Vec::new(),
         };
         let mut lines: Vec<OwnedFd> = ends.map(OwnedFd::from).into();
-        if let Some(Disk::Logged { log, .. }) = &self.disk {
+        if let Some(Backend::Logged { log, .. }) = &self.disk {
             // QEMU creates no file that it writes to.
             File::create(log).map_err(Error::host(log.display().to_string()))?;
         }
         let mut numbers = vec![qemu::CONSOLE_FD, qemu::SHELL_FD, qemu::QMP_FD];
-        if let Some(Disk::Served(line)) = &self.disk {
+        if let Some(Backend::Served(line)) = &self.disk {
             let line = line.try_clone();
             lines.push(line.map_err(Error::host("the line to the disk"))?);
             numbers.push(qemu::DISK_FD);

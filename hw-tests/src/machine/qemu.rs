@@ -19,7 +19,7 @@ pub(super) const TPM_FD: i32 = 14;
 
 /// What is behind the disk.
 #[derive(Debug, Clone)]
-pub(super) enum Disk {
+pub(super) enum Backend {
     /// A disk image.
     Image(PathBuf),
     /// A disk image that stands still after so many bytes were read.
@@ -60,7 +60,7 @@ pub(super) fn tpm() -> [String; 6] {
 /// any), and whose port `production` is forwarded.
 pub(super) fn arguments(
     board: Board,
-    (disk, twin): (Option<&Disk>, Option<&Path>),
+    (disk, twin): (Option<&Backend>, Option<&Path>),
     bus: Bus,
     sector_size: u32,
     variables: Option<&Path>,
@@ -116,7 +116,7 @@ pub(super) fn arguments(
     arguments
 }
 
-fn disk_arguments(disk: &Disk) -> Vec<OsString> {
+fn disk_arguments(disk: &Backend) -> Vec<OsString> {
     // Ending QEMU loses nothing in any cache mode, so that the host's flushes
     // would only cost time.
     let file =
@@ -126,13 +126,13 @@ fn disk_arguments(disk: &Disk) -> Vec<OsString> {
         vec!["-drive".into(), drive(&options, path)]
     };
     match disk {
-        Disk::Image(image) => image_with("", image),
+        Backend::Image(image) => image_with("", image),
         // So many bytes at once, and then one each second.
-        Disk::Stalling { image, after } => {
+        Backend::Stalling { image, after } => {
             let slow = format!("throttling.bps-read=1,throttling.bps-read-max={after},");
             image_with(&slow, image)
         }
-        Disk::Logged { image, log } => vec![
+        Backend::Logged { image, log } => vec![
             "-blockdev".into(),
             file("node-name=image,filename=", image),
             "-blockdev".into(),
@@ -140,7 +140,7 @@ fn disk_arguments(disk: &Disk) -> Vec<OsString> {
             "-blockdev".into(),
             "driver=blklogwrites,node-name=disk,file=image,log=log,log-sector-size=512".into(),
         ],
-        Disk::Failing { image, at } => vec![
+        Backend::Failing { image, at } => vec![
             "-blockdev".into(),
             file("node-name=image,filename=", image),
             "-blockdev".into(),
@@ -151,7 +151,7 @@ fn disk_arguments(disk: &Disk) -> Vec<OsString> {
             )
             .into(),
         ],
-        Disk::Served(_) => vec![
+        Backend::Served(_) => vec![
             "-blockdev".into(),
             format!("driver=nbd,node-name=disk,server.type=fd,server.str={DISK_FD}").into(),
         ],

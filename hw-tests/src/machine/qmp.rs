@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 
 use serde_json::{Value, json};
 
-use super::timeline::{Line, Source};
+use super::timeline::{Line, Speaker};
 
 /// Something that QEMU reports by itself.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Event {
 }
 
 fn message(line: &Line) -> Option<Value> {
-    if line.source != Source::Qemu {
+    if line.speaker != Speaker::Qemu {
         return None;
     }
     serde_json::from_str(&line.text).ok()
@@ -87,7 +87,7 @@ mod tests {
     fn qemu(text: &str) -> Line {
         Line {
             at: Duration::ZERO,
-            source: Source::Qemu,
+            speaker: Speaker::Qemu,
             text: text.into(),
         }
     }
@@ -106,7 +106,7 @@ mod tests {
     fn an_answer_or_a_console_line_is_no_event() {
         assert_eq!(Event::of(&qemu(r#"{"return": {}, "id": 1}"#)), None);
         let mut console = qemu(r#"{"event": "RESET"}"#);
-        console.source = Source::Console;
+        console.speaker = Speaker::Console;
         assert_eq!(Event::of(&console), None);
     }
 

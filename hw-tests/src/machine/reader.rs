@@ -9,14 +9,14 @@ use std::thread;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::screen::Screen;
-use super::timeline::{Source, Timeline};
+use super::timeline::{Speaker, Timeline};
 
 /// A line that has not ended after so many milliseconds is a prompt.
 const PROMPT_AFTER: u16 = 2000;
 
 struct Wire {
     stream: UnixStream,
-    source: Source,
+    speaker: Speaker,
     screen: Screen,
 }
 
@@ -29,15 +29,15 @@ pub(super) fn spawn(
     timeline: Arc<Timeline>,
 ) -> io::Result<()> {
     let mut wires = Vec::with_capacity(3);
-    for (stream, source) in [
-        (console, Source::Console),
-        (shell, Source::Shell),
-        (qemu, Source::Qemu),
+    for (stream, speaker) in [
+        (console, Speaker::Console),
+        (shell, Speaker::Shell),
+        (qemu, Speaker::Qemu),
     ] {
         stream.set_nonblocking(true)?;
         wires.push(Wire {
             stream,
-            source,
+            speaker,
             screen: Screen::default(),
         });
     }
@@ -66,7 +66,7 @@ fn read_once(wires: &mut [Wire], timeline: &Timeline) -> bool {
         Ok(0) => {
             for wire in wires {
                 if let Some(line) = wire.screen.break_line() {
-                    timeline.add(wire.source, line);
+                    timeline.add(wire.speaker, line);
                 }
             }
             true
@@ -89,9 +89,9 @@ fn drain(wires: &mut [Wire], timeline: &Timeline) -> bool {
     let mut qemu_is_there = true;
     for (wire, (bytes, open)) in wires.iter_mut().zip(fetched.into_iter().rev()) {
         for line in wire.screen.draw(&bytes) {
-            timeline.add(wire.source, line);
+            timeline.add(wire.speaker, line);
         }
-        if wire.source == Source::Qemu {
+        if wire.speaker == Speaker::Qemu {
             qemu_is_there = open;
         }
     }

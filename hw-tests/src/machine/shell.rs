@@ -55,13 +55,13 @@ fn typed(number: u32, command: &str) -> String {
 #[derive(Debug)]
 pub(super) struct Answer {
     number: u32,
-    part: Part,
+    section: Section,
     stdout: Vec<String>,
     stderr: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Part {
+enum Section {
     Before,
     Stdout,
     Stderr,
@@ -71,7 +71,7 @@ impl Answer {
     pub(super) fn to(number: u32) -> Self {
         Self {
             number,
-            part: Part::Before,
+            section: Section::Before,
             stdout: Vec::new(),
             stderr: Vec::new(),
         }
@@ -81,9 +81,9 @@ impl Answer {
     pub(super) fn hear(&mut self, line: &str) -> Option<Output> {
         let number = self.number;
         if line == format!("@out {number}") {
-            self.part = Part::Stdout;
+            self.section = Section::Stdout;
         } else if line == format!("@err {number}") {
-            self.part = Part::Stderr;
+            self.section = Section::Stderr;
         } else if let Some(status) = line.strip_prefix(&format!("@end {number} ")) {
             let status = status.parse().ok()?;
             return Some(Output {
@@ -92,10 +92,10 @@ impl Answer {
                 stderr: text(&self.stderr),
             });
         } else {
-            match self.part {
-                Part::Before => {}
-                Part::Stdout => self.stdout.push(line.to_owned()),
-                Part::Stderr => self.stderr.push(line.to_owned()),
+            match self.section {
+                Section::Before => {}
+                Section::Stdout => self.stdout.push(line.to_owned()),
+                Section::Stderr => self.stderr.push(line.to_owned()),
             }
         }
         None

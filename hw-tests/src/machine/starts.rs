@@ -80,14 +80,14 @@ pub(super) fn add(name: &str, starts: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::timeline::Source;
+    use super::super::timeline::Speaker;
     use super::*;
 
     fn causes(events: &[&str]) -> Vec<Cause> {
         let mut finder = Finder::default();
         let line = |event: &&str| Line {
             at: Duration::ZERO,
-            source: Source::Qemu,
+            speaker: Speaker::Qemu,
             text: format!(r#"{{"event": {event}}}"#),
         };
         events

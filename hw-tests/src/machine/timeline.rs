@@ -11,7 +11,7 @@ const SHOWN: usize = 60;
 
 /// Where a line comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum Speaker {
     /// The first serial port: firmware, bootshim, kernel, services.
     Console,
     /// The second serial port: the root shell.
@@ -28,20 +28,20 @@ pub struct Line {
     /// Since the machine was switched on.
     pub at: Duration,
     /// Who said it.
-    pub source: Source,
+    pub speaker: Speaker,
     /// What, without control characters and without the line's end.
     pub text: String,
 }
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = match self.source {
-            Source::Console => "console",
-            Source::Shell => "shell  ",
-            Source::Qemu => "qemu   ",
-            Source::Test => "test   ",
+        let speaker = match self.speaker {
+            Speaker::Console => "console",
+            Speaker::Shell => "shell  ",
+            Speaker::Qemu => "qemu   ",
+            Speaker::Test => "test   ",
         };
-        write!(f, "{:8.3} {source} | {}", self.at.as_secs_f64(), self.text)
+        write!(f, "{:8.3} {speaker} | {}", self.at.as_secs_f64(), self.text)
     }
 }
 
@@ -87,10 +87,10 @@ impl Timeline {
         }
     }
 
-    pub(super) fn add(&self, source: Source, text: String) {
+    pub(super) fn add(&self, speaker: Speaker, text: String) {
         let line = Line {
             at: self.since.elapsed(),
-            source,
+            speaker,
             text,
         };
         let mut state = self.lock();
@@ -152,12 +152,12 @@ impl Timeline {
         )
     }
 
-    /// The lines of `source` from `from` on.
-    pub(super) fn lines(&self, from: Position, source: Source) -> Vec<Line> {
+    /// The lines of `speaker` from `from` on.
+    pub(super) fn lines(&self, from: Position, speaker: Speaker) -> Vec<Line> {
         let state = self.lock();
         let lines = state.lines.iter().skip(from.0);
         lines
-            .filter(|line| line.source == source)
+            .filter(|line| line.speaker == speaker)
             .cloned()
             .collect()
     }

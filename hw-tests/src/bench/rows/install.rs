@@ -1,19 +1,23 @@
 //! Installs of the whole system: time and CPU.
 
-use super::Plan;
+use super::Selection;
 use crate::bench::block::Place;
 use crate::bench::chart::Chart;
 use crate::bench::contender::{Series, interleaved};
 use crate::bench::line::{Line, Target, Unit};
 use crate::bench::ours::{Content, Ours};
 use crate::bench::peers::{Rauc, Writer};
-use crate::bench::{Error, Report, Shop, System};
+use crate::bench::{Error, Report, System, Workdir};
 
 /// The limit of the slow device, in bytes per second.
 const SLOW: u64 = 100_000_000;
 
-pub(super) fn in_memory(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(), Error> {
-    let all = measure(shop, plan, Place::Memory)?;
+pub(super) fn in_memory(
+    workdir: &Workdir,
+    selection: &Selection,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let all = measure(workdir, selection, Place::Memory)?;
     let targets = [Target::Times(4.0), Target::Times(3.0), Target::Share(1.0)];
     times(report, "a", Place::Memory, &all, targets);
     if let ([ours, peers @ ..], Some(rauc)) = (all.as_slice(), all.get(1)) {
@@ -45,23 +49,27 @@ pub(super) fn in_memory(shop: &Shop, plan: &Plan, report: &mut Report) -> Result
     Ok(())
 }
 
-pub(super) fn on_disk(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(), Error> {
-    let all = measure(shop, plan, Place::Disk)?;
+pub(super) fn on_disk(
+    workdir: &Workdir,
+    selection: &Selection,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let all = measure(workdir, selection, Place::Disk)?;
     times(report, "b", Place::Disk, &all, [Target::Share(1.0); 3]);
     report.samples("b", &all);
     Ok(())
 }
 
 /// Ours, then RAUC, SWUpdate and the shell.
-fn measure(shop: &Shop, plan: &Plan, place: Place) -> Result<Vec<Series>, Error> {
-    let content = Content::of(shop, System::New)?;
-    let mut ours = Ours::new(shop, place, &System::New.image(), content, None)?;
-    let mut rauc = Rauc::new(shop, place)?;
-    let mut swupdate = Writer::swupdate(shop, place)?;
-    let mut shell = Writer::zstd_dd(shop, place)?;
+fn measure(workdir: &Workdir, selection: &Selection, place: Place) -> Result<Vec<Series>, Error> {
+    let content = Content::of(workdir, System::New)?;
+    let mut ours = Ours::new(workdir, place, &System::New.image(), content, None)?;
+    let mut rauc = Rauc::new(workdir, place)?;
+    let mut swupdate = Writer::swupdate(workdir, place)?;
+    let mut shell = Writer::zstd_dd(workdir, place)?;
     interleaved(
-        shop,
-        plan.rounds,
+        workdir,
+        selection.rounds,
         &mut [&mut ours, &mut rauc, &mut swupdate, &mut shell],
     )
 }
@@ -91,15 +99,19 @@ fn peak(series: &Series) -> f64 {
 
 /// An install onto a device that is slower than anything else is as fast as the
 /// device.
-pub(super) fn slow(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(), Error> {
-    let content = Content::of(shop, System::New)?;
-    let mut ours = Ours::new(shop, Place::Memory, &System::New.image(), content, None)?;
+pub(super) fn slow(
+    workdir: &Workdir,
+    selection: &Selection,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let content = Content::of(workdir, System::New)?;
+    let mut ours = Ours::new(workdir, Place::Memory, &System::New.image(), content, None)?;
     let what = "install onto a device of 100 MB/s";
     if let Err(error) = ours.limit(SLOW) {
         report.line(Line::missing("c", what, error.to_string()));
         return Ok(());
     }
-    let all = interleaved(shop, plan.few(), &mut [&mut ours])?;
+    let all = interleaved(workdir, selection.few(), &mut [&mut ours])?;
     if let [ours] = all.as_slice() {
         let least = ours.median(|usage| (usage.wrote + usage.read) as f64 / SLOW as f64);
         let line = Line::new("c", what, Unit::Seconds, ours.wall(), Target::Share(1.1));

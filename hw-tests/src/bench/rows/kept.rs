@@ -4,17 +4,17 @@ use crate::bench::block::{self, Place};
 use crate::bench::contender::Contender;
 use crate::bench::line::{Line, Target, Unit};
 use crate::bench::ours::{Content, Ours};
-use crate::bench::{Error, Report, Shop, System};
+use crate::bench::{Error, Report, System, Workdir};
 
 /// One piece of this many is changed.
 const EVERY: u64 = 100;
 /// The longest piece.
 const PIECE: u64 = 1 << 20;
 
-pub(super) fn measure(shop: &Shop, report: &mut Report) -> Result<(), Error> {
-    let expected = Content::of(shop, System::New)?;
+pub(super) fn measure(workdir: &Workdir, report: &mut Report) -> Result<(), Error> {
+    let expected = Content::of(workdir, System::New)?;
     let content = expected.length();
-    let mut ours = Ours::new(shop, Place::Memory, &System::New.image(), expected, None)?;
+    let mut ours = Ours::new(workdir, Place::Memory, &System::New.image(), expected, None)?;
     ours.prepare()?;
     ours.run()?;
     let mut line = |what: &str, ours: &Ours, target: Target, note: &str| {

@@ -4,7 +4,7 @@ use crate::bench::block::Place;
 use crate::bench::contender::Contender;
 use crate::bench::line::{Line, Target, Unit};
 use crate::bench::ours::{self, Content, Ours};
-use crate::bench::{Error, Report, Shop, System};
+use crate::bench::{Error, Report, System, Workdir};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
@@ -16,9 +16,9 @@ const LIMIT: f64 = 64.0 * 1_048_576.0;
 /// A line of the content: half of it is chance.
 const CHANCE: usize = 32;
 
-pub(super) fn measure(shop: &Shop, report: &mut Report) -> Result<(), Error> {
-    for size in if shop.is_smoke() { SMALL } else { SIZES } {
-        let peak = one(shop, size)?;
+pub(super) fn measure(workdir: &Workdir, report: &mut Report) -> Result<(), Error> {
+    for size in if workdir.is_smoke() { SMALL } else { SIZES } {
+        let peak = one(workdir, size)?;
         let what = format!("memory of installing {size} MiB");
         let line = Line::new("d", what, Unit::Memory, peak as f64, Target::AtMost(LIMIT));
         report.line(line.note("once"));
@@ -26,29 +26,29 @@ pub(super) fn measure(shop: &Shop, report: &mut Report) -> Result<(), Error> {
     Ok(())
 }
 
-fn one(shop: &Shop, size: u64) -> Result<u64, Error> {
+fn one(workdir: &Workdir, size: u64) -> Result<u64, Error> {
     let [root, image] = ["size.root", "size.slotimg"];
-    content(shop, root, size)?;
+    content(workdir, root, size)?;
     let [_, kernel, initrd] = System::New.parts();
-    ours::build(shop, &[root.into(), kernel, initrd], "1", image)?;
-    shop.remove(root)?;
+    ours::build(workdir, &[root.into(), kernel, initrd], "1", image)?;
+    workdir.remove(root)?;
     // With room for the tree, kernel and initrd.
     let content = Content::of_length((size + size / 64 + 192) << 20);
-    let mut ours = Ours::new(shop, Place::Disk, image, content, None)?;
+    let mut ours = Ours::new(workdir, Place::Disk, image, content, None)?;
     let usage = ours.run()?;
     eprintln!(
         "bench:   {size} MiB: {} KiB of memory, {:.1} s",
         usage.peak >> 10,
         usage.wall.as_secs_f64()
     );
-    shop.remove(image)?;
+    workdir.remove(image)?;
     Ok(usage.peak)
 }
 
 /// A file that no two pieces of are alike and that packs to half.
-fn content(shop: &Shop, name: &str, size: u64) -> Result<(), Error> {
+fn content(workdir: &Workdir, name: &str, size: u64) -> Result<(), Error> {
     let failed = || Error::host(name);
-    let file = File::create(shop.path(name)).map_err(failed())?;
+    let file = File::create(workdir.path(name)).map_err(failed())?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
     let mut chance = fastrand::Rng::with_seed(size);
     let mut block = vec![0; 1 << 20];

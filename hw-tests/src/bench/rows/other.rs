@@ -1,11 +1,11 @@
 //! Building, `status`, and what bootshim takes of a start.
 
-use super::Plan;
+use super::Selection;
 use crate::bench::block::{Backing, Place};
 use crate::bench::chart::Chart;
 use crate::bench::contender::{Plain, interleaved, median};
 use crate::bench::line::{Line, Target, Unit};
-use crate::bench::{Error, Report, Shop, System, ours, peers};
+use crate::bench::{Error, Report, System, Workdir, ours, peers};
 use serde_json::Value;
 use std::fs;
 use std::time::Instant;
@@ -15,16 +15,20 @@ const ASKED: u32 = 50;
 /// What the scenario of a start leaves for this table.
 const BOOT: &str = "boot.json";
 
-pub(super) fn building(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(), Error> {
-    let mut slotctl = Plain::new("slotctl", || ours::build_system(shop, System::New));
-    let mut fast = Plain::new("RAUC (zstd)", || peers::build(shop, true));
-    let mut default = Plain::new("RAUC (default)", || peers::build(shop, false));
+pub(super) fn building(
+    workdir: &Workdir,
+    selection: &Selection,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let mut slotctl = Plain::new("slotctl", || ours::build_system(workdir, System::New));
+    let mut fast = Plain::new("RAUC (zstd)", || peers::build(workdir, true));
+    let mut default = Plain::new("RAUC (default)", || peers::build(workdir, false));
     let all = interleaved(
-        shop,
-        plan.few(),
+        workdir,
+        selection.few(),
         &mut [&mut slotctl, &mut fast, &mut default],
     )?;
-    shop.remove("peers/built.raucb")?;
+    workdir.remove("peers/built.raucb")?;
     if let [ours, fast, default] = all.as_slice() {
         let mut chart = Chart::new("Building an image", Unit::Seconds);
         chart.bar(ours.name.clone(), ours.wall());
@@ -40,16 +44,16 @@ pub(super) fn building(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<
     Ok(())
 }
 
-pub(super) fn status(shop: &Shop, report: &mut Report) -> Result<(), Error> {
-    let backing = Backing::new(shop, Place::Disk, "status.disk")?;
+pub(super) fn status(workdir: &Workdir, report: &mut Report) -> Result<(), Error> {
+    let backing = Backing::new(workdir, Place::Disk, "status.disk")?;
     let image = System::Old.image();
-    let content = ours::Content::of(shop, System::New)?.length();
-    ours::create_disk(shop, &backing.word(), content, Some(&image))?;
-    let (program, disk) = (ours::program(shop), backing.word());
+    let content = ours::Content::of(workdir, System::New)?.length();
+    ours::create_disk(workdir, &backing.word(), content, Some(&image))?;
+    let (program, disk) = (ours::program(workdir), backing.word());
     let mut times = Vec::new();
     for _ in 0..ASKED {
         let began = Instant::now();
-        shop.run(&[&program, "status", "--disk", &disk])?;
+        workdir.run(&[&program, "status", "--disk", &disk])?;
         times.push(began.elapsed().as_secs_f64() * 1e3);
     }
     let target = Target::AtMost(10.0);
@@ -65,9 +69,9 @@ pub(super) fn status(shop: &Shop, report: &mut Report) -> Result<(), Error> {
 }
 
 /// Measured by the machine's own scenario, which leaves a file.
-pub(super) fn boot(shop: &Shop, report: &mut Report) {
+pub(super) fn boot(workdir: &Workdir, report: &mut Report) {
     let what = "bootshim's own time";
-    let text = fs::read_to_string(shop.path(BOOT)).unwrap_or_default();
+    let text = fs::read_to_string(workdir.path(BOOT)).unwrap_or_default();
     let found: Value = serde_json::from_str(&text).unwrap_or_default();
     let number = |name: &str| found.get(name).and_then(Value::as_f64);
     let Some(own) = number("own_ms") else {

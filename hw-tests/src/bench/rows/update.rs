@@ -1,13 +1,13 @@
 //! The update of a system by a year's fixes: how small it is, and how fast.
 
-use super::Plan;
+use super::Selection;
 use crate::bench::block::Place;
 use crate::bench::chart::Chart;
 use crate::bench::contender::{Contender, interleaved};
 use crate::bench::line::{Line, Target, Unit};
 use crate::bench::ours::{self, Content, Ours};
 use crate::bench::web::Web;
-use crate::bench::{Error, Report, Shop, System, delta as others, kinds};
+use crate::bench::{Error, Report, System, Workdir, delta as others, kinds};
 use std::cell::RefCell;
 
 const DELTA: &str = "delta.slotimg";
@@ -15,15 +15,19 @@ const DELTA_MEMORY: f64 = 128.0 * 1_048_576.0;
 /// How long making a delta may take, in seconds.
 const MAKING: f64 = 60.0;
 
-pub(super) fn delta(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(), Error> {
+pub(super) fn delta(
+    workdir: &Workdir,
+    selection: &Selection,
+    report: &mut Report,
+) -> Result<(), Error> {
     let all = [
         (
             "zstd --patch-from",
-            others::patch_from(shop)?,
+            others::patch_from(workdir)?,
             Target::Share(0.6),
         ),
-        ("xdelta3", others::xdelta3(shop)?, Target::Share(1.0)),
-        ("casync", others::casync(shop)?, Target::None),
+        ("xdelta3", others::xdelta3(workdir)?, Target::Share(1.0)),
+        ("casync", others::casync(workdir)?, Target::None),
     ];
     for (name, made, _) in &all {
         eprintln!(
@@ -33,11 +37,11 @@ pub(super) fn delta(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(),
             made.usage.peak >> 20
         );
     }
-    let adaptive = others::adaptive(shop)?;
-    let full = shop.length(&System::New.image())?;
-    shop.remove(DELTA)?;
-    let usage = ours::delta(shop, DELTA)?;
-    let ours = shop.length(DELTA)? as f64;
+    let adaptive = others::adaptive(workdir)?;
+    let full = workdir.length(&System::New.image())?;
+    workdir.remove(DELTA)?;
+    let usage = ours::delta(workdir, DELTA)?;
+    let ours = workdir.length(DELTA)? as f64;
     let mut chart = Chart::new("Size of the update", Unit::Bytes);
     chart.bar("slotctl delta", ours);
     let sizes = all
@@ -56,24 +60,24 @@ pub(super) fn delta(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(),
     let (wall, target) = (usage.wall.as_secs_f64(), Target::AtMost(MAKING));
     let line = Line::new("i", "making the delta", Unit::Seconds, wall, target);
     report.line(line.note(format!("once; {} MiB of memory", usage.peak >> 20)));
-    apply(shop, plan, report)
+    apply(workdir, selection, report)
 }
 
 /// Where the bytes of the update are, whoever makes it.
-pub(super) fn kinds(shop: &Shop, report: &mut Report) -> Result<(), Error> {
-    report.kinds(kinds::breakdown(shop)?);
+pub(super) fn kinds(workdir: &Workdir, report: &mut Report) -> Result<(), Error> {
+    report.kinds(kinds::breakdown(workdir)?);
     Ok(())
 }
 
 /// The delta and the full image, each onto a controller that runs the old system.
-fn apply(shop: &Shop, plan: &Plan, report: &mut Report) -> Result<(), Error> {
+fn apply(workdir: &Workdir, selection: &Selection, report: &mut Report) -> Result<(), Error> {
     let (image, old) = (System::New.image(), System::Old.image());
-    let content = Content::of(shop, System::New)?;
-    let ours = Ours::new(shop, Place::Memory, &image, content, Some(&old))?;
+    let content = Content::of(workdir, System::New)?;
+    let ours = Ours::new(workdir, Place::Memory, &image, content, Some(&old))?;
     let ours = RefCell::new(ours);
     let mut delta = Installing(&ours, DELTA, "delta");
     let mut full = Installing(&ours, &image, "in full");
-    let all = interleaved(shop, plan.rounds, &mut [&mut delta, &mut full])?;
+    let all = interleaved(workdir, selection.rounds, &mut [&mut delta, &mut full])?;
     if let [delta, full] = all.as_slice() {
         let line = Line::new(
             "g",
@@ -115,28 +119,28 @@ impl Contender for Installing<'_> {
 }
 
 /// Over HTTP, without a delta, on a controller that runs the old system.
-pub(super) fn fetched(shop: &Shop, report: &mut Report) -> Result<(), Error> {
+pub(super) fn fetched(workdir: &Workdir, report: &mut Report) -> Result<(), Error> {
     let (image, old) = (System::New.image(), System::Old.image());
-    let content = Content::of(shop, System::New)?;
-    let web = Web::new(shop)?;
+    let content = Content::of(workdir, System::New)?;
+    let web = Web::new(workdir)?;
     let url = web.url(&image);
-    let mut ours = Ours::new(shop, Place::Memory, &url, content, Some(&old))?;
+    let mut ours = Ours::new(workdir, Place::Memory, &url, content, Some(&old))?;
     ours.prepare()?;
     let usage = ours.run()?;
     ours.check()?;
     let (fetched, requests) = web.served()?;
     let note = format!("{requests} requests, {:.1} s", usage.wall.as_secs_f64());
-    if !shop.path("casync/new.caibx").exists() {
-        others::casync(shop)?;
+    if !workdir.path("casync/new.caibx").exists() {
+        others::casync(workdir)?;
     }
-    let usage = others::casync_extract(shop, |name| web.url(name))?;
+    let usage = others::casync_extract(workdir, |name| web.url(name))?;
     let (chunks, requests) = web.served()?;
     let theirs = format!(
         "casync: {requests} requests, {:.1} s",
         usage.wall.as_secs_f64()
     );
-    let full = shop.length(&image)?;
-    let adaptive = others::adaptive(shop)?;
+    let full = workdir.length(&image)?;
+    let adaptive = others::adaptive(workdir)?;
     let mut chart = Chart::new(
         "Fetched without a delta, old system in the other slot",
         Unit::Bytes,

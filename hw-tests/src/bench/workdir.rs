@@ -25,12 +25,12 @@ pub struct Usage {
 
 /// Its folder, and the working directory of every command.
 #[derive(Clone, Debug)]
-pub struct Shop {
+pub struct Workdir {
     directory: PathBuf,
     smoke: bool,
 }
 
-impl Shop {
+impl Workdir {
     /// A folder of `target`, made if it is missing. In a `smoke` run everything is
     /// done once with next to nothing: that all can be measured is what it shows.
     pub fn open(folder: &str, smoke: bool) -> Result<Self, Error> {
@@ -217,10 +217,10 @@ mod tests {
 
     #[test]
     fn a_command_is_measured_with_its_children() {
-        let shop = Shop::open("bench", false).unwrap();
+        let workdir = Workdir::open("bench", false).unwrap();
         let busy = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
         let words = ["sh", "-c", &format!("sh -c '{busy}'; echo done")];
-        let (usage, printed) = shop.measure(&words).unwrap();
+        let (usage, printed) = workdir.measure(&words).unwrap();
         assert_eq!(printed, "done\n");
         assert!(usage.cpu >= Duration::from_millis(20), "{usage:?}");
         assert!(usage.peak > 500_000 && usage.wall >= usage.cpu / 2);
@@ -228,8 +228,8 @@ mod tests {
 
     #[test]
     fn a_command_that_fails_says_what_it_said() {
-        let shop = Shop::open("bench", false).unwrap();
-        let error = shop.measure(&["sh", "-c", "echo no >&2; false"]);
+        let workdir = Workdir::open("bench", false).unwrap();
+        let error = workdir.measure(&["sh", "-c", "echo no >&2; false"]);
         assert!(error.unwrap_err().to_string().contains("no"));
     }
 }
