@@ -6,13 +6,13 @@
 //! cut the power. The order of operations is here and nowhere else: [`Boot::run`];
 //! what a lost record becomes is in `rebuild.rs`.
 
+use crate::chainload::Chainload;
 use crate::choice::{self, Situation, Slots, StartKind, Step};
 use crate::copies::{COPIES, CommitError, Copy, Durable, Note, Store};
 use crate::floor::{Demand, Floor, FloorInForce, Keeper, Kept};
 use crate::guid::Guid;
 use crate::medium::{Fault, Medium};
 use crate::record::{Digest, Reason, Record, SlotId, Stage, State};
-use crate::relay::Relay;
 use crate::reset::{self, Cause, Meaning};
 use crate::state::{self, Next};
 use alloc::string::String;
@@ -243,14 +243,14 @@ impl<M: Medium, H: Platform> Boot<M, H> {
     /// Starts the slot that another bootshim has armed and hands over, and no
     /// other. Nothing is written: the record is that one's, which goes on when this
     /// comes back. A cut at any moment costs the try that was spent before.
-    pub fn resume(&mut self, relay: &Relay) -> Result<H::Running, Why> {
-        let (slot, kind) = (relay.slot, StartKind::Trial);
+    pub fn resume(&mut self, chainload: &Chainload) -> Result<H::Running, Why> {
+        let (slot, kind) = (chainload.slot, StartKind::Trial);
         self.can_commit = false;
         self.kept = self.platform.floor();
         self.tell_of_floor();
         if !self
             .record()
-            .is_some_and(|record| relay.is_armed_in(record))
+            .is_some_and(|record| chainload.is_armed_in(record))
         {
             // Not one of the copies that can be read has it armed.
             let unreadable = self.store.copies().iter().find_map(|copy| match copy {

@@ -26,7 +26,7 @@
 //! | [`remains`] | what memory still holds of the start before |
 //! | [`boot`] | one start from record to kernel: read, choose, commit, verify, start |
 //! | [`handover`] | what the started system is told |
-//! | [`relay`] | how one bootshim hands a start over to another, which an image brings |
+//! | [`chainload`] | how one bootshim hands a start over to another, which an image brings |
 //! | [`hardware`] | the tables of firmware and chipset, and the watchdogs in them |
 //! | [`console`] | which serial ports are consoles |
 //! | [`restart`] | how a machine is restarted whose firmware may not do it |
@@ -44,6 +44,7 @@ extern crate std;
 pub mod blocks;
 pub mod boot;
 pub mod buffer;
+pub mod chainload;
 pub mod choice;
 pub mod console;
 pub mod copies;
@@ -62,7 +63,6 @@ pub mod layout;
 pub mod medium;
 pub mod memory;
 pub mod record;
-pub mod relay;
 pub mod remains;
 pub mod reset;
 pub mod restart;

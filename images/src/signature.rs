@@ -1,4 +1,5 @@
-//! Who signed: an area of fixed length with up to 32 Ed25519 signatures.
+//! The signatures of an image, up to 32 of Ed25519 in an area of fixed length, and
+//! whether enough of them are good.
 
 use alloc::vec::Vec;
 

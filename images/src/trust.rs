@@ -1,5 +1,5 @@
-//! Whose word counts for an image, and the one check of it: the same for a file
-//! and for a slot, in bootshim, in the tool and in the simulator.
+//! Which keys are trusted, and how many of them must have signed an image: one check for
+//! a file and for a slot, in bootshim, in the tool and in the simulator.
 
 #[cfg(test)]
 mod tests;

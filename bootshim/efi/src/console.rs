@@ -87,7 +87,7 @@ impl Console {
 
     /// Leaves what was said for the system that is started, in a volatile
     /// variable.
-    pub fn hand_over(&self) {
+    pub fn leave_log(&self) {
         let said = self.said.borrow();
         let text = newest_lines(&said, HANDED_OVER_MAX);
         let Ok(name) = CString16::try_from(LOG_VARIABLE) else {

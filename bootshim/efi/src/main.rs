@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+mod chainload;
 mod clock;
 mod console;
 mod disk;
@@ -24,7 +25,6 @@ mod menu;
 #[cfg(target_os = "uefi")]
 mod panic;
 mod platform;
-mod relay;
 mod remains;
 mod sbat;
 mod secure_boot;
@@ -37,10 +37,10 @@ use crate::console::{Console, say};
 use crate::disk::Disk;
 use crate::platform::UefiPlatform;
 use bootshim::boot::Boot;
+use bootshim::chainload::Chainload;
 use bootshim::gpt::{self, ReadFrom};
 use bootshim::layout::Layout;
 use bootshim::medium::Window;
-use bootshim::relay::Relay;
 use uefi::Status;
 
 #[cfg(not(target_os = "uefi"))]
@@ -49,22 +49,22 @@ fn main() {}
 #[uefi::entry]
 fn program() -> Status {
     let clock = Clock::start();
-    let relay = relay::received();
-    let console = match relay {
+    let chainload = chainload::received();
+    let console = match chainload {
         Ok(None) => Console::open(),
         _ => Console::go_on(),
     };
     say!(console, "bootshim {}", env!("CARGO_PKG_VERSION"));
-    match relay {
+    match chainload {
         Ok(None) => {}
-        Ok(Some(relay)) => return resume(&relay, &console, clock),
+        Ok(Some(chainload)) => return resume(&chainload, &console, clock),
         // As if it were the first, it would choose anew and hand over again.
         Err(status) => {
             say!(
                 console,
                 "what another bootshim hands over cannot be read: {status:?}"
             );
-            console.hand_over();
+            console.leave_log();
             return Status::LOAD_ERROR;
         }
     }
@@ -88,7 +88,7 @@ fn program() -> Status {
 
 /// Started by another bootshim: starts the slot that it handed over, or goes back
 /// to it, which knows what comes next.
-fn resume(relay: &Relay, console: &Console, clock: Clock) -> Status {
+fn resume(chainload: &Chainload, console: &Console, clock: Clock) -> Status {
     let mut status = Status::LOAD_ERROR;
     match Disk::of_this_program() {
         Ok(disk) => {
@@ -96,19 +96,19 @@ fn resume(relay: &Relay, console: &Console, clock: Clock) -> Status {
                 let record = Window::new(&disk, layout.record.extent);
                 let trust = trust::keys(console);
                 let mut machine = UefiPlatform::new(&disk, &layout, trust, console, clock);
-                machine.go_on(*relay);
+                machine.go_on(*chainload);
                 let mut boot = Boot::new(record, layout.record.id, layout.slots.len(), machine);
-                let Err(why) = boot.resume(relay);
+                let Err(why) = boot.resume(chainload);
                 if why.is_for_memory() {
-                    status = relay::NO_MEMORY;
+                    status = chainload::NO_MEMORY;
                 } else if why.is_unreadable() {
-                    status = relay::UNREADABLE;
+                    status = chainload::UNREADABLE;
                 }
             }
         }
         Err(words) => say!(console, "no disk to start from: {words}"),
     }
-    console.hand_over();
+    console.leave_log();
     status
 }
 

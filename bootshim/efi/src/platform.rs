@@ -1,5 +1,6 @@
 //! The platform that UEFI firmware gives, with its disk, clock and watchdog.
 
+use crate::chainload;
 use crate::clock::Clock;
 use crate::console::{Console, say};
 use crate::disk::Disk;
@@ -7,7 +8,6 @@ use crate::firmware;
 use crate::hardware::watchdog::{self, Watchdog};
 use crate::initrd::Offer;
 use crate::kernel::Kernel;
-use crate::relay;
 use crate::remains;
 use crate::variables;
 use crate::{loader, measure};
@@ -15,6 +15,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use bootshim::boot::{Clearance, Defect, Event, Facts, Platform, Why};
 use bootshim::buffer::Buffer;
+use bootshim::chainload::Chainload;
 use bootshim::choice::StartKind;
 use bootshim::floor::{Floor, FloorInForce, Kept};
 use bootshim::handover::Handover;
@@ -23,7 +24,6 @@ use bootshim::layout::Layout;
 use bootshim::medium::Window;
 use bootshim::memory::{Need, Room, Short};
 use bootshim::record::{MAX_SLOTS, Reason, Record, SlotId};
-use bootshim::relay::Relay;
 use bootshim::reset::Cause;
 use bootshim::slot::{self, BootImage, Initrd, Unverified};
 use core::convert::Infallible;
@@ -51,7 +51,7 @@ pub struct UefiPlatform<'a> {
     /// The floor that counts, once it is known.
     floor: Option<FloorInForce>,
     /// What another bootshim handed over to this one.
-    relay: Option<Relay>,
+    chainload: Option<Chainload>,
     /// There is no room for what need not be kept.
     short: bool,
 }
@@ -88,7 +88,7 @@ impl<'a> UefiPlatform<'a> {
             memory_kept: false,
             passed_over: Default::default(),
             floor: None,
-            relay: None,
+            chainload: None,
             short: false,
         }
     }
@@ -117,19 +117,19 @@ impl<'a> UefiPlatform<'a> {
 
     /// It was handed over by another bootshim: a kernel starts here, and no third
     /// one.
-    pub fn go_on(&mut self, relay: Relay) {
-        self.relay = Some(relay);
+    pub fn go_on(&mut self, chainload: Chainload) {
+        self.chainload = Some(chainload);
     }
 
     /// Hands a trial over to the bootshim that its image brings. Comes back with
     /// `image` where that brings none, and with why where it did not start.
-    fn hand_over(
+    fn chainload(
         &mut self,
         clearance: &Clearance,
         boot: u64,
         image: BootImage,
     ) -> Result<BootImage, Why> {
-        if clearance.kind() != StartKind::Trial || self.relay.is_some() {
+        if clearance.kind() != StartKind::Trial || self.chainload.is_some() {
             return Ok(image);
         }
         let slot = self.partition(clearance.slot());
@@ -137,7 +137,7 @@ impl<'a> UefiPlatform<'a> {
         let Some(program) = brought? else {
             return Ok(image);
         };
-        let relay = Relay {
+        let chainload = Chainload {
             slot: clearance.slot(),
             boot,
             manifest: image.installed.digest,
@@ -146,10 +146,10 @@ impl<'a> UefiPlatform<'a> {
         // It reads kernel and initrd itself, and needs the room.
         drop(image);
         say!(self.console, "handing over to the bootshim of this image");
-        self.console.hand_over();
+        self.console.leave_log();
         // One that hangs is ended by this.
         let _ = firmware::pet_watchdog();
-        let status = relay::hand_over(&program, &relay);
+        let status = chainload::start(&program, &chainload);
         self.console.take_over();
         // It may have armed the watchdog before its kernel did not start.
         self.armed = self.watchdog.is_some();
@@ -158,8 +158,8 @@ impl<'a> UefiPlatform<'a> {
             self.console.last_line()
         );
         Err(match status {
-            relay::UNREADABLE => Why::NotRead(words),
-            relay::NO_MEMORY => Why::NoMemory(words),
+            chainload::UNREADABLE => Why::NotRead(words),
+            chainload::NO_MEMORY => Why::NoMemory(words),
             _ => Why::NotStarted(words),
         })
     }
@@ -319,7 +319,7 @@ impl Platform for UefiPlatform<'_> {
         image: BootImage,
     ) -> Result<Infallible, Why> {
         let kind = clearance.kind();
-        let image = self.hand_over(&clearance, record.sequence, image)?;
+        let image = self.chainload(&clearance, record.sequence, image)?;
         let BootImage {
             installed,
             kernel,
@@ -358,7 +358,7 @@ impl Platform for UefiPlatform<'_> {
         }
         // The kernel gets the whole period until it takes over.
         let _ = firmware::pet_watchdog();
-        let of_image = self.relay.as_ref().map(|relay| &relay.bootshim);
+        let of_image = self.chainload.as_ref().map(|chainload| &chainload.bootshim);
         variables::publish_bootshim(of_image, self.console);
         if let Some(floor) = self.floor {
             variables::publish_floor(floor, self.console);
@@ -369,7 +369,7 @@ impl Platform for UefiPlatform<'_> {
         };
         variables::publish_watchdog(&report, self.console);
         say!(self.console, "{}", self.clock.show());
-        self.console.hand_over();
+        self.console.leave_log();
         let why = kernel.start();
         let defect = initrd.and_then(|initrd| initrd.defect());
         Err(match (defect, why, firmware::free_memory()) {

@@ -1,4 +1,4 @@
-//! The keys in this very program.
+//! The keys that this bootshim trusts: a section of its own file.
 
 use crate::console::{Console, say};
 use alloc::vec::Vec;

@@ -10,10 +10,10 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 
 mod arming;
+mod chainloaded;
 mod floors;
 mod memory;
 mod rebuilding;
-mod relayed;
 mod said;
 mod starts;
 

@@ -1,7 +1,8 @@
-//! The bootshim that an image brings becomes the one on the ESP.
+//! Replaces the bootshim on the ESP by the one that an image brings, so that a power cut
+//! leaves the old one or the new one.
 //!
 //! bootshim starts the one of an image for that image's trial
-//! ([`bootshim::relay`]). Once it has started the slot and production confirms it,
+//! ([`bootshim::chainload`]). Once it has started the slot and production confirms it,
 //! this is the order: the program goes into the spare place of the ESP and is read
 //! back ([`prepare`]); the slot becomes good in the record; the two places are swapped
 //! ([`Ready::put`]). Until the swap the old one starts, which is also what happens

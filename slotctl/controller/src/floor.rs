@@ -1,5 +1,5 @@
-//! The floor that counts on a disk: what bootshim told this controller, or the
-//! hint in the record.
+//! Refuses what is below the floor, before anything is written: the floor that bootshim
+//! told this controller, or the one in the record where nobody told.
 
 use crate::code::Code;
 use crate::disk::Disk;

@@ -26,12 +26,12 @@ pub struct Found<'a> {
     /// The record that counts.
     pub record: Record,
     kept: Kept,
-    slots: Vec<Lies>,
+    slots: Vec<Content>,
 }
 
 /// What lies in a slot.
 #[derive(Clone, Debug)]
-struct Lies {
+struct Content {
     area: Result<Area, Defect>,
     installed: Result<Installed, Defect>,
 }
@@ -39,13 +39,13 @@ struct Lies {
 impl<'a> Found<'a> {
     /// Reads the manifest of every slot. What is wrong with one is found, and no error.
     pub fn new(disk: &'a Disk, record: Record, trusted: &Trust) -> Found<'a> {
-        let lies = |slot| {
+        let content = |slot| {
             let area = read_area(disk, slot);
             let installed = area.clone().and_then(|area| area.open(trusted));
-            Lies { area, installed }
+            Content { area, installed }
         };
         Found {
-            slots: record.ids().map(lies).collect(),
+            slots: record.ids().map(content).collect(),
             kept: floor::kept(disk),
             disk,
             trusted: trusted.clone(),
@@ -65,8 +65,8 @@ impl<'a> Found<'a> {
 
     /// What is installed in a slot, whatever the record says of it.
     pub fn slot(&self, slot: SlotId) -> Result<&Installed, Defect> {
-        let lies = self.slots.get(slot.index()).ok_or_else(none)?;
-        lies.installed.as_ref().map_err(Clone::clone)
+        let content = self.slots.get(slot.index()).ok_or_else(none)?;
+        content.installed.as_ref().map_err(Clone::clone)
     }
 
     /// The same, with an error that names the slot.
@@ -77,8 +77,8 @@ impl<'a> Found<'a> {
 
     /// What would be installed in a slot by the word of others.
     pub fn by(&self, slot: SlotId, others: &Trust) -> Result<Installed, Defect> {
-        let lies = self.slots.get(slot.index()).ok_or_else(none)?;
-        lies.area.as_ref().map_err(Clone::clone)?.open(others)
+        let content = self.slots.get(slot.index()).ok_or_else(none)?;
+        content.area.as_ref().map_err(Clone::clone)?.open(others)
     }
 
     /// The manifest of a slot, if it is the one that the record says was installed

@@ -1,5 +1,5 @@
-//! Who a new disk is: every GUID and number comes from one seed, so that the
-//! same seed gives the same bytes.
+//! The GUIDs and serial numbers of a new disk: all come from one seed, so that the same
+//! seed gives the same bytes.
 
 use bootshim::guid::Guid;
 

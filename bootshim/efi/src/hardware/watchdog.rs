@@ -1,5 +1,5 @@
-//! The hardware's watchdog: armed before the kernel starts, so that one which
-//! hangs before its own driver loads is reset all the same.
+//! The hardware's watchdog: `UefiPlatform` arms it before the kernel starts, so that
+//! one which hangs before its own driver loads is reset all the same.
 //!
 //! The mark that a reset leaves stays for a bootshim that is started from this one,
 //! and for Linux, whose driver clears it. Only where none may come, it is cleared

@@ -1,4 +1,4 @@
-//! Copies of the boot record that the device does not give.
+//! What is said when copies of the boot record cannot be read.
 
 use crate::error::Error;
 use bootshim::copies::{COPIES, Copy};

@@ -1,4 +1,5 @@
-//! The clock of a FAT filesystem that stands still.
+//! The time that files on the ESP are given: one for all of them, so that the same
+//! input gives the same bytes.
 
 use crate::date::Date;
 use chrono::{DateTime, Datelike, Timelike};

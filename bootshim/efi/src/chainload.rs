@@ -1,10 +1,10 @@
-//! A start that one bootshim hands over to another ([`bootshim::relay`]).
+//! A start that one bootshim hands over to another ([`bootshim::chainload`]).
 
 use crate::console::open_shared;
 use crate::kernel::load_image;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use bootshim::relay::{RELAY_LEN, Relay};
+use bootshim::chainload::{CHAINLOAD_LEN, Chainload};
 use uefi::proto::device_path::{DevicePath, build};
 use uefi::proto::loaded_image::LoadedImage;
 use uefi::proto::unsafe_protocol;
@@ -19,31 +19,31 @@ pub const NO_MEMORY: Status = Status::OUT_OF_RESOURCES;
 /// The protocol with which it is handed over.
 #[repr(C)]
 #[unsafe_protocol("5107c710-2e41-4d0b-9a5d-1f660d93b00a")]
-struct Interface([u8; RELAY_LEN]);
+struct Interface([u8; CHAINLOAD_LEN]);
 
 /// What another bootshim, which waits for this one, has handed over; `None` where there
 /// is none. An error is one of another version.
-pub fn received() -> Result<Option<Relay>, Status> {
+pub fn received() -> Result<Option<Chainload>, Status> {
     let handles = boot::find_handles::<Interface>().unwrap_or_default();
     let Some(handle) = handles.first() else {
         return Ok(None);
     };
     let interface = open_shared::<Interface>(*handle)?;
-    let relay = Relay::parse(&interface.0);
-    relay.map(Some).ok_or(Status::INCOMPATIBLE_VERSION)
+    let chainload = Chainload::parse(&interface.0);
+    chainload.map(Some).ok_or(Status::INCOMPATIBLE_VERSION)
 }
 
 /// Starts this bootshim and hands the start over to it. Comes back only when it
 /// did not start the slot.
-pub fn hand_over(program: &[u8], relay: &Relay) -> Status {
-    run(program, relay).map_or_else(|status| status, |()| Status::SUCCESS)
+pub fn start(program: &[u8], chainload: &Chainload) -> Status {
+    run(program, chainload).map_or_else(|status| status, |()| Status::SUCCESS)
 }
 
-fn run(program: &[u8], relay: &Relay) -> Result<(), Status> {
+fn run(program: &[u8], chainload: &Chainload) -> Result<(), Status> {
     // As if it came from where this one did: there it looks for its disk.
     let path = own_path().ok_or(Status::NOT_FOUND)?;
     let handle = load_image(program, &path)?;
-    let offer = Box::into_raw(Box::new(Interface(relay.to_bytes())));
+    let offer = Box::into_raw(Box::new(Interface(chainload.to_bytes())));
     // SAFETY: the offer outlives the program, after which it is taken back.
     let offered = unsafe {
         boot::install_protocol_interface(Some(boot::image_handle()), &Interface::GUID, offer.cast())

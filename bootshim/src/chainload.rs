@@ -21,13 +21,13 @@
 use crate::record::{Arming, Digest, Record, SlotId, State};
 
 /// How long it is in memory, in bytes.
-pub const RELAY_LEN: usize = 88;
+pub const CHAINLOAD_LEN: usize = 88;
 
 const MAGIC: [u8; 8] = *b"SLOTREL1";
 
 /// The start that is handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Relay {
+pub struct Chainload {
     /// The slot that is on trial.
     pub slot: SlotId,
     /// Sequence number of the record in which it is armed.
@@ -38,10 +38,10 @@ pub struct Relay {
     pub bootshim: Digest,
 }
 
-impl Relay {
+impl Chainload {
     /// Its bytes in memory.
-    pub fn to_bytes(&self) -> [u8; RELAY_LEN] {
-        let mut bytes = [0; RELAY_LEN];
+    pub fn to_bytes(&self) -> [u8; CHAINLOAD_LEN] {
+        let mut bytes = [0; CHAINLOAD_LEN];
         // At most 7.
         let slot = u64::try_from(self.slot.index()).unwrap_or(u64::MAX);
         let fields = MAGIC
@@ -57,20 +57,20 @@ impl Relay {
     }
 
     /// Reads them; `None` where they are of another version.
-    pub fn parse(bytes: &[u8; RELAY_LEN]) -> Option<Relay> {
+    pub fn parse(bytes: &[u8; CHAINLOAD_LEN]) -> Option<Chainload> {
         let (magic, rest) = bytes.split_first_chunk::<8>()?;
         let (slot, rest) = rest.split_first_chunk::<8>()?;
         let (boot, rest) = rest.split_first_chunk::<8>()?;
         let (manifest, rest) = rest.split_first_chunk::<32>()?;
         let (bootshim, _) = rest.split_first_chunk::<32>()?;
         let slot = usize::try_from(u64::from_le_bytes(*slot)).ok()?;
-        let relay = Relay {
+        let chainload = Chainload {
             slot: SlotId::new(slot)?,
             boot: u64::from_le_bytes(*boot),
             manifest: *manifest,
             bootshim: *bootshim,
         };
-        (*magic == MAGIC).then_some(relay)
+        (*magic == MAGIC).then_some(chainload)
     }
 
     /// Whether this record, as it lies on the disk, has this start armed: that it
@@ -94,16 +94,16 @@ mod tests {
         #[test]
         fn what_is_handed_over_is_read_back(slot in 0usize..8, boot: u64, a: [u8; 32], b: [u8; 32]) {
             let slot = SlotId::new(slot).unwrap();
-            let relay = Relay { slot, boot, manifest: a, bootshim: b };
-            prop_assert_eq!(Relay::parse(&relay.to_bytes()), Some(relay));
+            let chainload = Chainload { slot, boot, manifest: a, bootshim: b };
+            prop_assert_eq!(Chainload::parse(&chainload.to_bytes()), Some(chainload));
         }
 
         #[test]
         fn any_bytes_give_an_answer_and_one_encoding_each(bytes in proptest::array::uniform32(any::<u8>()), at in 0usize..88, value: u8) {
-            let relay = Relay { slot: SlotId::new(1).unwrap(), boot: 7, manifest: bytes, bootshim: bytes };
-            let mut changed = relay.to_bytes();
+            let chainload = Chainload { slot: SlotId::new(1).unwrap(), boot: 7, manifest: bytes, bootshim: bytes };
+            let mut changed = chainload.to_bytes();
             changed[at] = value;
-            if let Some(read) = Relay::parse(&changed) {
+            if let Some(read) = Chainload::parse(&changed) {
                 prop_assert_eq!(read.to_bytes(), changed);
             }
         }
