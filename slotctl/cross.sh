@@ -10,6 +10,8 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 target=aarch64-unknown-linux-gnu
 name=$(basename "$1")
+profile=release
+[ "$name" != slotctl-root ] || profile=initramfs
 export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export RUSTFLAGS=-Ctarget-feature=+crt-static
@@ -19,7 +21,7 @@ if ! ls "$(rustc --print target-libdir --target $target)"/libcore-*.rlib >/dev/n
 	library=-Zbuild-std=std,panic_abort
 	export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
 fi
-(cd "$root" && cargo build -q --locked --release -p "$name" --bin "$name" \
+(cd "$root" && cargo build -q --locked --profile $profile -p "$name" --bin "$name" \
 	--target $target --target-dir target/aarch64 $library)
 mkdir -p "$(dirname "$1")"
-aarch64-linux-gnu-strip -o "$1" "$root/target/aarch64/$target/release/$name"
+aarch64-linux-gnu-strip -o "$1" "$root/target/aarch64/$target/$profile/$name"
