@@ -63,6 +63,7 @@ pub fn explore(world: &World, tell: &dyn Fn(&str)) -> Report {
         FACTORY - 1
     } else {
         explorer.lose_all_good(&mut nodes);
+        explorer.leave_behind(&mut nodes);
         0
     };
     let mut level = begin..nodes.len();
@@ -191,10 +192,40 @@ impl Explorer {
         self.walk(nodes, factory.into_iter().chain(lost));
     }
 
-    /// Walks from the last state through these operations.
+    /// A slot that failed lies below the floor when all that are good are newer. That
+    /// takes three slots and many steps: it is explored from as well.
+    fn leave_behind(&self, nodes: &mut Vec<Node>) {
+        if self.geometry.slots < 3 {
+            return;
+        }
+        let boot = Operation::Boot { refused: false };
+        let install = |image, slot, activate| Operation::Install {
+            image,
+            delta: false,
+            slot: SlotId::new(slot),
+            activate,
+            retry: false,
+        };
+        let update = |slot| [install(1, slot, true), boot, Operation::Confirm, boot];
+        let way = [
+            Operation::Create,
+            install(0, 0, false),
+            Operation::Provision,
+            boot,
+        ];
+        let fails = [Operation::Rollback, boot, Operation::Damaged, boot];
+        let way = way
+            .into_iter()
+            .chain(update(1))
+            .chain(fails)
+            .chain(update(2));
+        self.walk(nodes, way);
+    }
+
+    /// Walks from the disk that nothing was done to through these operations.
     fn walk(&self, nodes: &mut Vec<Node>, way: impl Iterator<Item = Operation>) {
+        let mut from = 0;
         for operation in way {
-            let from = nodes.len() - 1;
             let node = &nodes[from];
             let bench = self.bench();
             let ran = bench.run(&node.content, node.running, node.variable, operation);
@@ -205,6 +236,7 @@ impl Explorer {
                 variable: ran.variable,
                 from: Some((from, operation.to_string())),
             });
+            from = nodes.len() - 1;
         }
     }
 

@@ -193,12 +193,16 @@ impl<'a> Visit<'a> {
 
     /// Whether the command could know what bootshim knows: on these disks nothing tells
     /// it the firmware's floor of security versions, as bootshim does on a controller.
+    /// Where the firmware keeps none, the record has the floor, and both know it.
     fn is_told(&self, ran: &Ran, now: &Record, slot: SlotId) -> bool {
         let images = &self.explorer.judge.images;
         let installed = now.slot(slot).manifest;
         let image = images.iter().find(|image| image.digest == installed);
-        let floor = ran.variable.floor(now.floor).security_version;
-        image.is_some_and(|image| image.security_version >= floor)
+        let hidden = match ran.variable {
+            Variable::Holds(floor) => floor.security_version,
+            Variable::Nowhere | Variable::Absent => 0,
+        };
+        image.is_some_and(|image| image.security_version >= hidden)
     }
 
     /// Without a good slot: what runs is confirmed, whatever state it has, and what
