@@ -1,4 +1,4 @@
-//! The plants that are explored, and how one disk of them is named.
+//! The controllers that are explored, and how one disk of them is named.
 
 use super::cuts::Grain;
 use std::fmt;
@@ -13,7 +13,7 @@ pub enum Depth {
     Full,
 }
 
-/// The plant that is explored.
+/// The controller that is explored.
 #[derive(Clone, Copy, Debug)]
 pub struct World {
     pub(super) slots: usize,
@@ -46,7 +46,7 @@ pub struct Case {
 }
 
 impl World {
-    /// Every plant that is explored.
+    /// Every controller that is explored.
     #[must_use]
     pub fn all(depth: Depth) -> Vec<World> {
         let worlds = [(2, true), (3, true), (2, false), (3, false)];
