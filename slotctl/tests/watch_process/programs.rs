@@ -107,12 +107,12 @@ fn a_program_passes_by_its_exit_status_and_is_quoted_where_it_fails() -> Tested 
 
 /// All the ways of a process to be on its own.
 const STRAYS: &str = "
-    sleep 1000 &
-    setsid sleep 1000 &
-    (setsid bash -c 'sleep 1000 & exit' &)
-    setsid -f timeout 1000 sleep 1000
-    nohup sleep 1000 >/dev/null 2>&1 &
-    setsid bash -c \"trap '' TERM INT HUP; sleep 1000\" &
+    sleep 200 &
+    setsid sleep 200 &
+    (setsid bash -c 'sleep 200 & exit' &)
+    setsid -f timeout 200 sleep 200
+    nohup sleep 200 >/dev/null 2>&1 &
+    setsid bash -c \"trap '' TERM INT HUP; sleep 200\" &
     until [ \"$(pgrep -g 0,$$ -c sleep)\" -ge 1 ]; do :; done
 ";
 
