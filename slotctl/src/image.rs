@@ -79,7 +79,6 @@ pub struct Delta {
 
 /// What an image is built from.
 #[derive(Debug, clap::Args)]
-#[command(allow_negative_numbers = true)]
 pub struct Build {
     /// Root filesystem
     #[arg(long, value_name = "F")]
@@ -107,10 +106,20 @@ pub struct Build {
     #[arg(long, value_name = "V")]
     pub version: String,
     /// Below the floor of a controller, an image is refused there
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub security_version: u64,
     /// Once this image is good, nothing with a security version below this boots
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub revoke_below: u64,
     /// The image pets the hardware watchdog from its first act on
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
