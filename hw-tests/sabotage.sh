@@ -16,16 +16,17 @@ mkdir -p "$tree" "$CARGO_TARGET_DIR"
 git archive HEAD | tar xm -C "$tree"
 ln -sfn "$PWD/target/bootshim" "$CARGO_TARGET_DIR/bootshim"
 
-# Runs what guards against it; it has to fail, and to have compiled.
+# Runs what guards against it; it has to fail, and to have compiled. What hangs for
+# half an hour has noticed, too.
 guard() {
 	case $1 in
 	simulator)
 		cargo build -q --release -p hw-tests --bin sim || return 2
-		! "$CARGO_TARGET_DIR/release/sim" quick
+		! timeout -k 10 1800 "$CARGO_TARGET_DIR/release/sim" quick
 		;;
 	*)
 		cargo test -q --no-run -p $1 || return 2
-		! cargo test -q -p $1
+		! timeout -k 10 1800 cargo test -q -p $1
 		;;
 	esac
 }

@@ -117,7 +117,8 @@ pub trait Platform {
     /// still there.
     fn raise_floor(&mut self, floor: Floor) -> Result<(), String>;
 
-    /// Starts a verified image. What could not be read is no defect of the slot.
+    /// Starts a verified image. An error says why it was refused or came back; what could
+    /// not be read is no defect of the slot.
     fn start(
         &mut self,
         clearance: Clearance,
@@ -194,7 +195,7 @@ impl<M: Medium, H: Platform> Boot<M, H> {
         self.desperate.as_ref().or(self.store.record())
     }
 
-    /// Chooses and starts, until a slot runs or none is left.
+    /// Chooses and starts, until a slot runs; `None` where none is left.
     pub fn run(&mut self) -> Option<H::Running> {
         self.tell_of_copies();
         self.kept = self.platform.floor();
@@ -223,7 +224,7 @@ impl<M: Medium, H: Platform> Boot<M, H> {
     }
 
     /// Starts the slot that a person chose at the menu: verified like any other,
-    /// and armed where the record can be written.
+    /// and armed where the record can be written. `None` where it did not start.
     pub fn by_hand(&mut self, slot: SlotId) -> Option<H::Running> {
         self.passed = Slots::default();
         let state = self.record().map(|record| record.slot(slot).state);
@@ -312,7 +313,8 @@ impl<M: Medium, H: Platform> Boot<M, H> {
 
     /// Counts the start of a good slot that another one could take over from. It is
     /// no leave to start: a good slot starts whether or not it could be written, and
-    /// a cut before the kernel costs a count that the next power-on takes back.
+    /// a cut before the kernel costs a count that the next power-on takes back. A record
+    /// that was made anew in memory has no good slot, so what is counted is on the disk.
     fn count_start(&mut self, record: &Record, slot: SlotId) {
         if !self.can_commit || self.counted.contains(slot) {
             return;
@@ -375,21 +377,21 @@ impl<M: Medium, H: Platform> Boot<M, H> {
         let (slot, kind) = (clearance.slot, clearance.kind);
         let record = self.record().ok_or(Why::NotArmed)?.clone();
         let (facts, image) = self.platform.load(slot)?;
-        let counts = FloorInForce::of(&self.kept, record.floor).floor;
+        let in_force = FloorInForce::of(&self.kept, record.floor).floor;
         let demand = self.demand(&record, slot, &facts);
         let required = Floor {
-            security_version: demand.required(counts.security_version),
-            ..counts
+            security_version: demand.required(in_force.security_version),
+            ..in_force
         };
         check(&record, slot, &facts, required)?;
         let due = match kind {
             StartKind::Good => Floor {
-                security_version: demand.due(counts.security_version),
-                key_epoch: demand.due_epoch(counts),
+                security_version: demand.due(in_force.security_version),
+                key_epoch: demand.due_epoch(in_force),
             },
-            _ => counts,
+            _ => in_force,
         };
-        self.keep_floor(counts, due);
+        self.keep_floor(in_force, due);
         if kind == StartKind::Good {
             self.count_start(&record, slot);
         }
@@ -476,9 +478,13 @@ impl<M: Medium, H: Platform> Boot<M, H> {
 
     fn tell_of_floor(&mut self) {
         let hint = self.record().map_or(0, |record| record.floor);
-        let counts = FloorInForce::of(&self.kept, hint);
+        let in_force = FloorInForce::of(&self.kept, hint);
         let kept = self.kept.clone();
-        self.platform.tell(&Event::Floor { counts, kept, hint });
+        self.platform.tell(&Event::Floor {
+            in_force,
+            kept,
+            hint,
+        });
     }
 
     /// What the good slots ask of the floor, and one that was good before its trial
@@ -508,9 +514,9 @@ impl<M: Medium, H: Platform> Boot<M, H> {
     /// For any other slot it stays as it is, and is kept where the firmware keeps
     /// none: once the variable exists the system that starts cannot make one of its
     /// name.
-    fn keep_floor(&mut self, counts: Floor, due: Floor) {
+    fn keep_floor(&mut self, in_force: Floor, due: Floor) {
         match &self.kept {
-            Kept::Here(_) if due == counts => return,
+            Kept::Here(_) if due == in_force => return,
             Kept::Nowhere(_) => return,
             Kept::Here(_) | Kept::Absent | Kept::Garbage(_) => {}
         }
@@ -526,9 +532,9 @@ impl<M: Medium, H: Platform> Boot<M, H> {
     /// that the firmware keeps. One that somebody put too high or too low on the
     /// disk ends here.
     fn following(&self, mut next: Next) -> Next {
-        let counts = FloorInForce::of(&self.kept, next.floor);
-        if counts.keeper == Keeper::Firmware {
-            next.0.floor = counts.floor.security_version;
+        let in_force = FloorInForce::of(&self.kept, next.floor);
+        if in_force.keeper == Keeper::Firmware {
+            next.0.floor = in_force.floor.security_version;
         }
         next
     }

@@ -1,5 +1,5 @@
-//! How one bootshim hands a start over to another: the one on the ESP to the one
-//! that an image on trial brings.
+//! How one bootshim chainloads another: the one on the ESP the one that an image on
+//! trial brings.
 //!
 //! The first decides, commits the try, and starts the second, which verifies and
 //! starts that one slot and writes nothing. When it comes back, the trial is over;
@@ -23,6 +23,7 @@ use crate::record::{Arming, Digest, Record, SlotId, State};
 /// How long it is in memory, in bytes.
 pub const CHAINLOAD_LEN: usize = 88;
 
+/// Named when this was called a relay; both sides compare it, so it stays.
 const MAGIC: [u8; 8] = *b"SLOTREL1";
 
 /// The start that is handed over.

@@ -2,8 +2,8 @@
 //! write that changes what boots.
 //!
 //! The copies lie 256 KiB apart, each in a 4 KiB block of its own that is always
-//! written whole. They form two pairs, {0, 1} and {2, 3}. The pair that does not
-//! hold the current record takes the next one, g + 1 after g:
+//! written whole. They form two pairs, {0, 1} and {2, 3}. The current
+//! record has the number g; the pair that does not hold it takes the next one, g+1:
 //!
 //! | step | pair that holds g | other pair |
 //! |---|---|---|
@@ -256,8 +256,10 @@ impl<M: Medium> Store<M> {
 
     /// Completes a record that only one copy of its pair holds, before
     /// anything rests on it: a cut may have come between the write of that copy
-    /// and its flush. That copy may be the only one: it is not written again.
-    pub fn complete_copy(&mut self) -> Result<Durable, CommitError> {
+    /// and its flush. That copy may be the only one: it is not written again. Where the
+    /// other cannot be written, the one that holds the record is flushed and read back,
+    /// and that is enough; an error when not even that can be done.
+    pub fn complete(&mut self) -> Result<Durable, CommitError> {
         if let Some(major) = self.unknown_major() {
             return Err(CommitError::UnknownMajor(major));
         }

@@ -99,7 +99,7 @@ impl fmt::Display for Keeper {
     }
 }
 
-/// The floor that counts.
+/// The floor in force: of what the firmware keeps and the record says, the one that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FloorInForce {
     /// How high it is.

@@ -92,9 +92,6 @@ pub struct Area {
 
 impl Area {
     /// Reads it, once.
-    ///
-    /// # Errors
-    /// [`Defect`].
     pub fn read<M: Medium + ?Sized>(slot: &M) -> Result<Area, Defect> {
         let slot_len = slot.len();
         let at = area_offset(slot_len).ok_or_else(|| too_small(slot_len))?;
@@ -103,10 +100,8 @@ impl Area {
         Ok(Area { bytes, slot_len })
     }
 
-    /// The manifest in it, if those who are trusted signed it.
-    ///
-    /// # Errors
-    /// [`Defect::Bad`].
+    /// The manifest in it, if those who are trusted signed it. Nothing is read: no
+    /// [`Defect::Unreadable`].
     pub fn open(&self, trusted: &Trust) -> Result<Installed, Defect> {
         let installed = slot_area::open(&self.bytes, trusted).map_err(not_authentic)?;
         let needed = installed.manifest.slot_bytes_needed();
@@ -117,7 +112,6 @@ impl Area {
     }
 
     /// Its bytes.
-    #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -129,9 +123,6 @@ pub fn load<M: Medium + ?Sized>(slot: &M, trusted: &Trust) -> Result<BootImage, 
 }
 
 /// Reads the boot payloads that a manifest binds, once, and verifies them.
-///
-/// # Errors
-/// [`Defect`].
 pub fn boot_image<M: Medium + ?Sized>(slot: &M, installed: Installed) -> Result<BootImage, Defect> {
     let kernel = kernel(slot, &installed)?.verify()?;
     let initrd = match initrd(&installed) {

@@ -361,7 +361,8 @@ pub enum Judge {
 
 /// `bad → good` where the slot runs as last resort, and the caller has verified
 /// every byte of it and its security version: what runs well is better than nothing
-/// good. What a person rejected only a person takes back.
+/// good. What a person rejected only a person takes back. `running` is the digest of the
+/// manifest that runs.
 pub fn confirm_last_resort(
     record: &Record,
     slot: SlotId,
@@ -384,7 +385,7 @@ pub fn confirm_last_resort(
 
 /// Somebody says that a good slot runs well: what its starts before ended in counts
 /// no longer.
-pub fn runs_well(record: &Record, slot: SlotId) -> Next {
+pub fn ran_well(record: &Record, slot: SlotId) -> Next {
     let mut next = Next::unchanged(record);
     if record.watchdog_resets().is_some_and(|(of, _)| of == slot) {
         next.0.set_watchdog_resets(None);
@@ -398,7 +399,7 @@ pub fn runs_well(record: &Record, slot: SlotId) -> Next {
 /// The system in a good slot says that it is up: its starts before that are no row
 /// any more. That it says so at all is noted with it, so that a start which does not
 /// counts from now on. Where no other good slot is, nobody could take over and
-/// nothing is noted.
+/// nothing is noted. `running` is the digest of the manifest that runs.
 pub fn came_up(record: &Record, slot: SlotId, running: &Digest) -> Result<Next, Refusal> {
     let known = expect(record, slot, &[State::Good])?;
     if known.manifest != *running {
@@ -435,7 +436,7 @@ pub fn went_down_in_order(record: &Record, slot: SlotId) -> Next {
 
 /// A good slot is left for the next one: its starts ended too soon again and again.
 /// Good slots that were left so before get their turn again, so that no machine
-/// stays with the one of highest priority.
+/// stays with the one of highest priority. Only good slots have such a reason.
 pub fn leave(record: &Record, slot: SlotId, reason: Reason) -> Next {
     let mut next = fail(record, slot, reason, Stage::Started);
     for (other, known) in record.slots() {
@@ -448,7 +449,8 @@ pub fn leave(record: &Record, slot: SlotId, reason: Reason) -> Next {
     next
 }
 
-/// `trying → bad(rejected)`, at once.
+/// `trying → bad(rejected)`, at once. The slot is on trial, and `running` is the digest
+/// of the manifest that runs.
 pub fn reject(record: &Record, slot: SlotId, running: &Digest) -> Result<Next, Refusal> {
     expect(record, slot, &[State::Trying])?;
     if record.slot(slot).manifest != *running {

@@ -205,10 +205,10 @@ impl Machine {
         Ok(output)
     }
 
-    /// What the controller says of itself, or null.
+    /// What the controller says of itself.
     pub fn status(&mut self) -> Result<Value, Error> {
         let said = self.run("slotctl status --json")?.stdout;
-        Ok(serde_json::from_str(&said).unwrap_or_default())
+        serde_json::from_str(&said).map_err(|_| self.not_as_expected("one object in JSON", &said))
     }
 
     /// As [`Self::run`], and does not wait for an answer: for a command that
@@ -229,11 +229,6 @@ impl Machine {
     /// Presses the reset button.
     pub fn press_reset(&mut self) -> Result<(), Error> {
         self.qemu("system_reset", &json!({}), COMMAND).map(drop)
-    }
-
-    /// Presses the power button: the system is asked to go down in order.
-    pub fn press_power(&mut self) -> Result<(), Error> {
-        self.qemu("system_powerdown", &json!({}), COMMAND).map(drop)
     }
 
     /// The disk that stands still ([`Builder::stalling_disk`]) answers from now on.

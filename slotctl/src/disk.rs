@@ -140,10 +140,12 @@ fn parse_seed(text: &str) -> Result<Guid> {
 fn first_image(draft: &Draft, image: &Path, args: &Create, printer: Printer) -> Result<String> {
     let disk = draft.disk()?;
     let trusted = trust::keys(&disk)?;
-    let compatible = args.compatible.clone().map(|name| Compatible::Named {
+    let named = |name| Compatible::Named {
         name,
         from: "--compatible".into(),
-    });
+    };
+    let compatible = args.compatible.clone();
+    let compatible = compatible.map_or(Compatible::AsTheDisk, named);
     let request = Request {
         slot: bootshim::record::SlotId::new(0),
         machine: trust::machine(&disk),
@@ -163,15 +165,8 @@ fn first_image(draft: &Draft, image: &Path, args: &Create, printer: Printer) -> 
             ..error
         }
     };
-    let done = install::install(
-        &disk,
-        &trusted,
-        compatible.as_ref(),
-        &mut source,
-        &request,
-        &bar,
-    )
-    .map_err(no_disk)?;
+    let done = install::install(&disk, &trusted, &compatible, &mut source, &request, &bar)
+        .map_err(no_disk)?;
     disk.provision(done.slot).map_err(no_disk)?;
     Ok(done.manifest.version)
 }

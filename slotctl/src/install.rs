@@ -60,6 +60,8 @@ pub fn run(global: &GlobalOptions, args: &Args, printer: Printer) -> Result<Answ
     let disk = crate::open(global, printer)?;
     let restart = Restart::asked(&disk, args.reboot)?;
     let trusted = trusted(&disk, args, printer)?;
+    // A lost record is said before anybody waits for a server.
+    disk.read_record()?;
     let compatible = install::compatible(&disk, global.config.as_deref())?;
     let request = Request {
         slot: args.slot,
@@ -82,7 +84,7 @@ pub fn run(global: &GlobalOptions, args: &Args, printer: Printer) -> Result<Answ
     let done = install::install(
         &disk,
         &trusted,
-        Some(&compatible),
+        &compatible,
         &mut source,
         &request,
         bar.as_ref(),

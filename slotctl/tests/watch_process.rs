@@ -39,12 +39,14 @@ use controller::running::Running;
 use halfway::Halfway;
 use libtest_mimic::{Arguments, Failed, Trial as Test};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
@@ -182,12 +184,29 @@ impl Trial for DiskTrial {
 }
 
 /// A watching process, and what is around it.
+/// What a process says, as long as it is not silent for more than two minutes: ten
+/// times what any test here waits for.
+struct Limited(ChildStderr);
+
+/// In milliseconds.
+const SILENCE_MAX: i32 = 120_000;
+
+impl Read for Limited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut readable = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut readable, PollTimeout::try_from(SILENCE_MAX).unwrap())? {
+            0 => Err(io::ErrorKind::TimedOut.into()),
+            _ => self.0.read(buffer),
+        }
+    }
+}
+
 struct Controller {
     directory: PathBuf,
     /// Kept until the test ends, where it is not somebody else's.
     own: Option<tempfile::TempDir>,
     process: Child,
-    said: BufReader<ChildStderr>,
+    said: BufReader<Limited>,
 }
 
 impl Controller {
@@ -235,7 +254,7 @@ impl Controller {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = BufReader::new(process.stderr.take().unwrap());
+        let said = BufReader::new(Limited(process.stderr.take().unwrap()));
         Controller {
             directory: directory.to_owned(),
             own: None,
@@ -255,8 +274,9 @@ impl Controller {
         let mut said = String::new();
         while !missing.is_empty() {
             let before = said.len();
-            let read = self.said.read_line(&mut said).unwrap();
-            assert!(read > 0, "{missing:?} was not said, but:\n{said}");
+            let read = self.said.read_line(&mut said);
+            let more = read.as_ref().is_ok_and(|read| *read > 0);
+            assert!(more, "{missing:?} was not said ({read:?}), but:\n{said}");
             missing.retain(|words| !said[before..].contains(words));
         }
     }

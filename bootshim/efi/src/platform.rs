@@ -48,7 +48,7 @@ pub struct UefiPlatform<'a> {
     /// Whether memory was kept since the start before.
     memory_kept: bool,
     passed_over: [Option<String>; MAX_SLOTS],
-    /// The floor that counts, once it is known.
+    /// The floor in force, once it is known.
     floor: Option<FloorInForce>,
     /// What another bootshim handed over to this one.
     chainload: Option<Chainload>,
@@ -390,7 +390,7 @@ impl Platform for UefiPlatform<'_> {
                 }
             }
             Event::Again(..) => self.short = true,
-            Event::Floor { counts, .. } => self.floor = Some(*counts),
+            Event::Floor { in_force, .. } => self.floor = Some(*in_force),
             _ => {}
         }
     }

@@ -81,9 +81,9 @@ fn not_taken(status: Status) -> String {
     }
 }
 
-/// Tells the system that is started which floor counts.
-pub fn publish_floor(counts: FloorInForce, console: &Console) {
-    if let Err(status) = set(FLOOR_VARIABLE, &ours(), VOLATILE, &counts.to_bytes()) {
+/// Tells the system that is started the floor in force.
+pub fn publish_floor(in_force: FloorInForce, console: &Console) {
+    if let Err(status) = set(FLOOR_VARIABLE, &ours(), VOLATILE, &in_force.to_bytes()) {
         say!(console, "the floor is not handed over: {status:?}");
     }
 }

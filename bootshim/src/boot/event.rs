@@ -24,10 +24,10 @@ pub enum Event {
     Found(SlotId, Facts),
     /// The record was made anew.
     Rebuilt(u64),
-    /// The floor that counts at this start.
+    /// The floor in force at this start.
     Floor {
         /// It, and whose it is.
-        counts: FloorInForce,
+        in_force: FloorInForce,
         /// What the firmware said.
         kept: Kept,
         /// What the record says.
@@ -142,7 +142,11 @@ impl fmt::Display for Event {
                 facts.version, facts.security_version
             ),
             Event::Rebuilt(sequence) => write!(f, "boot record made anew, number {sequence}"),
-            Event::Floor { counts, kept, hint } => floor(f, counts, kept, *hint),
+            Event::Floor {
+                in_force,
+                kept,
+                hint,
+            } => floor(f, in_force, kept, *hint),
             Event::FloorNotRaised(words) => {
                 write!(
                     f,
@@ -172,8 +176,13 @@ impl fmt::Display for Event {
     }
 }
 
-fn floor(f: &mut fmt::Formatter<'_>, counts: &FloorInForce, kept: &Kept, hint: u64) -> fmt::Result {
-    let FloorInForce { floor, keeper } = counts;
+fn floor(
+    f: &mut fmt::Formatter<'_>,
+    in_force: &FloorInForce,
+    kept: &Kept,
+    hint: u64,
+) -> fmt::Result {
+    let FloorInForce { floor, keeper } = in_force;
     write!(f, "floor: security version {}, ", floor.security_version)?;
     if floor.key_epoch > 0 {
         write!(f, "key sets of epoch {}, ", floor.key_epoch)?;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fake::{FakeDisk, Wrong};
+use crate::fake::{Asked, FakeDisk, Wrong};
 use crate::medium::Access::{Flush, Read, Write};
 use crate::record::tests::{PARTITION, any_record};
 use alloc::string::ToString;
@@ -158,7 +158,11 @@ fn each_copy_is_written_flushed_and_read_back_before_the_next() {
     );
     for pair in [[2, 3], [0, 1]] {
         again(&mut store).unwrap();
-        assert_eq!(medium.order(), copies(&pair));
+        let asked = medium.asked();
+        let order: alloc::vec::Vec<_> = asked.iter().map(Asked::place).collect();
+        assert_eq!(order, copies(&pair));
+        let whole = |asked: &Asked| asked.access == Flush || asked.length == 4096;
+        assert!(asked.iter().all(whole), "a copy is taken whole");
     }
 }
 
@@ -183,9 +187,9 @@ fn a_second_copy_that_failed_is_completed_later_without_touching_the_first() {
     again(&mut store).unwrap();
     medium.refuse(&[]);
     medium.asked();
-    assert_eq!(store.complete_copy().unwrap().record().sequence, 2);
+    assert_eq!(store.complete().unwrap().record().sequence, 2);
     assert_eq!(medium.order(), [(Write, at(3)), (Flush, 0), (Read, at(3))]);
-    assert_eq!(store.complete_copy().unwrap().record().sequence, 2);
+    assert_eq!(store.complete().unwrap().record().sequence, 2);
     assert_eq!(medium.order(), []);
     assert_eq!(Store::open(&medium, PARTITION).note().text(), "why");
 }
@@ -199,7 +203,7 @@ fn a_second_copy_has_the_very_bytes_of_the_first_also_those_that_this_version_wo
     crate::record::tests::reseal(&mut raw);
     medium.put(0, &raw);
     let mut store = Store::open(&medium, PARTITION);
-    assert_eq!(store.complete_copy().unwrap().record().sequence, 2);
+    assert_eq!(store.complete().unwrap().record().sequence, 2);
     let read = Store::open(&medium, PARTITION);
     assert_eq!(read.copies()[..2], [Copy::Valid(2), Copy::Valid(2)]);
 }
@@ -212,15 +216,12 @@ fn where_the_other_copy_stays_dead_the_only_one_is_flushed_and_never_rewritten()
     medium.refuse(&dead);
     let mut store = Store::open(&medium, PARTITION);
     medium.asked();
-    assert_eq!(store.complete_copy().unwrap().record().sequence, 2);
+    assert_eq!(store.complete().unwrap().record().sequence, 2);
     assert_eq!(medium.order(), [(Write, at(3)), (Flush, 0), (Read, at(2))]);
     let dead = [(Write, at(3)), (Flush, 0)];
     medium.refuse(&dead);
     let mut store = Store::open(&medium, PARTITION);
-    assert!(matches!(
-        store.complete_copy(),
-        Err(CommitError::NotDurable(_))
-    ));
+    assert!(matches!(store.complete(), Err(CommitError::NotDurable(_))));
 }
 
 #[test]
@@ -235,7 +236,7 @@ fn the_only_copy_is_no_proof_once_something_else_is_read_there() {
         let mut store = Store::open(&medium, PARTITION);
         let place = usize::try_from(at(2)).unwrap();
         medium.put(place, &changed);
-        let Err(CommitError::NotDurable([own, _])) = store.complete_copy() else {
+        let Err(CommitError::NotDurable([own, _])) = store.complete() else {
             panic!("something else was taken for the record")
         };
         assert_eq!((own.offset, own.cause), (at(2), Cause::Differs));
@@ -279,7 +280,7 @@ fn a_record_on_one_copy_is_completed_before_anything_rests_on_it() {
     }
     put(&medium, 2, &numbered(2));
     let mut store = Store::open(&medium, PARTITION);
-    assert_eq!(store.complete_copy().unwrap().record().sequence, 2);
+    assert_eq!(store.complete().unwrap().record().sequence, 2);
     let read = Store::open(&medium, PARTITION);
     assert_eq!(read.copies()[3], Copy::Valid(2));
     assert_eq!(read.copies()[0], Copy::Valid(1));
@@ -295,8 +296,10 @@ fn an_unknown_major_anywhere_stops_every_commit() {
     medium.put(3 * 256 * 1024, &raw);
     let before = medium.content();
     let mut store = Store::open(&medium, PARTITION);
-    assert_eq!(again(&mut store), Err(CommitError::UnknownMajor(9)));
-    assert_eq!(store.complete_copy(), Err(CommitError::UnknownMajor(9)));
+    let error = again(&mut store).unwrap_err();
+    assert_eq!(error, CommitError::UnknownMajor(9));
+    assert!(error.to_string().contains("unknown format 9"), "{error}");
+    assert_eq!(store.complete(), Err(CommitError::UnknownMajor(9)));
     assert!(before == medium.content());
 }
 

@@ -144,6 +144,12 @@ fn impossible_partitions_are_refused() {
             ..made(512)
         }
         .disk();
-        assert_eq!(read(&disk, 512).unwrap_err(), GptError::Range(1));
+        let error = read(&disk, 512).unwrap_err();
+        assert_eq!(error, GptError::Range(1));
+        let words = "GPT entry 1 leaves the usable range of the disk";
+        assert!(
+            alloc::string::ToString::to_string(&error).starts_with(words),
+            "{error}"
+        );
     }
 }

@@ -30,7 +30,7 @@ fn no_access_leaves_a_window() {
 }
 
 #[test]
-fn a_part_is_as_long_as_its_extent_and_shows_what_lies_there() {
+fn a_window_is_as_long_as_its_extent_and_shows_what_lies_there() {
     let whole = FakeDisk::new(3 * 4096);
     whole.put(4096 + 10, &[9]);
     let window = |start, len| Window::new(&whole, Extent { start, len });
@@ -45,7 +45,7 @@ fn a_part_is_as_long_as_its_extent_and_shows_what_lies_there() {
 }
 
 #[test]
-fn a_part_is_flushed_with_the_whole() {
+fn a_window_is_flushed_with_the_whole() {
     let whole = FakeDisk::new(4096);
     let window = Window::new(
         &whole,
@@ -119,7 +119,7 @@ fn a_fault_says_what_was_done_where_and_why_it_failed() {
 }
 
 #[test]
-fn a_part_at_the_end_of_the_number_range_fails_instead_of_wrapping() {
+fn a_window_at_the_end_of_the_number_range_fails_instead_of_wrapping() {
     let whole = FakeDisk::new(8192);
     let window = Window::new(
         &whole,
@@ -132,7 +132,7 @@ fn a_part_at_the_end_of_the_number_range_fails_instead_of_wrapping() {
 }
 
 #[test]
-fn a_fault_in_a_part_says_where_in_the_part_it_was() {
+fn a_fault_in_a_window_says_where_in_the_window_it_was() {
     let whole = FakeDisk::new(16384);
     let (start, len) = (8192, 8192);
     whole.refuse(&[(Access::Read, start), (Access::Write, start + 4096)]);

@@ -68,8 +68,8 @@ fn without_a_reset_by_the_watchdog_nothing_changes() {
 #[test]
 fn a_run_that_lasted_breaks_the_row_of_its_slot_alone() {
     let twice = after(&two_good(), &[Watchdog, Watchdog]);
-    assert_eq!(state::runs_well(&twice, id("b")).watchdog_resets(), None);
-    assert_eq!(state::runs_well(&twice, id("a")), twice);
+    assert_eq!(state::ran_well(&twice, id("b")).watchdog_resets(), None);
+    assert_eq!(state::ran_well(&twice, id("a")), twice);
 }
 
 /// A shutdown that takes longer than the watchdog waits, or hangs.

@@ -89,6 +89,17 @@ fn what_is_not_a_section_is_refused() {
     assert_eq!(changed(4095, 1), Err(SectionError::NotZero));
     // A key of zeros is a point of small order: anybody signs for it.
     assert_eq!(changed(16, 2), Err(SectionError::BadKey(1)));
+    for (error, words) in [
+        (SectionError::Length(4095), "has 4095 bytes instead of 4096"),
+        (SectionError::UnknownFormat(3), "the unknown format 3"),
+        (SectionError::TooMany(101), "101 trusted keys"),
+        (SectionError::BadKey(1), "trusted key 1 is not"),
+    ] {
+        assert!(
+            alloc::string::ToString::to_string(&error).contains(words),
+            "{error}"
+        );
+    }
 }
 
 proptest! {

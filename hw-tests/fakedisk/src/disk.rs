@@ -104,11 +104,13 @@ impl Content {
     /// The block at this place, counted in blocks.
     #[must_use]
     pub fn get(&self, place: usize) -> &Block {
+        assert!(place < self.blocks(), "beyond the disk");
         self.blocks.get(&place).unwrap_or(&ZERO)
     }
 
     /// Puts a block there.
     pub fn set(&mut self, place: usize, block: Block) {
+        assert!(place < self.blocks(), "beyond the disk");
         if block == *ZERO {
             self.blocks.remove(&place);
         } else {
@@ -236,7 +238,7 @@ const EIO: i32 = 5;
 pub struct Injection {
     /// With which access, where it begins there.
     pub place: (Access, u64),
-    /// How often that was asked before.
+    /// How often that was asked before, since it was injected.
     pub turns: Range<usize>,
     /// What it does.
     pub wrong: Wrong,
@@ -323,6 +325,13 @@ impl FakeDisk {
         *self.interruption.lock().unwrap() = Some((from, interruption));
     }
 
+    /// Whether each injection went wrong at least once: a test of one that never did
+    /// tests nothing.
+    pub fn all_struck(&self) -> bool {
+        let injections = &self.state().injections;
+        injections.iter().all(|(one, met)| *met > one.turns.start)
+    }
+
     /// What was asked since the last time that this was.
     pub fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.state().asked)
@@ -345,6 +354,7 @@ impl FakeDisk {
 
     /// Puts bytes anywhere on it, behind the back of who asks.
     pub fn put(&self, at: usize, bytes: &[u8]) {
+        assert!((at + bytes.len()) as u64 <= self.len, "beyond the disk");
         let mut state = self.state();
         state.now.write(at as u64, bytes);
         state.durable.write(at as u64, bytes);
@@ -382,7 +392,6 @@ impl FakeDisk {
         length: usize,
         act: impl FnOnce(&mut State, Option<Wrong>) -> Result<(), Cause>,
     ) -> Result<(), Fault> {
-        check_range(access, offset, length, self.len)?;
         let mut state = self.state();
         let request = Asked {
             access,
@@ -390,6 +399,7 @@ impl FakeDisk {
             length,
         };
         state.asked.push(request);
+        check_range(access, offset, length, self.len)?;
         let wrong = state.strike(&request);
         let done = wrong.and_then(|wrong| act(&mut state, wrong));
         done.map_err(|cause| Fault {
@@ -414,12 +424,16 @@ impl State {
         if self.dead.is_some_and(|dead| !dead.is_apart(here)) {
             return Err(Cause::Device(EIO));
         }
-        let met = self.injections.iter_mut().find_map(|(injection, met)| {
-            let turn = (injection.place == request.place()).then_some(*met)?;
-            *met += 1;
-            injection.turns.contains(&turn).then_some(injection.wrong)
-        });
-        let number = match met {
+        let mut strikes = None;
+        let place = request.place();
+        for (injection, met) in &mut self.injections {
+            if injection.place == place {
+                let due = injection.turns.contains(met);
+                strikes = strikes.or(due.then_some(injection.wrong));
+                *met += 1;
+            }
+        }
+        let number = match strikes {
             Some(Wrong::Refuses) => EIO,
             Some(Wrong::Fails(number)) => {
                 if request.access == Access::Flush {

@@ -228,8 +228,8 @@ mod tests {
 
     #[test]
     fn a_command_that_fails_says_what_it_said() {
-        let workdir = Workdir::open("bench", false).unwrap();
-        let error = workdir.measure(&["sh", "-c", "echo no >&2; false"]);
-        assert!(error.unwrap_err().to_string().contains("no"));
+        let workdir = Workdir::open("bench-fails", false).unwrap();
+        let error = workdir.measure(&["sh", "-c", "echo $((6 * 7)) >&2; false"]);
+        assert!(error.unwrap_err().to_string().contains("42"));
     }
 }

@@ -36,6 +36,7 @@ pub fn gpt(data: &[u8]) {
             }
         }
     }
+    assert!(disk.epochs().is_empty(), "reading writes nothing");
 }
 
 /// The bytes of a case with the tables of this disk.

@@ -90,7 +90,7 @@ fn run(disk: &Disk, image: &Path, request: &Request) -> Result<Outcome, Error> {
     };
     let mut source = Source::open(image.to_str().unwrap(), &Settings::default())?;
     let trusted = Trust::direct([key().public()]);
-    install::install(disk, &trusted, Some(&here), &mut source, request, &Quiet)
+    install::install(disk, &trusted, &here, &mut source, request, &Quiet)
 }
 
 /// Which slots were written. Nothing outside them changed but copies of the

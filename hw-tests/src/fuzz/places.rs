@@ -41,12 +41,12 @@ pub fn places(data: &[u8]) {
     if !places.is_whole() && places.set_waits(&esp, false).is_err() {
         return;
     }
-    let settled = esp.content();
+    let completed = esp.content();
     places.swap(&esp).unwrap();
-    assert_eq!(settled.differs(&esp.content()).len(), 1, "one block");
+    assert_eq!(completed.differs(&esp.content()).len(), 1, "one block");
     if let Ok(back) = Places::find(&esp) {
         assert!(back.is_whole());
         back.swap(&esp).unwrap();
-        assert!(esp.content() == settled, "undone");
+        assert!(esp.content() == completed, "undone");
     }
 }

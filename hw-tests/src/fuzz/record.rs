@@ -36,7 +36,7 @@ pub fn record(data: &[u8]) {
     // What a copy that cannot be read holds is nobody's guess.
     if case.unreadable == 0 {
         case.a_commit_survives();
-        case.a_generation_is_completed();
+        case.a_record_on_one_copy_is_completed();
     }
     case.a_boot_starts_what_it_may();
 }
@@ -172,21 +172,21 @@ impl Case {
         }
     }
 
-    fn a_generation_is_completed(&self) {
+    fn a_record_on_one_copy_is_completed(&self) {
         let medium = self.medium();
         let mut store = Store::open(&medium, PARTITION);
         let Some(before) = store.record().cloned() else {
-            assert!(store.complete_copy().is_err());
+            assert!(store.complete().is_err());
             return;
         };
         if store.unknown_major().is_some() {
-            assert!(store.complete_copy().is_err());
+            assert!(store.complete().is_err());
             return;
         }
-        assert_eq!(store.complete_copy().unwrap().record(), &before);
-        let settled = blocks(&medium);
+        assert_eq!(store.complete().unwrap().record(), &before);
+        let completed = blocks(&medium);
         for lost in 0..COPIES {
-            let mut blocks = settled;
+            let mut blocks = completed;
             blocks[lost] = [0; BYTES];
             let found = open(blocks);
             let conflict = |copy: &Copy| matches!(copy, Copy::Conflicting(_));

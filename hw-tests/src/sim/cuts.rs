@@ -18,7 +18,7 @@ pub(super) const HALF: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing: all writes up to a point are there, and none after it. (Between
-    /// two flushes they count in the order of their places, see the recorder.)
+    /// two flushes they count in the order of their places, see `FakeDisk::epochs`.)
     Cut,
     /// The write under way reached the medium in part.
     Torn,

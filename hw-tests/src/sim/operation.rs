@@ -17,9 +17,9 @@ use controller::progress::Quiet;
 use controller::running::Running;
 use fakedisk::{BYTES, Block, Content, Epoch, FakeDisk};
 use images::trust::Trust;
-use install::Request;
 use install::activation::{self, How};
 use install::source::{Settings, Source};
+use install::{Compatible, Request};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -270,7 +270,7 @@ impl Bench<'_> {
 
     fn command(
         &self,
-        recorder: &Arc<FakeDisk>,
+        device: &Arc<FakeDisk>,
         running: Option<Handover>,
         variable: Variable,
         operation: Operation,
@@ -278,7 +278,7 @@ impl Bench<'_> {
         // As bootshim told it to the system that runs.
         let epoch = running.map_or(0, |_| variable.floor(0).key_epoch);
         let trusted = self.judge.trusted.clone().with_epoch_floor(epoch);
-        let disk = Disk::on(Arc::clone(recorder) as Arc<dyn Device>, running)?;
+        let disk = Disk::on(Arc::clone(device) as Arc<dyn Device>, running)?;
         let trial = || Running::new(&disk, disk.handover().expect("a running system"));
         match operation {
             Operation::Install {
@@ -303,13 +303,13 @@ impl Bench<'_> {
             }
             Operation::ConfirmDuringInstall { image } => {
                 let slots = self.geometry.slot(0).start;
-                let on = Arc::clone(recorder);
+                let on = Arc::clone(device);
                 let confirm = move || {
                     let disk = Disk::on(on, running).expect("the same disk");
                     let running = disk.handover().expect("a running system");
                     Running::new(&disk, running).confirm().expect("a trial");
                 };
-                recorder.interrupt(slots, Box::new(confirm));
+                device.interrupt(slots, Box::new(confirm));
                 let request = Request {
                     slot: None,
                     tries: None,
@@ -327,7 +327,7 @@ impl Bench<'_> {
             }
             Operation::Activate(slot) => self.activate(&disk, &trusted, slot, How::Trial(None)),
             Operation::Once(slot) => self.activate(&disk, &trusted, slot, How::Once),
-            Operation::Rollback => activation::rollback(&disk, || Ok(trusted.clone())).map(drop),
+            Operation::Rollback => activation::rollback(&disk, Ok(trusted.clone())).map(drop),
             Operation::Confirm => {
                 let proven = trial().prove(|| Ok(trusted.clone()), &Quiet)?;
                 let confirmed = match proven {
@@ -353,11 +353,18 @@ impl Bench<'_> {
     fn install(&self, disk: &Disk, trusted: &Trust, file: &Path, request: &Request) -> Result<()> {
         let file = file.display().to_string();
         let mut source = Source::open(&file, &Settings::default())?;
-        install::install(disk, trusted, None, &mut source, request, &Quiet).map(drop)
+        install::install(
+            disk,
+            trusted,
+            &Compatible::AsTheDisk,
+            &mut source,
+            request,
+            &Quiet,
+        )
+        .map(drop)
     }
 
     fn activate(&self, disk: &Disk, trusted: &Trust, slot: SlotId, how: How) -> Result<()> {
-        let trusted = || Ok(trusted.clone());
-        activation::activate(disk, slot, how, trusted, &Quiet).map(drop)
+        activation::activate(disk, slot, how, Ok(trusted.clone()), &Quiet).map(drop)
     }
 }

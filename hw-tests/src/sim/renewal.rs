@@ -16,8 +16,8 @@ use controller::running::Running;
 use fakedisk::{BYTES, Content, Epoch, FakeDisk, image, inputs, key};
 use images::build::Inputs;
 use images::trust::Trust;
-use install::Request;
 use install::source::{Settings, Source};
+use install::{Compatible, Request};
 use make::{Options, Sizes, create};
 use std::fmt;
 use std::fs;
@@ -317,5 +317,13 @@ fn put(disk: &Disk, trusted: &Trust, image: &Path, activate: bool) {
         machine: None,
     };
     let mut source = Source::open(&image.display().to_string(), &Settings::default()).unwrap();
-    install::install(disk, trusted, None, &mut source, &request, &Quiet).unwrap();
+    install::install(
+        disk,
+        trusted,
+        &Compatible::AsTheDisk,
+        &mut source,
+        &request,
+        &Quiet,
+    )
+    .unwrap();
 }

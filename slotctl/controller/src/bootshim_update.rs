@@ -86,7 +86,7 @@ pub fn prepare<'a>(
     let spare = esp::read_spare(disk.whole()?, disk.layout(), active.machine())?;
     let here = images::digest(&spare) == brought;
     let waits = here && Places::find(&disk.esp(Mode::Read)?)?.waits();
-    let due = due(here, waits, started_by == Some(brought));
+    let due = due(waits, started_by == Some(brought));
     if due == Due::Nothing {
         return Ok(None);
     }
@@ -125,10 +125,10 @@ enum Due {
     Swap,
 }
 
-/// By whether it lies in the spare place, whether it waits there, and whether it has
-/// started the slot. What waits has, before the start that was cut.
-fn due(here: bool, waits: bool, has_started: bool) -> Due {
-    match (here && waits, has_started) {
+/// By whether it waits in the spare place, and whether it has started the slot. What
+/// waits has, before the start that was cut.
+fn due(waits: bool, has_started: bool) -> Due {
+    match (waits, has_started) {
         (true, _) => Due::Swap,
         (false, true) => Due::Spare,
         (false, false) => Due::Nothing,
@@ -189,7 +189,8 @@ fn brought(found: &Found<'_>, handover: &Handover) -> Option<Digest> {
 }
 
 impl Ready<'_> {
-    /// Swaps the two places, so that firmware starts it from now on.
+    /// Swaps the two places, so that firmware starts it from now on. Refused where
+    /// something else waits by now, and firmware does not start it already.
     pub fn put(self, _: Confirmed) -> Result<()> {
         let _lock = self.disk.lock(What::Record)?;
         let esp = self.disk.esp(Mode::WriteExclusive)?;

@@ -238,7 +238,8 @@ impl Disk {
         }
     }
 
-    /// Takes a lock of this disk.
+    /// Takes a lock of this disk. That of an install is busy at once where another process
+    /// holds it; that of the record is waited for, since a commit is short.
     pub fn lock(&self, what: What) -> Result<Option<Lock>> {
         match &self.access {
             Access::Medium(_) => Ok(None),
@@ -371,7 +372,7 @@ impl Disk {
         let durable = if changed {
             store.commit(after, note)?
         } else {
-            store.complete_copy()?
+            store.complete()?
         };
         Ok(Committed {
             before,

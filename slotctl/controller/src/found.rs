@@ -1,13 +1,14 @@
 //! A controller as it was found: the record, the floor, and for each slot the signed
 //! manifest that lies there or what is wrong with it. It is taken once per command;
-//! what a command decides by are functions of it, and none reads a manifest again.
+//! what a command decides by are functions of it. A slot is read when it is first asked
+//! for, and never again: a sector that hardly reads in a slot that nobody asks for costs
+//! nobody time.
 
 use crate::code::Code;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::floor;
 use crate::medium::Mode;
-use crate::verify;
 use bootshim::boot::Defect;
 use bootshim::floor::{FloorInForce, Kept};
 use bootshim::record::{Reason, Record, SlotId};
@@ -15,6 +16,7 @@ use bootshim::slot::Area;
 use images::manifest::Manifest;
 use images::slot_area::Installed;
 use images::trust::Trust;
+use std::cell::OnceCell;
 
 /// A controller as it was found.
 #[derive(Clone, Debug)]
@@ -26,7 +28,7 @@ pub struct Found<'a> {
     /// The record that counts.
     pub record: Record,
     kept: Kept,
-    slots: Vec<Content>,
+    slots: Vec<OnceCell<Content>>,
 }
 
 /// What lies in a slot.
@@ -37,15 +39,10 @@ struct Content {
 }
 
 impl<'a> Found<'a> {
-    /// Reads the manifest of every slot. What is wrong with one is found, and no error.
+    /// With this record and these keys; no slot is read yet.
     pub fn new(disk: &'a Disk, record: Record, trusted: &Trust) -> Found<'a> {
-        let content = |slot| {
-            let area = read_area(disk, slot);
-            let installed = area.clone().and_then(|area| area.open(trusted));
-            Content { area, installed }
-        };
         Found {
-            slots: record.ids().map(content).collect(),
+            slots: record.ids().map(|_| OnceCell::new()).collect(),
             kept: floor::kept(disk),
             disk,
             trusted: trusted.clone(),
@@ -53,7 +50,18 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// The floor that counts, and whose it is.
+    fn content(&self, slot: SlotId) -> Result<&Content, Defect> {
+        let none = || Defect::Bad(Reason::Unreadable, "no such slot".into());
+        let content = self.slots.get(slot.index()).ok_or_else(none)?;
+        Ok(content.get_or_init(|| {
+            let area = read_area(self.disk, slot);
+            let opened = area.as_ref().map_err(Clone::clone);
+            let installed = opened.and_then(|area| area.open(&self.trusted));
+            Content { area, installed }
+        }))
+    }
+
+    /// The floor in force, and whose it is.
     pub fn floor(&self) -> FloorInForce {
         FloorInForce::of(&self.kept, self.record.floor)
     }
@@ -65,20 +73,18 @@ impl<'a> Found<'a> {
 
     /// What is installed in a slot, whatever the record says of it.
     pub fn slot(&self, slot: SlotId) -> Result<&Installed, Defect> {
-        let content = self.slots.get(slot.index()).ok_or_else(none)?;
-        content.installed.as_ref().map_err(Clone::clone)
+        self.content(slot)?.installed.as_ref().map_err(Clone::clone)
     }
 
     /// The same, with an error that names the slot.
     pub fn installed(&self, slot: SlotId) -> Result<&Installed> {
-        self.slot(slot)
-            .map_err(|defect| verify::defect(slot, defect))
+        self.slot(slot).map_err(|found| defect(slot, found))
     }
 
     /// What would be installed in a slot by the word of others.
     pub fn by(&self, slot: SlotId, others: &Trust) -> Result<Installed, Defect> {
-        let content = self.slots.get(slot.index()).ok_or_else(none)?;
-        content.area.as_ref().map_err(Clone::clone)?.open(others)
+        let area = self.content(slot)?.area.as_ref();
+        area.map_err(Clone::clone)?.open(others)
     }
 
     /// The manifest of a slot, if it is the one that the record says was installed
@@ -98,8 +104,21 @@ fn read_area(disk: &Disk, slot: SlotId) -> Result<Area, Defect> {
     Area::read(&slice.map_err(|error| Defect::Bad(Reason::Unreadable, error.to_string()))?)
 }
 
-fn none() -> Defect {
-    Defect::Bad(Reason::Unreadable, "no such slot".into())
+/// What is wrong with the manifest of a slot.
+fn defect(slot: SlotId, defect: Defect) -> Error {
+    let error = match defect {
+        Defect::Unreadable(fault) => Error::fault("reading the manifest", fault),
+        // Whole, and too old: so `install` says of the same image.
+        old @ Defect::Bad(Reason::BelowFloor, _) => Error::new(Code::BelowFloor, old.to_string()),
+        bad @ Defect::Bad(..) => Error::new(Code::NotIntact, bad.to_string()),
+    };
+    in_slot(slot, error)
+}
+
+/// An error that names the slot.
+pub(crate) fn in_slot(slot: SlotId, error: Error) -> Error {
+    let found = format!("slot {slot}: {}", error.found);
+    Error { found, ..error }
 }
 
 #[cfg(test)]

@@ -297,6 +297,8 @@ mod tests {
         let file = file(1 << 20);
         let medium = FileMedium::open(file.path(), Mode::Write).unwrap();
         let data = vec![7u8; 8192 + 1];
+        let odd = medium.write_at(512, &[0; 4096]).unwrap_err();
+        assert_eq!(odd.cause, Cause::Unaligned);
         medium.write_at(4096, &data[1..]).unwrap();
         medium.flush().unwrap();
         let mut back = Aligned::new(8192);

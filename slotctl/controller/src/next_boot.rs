@@ -186,8 +186,8 @@ impl Platform for Onlooker {
         if let Event::PassedOver(slot, why) = event {
             self.passed.push((*slot, why.clone()));
         }
-        if let Event::Floor { counts, .. } = event {
-            self.floor.get_or_insert(*counts);
+        if let Event::Floor { in_force, .. } = event {
+            self.floor.get_or_insert(*in_force);
         }
         self.said.push(event.to_string());
     }

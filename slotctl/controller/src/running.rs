@@ -22,7 +22,8 @@ pub struct Running<'a> {
     disk: &'a Disk,
     handover: &'a Handover,
     started_by: Option<Digest>,
-    found: OnceCell<Option<Found<'a>>>,
+    /// What was found when it could be read; a failure is asked for again.
+    found: OnceCell<Found<'a>>,
 }
 
 impl<'a> Running<'a> {
@@ -60,7 +61,7 @@ impl<'a> Running<'a> {
         Ok(tried && known.manifest == *manifest)
     }
 
-    /// It is good.
+    /// It is good, or was already; refused unless it is the trial that was started.
     pub fn confirm(&self) -> Result<Committed> {
         // A bootshim that it brings is made ready before the commit: after a cut it
         // is known by that. Production counts for more, and `renew` says what failed.
@@ -71,7 +72,7 @@ impl<'a> Running<'a> {
             if known.state == State::Good && known.manifest == *manifest {
                 // A person says that it runs well: resets before this count no longer.
                 // `watch` does not: a slot that hangs each day is left for another, too.
-                return Ok((state::runs_well(record, *slot), note));
+                return Ok((state::ran_well(record, *slot), note));
             }
             Ok((state::confirm(record, *slot, manifest)?, note))
         })
@@ -95,7 +96,7 @@ impl<'a> Running<'a> {
         let image = verify::slot(&found, slot, progress)?;
         floor::check(&found, image, &format!("slot {slot}"))?;
         let record = found.record.clone();
-        let _ = self.found.set(Some(found));
+        let _ = self.found.set(found);
         Ok(Some(Proven { record }))
     }
 
@@ -113,7 +114,7 @@ impl<'a> Running<'a> {
         })
     }
 
-    /// Its system is up ([`state::came_up`]).
+    /// Its system is up ([`state::came_up`]); refused unless the slot is good.
     pub fn came_up(&self) -> Result<Committed> {
         let Handover { slot, manifest, .. } = self.handover;
         self.disk
@@ -158,7 +159,7 @@ impl<'a> Running<'a> {
         Ok(true)
     }
 
-    /// It is bad, at once, for this reason.
+    /// It is bad, at once, for this reason; refused unless it is on trial.
     pub fn reject(&self, reason: &str) -> Result<Committed> {
         let Handover { slot, manifest, .. } = self.handover;
         let words = self.note(reason);
@@ -181,7 +182,8 @@ impl<'a> Running<'a> {
     }
 
     /// Its root is not what was signed, or cannot be read; `words` say where. A good
-    /// slot goes behind the other good ones, any other is bad.
+    /// slot goes behind the other good ones, any other is bad. Refused where the slot holds
+    /// another image by now.
     pub fn root_failed(&self, reason: Reason, words: &str) -> Result<Committed> {
         let Handover { slot, manifest, .. } = self.handover;
         self.disk.update(|record, note| {
@@ -212,16 +214,22 @@ impl<'a> Running<'a> {
         })
     }
 
-    /// A disk whose bootshim cannot be read has others to say so.
+    /// `None` also where record, keys or the running slot cannot be read: that has
+    /// others to say so, and is read again the next time.
     fn prepare(&self) -> Result<Option<Ready<'a>>> {
-        let find = || {
+        let look = || {
             let (record, _) = self.disk.read_record().ok()?;
-            Some(Found::new(self.disk, record, &trust::keys(self.disk).ok()?))
+            let found = Found::new(self.disk, record, &trust::keys(self.disk).ok()?);
+            found.slot(self.handover.slot).is_ok().then_some(found)
         };
-        match self.found.get_or_init(find) {
-            Some(found) => bootshim_update::prepare(found, self.handover, self.started_by),
-            None => Ok(None),
-        }
+        let found = match self.found.get() {
+            Some(found) => found,
+            None => match look() {
+                Some(found) => self.found.get_or_init(|| found),
+                None => return Ok(None),
+            },
+        };
+        bootshim_update::prepare(found, self.handover, self.started_by)
     }
 
     fn note(&self, words: &str) -> Note {

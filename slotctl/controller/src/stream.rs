@@ -58,7 +58,8 @@ impl<M: Medium> Stream<M> {
 
     /// Writes what was changed to the medium and makes it durable. Bytes around what
     /// was changed go back with it, so each block is read again before: a bit that a
-    /// device once gave wrong must not get onto it.
+    /// device once gave wrong must not get onto it. Where that fails, what was changed is
+    /// kept, to be written again.
     pub fn store(&mut self) -> io::Result<()> {
         let changed = self.blocks.iter_mut();
         for (start, block) in changed.filter(|(_, block)| block.is_changed()) {

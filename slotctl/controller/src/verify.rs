@@ -3,12 +3,11 @@
 use crate::code::Code;
 use crate::content;
 use crate::error::{Error, Result};
-use crate::found::Found;
+use crate::found::{Found, in_slot};
 use crate::medium::Mode;
 use crate::progress::{Phase, Progress};
-use bootshim::boot::Defect;
 use bootshim::medium::Medium;
-use bootshim::record::{NO_DIGEST, Reason, Record, SlotId};
+use bootshim::record::{NO_DIGEST, Record, SlotId};
 use images::index::Index;
 use images::manifest::Manifest;
 
@@ -29,7 +28,7 @@ pub fn slot<'a>(
     let index = read_index(&medium, slot, manifest)?;
     content::check(&medium, &index, manifest, Phase::Verifying, progress)
         .and_then(|content| Ok(content?))
-        .map_err(|error| of(slot, error))?;
+        .map_err(|error| in_slot(slot, error))?;
     Ok(manifest)
 }
 
@@ -65,23 +64,7 @@ fn read_index<M: Medium>(medium: &M, slot: SlotId, manifest: &Manifest) -> Resul
             .map_err(|fault| Error::fault("reading the index", fault))?;
         Ok(Index::parse(&bytes, manifest)?)
     };
-    read().map_err(|error| of(slot, error))
-}
-
-/// What is wrong with the manifest of a slot.
-pub(crate) fn defect(slot: SlotId, defect: Defect) -> Error {
-    let error = match defect {
-        Defect::Unreadable(fault) => Error::fault("reading the manifest", fault),
-        // Whole, and too old: so `install` says of the same image.
-        old @ Defect::Bad(Reason::BelowFloor, _) => Error::new(Code::BelowFloor, old.to_string()),
-        bad @ Defect::Bad(..) => Error::new(Code::NotIntact, bad.to_string()),
-    };
-    of(slot, error)
-}
-
-fn of(slot: SlotId, error: Error) -> Error {
-    let found = format!("slot {slot}: {}", error.found);
-    Error { found, ..error }
+    read().map_err(|error| in_slot(slot, error))
 }
 
 #[cfg(test)]
@@ -90,15 +73,6 @@ mod tests {
     use crate::code::Exit;
     use bootshim::guid::Guid;
     use bootshim::record::{Slot, State};
-
-    #[test]
-    fn what_is_too_old_is_refused_and_what_is_wrong_is_not_authentic() {
-        let slot = SlotId::new(1).unwrap();
-        let error = |reason| defect(slot, Defect::Bad(reason, String::new()));
-        let old = error(Reason::BelowFloor);
-        assert_eq!(old.code, Code::BelowFloor);
-        assert_eq!(error(Reason::Damaged).exit(), Exit::NotAuthentic);
-    }
 
     #[test]
     fn a_slot_that_another_command_changed_meanwhile_is_not_acted_on() {

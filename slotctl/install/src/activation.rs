@@ -22,7 +22,8 @@ pub enum How {
 
 /// Makes a slot what starts next. One that failed before starts again only if every
 /// byte of it is right; none that bootshim would not start, because it is below the
-/// floor or a good slot has revoked it.
+/// floor or a good slot has revoked it. Ending a trial asks for no keys: that `trusted` is
+/// an error matters only where they are asked for.
 ///
 /// # Errors
 /// Refused for a slot without an image, or below the floor; what is wrong with one
@@ -31,14 +32,12 @@ pub fn activate(
     disk: &Disk,
     slot: SlotId,
     how: How,
-    trusted: impl FnOnce() -> Result<Trust>,
+    trusted: Result<Trust>,
     progress: &dyn Progress,
 ) -> Result<Committed> {
     let (record, _) = disk.read_record()?;
     let known = *record.slot(slot);
-    // Without keys that is an error only where it is asked for: ending a trial asks for
-    // none.
-    let mut found = trusted().map(|trusted| Found::new(disk, record.clone(), &trusted));
+    let mut found = trusted.map(|trusted| Found::new(disk, record.clone(), &trusted));
     if known.state == State::Bad || known.reason != Reason::None {
         verify::slot(found.as_ref().map_err(Clone::clone)?, slot, progress)?;
     }
@@ -58,12 +57,9 @@ pub fn activate(
 /// # Errors
 /// Refused where there is none, or where bootshim would not start it, because it is
 /// below the floor or a good slot has revoked it; the record's.
-pub fn rollback(
-    disk: &Disk,
-    trusted: impl FnOnce() -> Result<Trust>,
-) -> Result<(SlotId, Committed)> {
+pub fn rollback(disk: &Disk, trusted: Result<Trust>) -> Result<(SlotId, Committed)> {
     let record = disk.record_to_change()?;
-    let mut found = trusted().map(|trusted| Found::new(disk, record, &trusted));
+    let mut found = trusted.map(|trusted| Found::new(disk, record, &trusted));
     let mut target = None;
     let done = disk.update(|now, note| {
         let (to, next) = state::rollback(now, disk.running(now), now.default_tries)?;
@@ -84,6 +80,7 @@ fn check(found: &mut Result<Found<'_>>, now: &Record, next: &Record, slot: SlotI
         return Ok(());
     }
     let found = found.as_mut().map_err(|error| error.clone())?;
+    // The slots are as they were found, the record as it is under its lock.
     found.record = now.clone();
     let image = found.manifest(slot)?;
     floor::check(found, image, &format!("slot {slot}")).map_err(|refused| {

@@ -37,7 +37,7 @@ pub fn of(disk: &Disk, configuration: Option<&Path>) -> Result<Compatible> {
 
 impl Compatible {
     /// The name, and where it stands; nothing on a disk that never said so.
-    pub(super) fn asked(&self, found: &Found<'_>) -> Result<Option<(String, String)>> {
+    pub(super) fn name(&self, found: &Found<'_>) -> Result<Option<(String, String)>> {
         if let Compatible::Named { name, from } = self {
             return Ok(Some((name.clone(), from.clone())));
         }

@@ -1,10 +1,11 @@
-//! Whether an image fits: the slot, the processor, and what runs already.
+//! Whether an image fits: the controller, its slots and processor, the format of its
+//! record, the key set of its good slots, and the age of what runs.
 
 use super::Compatible;
 use super::target::Writing;
 use bootshim::layout::Layout;
 use bootshim::medium::Medium;
-use bootshim::record::SlotId;
+use bootshim::record::{MAJOR, SlotId};
 use controller::code::Code;
 use controller::efi_program::Machine;
 use controller::error::{Error, Result};
@@ -21,10 +22,9 @@ const PE_HEAD: usize = 4096;
 pub(super) fn check_compatible(
     found: &Found<'_>,
     image: &Manifest,
-    compatible: Option<&Compatible>,
+    compatible: &Compatible,
 ) -> Result<()> {
-    let asked = compatible.map(|compatible| compatible.asked(found));
-    match asked.transpose()?.flatten() {
+    match compatible.name(found)? {
         Some((name, from)) if name != image.compatible => {
             let found = format!("image is for \"{}\"", image.compatible);
             Err(Error::new(Code::WrongCompatible, found).expected(format!(
@@ -33,6 +33,21 @@ pub(super) fn check_compatible(
         }
         _ => Ok(()),
     }
+}
+
+/// What the software in the image cannot read it can neither confirm nor change. A
+/// minor number is no hindrance: what it adds an older one keeps.
+pub(super) fn check_record_format(image: &Manifest) -> Result<()> {
+    if image.record_major == MAJOR {
+        return Ok(());
+    }
+    let found = format!(
+        "the software in the image reads boot records of format {}",
+        image.record_major
+    );
+    Err(Error::new(Code::RecordFormat, found)
+        .expected(format!("this disk has one of format {MAJOR}"))
+        .advice("build the image with a slotctl for this format"))
 }
 
 /// From the first good slot of a later key set on, nothing is installed that an

@@ -27,7 +27,7 @@ use controller::verify;
 
 use bootshim::copies::Durable;
 use bootshim::medium::Medium;
-use bootshim::record::{MAJOR, Record, SlotId, State};
+use bootshim::record::{Record, SlotId, State};
 use bootshim::state::{self, Next};
 use images::head::Head;
 use images::manifest::Manifest;
@@ -88,8 +88,8 @@ pub struct Moved {
     pub fetched: u64,
 }
 
-/// Installs the image that `source` gives. Without `compatible` it may be for any
-/// machine.
+/// Installs the image that `source` gives. It is for the machine that
+/// `compatible` says.
 ///
 /// # Errors
 /// What is wrong with image, disk or device, with what was changed: before the
@@ -97,7 +97,7 @@ pub struct Moved {
 pub fn install(
     disk: &Disk,
     trusted: &Trust,
-    compatible: Option<&Compatible>,
+    compatible: &Compatible,
     source: &mut Source,
     request: &Request,
     progress: &dyn Progress,
@@ -109,20 +109,20 @@ pub fn install(
         lock.map_err(|error| vanished(disk, error).changed(NOTHING))?
     };
     let head = read_head(source, trusted).map_err(|error| error.changed(NOTHING))?;
-    let asked = Asked {
+    let signed = Signed {
         disk,
         trusted,
         head: &head,
         request,
         progress,
     };
-    let checked = asked.check(compatible)?;
+    let checked = signed.check(compatible)?;
     if let Some(known) = checked.already_here()? {
         return Ok(known);
     }
     let chosen = checked.choose(source)?;
     if request.dry_run {
-        return Ok(asked.outcome(chosen.slot, chosen.state, Moved::default()));
+        return Ok(signed.outcome(chosen.slot, chosen.state, Moved::default()));
     }
     chosen.claim()?.fill(source)?.commit()
 }
@@ -143,7 +143,7 @@ fn read_head(source: &mut Source, trusted: &Trust) -> Result<Head> {
 /// | [`Chosen`] | a slot may be written, and is large enough | no slot |
 /// | [`Claimed`] | the record says `writing`, durably | this slot, which does not boot |
 /// | [`Filled`] | the slot holds the whole image, proven | whether it starts is to be seen |
-struct Asked<'a> {
+struct Signed<'a> {
     disk: &'a Disk,
     trusted: &'a Trust,
     head: &'a Head,
@@ -152,19 +152,19 @@ struct Asked<'a> {
 }
 
 struct Checked<'a> {
-    asked: &'a Asked<'a>,
+    signed: &'a Signed<'a>,
     found: Found<'a>,
 }
 
 struct Chosen<'a> {
-    asked: &'a Asked<'a>,
+    signed: &'a Signed<'a>,
     slot: SlotId,
     state: State,
     reuse: Reuse,
 }
 
 struct Claimed<'a> {
-    asked: &'a Asked<'a>,
+    signed: &'a Signed<'a>,
     slot: SlotId,
     reuse: Reuse,
     medium: Slice,
@@ -172,26 +172,29 @@ struct Claimed<'a> {
 }
 
 struct Filled<'a> {
-    asked: &'a Asked<'a>,
+    signed: &'a Signed<'a>,
     complete: Complete,
     moved: Moved,
 }
 
-impl Asked<'_> {
+impl Signed<'_> {
     /// Whether the image is one for this controller.
-    fn check(&self, compatible: Option<&Compatible>) -> Result<Checked<'_>> {
+    fn check(&self, compatible: &Compatible) -> Result<Checked<'_>> {
         let image = &self.head.manifest;
         let check = || {
             let found = Found::new(self.disk, self.disk.record_to_change()?, self.trusted);
             fit::check_compatible(&found, image, compatible)?;
-            check_record_format(image)?;
+            fit::check_record_format(image)?;
             fit::check_epoch(&found, image)?;
             floor::check(&found, image, "image")
                 .map_err(|refused| refused.advice("install a newer image"))?;
             if !self.request.allow_downgrade {
                 fit::check_age(&found, image)?;
             }
-            Ok(Checked { asked: self, found })
+            Ok(Checked {
+                signed: self,
+                found,
+            })
         };
         check().map_err(|error| self.stopped(error, NOTHING))
     }
@@ -228,11 +231,11 @@ impl<'a> Checked<'a> {
     /// again; what failed here is not tried again unless somebody says so.
     fn already_here(&self) -> Result<Option<Outcome>> {
         self.look()
-            .map_err(|error| self.asked.stopped(error, NOTHING))
+            .map_err(|error| self.signed.stopped(error, NOTHING))
     }
 
     fn look(&self) -> Result<Option<Outcome>> {
-        let (head, request) = (self.asked.head, self.asked.request);
+        let (head, request) = (self.signed.head, self.signed.request);
         let record = &self.found.record;
         let same = record
             .slots()
@@ -258,7 +261,7 @@ impl<'a> Checked<'a> {
         };
         // The record says what was installed, the disk what is there: a damaged slot
         // is no reason not to install the image again.
-        match verify::slot(&self.found, slot, self.asked.progress) {
+        match verify::slot(&self.found, slot, self.signed.progress) {
             Ok(_) => {}
             Err(error) if error.exit() == Exit::NotAuthentic => return Ok(None),
             Err(error) => return Err(error),
@@ -267,7 +270,7 @@ impl<'a> Checked<'a> {
         let mut outcome = Outcome {
             already: true,
             changed: false,
-            ..self.asked.outcome(
+            ..self.signed.outcome(
                 slot,
                 known.state,
                 Moved {
@@ -277,9 +280,9 @@ impl<'a> Checked<'a> {
             )
         };
         if request.activate && !request.dry_run {
-            let committed = self.asked.disk.update(|now, note| {
+            let committed = self.signed.disk.update(|now, note| {
                 verify::unchanged(record, now, slot)?;
-                Ok((self.asked.activate(now, slot)?, note))
+                Ok((self.signed.activate(now, slot)?, note))
             });
             // As for an install: a commit that failed half-way may count.
             let committed = committed.map_err(|error| match error.exit() {
@@ -294,25 +297,25 @@ impl<'a> Checked<'a> {
 
     /// Which slot is written, and what of the image lies on the disk.
     fn choose(self, source: &Source) -> Result<Chosen<'a>> {
-        let Checked { asked, found } = self;
+        let Checked { signed, found } = self;
         let choose = || {
-            let (disk, in_use) = (asked.disk, asked.in_use());
-            let slot = state::write_target(&found.record, in_use, asked.request.slot)?;
-            fit::check_room(&asked.head.manifest, disk.layout(), slot)?;
+            let (disk, in_use) = (signed.disk, signed.in_use());
+            let slot = state::write_target(&found.record, in_use, signed.request.slot)?;
+            fit::check_room(&signed.head.manifest, disk.layout(), slot)?;
             disk.check_whole(slot)?;
-            let reuse = Reuse::find(&found, slot, source, asked.head)?;
-            if let Some(words) = memory::warning(disk, &asked.head.manifest) {
-                asked.progress.say(&words);
+            let reuse = Reuse::find(&found, slot, source, signed.head)?;
+            if let Some(words) = memory::warning(disk, &signed.head.manifest) {
+                signed.progress.say(&words);
             }
             let state = found.record.slot(slot).state;
             Ok(Chosen {
-                asked,
+                signed,
                 slot,
                 state,
                 reuse,
             })
         };
-        choose().map_err(|error| asked.stopped(error, NOTHING))
+        choose().map_err(|error| signed.stopped(error, NOTHING))
     }
 }
 
@@ -321,19 +324,22 @@ impl<'a> Chosen<'a> {
     /// committed: one that is mounted stays as it is.
     fn claim(self) -> Result<Claimed<'a>> {
         let Chosen {
-            asked, slot, reuse, ..
+            signed,
+            slot,
+            reuse,
+            ..
         } = self;
-        let medium = asked.disk.slot(slot, Mode::WriteExclusive);
-        let medium = medium.map_err(|error| asked.stopped(error, NOTHING))?;
+        let medium = signed.disk.slot(slot, Mode::WriteExclusive);
+        let medium = medium.map_err(|error| signed.stopped(error, NOTHING))?;
         let claim = |record: &Record, note| {
-            let writing = state::begin_writing(record, slot, asked.in_use())?;
+            let writing = state::begin_writing(record, slot, signed.in_use())?;
             Ok((writing, note))
         };
-        let begun = asked.disk.update(claim);
-        let begun = begun.map_err(|error| asked.stopped(error, "no slot was changed"))?;
+        let begun = signed.disk.update(claim);
+        let begun = begun.map_err(|error| signed.stopped(error, "no slot was changed"))?;
         let proof = begun.durable;
         Ok(Claimed {
-            asked,
+            signed,
             slot,
             reuse,
             medium,
@@ -344,14 +350,14 @@ impl<'a> Chosen<'a> {
 
 impl<'a> Claimed<'a> {
     fn fill(self, source: &mut Source) -> Result<Filled<'a>> {
-        let Claimed { asked, slot, .. } = self;
-        let Asked {
+        let Claimed { signed, slot, .. } = self;
+        let Signed {
             trusted,
             head,
             request,
             progress,
             ..
-        } = *asked;
+        } = *signed;
         let filled = Writing::begin(self.medium, &self.proof, slot).and_then(|target| {
             write(
                 target,
@@ -365,9 +371,9 @@ impl<'a> Claimed<'a> {
         });
         let changed =
             format!("slot {slot} is being written and does not boot; all others are untouched");
-        let (complete, moved) = filled.map_err(|error| asked.stopped(error, changed))?;
+        let (complete, moved) = filled.map_err(|error| signed.stopped(error, changed))?;
         Ok(Filled {
-            asked,
+            signed,
             complete,
             moved,
         })
@@ -378,19 +384,19 @@ impl Filled<'_> {
     /// The image is installed, and the trial where it is to be. A commit that fails
     /// half-way may count all the same.
     fn commit(self) -> Result<Outcome> {
-        let (asked, slot) = (self.asked, self.complete.slot());
-        let version = asked.head.manifest.security_version;
-        let committed = asked.disk.update(|record, note| {
+        let (signed, slot) = (self.signed, self.complete.slot());
+        let version = signed.head.manifest.security_version;
+        let committed = signed.disk.update(|record, note| {
             let ready = state::finish_writing(record, slot, self.complete.manifest(), version)?;
-            let next = match asked.request.activate {
-                true => asked.activate(&ready, slot)?,
+            let next = match signed.request.activate {
+                true => signed.activate(&ready, slot)?,
                 false => ready,
             };
             Ok((next, note))
         });
-        let committed = committed.map_err(|error| asked.stopped(error, unsure(slot)))?;
+        let committed = committed.map_err(|error| signed.stopped(error, unsure(slot)))?;
         let state = committed.durable.record().slot(slot).state;
-        Ok(asked.outcome(slot, state, self.moved))
+        Ok(signed.outcome(slot, state, self.moved))
     }
 }
 
@@ -456,21 +462,6 @@ fn vanished(disk: &Disk, error: Error) -> Error {
         return error;
     }
     Error::new(Code::Vanished, format!("{} is gone", disk.path().display()))
-}
-
-/// What the software in the image cannot read it can neither confirm nor change. A
-/// minor number is no hindrance: what it adds an older one keeps.
-fn check_record_format(image: &Manifest) -> Result<()> {
-    if image.record_major == MAJOR {
-        return Ok(());
-    }
-    let found = format!(
-        "the software in the image reads boot records of format {}",
-        image.record_major
-    );
-    Err(Error::new(Code::RecordFormat, found)
-        .expected(format!("this disk has one of format {MAJOR}"))
-        .advice("build the image with a slotctl for this format"))
 }
 
 #[cfg(test)]

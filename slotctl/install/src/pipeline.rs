@@ -162,12 +162,12 @@ impl<M: Medium + Sync> Copy<'_, M> {
         let start = self.head.header.payload_offset();
         let ranges = open().flat_map(|group| wanted_ranges(&group, origins, start));
         source.want(ranges.collect())?;
-        let found = Failures::default();
+        let failures = Failures::default();
         let (to_workers, jobs) = sync_channel::<Job<'_>>(QUEUE);
         let (to_reader, emptied) = sync_channel::<Vec<u8>>(QUEUE.saturating_mul(2));
         let jobs = Mutex::new(jobs);
         let work = || {
-            let mut worker = Worker::new(self, origins, &found);
+            let mut worker = Worker::new(self, origins, &failures);
             while let Some(job) = jobs.lock().ok().and_then(|queue| queue.recv().ok()) {
                 // A full return queue only means that the buffer is not needed again.
                 let _ = to_reader.try_send(worker.make(job));
@@ -175,24 +175,24 @@ impl<M: Medium + Sync> Copy<'_, M> {
         };
         std::thread::scope(|scope| {
             let read = if content::spawn(scope, &work) > 0 {
-                read(source, origins, open(), &found, |job| {
+                read(source, origins, open(), &failures, |job| {
                     let sent = to_workers.send(job);
                     sent.ok().map(|()| emptied.try_recv().unwrap_or_default())
                 })
             } else {
-                let mut worker = Worker::new(self, origins, &found);
-                read(source, origins, open(), &found, |job| {
+                let mut worker = Worker::new(self, origins, &failures);
+                read(source, origins, open(), &failures, |job| {
                     Some(worker.make(job))
                 })
             };
             if let Err(error) = read {
-                found.error.set(error);
+                failures.error.set(error);
             }
             // The workers end when nothing more can come.
             drop(to_workers);
         });
-        found.error.take()?;
-        Ok(found.failed.into_inner().unwrap_or_default())
+        failures.error.take()?;
+        Ok(failures.failed.into_inner().unwrap_or_default())
     }
 
     /// What the patches of a group are made of.
@@ -225,12 +225,12 @@ fn read<'a>(
     source: &mut Source,
     origins: &Origins,
     groups: impl Iterator<Item = Group<'a>>,
-    found: &Failures,
+    failures: &Failures,
     mut hand_on: impl FnMut(Job<'a>) -> Option<Vec<u8>>,
 ) -> Result<()> {
     let mut packed = Vec::new();
     for group in groups {
-        if found.error.is_set() {
+        if failures.error.is_set() {
             return Ok(());
         }
         packed.clear();
@@ -258,7 +258,7 @@ fn read<'a>(
 struct Worker<'a, M> {
     copy: &'a Copy<'a, M>,
     origins: &'a Origins,
-    found: &'a Failures,
+    failures: &'a Failures,
     /// None where it cannot be had, which is noted as the error.
     unpacker: Option<Unpacker>,
     content: Aligned,
@@ -267,14 +267,14 @@ struct Worker<'a, M> {
 }
 
 impl<'a, M: Medium + Sync> Worker<'a, M> {
-    fn new(copy: &'a Copy<'a, M>, origins: &'a Origins, found: &'a Failures) -> Self {
+    fn new(copy: &'a Copy<'a, M>, origins: &'a Origins, failures: &'a Failures) -> Self {
         let unpacker = Unpacker::new();
         let unpacker = unpacker.map_err(|error| Error::io("preparing to decompress", &error));
         Worker {
             copy,
             origins,
-            found,
-            unpacker: unpacker.map_err(|error| found.error.set(error)).ok(),
+            failures,
+            unpacker: unpacker.map_err(|error| failures.error.set(error)).ok(),
             content: content::piece_buffer(),
             reused: 0,
         }
@@ -283,17 +283,17 @@ impl<'a, M: Medium + Sync> Worker<'a, M> {
     /// Does a job and notes what came of it; the buffer of its packed bytes. After a
     /// failure jobs are only taken, so that the reader never waits for room.
     fn make(&mut self, (group, packed): Job<'_>) -> Vec<u8> {
-        if self.found.error.is_set() {
+        if self.failures.error.is_set() {
             return packed;
         }
         match self.group(&group, &packed) {
             Ok(None) => {}
             Ok(Some(failure)) => {
-                if let Ok(mut failed) = self.found.failed.lock() {
+                if let Ok(mut failed) = self.failures.failed.lock() {
                     failed.insert(group.first, failure);
                 }
             }
-            Err(error) => self.found.error.set(error),
+            Err(error) => self.failures.error.set(error),
         }
         packed
     }

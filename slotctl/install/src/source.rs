@@ -189,8 +189,8 @@ impl Source {
             }
             end = range.end;
         }
-        if let Origin::Ranges(web) = &mut self.origin {
-            web.want(&ranges)?;
+        if let Origin::Ranges(origin) = &mut self.origin {
+            origin.want(&ranges)?;
         }
         self.wanted = ranges.into_iter();
         Ok(())

@@ -72,7 +72,7 @@ fn uuid(guid: Guid) -> Uuid {
 }
 
 pub(super) fn internal(error: &dyn std::fmt::Display) -> Error {
-    let found = format!("the partition table cannot be made: {error}");
+    let found = format!("the partition table of the new disk is wrong: {error}");
     Error::new(Code::Internal, found)
 }
 

@@ -32,7 +32,7 @@ impl Scene {
             Scene { name, content }
         };
         let activate = |disk: &Disk, how| {
-            let trusted = || Ok(ground.trusted.clone());
+            let trusted = Ok(ground.trusted.clone());
             activation::activate(disk, slot(1), how, trusted, &Quiet).unwrap();
         };
         vec![
@@ -78,6 +78,7 @@ impl Scene {
         let device = Arc::new(FakeDisk::of(self.content.clone()));
         let wrong = injection.wrong;
         let (choice, said) = self.start(&device, Some(injection));
+        assert!(device.all_struck());
         let said = |why: String| format!("{why}; it said: {}", said.join("; "));
         if choice.is_none() && wrong != Wrong::Vanishes {
             return Err(said("nothing starts".into()));

@@ -45,6 +45,7 @@ impl Scene {
         let device = Arc::new(FakeDisk::of(self.content.clone()));
         device.inject([injection]);
         let done = self.confirm(&device);
+        assert!(device.all_struck());
         if let Err(error) = &done
             && error.exit() != Exit::Io
         {

@@ -88,14 +88,7 @@ impl Ground {
             ..Request::default()
         };
         let mut source = Source::open(image, &Settings::default()).unwrap();
-        install::install(
-            disk,
-            &self.trusted,
-            Some(&here),
-            &mut source,
-            &request,
-            &Quiet,
-        )
+        install::install(disk, &self.trusted, &here, &mut source, &request, &Quiet)
     }
 }
 

@@ -73,6 +73,7 @@ impl Scene {
         let device = Arc::new(FakeDisk::of(self.content.clone()));
         device.inject([injection.clone()]);
         let done = self.install(&device);
+        assert!(device.all_struck());
         if let Err(error) = &done {
             says_what_and_where(error, &injection)?;
         }

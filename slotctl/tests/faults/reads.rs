@@ -4,6 +4,8 @@ use crate::ground::{Ground, slot};
 use bootshim::handover::Handover;
 use bootshim::layout::Layout;
 use bootshim::medium::Access;
+use bootshim::record::{Record, State};
+use bootshim::state::Next;
 use controller::bootshim_update::is_missing;
 use controller::disk::Disk;
 use controller::found::Found;
@@ -62,7 +64,7 @@ fn no_command_reads_a_manifest_twice() {
             ground.install(disk, version, true).unwrap();
         });
     }
-    reads_once("status", |disk, ground| {
+    reads_once("whether a bootshim is missing", |disk, ground| {
         let (record, _) = disk.read_record().unwrap();
         assert!(!is_missing(&Found::new(disk, record, &ground.trusted)));
     });
@@ -70,11 +72,20 @@ fn no_command_reads_a_manifest_twice() {
         next_boot::ask(disk, &ground.trusted).unwrap();
     });
     reads_once("activate", |disk, ground| {
-        let trusted = || Ok(ground.trusted.clone());
+        let trusted = Ok(ground.trusted.clone());
         activate(disk, slot(1), How::Once, trusted, &Quiet).unwrap();
     });
     reads_once("rollback", |disk, ground| {
-        let _ = rollback(disk, || Ok(ground.trusted.clone()));
+        let both_good = |record: &Record, note| {
+            let mut next = record.clone();
+            let mut other = *next.slot(slot(1));
+            (other.state, other.priority) = (State::Good, 2);
+            next.set_slot(slot(1), other);
+            Ok((Next::by_hand(next), note))
+        };
+        disk.update(both_good).unwrap();
+        let (to, _) = rollback(disk, Ok(ground.trusted.clone())).unwrap();
+        assert_eq!(to, slot(1));
     });
     reads_once("verify", |disk, ground| {
         let (record, _) = disk.read_record().unwrap();

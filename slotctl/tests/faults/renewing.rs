@@ -12,10 +12,11 @@ use controller::esp;
 use controller::next_boot;
 use controller::progress::Quiet;
 use controller::running::Running;
-use fakedisk::{Content, FakeDisk, Injection, image, inputs, key, program as sample};
+use fakedisk::{Content, FakeDisk, Injection, Wrong, image, inputs, key, program as sample};
 use images::build::Inputs;
 use images::digest;
 use images::trust::Trust;
+use install::Compatible;
 use install::source::{Settings, Source};
 use make::{Options, Sizes, create};
 use std::fs;
@@ -28,6 +29,7 @@ const MIB: u64 = 1 << 20;
 struct Scene {
     content: Content,
     handover: Handover,
+    good: bool,
     old: Program,
     new: Program,
 }
@@ -86,6 +88,7 @@ impl Scene {
         }
         Scene {
             handover,
+            good,
             content: device.durable(),
             old,
             new,
@@ -107,8 +110,14 @@ impl Scene {
 
     fn attempt(&self, injection: Injection) -> std::result::Result<bool, String> {
         let device = Arc::new(FakeDisk::of(self.content.clone()));
+        let passes = !matches!(injection.wrong, Wrong::Dies | Wrong::Vanishes);
         device.inject([injection]);
         let done = self.confirm(&device);
+        assert!(device.all_struck());
+        // What could not be read before the commit is read again after it.
+        if passes && !self.good && done == Ok(false) {
+            return Err("it did not come to the ESP, and nobody says why".into());
+        }
         for after in [device.content(), device.durable()] {
             self.judge(&done, &after)?;
         }
@@ -150,7 +159,15 @@ fn put(disk: &Disk, trusted: &Trust, image: &Path, activate: bool) {
         activate,
         ..Default::default()
     };
-    install::install(disk, trusted, None, &mut source, &request, &Quiet).unwrap();
+    install::install(
+        disk,
+        trusted,
+        &Compatible::AsTheDisk,
+        &mut source,
+        &request,
+        &Quiet,
+    )
+    .unwrap();
 }
 
 #[test]
@@ -166,4 +183,25 @@ fn a_device_that_fails_at_any_access_while_a_bootshim_is_replaced_leaves_a_whole
         report.try_all(name, &asked, |injection| scene.attempt(injection));
     }
     report.end();
+}
+
+#[test]
+fn a_slot_whose_image_brings_no_bootshim_asks_nothing_of_the_others() {
+    let scene = Scene::new(true);
+    let device = Arc::new(FakeDisk::of(scene.content));
+    let (record, _) = Disk::on(device.clone(), None)
+        .unwrap()
+        .read_record()
+        .unwrap();
+    let slot = SlotId::new(0).unwrap();
+    let handover = Handover {
+        slot,
+        manifest: record.slot(slot).manifest,
+        ..scene.handover
+    };
+    let disk = Disk::on(device.clone(), Some(handover)).unwrap();
+    assert_eq!(Running::new(&disk, &handover).renew(), Ok(false));
+    let other = disk.layout().slots[1].extent;
+    let within = |offset| (other.start..other.start + other.len).contains(&offset);
+    assert!(!device.asked().iter().any(|asked| within(asked.offset)));
 }

@@ -8,7 +8,22 @@ use std::io::Write;
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
-/// FloorInForce and broken promises of one operation.
+/// The row of the report that it counts in.
+fn name(wrong: Wrong) -> String {
+    match wrong {
+        Wrong::Fails(EIO) => "EIO".into(),
+        Wrong::Fails(ENOSPC) => "ENOSPC".into(),
+        Wrong::Dies => "place dead".into(),
+        Wrong::Short => "cut short".into(),
+        Wrong::Vanishes => "device gone".into(),
+        Wrong::Differs(_) => "read differs".into(),
+        Wrong::Loses => "write lost".into(),
+        Wrong::Alters => "write altered".into(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Counts and broken promises of one operation.
 pub struct Report {
     what: &'static str,
     accesses: usize,
@@ -47,7 +62,7 @@ impl Report {
                     turns: turn..turn + 1,
                     wrong: *wrong,
                 };
-                let count = self.cases.entry(format!("{wrong:?}")).or_default();
+                let count = self.cases.entry(name(*wrong)).or_default();
                 count[0] += 1;
                 match attempt(injection.clone()) {
                     Ok(borne) => count[1] += usize::from(borne),

@@ -1,4 +1,4 @@
-//! How the words of a command line are understood, and what is said of wrong ones.
+//! How the arguments of a command line are understood, and what is said of wrong ones.
 
 use crate::bench::Bench;
 use crate::ran::says;

@@ -1,7 +1,8 @@
 //! Disks and images as a build pipeline makes them.
 
 use crate::bench::{Bench, sgdisk};
-use crate::samples::{DISK, noise};
+use crate::samples::DISK;
+use fakedisk::noise;
 use std::fs;
 use std::process::Command;
 

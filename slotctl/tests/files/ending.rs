@@ -3,9 +3,9 @@
 
 use crate::bench::Bench;
 use crate::ran::{Ran, says};
-use crate::samples::noise;
 use crate::web::nginx::Nginx;
 use crate::web::yard::Yard;
+use fakedisk::noise;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::ffi::OsStr;

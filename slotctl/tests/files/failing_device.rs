@@ -16,11 +16,6 @@ fn io_error(ran: Ran) -> Value {
     ran.with_status(5).json()["error"].clone()
 }
 
-#[track_caller]
-fn found(error: &Value, words: &str) {
-    says(&error["found"], words);
-}
-
 /// Installs under a limit to how far a file may be written: a write that
 /// crosses it is cut short, the next one refused.
 fn limited(bench: &Bench, limit: usize) -> Ran {
@@ -42,7 +37,7 @@ fn a_write_to_a_slot_that_is_cut_short_is_named_and_the_next_install_works() {
     let error = io_error(limited(&bench, b.end - 32768));
     let place = b.len() - 65536;
     let said = format!("slot b: writing 65536 bytes at {place} failed");
-    found(&error, &said);
+    says(&error["found"], &said);
     assert_eq!(
         error["changed"],
         "slot b is being written and does not boot; all others are untouched"
@@ -59,7 +54,10 @@ fn a_boot_record_that_cannot_be_written_is_named_and_no_slot_is_changed() {
     let record = range(&disk.layout().record);
     // In the middle of the first copy: nothing of the others can be written.
     let error = io_error(limited(&bench, record.start + 100));
-    found(&error, "writing the boot record: writing 4096 bytes at ");
+    says(
+        &error["found"],
+        "writing the boot record: writing 4096 bytes at ",
+    );
     assert_eq!(error["changed"], "no slot was changed");
     bench.nothing_but_slot_b_was_touched(&before);
     assert!(before[bench.slot(1)] == bench.read("disk.img")[bench.slot(1)]);
@@ -78,7 +76,7 @@ fn a_device_that_no_longer_gives_the_boot_record_is_said_to_fail_and_not_to_have
     for words in ["status", "install v2.slotimg", "activate a"] {
         let error = io_error(device.run(&bench, words));
         let said = "reading the boot record: reading 4096 bytes at 0 failed";
-        found(&error, said);
+        says(&error["found"], said);
     }
     fs::write(bench.file("disk.img"), &whole).unwrap();
     let done = device.run(&bench, "install v2.slotimg").ok().json();
@@ -112,7 +110,10 @@ fn a_slot_that_cannot_be_read_is_named_and_the_others_still_boot() {
     let device = Device::over(&bench);
     cut_off(&bench, bench.slot(1).start + 4096);
     for words in ["verify b", "install v2.slotimg"] {
-        found(&io_error(device.run(&bench, words)), "slot b: reading the ");
+        says(
+            &io_error(device.run(&bench, words))["found"],
+            "slot b: reading the ",
+        );
     }
     assert_eq!(device.run(&bench, "next-boot").ok().json()["slot"], "a");
     // What lay in it is gone; what is written now is not.
@@ -132,7 +133,7 @@ fn a_device_without_room_ends_the_install_and_with_room_the_next_one_works() {
     write_sparse(&small.0.join("disk.img"), &before);
     let device = Device::over_file(&small.0.join("disk.img"));
     let error = io_error(device.run(&bench, "install v2.slotimg"));
-    found(&error, "slot b: writing ");
+    says(&error["found"], "slot b: writing ");
     assert_eq!(device.run(&bench, "next-boot").ok().json()["slot"], "a");
     drop(device);
     write_sparse(

@@ -7,7 +7,7 @@ use controller::disk::Disk;
 use controller::progress::Quiet;
 use controller::trust;
 use install::source::{Settings, Source};
-use install::{Request, install};
+use install::{Compatible, Request, install};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::io::Write;
@@ -121,7 +121,15 @@ fn a_disk_that_vanishes_before_an_install_writes_is_said_to_be_gone_too() {
             dry_run,
             ..Request::default()
         };
-        let error = install(&disk, &trusted, None, &mut source, &request, &Quiet).unwrap_err();
+        let error = install(
+            &disk,
+            &trusted,
+            &Compatible::AsTheDisk,
+            &mut source,
+            &request,
+            &Quiet,
+        )
+        .unwrap_err();
         assert_eq!(error.code, Code::Vanished);
         assert_eq!(error.changed, "nothing was written");
     }

@@ -2,8 +2,8 @@
 //! to behind the flip.
 
 use crate::bench::Bench;
-use crate::samples::noise;
 use bootshim::record::{SlotId, State};
+use fakedisk::noise;
 use std::io::Write;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};

@@ -9,7 +9,7 @@ use controller::medium::{FileMedium, Mode};
 use controller::progress::Quiet;
 use controller::trust;
 use install::source::{Settings, Source};
-use install::{Outcome, Request, install};
+use install::{Compatible, Outcome, Request, install};
 use std::sync::Arc;
 
 /// An image with this version, in a file of that name.
@@ -101,7 +101,14 @@ fn what_is_compared_is_what_runs_and_not_only_what_is_good() {
             ..Request::default()
         };
         let mut source = Source::open(&path, &Settings::default()).unwrap();
-        install(&disk, &trusted, None, &mut source, &request, &Quiet)
+        install(
+            &disk,
+            &trusted,
+            &Compatible::AsTheDisk,
+            &mut source,
+            &request,
+            &Quiet,
+        )
     };
     let error = put(false).unwrap_err();
     assert_eq!(error.code, Code::Downgrade);

@@ -50,6 +50,8 @@ fn any_one_copy_is_enough() {
 #[test]
 fn without_any_copy_nothing_is_installed_until_the_record_was_made_anew() {
     let bench = with_damaged(&[0, 1, 2, 3]);
+    // Nobody waits for a server before that is said.
+    bench.refuses("install http://127.0.0.1:1/v2.slotimg", 4, "record-lost");
     let error = bench.refuses("install v2.slotimg", 4, "record-lost");
     assert!(
         error["advice"]

@@ -93,7 +93,7 @@ fn once_it_is_good_nothing_below_starts_even_where_it_does_not_start_itself() {
     // Its kernel lies behind the root.
     let slot = bench.slot(1);
     bench.change("disk.img", |disk| {
-        let kernel = crate::samples::noise("kernel", 64);
+        let kernel = fakedisk::noise("kernel", 64);
         let within = disk[slot.clone()].windows(64).position(|w| w == kernel);
         disk[slot.start + within.unwrap()] ^= 1;
     });

@@ -2,6 +2,7 @@
 //! a disk with version 1 in slot a. Made once by `slotctl` itself, and kept in
 //! memory, so that each test gets files of its own.
 
+use fakedisk::noise;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
@@ -104,15 +105,6 @@ fn bootshim() -> PathBuf {
         "target/bootshim/BOOTX64.EFI is missing: run `make bootshim`"
     );
     program
-}
-
-/// Bytes that no compressor makes shorter, the same each time.
-pub fn noise(seed: &str, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(seed.as_bytes());
-    hasher.finalize_xof().fill(&mut bytes);
-    bytes
 }
 
 /// Writes a file with holes where there is nothing but zeros.

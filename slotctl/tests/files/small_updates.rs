@@ -3,7 +3,7 @@
 
 use crate::bench::Bench;
 use crate::ran::says;
-use crate::samples::noise;
+use fakedisk::noise;
 use std::fs;
 use std::path::Path;
 

@@ -13,7 +13,7 @@ use controller::progress::Quiet;
 use controller::running::Running;
 use controller::trust;
 use install::source::{Settings, Source};
-use install::{Request, install};
+use install::{Compatible, Request, install};
 use nix::errno::Errno;
 use nix::fcntl::FcntlArg::F_OFD_SETLK;
 use nix::fcntl::fcntl;
@@ -136,7 +136,15 @@ fn the_slot_that_runs_is_not_written_although_a_better_one_is_good() {
     };
     let mut source = Source::open(&image, &Settings::default()).unwrap();
     let before = bench.read("disk.img");
-    let error = install(&disk, &trusted, None, &mut source, &request, &Quiet).unwrap_err();
+    let error = install(
+        &disk,
+        &trusted,
+        &Compatible::AsTheDisk,
+        &mut source,
+        &request,
+        &Quiet,
+    )
+    .unwrap_err();
     assert_eq!(error.code, Code::ProtectedSlot);
     assert!(before == bench.read("disk.img"));
 }

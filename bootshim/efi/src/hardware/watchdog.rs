@@ -18,7 +18,7 @@ use core::time::Duration;
 use i6300esb::I6300esb;
 use tco::Tco;
 use uefi::boot;
-use wdat::Wdat;
+use wdat::WdatWatchdog;
 
 /// A chip that resets the machine when it is not petted.
 pub trait Watchdog {
@@ -69,7 +69,7 @@ pub fn find(console: &Console) -> Option<Box<dyn Watchdog>> {
     if let Some(chip) = I6300esb::find() {
         return Some(Box::new(chip));
     }
-    match Wdat::find() {
+    match WdatWatchdog::find() {
         Ok(Some(chip)) => return Some(Box::new(chip)),
         Ok(None) => {}
         Err(refused) => {

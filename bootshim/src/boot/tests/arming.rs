@@ -95,7 +95,7 @@ fn when_nothing_can_be_committed_and_nothing_good_starts_a_verified_slot_starts_
 }
 
 #[test]
-fn a_permit_is_for_the_slot_that_is_armed_and_as_what_it_is_armed() {
+fn a_clearance_is_for_the_slot_that_is_armed_and_as_what_it_is_armed() {
     let medium = committed([Good, Trying, Ready]);
     let mut store = Store::open(&medium, PARTITION);
     let armed = state::arm(store.record().unwrap(), id("b"), Arming::Trial);

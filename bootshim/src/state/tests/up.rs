@@ -64,7 +64,7 @@ fn a_trial_that_goes_down_in_order_has_its_try_back() {
 #[test]
 fn a_trial_a_confirm_or_a_person_ends_the_row() {
     let start = counted(2);
-    assert_eq!(runs_well(&start, id(B)).starts(), None);
+    assert_eq!(ran_well(&start, id(B)).starts(), None);
     assert_eq!(arm(&start, id(A), Arming::Once).starts(), None);
     let left = leave(&start, id(B), Reason::NeverUp);
     let damaged = fail(&start, id(A), Reason::Damaged, Stage::Verify);

@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// What a disk answered may have changed after so long, where it did not end the
 /// search.
 const OLD: Duration = Duration::from_secs(10);
-/// One that could not be read may have to be completed.
+/// The same, where it could not be read: a disk that was just plugged in takes a moment.
 const UNREAD_OLD: Duration = Duration::from_millis(100);
 
 /// The task of the helpers: to read the record of one disk, which may never answer.
@@ -72,7 +72,7 @@ enum State {
 }
 
 /// The one disk, and those that have not answered.
-type Found = (PathBuf, Vec<PathBuf>);
+type Answered = (PathBuf, Vec<PathBuf>);
 
 impl Search {
     /// For the disk that a person named, or else the one this controller booted from.
@@ -125,7 +125,7 @@ impl Search {
         }
     }
 
-    fn find(&mut self) -> Result<Option<Found>> {
+    fn find(&mut self) -> Result<Option<Answered>> {
         let Some(handover) = booted::handover() else {
             let found = "this system was not started by bootshim";
             return Err(Error::new(Code::NotBooted, found).advice("name a disk with --disk"));
@@ -159,7 +159,7 @@ impl Search {
 
     /// The disk with the boot record `id`, if it is the only one. Of two nobody can
     /// say which of them firmware will start next time.
-    fn only(&self, id: Guid) -> Result<Found> {
+    fn only(&self, id: Guid) -> Result<Answered> {
         let those = |which: fn(&State, Guid) -> bool| {
             let those = self.asked.iter().filter(move |one| which(&one.state, id));
             those.map(|one| one.node.clone()).collect::<Vec<_>>()

@@ -1,4 +1,5 @@
 use super::*;
+use crate::code::Exit;
 use bootshim::record::{Slot, State};
 use bootshim::state;
 use fakedisk::{FakeDisk, blank, image, inputs, key};
@@ -104,4 +105,12 @@ fn nothing_is_started_below_the_floor_or_below_what_a_good_slot_revokes() {
     let below = Err("the floor of this controller is 2".to_owned());
     assert_eq!(check(&found, "a"), below);
     assert_eq!(found.floor().floor.security_version, 2);
+}
+
+#[test]
+fn what_is_too_old_is_refused_and_what_is_wrong_is_not_authentic() {
+    let error = |reason| defect(slot("b"), Defect::Bad(reason, String::new()));
+    let old = error(Reason::BelowFloor);
+    assert_eq!(old.code, Code::BelowFloor);
+    assert_eq!(error(Reason::Damaged).exit(), Exit::NotAuthentic);
 }

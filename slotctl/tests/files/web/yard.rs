@@ -4,14 +4,15 @@ use super::nginx::Nginx;
 use super::rude::{Asked, Reply};
 use crate::bench::Bench;
 use crate::ran::Ran;
-use crate::samples::{Samples, noise, write_sparse};
+use crate::samples::{Samples, write_sparse};
 use controller::disk::Disk;
 use controller::error::Error;
 use controller::progress::Quiet;
 use controller::trust;
+use fakedisk::noise;
 use images::header::Header;
 use install::source::{Patience, Settings, Source};
-use install::{Outcome, Request};
+use install::{Compatible, Outcome, Request};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -160,7 +161,14 @@ impl Yard {
             activate: true,
             ..Request::default()
         };
-        install::install(&disk, &trusted, None, &mut source, &request, &Quiet)
+        install::install(
+            &disk,
+            &trusted,
+            &Compatible::AsTheDisk,
+            &mut source,
+            &request,
+            &Quiet,
+        )
     }
 }
 

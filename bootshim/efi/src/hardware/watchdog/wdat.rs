@@ -11,7 +11,7 @@ use core::fmt;
 use uefi::Status;
 
 /// What the table describes.
-pub struct Wdat {
+pub struct WdatWatchdog {
     board: Board,
     table: wdat::Wdat,
 }
@@ -38,15 +38,15 @@ impl fmt::Display for Refused {
     }
 }
 
-impl Wdat {
+impl WdatWatchdog {
     /// Looks for the table; `None` where there is none.
-    pub fn find() -> Result<Option<Wdat>, Refused> {
+    pub fn find() -> Result<Option<WdatWatchdog>, Refused> {
         let Some(bytes) = acpi::table(SIGNATURE) else {
             return Ok(None);
         };
         let table = wdat::Wdat::parse(&bytes).map_err(Refused::Table)?;
         let board = Board::open().ok_or(Refused::NoRegisters)?;
-        Ok(Some(Wdat { board, table }))
+        Ok(Some(WdatWatchdog { board, table }))
     }
 
     fn run(&mut self, action: Action) -> uefi::Result<Option<u32>> {
@@ -54,7 +54,7 @@ impl Wdat {
     }
 }
 
-impl Watchdog for Wdat {
+impl Watchdog for WdatWatchdog {
     fn chip(&self) -> Chip {
         Chip::Wdat
     }

@@ -119,7 +119,7 @@ struct State {
     whole: Option<Incoming>,
     /// How often a server did.
     wholes: u32,
-    /// FloorInForce the failures. Requests that were made before the last one do not
+    /// Counts the failures. Requests that were made before the last one do not
     /// count as another.
     failures: u64,
     resume_at: Option<Instant>,
