@@ -13,7 +13,7 @@ help:
 	@echo "make bench      times, sizes and memory beside the peers, in target/bench; half an hour, as root"
 	@echo "make bench-quick  the same with one round of each, for development"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS (600) each"
-	@echo "make mutants    changes what decides, one spot at a time: a test must notice 95 of 100; hours"
+	@echo "make mutants    changes what decides, one spot at a time: a test must notice 98 of 100; hours"
 	@echo "make sabotage   breaks it on purpose in known ways: each must be noticed"
 	@echo "make lint       formatting and clippy"
 	@echo "make setup      the Debian packages and tools that all this needs (as root)"
