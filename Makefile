@@ -9,6 +9,7 @@ help:
 	@echo "                with SECURE_BOOT=1 under keys of its owner, and Secure Boot"
 	@echo "make test       everything, in some 20 minutes"
 	@echo "make test-long  the scenarios for which that is too short"
+	@echo "make deb        Debian's packages, in target/deb; with ARCH=arm64 for that processor"
 	@echo "make sim-full   the power-cut simulator over more states, and more finely"
 	@echo "make bench      times, sizes and memory beside the peers, in target/bench; half an hour, as root"
 	@echo "make bench-quick  the same with one round of each, for development"
@@ -35,8 +36,8 @@ test-setup:
 	@hw-tests/setup.sh test
 
 .PHONY: test-long
-test-long: setup bootshim demo-os target/demo-os-arm64/root-v4.erofs target/bootctl.tar \
-		target/initrds/dracut.img
+test-long: setup bootshim demo-os deb target/demo-os-arm64/root-v4.erofs target/bootctl.tar \
+		target/initrds/dracut.img target/clean-debian.tar
 	@hw-tests/test.sh "-p hw-tests --features long --test long" \
 		"-p slotctl --features long --test files killed"
 
@@ -127,13 +128,32 @@ target/demo-os-arm64/root-v4.erofs: target/demo-arm64/slotctl target/demo-arm64/
 		$(shell find images/demo -type f)
 	images/demo/build.sh target/demo-arm64 target/demo-os-arm64 arm64
 
+# Debian's packages; named by their changelog, as dpkg does.
+ARCH = amd64
+VERSION = $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
+INITRAMFS = target/deb/slotctl-initramfs_$(VERSION)_amd64.deb
+
+.PHONY: deb
+deb:
+	@hw-tests/setup.sh deb
+	@debian/build.sh $(ARCH)
+
+# One that comes out the same is left alone.
+$(INITRAMFS): deb
+	@:
+
 # For the scenario that asks it what booted.
 target/bootctl.tar: hw-tests/bootctl.sh
 	@$< $@
 
+# For the packages to be installed in.
+target/clean-debian.tar: Makefile
+	mmdebstrap --quiet --variant=minbase --include=systemd,initramfs-tools,ca-certificates \
+		bookworm $@
+
 # With the hooks of slotctl, for the scenarios that run them.
-target/initrds/dracut.img: hw-tests/initrds.sh target/demo/slotctl-root $(shell find slotctl/dist -type f)
-	$< target/demo/slotctl-root $(@D)
+target/initrds/dracut.img: hw-tests/initrds.sh $(INITRAMFS)
+	$< $(INITRAMFS) $(@D)
 
 # The program before the kernel, for x86_64 and aarch64.
 .PHONY: bootshim

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what building, testing and the long runs (bench, fuzz, mutants) need
 # beside git, make, gcc and a Rust toolchain from rustup; with `test`, without what
-# only the long runs do, with `demo`, only what the demonstration does. Does nothing
-# when nothing is missing.
+# only the long runs do, with `demo`, only what the demonstration does, with `deb`, only
+# what the packages do. Does nothing when nothing is missing.
 set -eu
 
 packages="binutils busybox-static cpio cryptsetup-bin curl dosfstools e2fsprogs erofs-utils
@@ -10,13 +10,20 @@ packages="binutils busybox-static cpio cryptsetup-bin curl dosfstools e2fsprogs 
 	mtools nbdkit nginx-light opensc openssl ovmf qemu-efi-aarch64 qemu-system-arm
 	qemu-system-x86 sbsigntool shim-unsigned softhsm2 swtpm systemd-boot-efi time
 	tinyproxy-bin tpm2-tools u-boot-qemu util-linux"
+deb="debhelper dpkg-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 tools=
-if [ "${1:-}" != demo ]; then
+case ${1:-} in
+demo) ;;
+deb) packages=$deb ;;
+*)
 	packages="$packages apache2-bin casync dbus fonts-dejavu-core g++ librsvg2-bin python3
 		rauc squashfs-tools swupdate xdelta3 zstd"
 	tools=cargo-mutants
-	[ "${1:-}" = test ] || tools="$tools cargo-fuzz"
-fi
+	if [ "${1:-}" != test ]; then
+		packages="$packages $deb lintian man-db" tools="$tools cargo-fuzz"
+	fi
+	;;
+esac
 
 # They are in no package of Debian.
 for tool in $tools; do

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds a program of slotctl for aarch64 Linux, static: cross.sh OUT, where OUT has
-# the name of the program.
+# Builds a program of slotctl for aarch64 Linux: cross.sh OUT [dynamic], where OUT has
+# the name of the program. It is static unless it is to be dynamic.
 #
 # A toolchain with that target (rustup target add) needs Debian's cross compiler
 # for C and nothing else; else Debian's compiler builds the standard library from
@@ -14,7 +14,8 @@ profile=release
 [ "$name" != slotctl-root ] || profile=initramfs
 export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-export RUSTFLAGS=-Ctarget-feature=+crt-static
+[ "${2:-}" = dynamic ] || RUSTFLAGS="${RUSTFLAGS:-} -Ctarget-feature=+crt-static"
+export RUSTFLAGS
 
 library=
 if ! ls "$(rustc --print target-libdir --target $target)"/libcore-*.rlib >/dev/null 2>&1; then

@@ -1,5 +1,5 @@
-//! The hooks for an initramfs that slotctl ships, in initrds that Debian's own tools
-//! made of them.
+//! The hooks for an initramfs that the package slotctl-initramfs brings, in initrds that
+//! Debian's own tools made of them.
 
 use super::{PIPELINE, initramfs_with, slot};
 use hw_tests::damage;
@@ -8,21 +8,31 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// As docs/production.md has it; without a watchdog: none of these initrds loads its driver.
+/// As docs/production.md has it.
 const COMMAND_LINE: &str = "root=/dev/mapper/slotctl-root rootfstype=erofs ro \
     console=ttyS0 panic=0 mitigations=off cryptomgr.notests";
 
 /// A disk with version 1 good in slot a, and on trial in slot b version 6, which is
 /// the root of version 2 with this kernel and initrd.
 fn disk(name: &str, kernel: &str, initrd: &Path) -> PathBuf {
+    disk_with(name, kernel, initrd, &[])
+}
+
+/// The same with these words for `image build`.
+fn disk_with(name: &str, kernel: &str, initrd: &Path, more: &[&str]) -> PathBuf {
     let (image, disk) = (format!("{name}.slotimg"), format!("{name}.img"));
     let initrd = initrd.display().to_string();
     let bootshim = target().join("bootshim/BOOTX64.EFI").display().to_string();
     #[rustfmt::skip]
-    let commands = [
+    let build = [
         &["image", "build", "--rootfs", &PIPELINE.part("root-v2.erofs"), "--kernel", kernel,
           "--initrd", &initrd, "--cmdline", COMMAND_LINE, "--compatible", "demo-plc",
           "--version", "6.0", "--key", "release.key", "--out", &image] as &[&str],
+        more,
+    ].concat();
+    #[rustfmt::skip]
+    let commands = [
+        &build as &[&str],
         &["disk", "create", &disk, "--size", "1GiB", "--bootshim", &bootshim,
           "--trust", "release.pub", "--image", "v1.slotimg"],
         &["--disk", &disk, "install", &image],
@@ -34,10 +44,10 @@ fn disk(name: &str, kernel: &str, initrd: &Path) -> PathBuf {
 }
 
 /// The same with an initrd that this tool made (`make target/initrds/dracut.img`).
-fn disk_of(tool: &str, name: &str) -> PathBuf {
+fn disk_of(tool: &str, name: &str, more: &[&str]) -> PathBuf {
     let made = target().join("initrds");
     let kernel = made.join("vmlinuz").display().to_string();
-    disk(name, &kernel, &made.join(format!("{tool}.img")))
+    disk_with(name, &kernel, &made.join(format!("{tool}.img")), more)
 }
 
 /// A machine that starts slot b of `disk` on trial. Debian's initrds have 140 MB.
@@ -66,14 +76,52 @@ fn opens_the_root(name: &str, disk: &Path) {
 
 #[test]
 fn the_hook_for_initramfs_tools_opens_the_root() {
-    let disk = disk_of("initramfs-tools", "initramfs-tools");
+    let disk = disk_of("initramfs-tools", "initramfs-tools", &[]);
     opens_the_root("initramfs-tools", &disk);
 }
 
 #[test]
 fn the_hook_for_dracut_opens_the_root() {
-    let disk = disk_of("dracut", "dracut");
+    let disk = disk_of("dracut", "dracut", &[]);
     opens_the_root("dracut", &disk);
+}
+
+#[test]
+fn an_initrd_of_modules_that_are_listed_opens_the_root() {
+    let made = target().join("initrds");
+    let length = |name| fs::metadata(made.join(name)).unwrap().len();
+    assert!(length("list.img") < length("initramfs-tools.img") / 2);
+    let disk = disk_of("list", "list", &[]);
+    opens_the_root("list", &disk);
+}
+
+/// The driver gets the period of the image, before udev loads it with its own, and the
+/// device is open before anybody has petted it.
+fn opens_the_watchdog(tool: &str) {
+    let name = format!("{tool}-watchdog");
+    let disk = disk_of(tool, &name, &["--watchdog", "120s"]);
+    let mut machine = started(&name, &disk);
+    machine.says("watchdog i6300esb armed and locked, 120 s");
+    machine.says("slotctl: watchdog i6300esb opened, 120 s");
+    machine.says("verified as it is read");
+    machine.says("slotctl watch: on trial");
+    let first = machine.run("cd /sys/class/watchdog/watchdog0; cat identity state");
+    assert_eq!(first.unwrap().stdout, "i6300ESB timer\nactive\n");
+}
+
+#[test]
+fn the_hook_for_initramfs_tools_opens_the_watchdog() {
+    opens_the_watchdog("initramfs-tools");
+}
+
+#[test]
+fn the_hook_for_dracut_opens_the_watchdog() {
+    opens_the_watchdog("dracut");
+}
+
+#[test]
+fn the_hook_of_an_initrd_of_listed_modules_opens_the_watchdog() {
+    opens_the_watchdog("list");
 }
 
 /// LVM gives our name to a volume `root` of a group `slotctl`, on whatever disk. Here
@@ -121,7 +169,7 @@ fn the_lines_for_an_initramfs_of_your_own_open_the_root() {
 
 #[test]
 fn a_trial_whose_root_is_damaged_is_left_by_the_hook_for_initramfs_tools() {
-    let disk = disk_of("initramfs-tools", "damaged-trial");
+    let disk = disk_of("initramfs-tools", "damaged-trial", &[]);
     damage::flip(&disk, slot("b"), 2_048_000).unwrap();
     let mut machine = started("damaged-trial", &disk);
     machine.says("the block at 2048000 is not the one that was signed");

@@ -15,6 +15,7 @@ mod kernels;
 mod key_sets;
 mod measured;
 mod outside;
+mod packages;
 mod power_cut;
 mod reads;
 mod renewal;

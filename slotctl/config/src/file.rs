@@ -1,5 +1,8 @@
 //! The file as it is written, and what it must be to make sense.
 
+#[cfg(test)]
+mod keys;
+
 use super::mistake::Mistake;
 use super::{Check, Config, Download, Target, Watch};
 use controller::duration;

@@ -81,7 +81,15 @@ enum Command {
     OpenRoot,
 }
 
-fn main() -> ExitCode {
+/// The definition of the command line, of which help, man pages and completions are made.
+#[must_use]
+pub fn command_line() -> clap::Command {
+    <CommandLine as clap::CommandFactory>::command()
+}
+
+/// Does what the arguments of this process ask for. Its exit status.
+#[must_use]
+pub fn run() -> ExitCode {
     // Tasks of those parts that this program is made of.
     if let Some(exit) = helper::begun(&[controller::disk::ASK, ::watch::RUN]) {
         return exit;
