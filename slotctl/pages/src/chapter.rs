@@ -116,20 +116,24 @@ impl Writer {
         }
     }
 
-    /// The last cell says what the row is about; those between have the name of their
-    /// column before them.
+    /// One column says what the row is about: the one without a name, else the last.
+    /// Cells of the others have the name of their column before them.
     fn write_row(&mut self) {
         let cells = std::mem::take(&mut self.cells);
-        let last = cells.len().saturating_sub(1);
-        for (column, (cell, name)) in cells.into_iter().zip(&self.head).enumerate() {
-            if column == 0 {
-                self.page.control("TP", []).text(cell);
-            } else if column < last && !cell.is_empty() {
-                let named = [vec![roman(format!("{name}: "))], cell].concat();
-                self.page.text(named).control("br", []);
-            } else if !cell.is_empty() {
-                self.page.text(cell);
+        let unnamed = self.head.iter().skip(1).position(String::is_empty);
+        let about = unnamed.map_or(cells.len().saturating_sub(1), |column| column + 1);
+        let mut cells = cells.into_iter().zip(&self.head).enumerate();
+        if let Some((_, (tag, _))) = cells.next() {
+            self.page.control("TP", []).text(tag);
+        }
+        let mut first = true;
+        for (column, (cell, name)) in cells.filter(|(_, (cell, _))| !cell.is_empty()) {
+            if !std::mem::take(&mut first) {
+                self.page.control("br", []);
             }
+            let name = (column != about).then(|| roman(format!("{name}: ")));
+            let named: Vec<_> = name.into_iter().chain(cell).collect();
+            self.page.text(named);
         }
     }
 
@@ -138,7 +142,8 @@ impl Writer {
     fn name_the_document(&mut self) {
         let link = std::mem::take(&mut self.link);
         let document = link.split('#').next().unwrap_or_default();
-        if !document.is_empty() {
+        let named = self.line.last().map(std::slice::from_ref).map(plain);
+        if !document.is_empty() && named.as_deref() != Some(document) {
             self.line.push(roman(format!(" ({document})")));
         }
     }

@@ -89,11 +89,10 @@ fn each_shell_completes_each_command() {
         }
     });
     let bash = folder.path().join("slotctl.bash");
-    let ran = std::process::Command::new("bash").arg("-c").arg(
-        ". \"$0\"; COMP_WORDS=(slotctl next) COMP_CWORD=1; _slotctl slotctl next slotctl
-         echo \"${COMPREPLY[@]}\"",
-    );
-    let ran = ran.arg(&bash).output().unwrap();
+    let asked = ". \"$0\"; COMP_WORDS=(slotctl next) COMP_CWORD=1
+        _slotctl slotctl next slotctl; echo \"${COMPREPLY[@]}\"";
+    let mut shell = std::process::Command::new("bash");
+    let ran = shell.args(["-c", asked]).arg(&bash).output().unwrap();
     assert_eq!(
         String::from_utf8_lossy(&ran.stdout),
         "next-boot\n",
@@ -108,10 +107,13 @@ fn each_row_of_the_chapter_on_configuration_is_in_its_page() {
     let reference = include_str!("../../../docs/reference.md");
     let (_, chapter) = reference.split_once("\n## Configuration\n").unwrap();
     let (chapter, _) = chapter.split_once("\n## ").unwrap();
-    let rows = chapter.lines().filter(|line| line.starts_with("| `"));
+    let lines: Vec<_> = chapter.lines().collect();
+    let is_head = |lines: &&[&str]| lines.iter().any(|line| line.starts_with("|---"));
+    let rows = lines.windows(2).filter(|lines| !is_head(lines));
+    let rows = rows.filter_map(|lines| lines.first()?.strip_prefix("| "));
     let mut known = 0;
     for row in rows {
-        let (tag, _) = row.trim_start_matches("| ").split_once(" | ").unwrap();
+        let (tag, _) = row.split_once(" | ").unwrap();
         let tag = tag.replace('`', "");
         assert!(
             page.contains(&format!("\n.TP\n{tag}\n")),
@@ -130,7 +132,7 @@ fn the_page_of_the_program_has_exit_statuses_files_and_environment() {
     let page = seen(&read(&written(), "slotctl.1"));
     for words in [
         ".SH \"EXIT STATUS\"\n",
-        ".TP\n3\nrefused, with the reason",
+        ".TP\n3\nrefused, with the reason\n.br\nfor example: for another controller",
         ".TP\n/etc/slotctl/slotctl.toml\n",
         "SOURCE_DATE_EPOCH",
     ] {
