@@ -23,9 +23,10 @@ fn disk_with(name: &str, kernel: &str, initrd: &Path, more: &[&str]) -> PathBuf 
     let (image, disk) = (format!("{name}.slotimg"), format!("{name}.img"));
     let initrd = initrd.display().to_string();
     let bootshim = target().join("bootshim/BOOTX64.EFI").display().to_string();
+    let root = PIPELINE.part("root-v2.erofs");
     #[rustfmt::skip]
     let build = [
-        &["image", "build", "--rootfs", &PIPELINE.part("root-v2.erofs"), "--kernel", kernel,
+        &["image", "build", "--rootfs", &root, "--kernel", kernel,
           "--initrd", &initrd, "--cmdline", COMMAND_LINE, "--compatible", "demo-plc",
           "--version", "6.0", "--key", "release.key", "--out", &image] as &[&str],
         more,
