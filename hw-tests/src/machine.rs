@@ -62,7 +62,7 @@ use qmp::{Event, Qmp};
 use shell::Shell;
 use timeline::{Missed, Timeline};
 
-/// Ten times what a start takes from firmware to production.
+/// Ten times what a start of the demo OS takes from firmware to production.
 pub const START: Duration = Duration::from_secs(150);
 
 /// Ten times what a command takes that does little.
@@ -83,6 +83,7 @@ pub struct Machine {
     started: Position,
     heard: Position,
     deadline: Instant,
+    slowness: u32,
     _process: Process,
 }
 
@@ -313,7 +314,7 @@ impl Machine {
         find: impl FnMut(&Line) -> Option<T>,
     ) -> Result<(Position, T), Error> {
         let before = Instant::now();
-        let deadline = self.deadline.min(before + limit);
+        let deadline = self.deadline.min(before + limit * self.slowness);
         self.timeline.wait(from, deadline, find).map_err(|missed| {
             let (machine, expected) = (self.name.clone(), expected.to_owned());
             match missed {

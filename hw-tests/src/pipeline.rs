@@ -7,19 +7,54 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The kernel's command line in every image of the demo OS, but for its console.
+/// The kernel's command line in every image, but for its console.
 const COMMAND_LINE: &str =
     "root=/dev/mapper/slotctl-root ro quiet panic=0 mitigations=off cryptomgr.notests";
 /// bootshim as the owner signed it, in the pipeline's folder.
 pub const SIGNED_BOOTSHIM: &str = "bootshim.signed.efi";
-/// For which machines the demo OS is.
-const COMPATIBLE: &str = "demo-plc";
 
-/// Keys and four versions of the demo OS.
+/// What is in the images: each has four versions, of which the third's production does
+/// not start, and the fourth hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Os {
+    /// The demo OS of `images/demo`.
+    Demo,
+    /// The Debian of `images/debian`, on a PC.
+    Debian,
+}
+
+impl Os {
+    /// For which machines it is.
+    fn compatible(self) -> &'static str {
+        match self {
+            Os::Demo => "demo-plc",
+            Os::Debian => "debian-plc",
+        }
+    }
+
+    /// The check that fails in version 3.
+    #[must_use]
+    pub fn failing_check(self) -> &'static str {
+        match self {
+            Os::Demo => "health",
+            Os::Debian => "database",
+        }
+    }
+
+    fn disk_size(self) -> &'static str {
+        match self {
+            Os::Demo => "256MiB",
+            Os::Debian => "4GiB",
+        }
+    }
+}
+
+/// Keys and four versions of an OS.
 #[derive(Debug)]
 pub struct Pipeline {
     directory: PathBuf,
     board: Board,
+    os: Os,
     /// Where Secure Boot is on: whose it is, and the settings of the firmware.
     secure: Option<(Owner, PathBuf)>,
 }
@@ -33,8 +68,15 @@ impl Pipeline {
 
     /// As [`Self::new`], for machines with this board.
     pub fn of(name: &str, board: Board) -> Result<Pipeline, Error> {
-        let pipeline = Pipeline::empty(name, board)?;
+        let pipeline = Pipeline::empty(name, board, Os::Demo)?;
         pipeline.build_versions(1..=4, "vmlinuz")?;
+        Ok(pipeline)
+    }
+
+    /// As [`Self::new`], with these versions of Debian.
+    pub fn of_debian(name: &str, versions: RangeInclusive<u32>) -> Result<Pipeline, Error> {
+        let pipeline = Pipeline::empty(name, Board::Pc, Os::Debian)?;
+        pipeline.build_versions(versions, "vmlinuz")?;
         Ok(pipeline)
     }
 
@@ -42,7 +84,7 @@ impl Pipeline {
     /// only what the owner signed: the kernel is, and bootshim, once it had
     /// the trusted key in.
     pub fn with_secure_boot(name: &str, versions: RangeInclusive<u32>) -> Result<Pipeline, Error> {
-        let mut pipeline = Pipeline::empty(name, Board::Pc)?;
+        let mut pipeline = Pipeline::empty(name, Board::Pc, Os::Demo)?;
         let owner = Owner::new(&pipeline.directory)?;
         pipeline.bootshim_trusting(&["release"], "trusting.efi")?;
         owner.sign("db", "trusting.efi", SIGNED_BOOTSHIM)?;
@@ -54,7 +96,7 @@ impl Pipeline {
     }
 
     /// A folder with a key, and nothing made with it.
-    fn empty(name: &str, board: Board) -> Result<Pipeline, Error> {
+    fn empty(name: &str, board: Board, os: Os) -> Result<Pipeline, Error> {
         let directory = target().join("pipelines").join(name);
         let failed = || Error::host(format!("the folder {}", directory.display()));
         if directory.exists() {
@@ -64,6 +106,7 @@ impl Pipeline {
         let pipeline = Pipeline {
             directory,
             board,
+            os,
             secure: None,
         };
         pipeline.slotctl(&["key", "generate", "--out", "release"])?;
@@ -80,6 +123,10 @@ impl Pipeline {
     #[must_use]
     pub fn machine(&self, name: &str) -> Builder {
         let machine = Machine::new(name).board(self.board);
+        let machine = match self.os {
+            Os::Demo => machine,
+            Os::Debian => machine.memory(self.memory()).slowness(5),
+        };
         match &self.secure {
             Some((_, settings)) => machine.firmware_settings(settings),
             None => machine,
@@ -90,6 +137,21 @@ impl Pipeline {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The MiB of memory that a PC with its OS has.
+    #[must_use]
+    pub fn memory(&self) -> u32 {
+        match self.os {
+            Os::Demo => 256,
+            Os::Debian => 1024,
+        }
+    }
+
+    /// What is in its images.
+    #[must_use]
+    pub fn os(&self) -> Os {
+        self.os
     }
 
     /// The file name of an image.
@@ -123,14 +185,19 @@ impl Pipeline {
     ) -> Result<(), Error> {
         let root = self.part(&format!("root-v{version}.erofs"));
         let number = format!("{version}.0");
-        let command_line = format!("{COMMAND_LINE} console={}", self.board.console());
+        let own = match self.os {
+            Os::Demo => "",
+            // Else systemd mounts the ESP, and a new bootshim cannot be put there.
+            Os::Debian => " rootfstype=erofs systemd.gpt_auto=0",
+        };
+        let command_line = format!("{COMMAND_LINE}{own} console={}", self.board.console());
         #[rustfmt::skip]
         let words = [
             "image", "build",
             "--rootfs", &root,
             "--cmdline", &command_line,
             "--watchdog", "2min",
-            "--compatible", COMPATIBLE,
+            "--compatible", self.os.compatible(),
             "--version", &number,
             "--key", key,
             "--out", image,
@@ -161,7 +228,7 @@ impl Pipeline {
         #[rustfmt::skip]
         let words = [
             "disk", "create", name,
-            "--size", "256MiB",
+            "--size", self.os.disk_size(),
             "--sector-size", &sector,
             "--image", image,
         ];
@@ -228,10 +295,13 @@ impl Pipeline {
         built.display().to_string()
     }
 
-    /// A part of the demo OS.
+    /// A part of its OS.
     #[must_use]
     pub fn part(&self, name: &str) -> String {
-        let folder = target().join(self.board.demo_os());
+        let folder = target().join(match self.os {
+            Os::Demo => self.board.demo_os(),
+            Os::Debian => "debian",
+        });
         folder.join(name).display().to_string()
     }
 }

@@ -7,7 +7,7 @@
 )]
 
 use crate::machine::{Cause, Error, Line, Machine, START, WebServer};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Os, Pipeline};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,7 @@ pub struct Story<'a> {
     server: WebServer,
     begun: Instant,
     seen: Vec<Seen>,
+    os: Os,
     tell: &'a mut dyn FnMut(&Seen),
 }
 
@@ -47,6 +48,7 @@ impl<'a> Story<'a> {
             server,
             begun,
             seen: Vec::new(),
+            os: pipeline.os(),
             tell,
         };
         story.saw("the factory's disk has version 1.0 in slot a; the machine is switched on");
@@ -58,6 +60,21 @@ impl<'a> Story<'a> {
         }
         story.comes_up_in("a", "1.0")?;
         Ok(story)
+    }
+
+    /// All of it, one update after the other; on Debian production's data is kept.
+    pub fn whole(&mut self) -> Result<(), Error> {
+        let has_database = self.os == Os::Debian;
+        if has_database {
+            self.production_writes()?;
+        }
+        self.good_update()?;
+        self.production_does_not_start(3)?;
+        self.system_hangs()?;
+        if has_database {
+            self.rows_are_kept()?;
+        }
+        Ok(())
     }
 
     /// Version 2 goes into slot b, is tried, and is confirmed.
@@ -95,7 +112,10 @@ impl<'a> Story<'a> {
         self.saw("the tries are used up: back in slot b by itself");
         self.runs("b", "2.0", "good")?;
         let failure = self.machine.status()?["last_failure"].clone();
-        let named = failure["slot"] == "c" && failure["note"].to_string().contains("health");
+        let named = failure["slot"] == "c"
+            && failure["note"]
+                .to_string()
+                .contains(self.os.failing_check());
         self.check(
             named,
             "status names slot c and the check that failed",
@@ -128,6 +148,29 @@ impl<'a> Story<'a> {
             "status says that slot c gave no reason",
             &failure.to_string(),
         )
+    }
+
+    /// Production writes a thousand rows into its database.
+    pub fn production_writes(&mut self) -> Result<(), Error> {
+        let rows = "create table part as select generate_series(1, 1000) as number";
+        self.ask_database(rows, "SELECT 1000")?;
+        self.saw("production has written 1,000 rows into PostgreSQL");
+        Ok(())
+    }
+
+    /// The rows are there, whichever slot runs.
+    pub fn rows_are_kept(&mut self) -> Result<(), Error> {
+        self.ask_database("select count(*), sum(number) from part", "1000|500500")?;
+        self.saw("the 1,000 rows are there");
+        Ok(())
+    }
+
+    fn ask_database(&mut self, words: &str, expected: &str) -> Result<(), Error> {
+        let command = format!("runuser -u postgres -- psql -At -c '{words}'");
+        let ran = self.machine.run(&command)?;
+        let right = ran.status == 0 && ran.stdout.trim() == expected;
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        self.check(right, &format!("{expected} of PostgreSQL"), &said)
     }
 
     /// Everything that was seen, in order, and what the controller says at the

@@ -6,16 +6,25 @@ use hw_tests::pipeline::Pipeline;
 use hw_tests::story::{Seen, Story};
 use std::process::ExitCode;
 
+/// What is told.
+#[derive(Clone, Copy, PartialEq)]
+enum What {
+    Demo,
+    SecureBoot,
+    Debian,
+}
+
 fn main() -> ExitCode {
-    let secure_boot = match std::env::args().nth(1).as_deref() {
-        None => false,
-        Some("secure-boot") => true,
+    let what = match std::env::args().nth(1).as_deref() {
+        None => What::Demo,
+        Some("secure-boot") => What::SecureBoot,
+        Some("debian") => What::Debian,
         Some(other) => {
-            eprintln!("demo: {other:?} is not known; `secure-boot`, or nothing");
+            eprintln!("demo: {other:?} is not known; `secure-boot`, `debian`, or nothing");
             return ExitCode::from(2);
         }
     };
-    match tell(secure_boot) {
+    match tell(what) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("demo: FAILED: {error}");
@@ -24,20 +33,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn tell(secure_boot: bool) -> Result<(), Error> {
+fn tell(what: What) -> Result<(), Error> {
     println!("demo: making a key, four images and the factory's disk");
-    let pipeline = if secure_boot {
-        println!("demo: making PK, KEK and db, signing bootshim and the kernel, enrolling them");
-        Pipeline::with_secure_boot("demo", 1..=4)?
-    } else {
-        Pipeline::new("demo")?
+    let pipeline = match what {
+        What::Demo => Pipeline::new("demo")?,
+        What::SecureBoot => {
+            println!(
+                "demo: making PK, KEK and db, signing bootshim and the kernel, enrolling them"
+            );
+            Pipeline::with_secure_boot("demo", 1..=4)?
+        }
+        What::Debian => Pipeline::of_debian("demo", 1..=4)?,
     };
-    println!("demo: the machine is QEMU with OVMF, an i6300esb watchdog and 256 MiB\n");
+    let memory = pipeline.memory();
+    println!("demo: the machine is QEMU with OVMF, an i6300esb watchdog and {memory} MiB\n");
     let mut line = |seen: &Seen| println!("{:7.1} s  {}", seen.at.as_secs_f64(), seen.what);
     let mut story = Story::begin(&pipeline, &mut line)?;
-    story.good_update()?;
-    story.production_does_not_start(3)?;
-    story.system_hangs()?;
+    story.whole()?;
     let (seen, status) = story.end()?;
     println!("\nWhat the controller says now:\n");
     println!("{status}");

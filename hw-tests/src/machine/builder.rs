@@ -39,6 +39,7 @@ pub struct Builder {
     settings: Option<PathBuf>,
     tpm: Option<Arc<OwnedFd>>,
     life: Duration,
+    slowness: u32,
 }
 
 impl Builder {
@@ -55,6 +56,7 @@ impl Builder {
             settings: None,
             tpm: None,
             life: LIFE,
+            slowness: 1,
         }
     }
 
@@ -170,6 +172,13 @@ impl Builder {
         self
     }
 
+    /// Its system is so many times as slow as the demo OS: limits grow by that.
+    #[must_use]
+    pub fn slowness(mut self, times: u32) -> Self {
+        self.slowness = times;
+        self
+    }
+
     /// Switches it on.
     ///
     /// # Errors
@@ -195,7 +204,8 @@ impl Builder {
             production: 0,
             started: Position::default(),
             heard: Position::default(),
-            deadline: Instant::now() + self.life,
+            deadline: Instant::now() + self.life * self.slowness,
+            slowness: self.slowness,
             _process: process,
         };
         machine.timeline.add(Speaker::Test, "switched on".into());

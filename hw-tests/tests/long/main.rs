@@ -9,6 +9,7 @@
 
 mod arm64;
 mod dead_disk;
+mod debian;
 mod floor;
 mod hooks;
 mod kernels;
