@@ -6,7 +6,8 @@
 .PHONY: help
 help:
 	@echo "make demo       a controller in QEMU is updated, and comes back from two bad updates;"
-	@echo "                with SECURE_BOOT=1 under keys of its owner, and Secure Boot"
+	@echo "                with SECURE_BOOT=1 under keys of its owner, and Secure Boot;"
+	@echo "                with OS=debian on a Debian with systemd, nginx and PostgreSQL"
 	@echo "make test       everything, in some 20 minutes"
 	@echo "make test-long  the scenarios for which that is too short"
 	@echo "make deb        Debian's packages, in target/deb; with ARCH=arm64 for that processor"
@@ -23,8 +24,8 @@ help:
 demo:
 	@echo "demo: setting up, building and running; 15 minutes the first time, 6 later"
 	@hw-tests/setup.sh demo
-	@$(MAKE) --no-print-directory bootshim demo-os
-	@cargo run -q -p hw-tests --bin demo -- $(if $(filter 1,$(SECURE_BOOT)),secure-boot)
+	@$(MAKE) --no-print-directory bootshim demo-os $(filter debian,$(OS))
+	@cargo run -q -p hw-tests --bin demo -- $(if $(filter 1,$(SECURE_BOOT)),secure-boot) $(filter debian,$(OS))
 
 .PHONY: test
 test: test-setup bootshim demo-os demo-arm64
@@ -36,8 +37,8 @@ test-setup:
 	@hw-tests/setup.sh test
 
 .PHONY: test-long
-test-long: setup bootshim demo-os deb target/demo-os-arm64/root-v4.erofs target/bootctl.tar \
-		target/initrds/dracut.img target/clean-debian.tar
+test-long: setup bootshim demo-os deb debian target/demo-os-arm64/root-v4.erofs \
+		target/bootctl.tar target/initrds/dracut.img target/clean-debian.tar
 	@hw-tests/test.sh "-p hw-tests --features long --test long" \
 		"-p slotctl --features long --test files killed"
 
@@ -113,6 +114,13 @@ demo-os: target/demo-os/root-v4.erofs
 target/demo-os/root-v4.erofs: target/demo/slotctl target/demo/slotctl-root \
 		$(shell find images/demo -type f)
 	images/demo/build.sh target/demo target/demo-os
+
+# A controller's Debian, with slotctl's own packages.
+.PHONY: debian
+debian: target/debian/root-v4.erofs
+
+target/debian/root-v4.erofs: $(INITRAMFS) $(shell find images/debian -type f)
+	images/debian/build.sh target/deb target/debian
 
 # Kernel, initramfs and root for the scenarios on arm64.
 .PHONY: demo-arm64

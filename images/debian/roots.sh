@@ -31,8 +31,8 @@ in_tree systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-b
 	e2scrub_all.timer e2scrub_reap.service fstrim.timer
 
 version=$(ls "$tree/lib/modules")
-in_tree mkinitramfs -o /initrd.img "$version"
-mv "$tree/initrd.img" "$out/initrd.img"
+in_tree mkinitramfs -o /initrd.new "$version"
+mv "$tree/initrd.new" "$out/initrd.img"
 cp "$tree/boot/vmlinuz-$version" "$out/vmlinuz"
 
 # What the kernel and its tools need no more, and what differs from build to build.
