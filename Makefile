@@ -115,13 +115,6 @@ target/demo-os/root-v4.erofs: target/demo/slotctl target/demo/slotctl-root \
 		$(shell find images/demo -type f)
 	images/demo/build.sh target/demo target/demo-os
 
-# A controller's Debian, with slotctl's own packages.
-.PHONY: debian
-debian: target/debian/root-v4.erofs
-
-target/debian/root-v4.erofs: $(INITRAMFS) $(shell find images/debian -type f)
-	images/debian/build.sh target/deb target/debian
-
 # Kernel, initramfs and root for the scenarios on arm64.
 .PHONY: demo-arm64
 demo-arm64: target/demo-arm64/root.erofs
@@ -149,6 +142,13 @@ deb:
 # One that comes out the same is left alone.
 $(INITRAMFS): deb
 	@:
+
+# A controller's Debian, with slotctl's own packages.
+.PHONY: debian
+debian: target/debian/root-v4.erofs
+
+target/debian/root-v4.erofs: $(INITRAMFS) $(shell find images/debian -type f)
+	images/debian/build.sh target/deb target/debian
 
 # For the scenario that asks it what booted.
 target/bootctl.tar: hw-tests/bootctl.sh
