@@ -16,8 +16,8 @@ case ${1:-} in
 demo) ;;
 deb) packages=$deb ;;
 *)
-	packages="$packages apache2-bin casync dbus fonts-dejavu-core g++ librsvg2-bin python3
-		rauc squashfs-tools swupdate xdelta3 zstd"
+	packages="$packages apache2-bin casync dbus fonts-dejavu-core g++ librsvg2-bin postgresql-15
+		python3 rauc squashfs-tools swupdate systemd xdelta3 zstd"
 	tools=cargo-mutants
 	if [ "${1:-}" != test ]; then
 		packages="$packages $deb lintian man-db" tools="$tools cargo-fuzz"

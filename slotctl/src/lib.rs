@@ -91,7 +91,13 @@ pub fn command_line() -> clap::Command {
 #[must_use]
 pub fn run() -> ExitCode {
     // Tasks of those parts that this program is made of.
-    if let Some(exit) = helper::begun(&[controller::disk::ASK, ::watch::RUN]) {
+    let tasks = [
+        controller::disk::ASK,
+        ::watch::LOOK,
+        ::watch::READ,
+        ::watch::RUN,
+    ];
+    if let Some(exit) = helper::begun(&tasks) {
         return exit;
     }
     let arguments: Vec<_> = std::env::args_os().collect();

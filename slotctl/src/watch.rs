@@ -2,6 +2,7 @@
 
 use controller::error::Result;
 use serde_json::json;
+use std::path::Path;
 use talk::answer::Answer;
 use talk::options::GlobalOptions;
 use watch::events::Events;
@@ -10,7 +11,9 @@ use watch::{Ended, RunningSlot};
 pub fn run(global: &GlobalOptions) -> Result<Answer> {
     let configuration = config::find(global.config.as_deref());
     let mut trial = RunningSlot::new(global.disk.clone());
-    let exit = watch::run(configuration, &mut trial, Events::of_this_controller())?;
+    let packaged = Path::new(config::PACKAGED);
+    let events = Events::of_this_controller();
+    let exit = watch::run(configuration, packaged, &mut trial, events)?;
     let words = match exit {
         Ended::Stopped => "stopped",
         Ended::SystemGoesDown => "the system goes down",

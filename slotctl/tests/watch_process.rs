@@ -14,14 +14,20 @@ mod bench;
 #[path = "files/halfway.rs"]
 #[allow(dead_code, reason = "shared with the tests on files")]
 mod halfway;
+#[path = "watch_process/postgresql.rs"]
+mod postgresql;
 #[path = "watch_process/programs.rs"]
 mod programs;
+#[path = "watch_process/questions.rs"]
+mod questions;
 #[path = "files/ran.rs"]
 #[allow(dead_code, reason = "shared with the tests on files")]
 mod ran;
 #[path = "files/samples.rs"]
 #[allow(dead_code, reason = "shared with the tests on files")]
 mod samples;
+#[path = "watch_process/units.rs"]
+mod units;
 
 /// Tests by the names of their functions.
 macro_rules! named {
@@ -61,7 +67,8 @@ const WATCH: &str = "watch-in";
 const BAD_MANNERS: &str = "trap '' INT QUIT; exec 7</dev/null; exec \"$0\" \"$@\"";
 
 fn main() -> ExitCode {
-    if let Some(exit) = controller::helper::begun(&[controller::disk::ASK, watch::RUN]) {
+    let tasks = [controller::disk::ASK, watch::LOOK, watch::READ, watch::RUN];
+    if let Some(exit) = controller::helper::begun(&tasks) {
         return exit;
     }
     let mut words = std::env::args_os().skip(1);
@@ -69,6 +76,9 @@ fn main() -> ExitCode {
         return child(&PathBuf::from(words.next().expect("a directory")));
     }
     let mut tests = programs::tests();
+    tests.extend(questions::tests());
+    tests.extend(postgresql::tests());
+    tests.extend(units::tests());
     tests.extend(named![
         a_signal_of_whomever_is_a_shutdown_where_the_system_goes_down_or_nobody_knows,
         a_person_who_stops_it_on_a_good_slot_disarms_the_watchdog,
@@ -76,7 +86,6 @@ fn main() -> ExitCode {
         a_healthy_trial_is_confirmed_and_then_stopped_by_a_person,
         a_sick_trial_is_given_up_and_restarted,
         a_trial_that_a_person_stops_stays_armed,
-        a_kind_of_check_for_later_fails_a_trial_with_a_clear_line,
         a_trial_is_confirmed_while_an_install_writes_and_neither_disturbs_the_other,
     ]);
     tests.push(Test::test("killall5_is_a_shutdown", killall5).with_ignored_flag(true));
@@ -93,7 +102,7 @@ fn child(directory: &Path) -> ExitCode {
     } else {
         &mut FileTrial(directory.to_owned())
     };
-    match watch::run(config, trial, events) {
+    match watch::run(config, &directory.join("checks.d"), trial, events) {
         Ok(exit) => {
             fs::write(directory.join("exit"), format!("{exit:?}")).expect("a place to write");
             ExitCode::SUCCESS
@@ -553,14 +562,6 @@ fn killall5() -> Tested {
     assert_eq!(plc.exit(), "SystemGoesDown");
     assert_eq!(plc.file("done").as_deref(), Some("shut down"));
     assert!(!pettings.until_the_end().contains('V'));
-    Ok(())
-}
-
-fn a_kind_of_check_for_later_fails_a_trial_with_a_clear_line() -> Tested {
-    let toml = toml("systemd", "production.service", "2min");
-    let mut plc = Controller::start(&toml);
-    plc.expect("this start is given up: check web: kind `systemd` is not supported");
-    assert_eq!(plc.exit(), "GaveUp");
     Ok(())
 }
 

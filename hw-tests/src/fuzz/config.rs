@@ -1,5 +1,6 @@
 //! `slotctl.toml`.
 
+use config::Importance;
 use controller::code::Code;
 use std::path::Path;
 use std::time::Duration;
@@ -20,7 +21,12 @@ pub fn config(data: &[u8]) {
                 assert!(before.iter().all(|other| other.name != check.name));
                 assert!(!check.name.contains(char::is_control));
                 assert!(check.interval.min(check.timeout) >= Duration::from_millis(100));
-                assert!(watch.stable_for + check.interval < watch.deadline);
+                assert!((1..=1000).contains(&check.successes));
+                assert!((1..=1000).contains(&check.failures));
+                let passes = check.interval * check.successes;
+                let decides = check.importance == Importance::Required;
+                let needed = check.grace + passes + watch.stable_for;
+                assert!(!decides || needed < watch.deadline);
             }
         }
         Err(error) => {

@@ -1,21 +1,22 @@
 //! The file as it is written, and what it must be to make sense.
 
+mod check;
 #[cfg(test)]
 mod keys;
 
 use super::mistake::Mistake;
-use super::{Check, Config, Download, Target, Watch};
+use super::{Check, Config, Download, Watch};
+use check::CheckTable;
 use controller::duration;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, de};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
 
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 /// What the smallest hardware counters and the kernel's interface can hold.
 const LONGEST_WATCHDOG: Duration = Duration::from_secs(65_535);
-const DEFAULT_CHECK: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
 #[serde(expecting = "a table")]
@@ -27,6 +28,23 @@ struct File {
     source: SourceTable,
     #[serde(default)]
     check: Vec<CheckTable>,
+}
+
+/// A file of a package.
+#[derive(Deserialize)]
+#[serde(expecting = "a table")]
+struct PackagedFile {
+    #[serde(default)]
+    check: Vec<CheckTable>,
+}
+
+/// What the checks of a file must fit.
+struct Rules<'a> {
+    watch: &'a Watch,
+    /// Where the file gives lengths of time of its own.
+    given: &'a [Option<Range<usize>>],
+    /// The file, and what it is called.
+    written: (&'a str, &'a Path),
 }
 
 #[derive(Default, Deserialize)]
@@ -43,25 +61,6 @@ struct WatchTable {
 #[serde(expecting = "a table")]
 struct SourceTable {
     ca: Option<Spanned<PathBuf>>,
-}
-
-#[derive(Deserialize)]
-#[serde(expecting = "a table")]
-struct CheckTable {
-    name: Spanned<String>,
-    kind: CheckKind,
-    target: Spanned<String>,
-    interval: Option<Spanned<Length>>,
-    timeout: Option<Spanned<Length>>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum CheckKind {
-    Http,
-    Tcp,
-    Command,
-    Systemd,
 }
 
 /// A length of time.
@@ -88,33 +87,74 @@ impl<'de> Deserialize<'de> for Length {
     }
 }
 
-pub(super) fn read(text: &str) -> Result<Config, Mistake> {
-    let mut unknown_keys = Vec::new();
-    let file: File = serde_ignored::deserialize(toml::Deserializer::parse(text)?, |key| {
-        unknown_keys.push(key.to_string());
-    })?;
+/// The whole configuration; `path` is for messages.
+pub(super) fn read(text: &str, path: &Path) -> Result<Config, Mistake> {
+    let (file, unknown_keys) = deserialize::<File>(text)?;
     let watch = file.watch.read()?;
-    let mut checks: Vec<Check> = Vec::new();
-    for table in &file.check {
-        let check = table.read()?;
-        if checks.iter().any(|other| other.name == check.name) {
-            let found = format!("check {:?} is there twice", check.name);
-            return Err(Mistake::new(
-                Some(table.name.span()),
-                found,
-                "one name each",
-            ));
-        }
-        table.must_fit(&check, &file.watch, &watch)?;
-        checks.push(check);
-    }
+    let given = [&file.watch.stable_for, &file.watch.deadline];
+    let rules = Rules {
+        watch: &watch,
+        given: &given.map(|given| given.as_ref().map(Spanned::span)),
+        written: (text, path),
+    };
     Ok(Config {
         compatible: words(&file.compatible, 128)?,
+        checks: checks(&file.check, &rules, |_| None)?,
         watch,
         source: file.source.read()?,
-        checks,
         unknown_keys,
     })
+}
+
+/// What a package brings: checks, but none that `replaced` names, and keys that are
+/// not known. `taken` says in which other file a check of this name is.
+pub(super) fn read_packaged(
+    text: &str,
+    path: &Path,
+    watch: &Watch,
+    replaced: impl Fn(&str) -> bool,
+    taken: impl Fn(&str) -> Option<PathBuf>,
+) -> Result<(Vec<Check>, Vec<String>), Mistake> {
+    let (mut file, unknown_keys) = deserialize::<PackagedFile>(text)?;
+    file.check.retain(|table| !replaced(table.name.get_ref()));
+    let rules = Rules {
+        watch,
+        given: &[],
+        written: (text, path),
+    };
+    Ok((checks(&file.check, &rules, taken)?, unknown_keys))
+}
+
+fn deserialize<T: DeserializeOwned>(text: &str) -> Result<(T, Vec<String>), Mistake> {
+    let mut unknown_keys = Vec::new();
+    let file = serde_ignored::deserialize(toml::Deserializer::parse(text)?, |key| {
+        unknown_keys.push(key.to_string());
+    })?;
+    Ok((file, unknown_keys))
+}
+
+fn checks(
+    tables: &[CheckTable],
+    rules: &Rules<'_>,
+    taken: impl Fn(&str) -> Option<PathBuf>,
+) -> Result<Vec<Check>, Mistake> {
+    let mut checks: Vec<Check> = Vec::new();
+    for table in tables {
+        let check = table.read(rules)?;
+        let name = &check.name;
+        let twice = |found: String| {
+            let at = Some(table.name.span());
+            Err(Mistake::new(at, found, "one name each"))
+        };
+        if checks.iter().any(|other| other.name == *name) {
+            return twice(format!("check {name:?} is there twice"));
+        }
+        if let Some(file) = taken(name) {
+            return twice(format!("check {name:?} is in {}, too", file.display()));
+        }
+        checks.push(check);
+    }
+    Ok(checks)
 }
 
 impl WatchTable {
@@ -144,62 +184,6 @@ impl SourceTable {
     fn read(&self) -> Result<Download, Mistake> {
         let ca = absolute("ca", self.ca.as_ref())?;
         Ok(Download { ca })
-    }
-}
-
-impl CheckTable {
-    fn read(&self) -> Result<Check, Mistake> {
-        let long_enough = |length| accept(length >= SHORTEST_INTERVAL, "at least 100ms");
-        Ok(Check {
-            name: words(&self.name, 64)?,
-            target: self.target()?,
-            interval: length(self.interval.as_ref(), DEFAULT_CHECK, long_enough)?,
-            timeout: length(self.timeout.as_ref(), DEFAULT_CHECK, long_enough)?,
-        })
-    }
-
-    fn target(&self) -> Result<Target, Mistake> {
-        let text = words(&self.target, 4096)?;
-        let (target, expected) = match self.kind {
-            CheckKind::Http => (
-                http(&text),
-                "a plain address such as `http://127.0.0.1:8080/health`",
-            ),
-            CheckKind::Tcp => (tcp(&text), "host and port, such as `127.0.0.1:5432`"),
-            CheckKind::Command => (
-                command(&text),
-                "a program by its absolute path, and its arguments with blanks between them",
-            ),
-            CheckKind::Systemd => (unit(&text), "a unit such as `production.service`"),
-        };
-        let wrong = || {
-            Mistake::new(
-                Some(self.target.span()),
-                format!("target {text:?}"),
-                expected,
-            )
-        };
-        target.ok_or_else(wrong)
-    }
-
-    /// A check that is asked too seldom could never be seen to pass for long
-    /// enough: every trial would fail.
-    fn must_fit(&self, check: &Check, table: &WatchTable, watch: &Watch) -> Result<(), Mistake> {
-        let needed = watch.stable_for.saturating_add(check.interval);
-        if needed < watch.deadline {
-            return Ok(());
-        }
-        let at = [&self.interval, &table.stable_for, &table.deadline]
-            .into_iter()
-            .find_map(|given| given.as_ref().map(Spanned::span));
-        let found = format!(
-            "stable_for {} and interval {} of check {:?} leave no time before the deadline of {}",
-            duration::spell(watch.stable_for),
-            duration::spell(check.interval),
-            check.name,
-            duration::spell(watch.deadline),
-        );
-        Err(Mistake::new(at, found, "less than the deadline in all"))
     }
 }
 
@@ -252,31 +236,4 @@ fn words(text: &Spanned<String>, longest: usize) -> Result<String, Mistake> {
         ));
     }
     Ok(text.clone())
-}
-
-fn http(text: &str) -> Option<Target> {
-    let address: ureq::http::Uri = text.parse().ok()?;
-    let plain = address.scheme_str() == Some("http");
-    let host = address.host().is_some_and(|host| !host.is_empty());
-    (plain && host).then(|| Target::Http(text.to_owned()))
-}
-
-fn tcp(text: &str) -> Option<Target> {
-    let (host, port) = text.rsplit_once(':')?;
-    let port: u16 = port.parse().ok()?;
-    let host = !host.is_empty() && !host.contains(char::is_whitespace);
-    (port != 0 && host).then(|| Target::Tcp(text.to_owned()))
-}
-
-fn command(text: &str) -> Option<Target> {
-    let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-    let absolute = words
-        .first()
-        .is_some_and(|program| program.starts_with('/'));
-    absolute.then_some(Target::Command(words))
-}
-
-fn unit(text: &str) -> Option<Target> {
-    let one_word = !text.contains(char::is_whitespace) && text.contains('.');
-    one_word.then(|| Target::Systemd(text.to_owned()))
 }

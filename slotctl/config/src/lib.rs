@@ -3,10 +3,17 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
 mod file;
 mod mistake;
+mod packaged;
 #[cfg(test)]
 mod tests;
+
+pub mod tls;
+
+pub use check::{Check, Importance, Page, Place, Source, Target};
+pub use packaged::{PACKAGED, add_packaged};
 
 use controller::code::Code;
 use controller::error::{Error, Result};
@@ -17,7 +24,7 @@ use std::time::Duration;
 pub const PATH: &str = "/etc/slotctl/slotctl.toml";
 
 /// The whole configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// What images must be made for to be installed here.
     pub compatible: String,
@@ -66,32 +73,6 @@ pub struct Download {
     pub ca: Option<PathBuf>,
 }
 
-/// One thing that production is asked again and again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// Its name in messages; unique.
-    pub name: String,
-    /// What is asked.
-    pub target: Target,
-    /// From one question to the next.
-    pub interval: Duration,
-    /// How long an answer may take.
-    pub timeout: Duration,
-}
-
-/// What a check asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// GET of this `http://` address; passes with a status of 200 to 299.
-    Http(String),
-    /// A connection to this `host:port`; passes when it is accepted.
-    Tcp(String),
-    /// This program with these arguments; passes with exit status 0.
-    Command(Vec<String>),
-    /// This unit of systemd; passes while it is active.
-    Systemd(String),
-}
-
 /// Reads the configuration that a person named, which must be there, or else the
 /// one of this controller; `None` where that is not there.
 ///
@@ -128,5 +109,5 @@ pub fn load(path: &Path) -> Result<Option<Config>> {
 /// # Errors
 /// A mistake in the file, with line and column.
 pub fn parse(text: &str, path: &Path) -> Result<Config> {
-    file::read(text).map_err(|mistake| mistake.into_error(text, path))
+    file::read(text, path).map_err(|mistake| mistake.into_error(text, path))
 }

@@ -28,6 +28,12 @@ impl Mistake {
 
     /// The error that a person sees.
     pub(super) fn into_error(self, text: &str, path: &Path) -> Error {
+        let error = self.into_error_of(Code::BadConfig, text, path);
+        error.advice("correct the file")
+    }
+
+    /// The same with another code, where the file may be right.
+    pub(super) fn into_error_of(self, code: Code, text: &str, path: &Path) -> Error {
         let path = path.display();
         let found = match self.at.and_then(|at| position(text, at.start)) {
             Some((line, column)) => {
@@ -35,13 +41,12 @@ impl Mistake {
             }
             None => format!("{path}: {}", self.found),
         };
-        let error = Error::new(Code::BadConfig, found);
-        let error = if self.expected.is_empty() {
+        let error = Error::new(code, found);
+        if self.expected.is_empty() {
             error
         } else {
             error.expected(format!("expected {}", self.expected))
-        };
-        error.advice("correct the file")
+        }
     }
 }
 

@@ -75,7 +75,7 @@ fn processes(controller: &Controller) -> Vec<String> {
 }
 
 #[track_caller]
-fn nothing_is_left(controller: &Controller) {
+pub fn nothing_is_left(controller: &Controller) {
     let found = processes(controller);
     assert_eq!(found.len(), 1, "{found:#?}");
 }

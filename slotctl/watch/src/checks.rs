@@ -23,9 +23,10 @@ pub(super) fn begin(
 }
 
 fn repeat(number: usize, check: &Check, start: Instant, inbox: &SyncSender<Message>) {
+    let mut ask = probe::of(check);
     loop {
         let began = Instant::now();
-        let outcome = probe::ask(&check.target, check.timeout);
+        let outcome = ask();
         let answer = Message::Answer {
             check: number,
             at: start.elapsed(),
@@ -41,7 +42,7 @@ fn repeat(number: usize, check: &Check, start: Instant, inbox: &SyncSender<Messa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use config::Target;
+    use config::{Importance, Page, Place, Target};
     use std::net::TcpListener;
     use std::sync::mpsc::sync_channel;
     use std::time::Duration;
@@ -52,6 +53,10 @@ mod tests {
             target,
             interval: Duration::from_millis(100),
             timeout: Duration::from_secs(600),
+            grace: Duration::ZERO,
+            successes: 1,
+            failures: 1,
+            importance: Importance::Required,
         }
     }
 
@@ -60,8 +65,17 @@ mod tests {
         // Accepts by backlog, and never says a word.
         let mute = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = mute.local_addr().unwrap();
+        let page = Page {
+            address: format!("http://{address}/"),
+            ca: None,
+        };
         let checks = [
-            check(Target::Http(format!("http://{address}/"))),
+            check(Target::Http {
+                page,
+                status: None,
+                contains: None,
+            }),
+            check(Target::Postgresql(Place::Port(address.to_string()))),
             check(Target::Tcp(address.to_string())),
         ];
         let (inbox, messages) = sync_channel(8);
@@ -70,7 +84,7 @@ mod tests {
             let Message::Answer { check, outcome, .. } = messages.recv().unwrap() else {
                 panic!("no answer");
             };
-            assert_eq!((check, outcome), (1, Ok(())));
+            assert_eq!((check, outcome), (2, Ok(())));
         }
     }
 }

@@ -27,16 +27,16 @@ mod watcher;
 
 pub mod events;
 
-pub use probe::RUN;
+pub use probe::{LOOK, READ, RUN};
 pub use running_slot::RunningSlot;
 
 use crate::events::Events;
-use config::{Config, Target, Watch};
-use controller::code::Code;
+use config::{Config, Watch};
 use controller::error::{Error, Result};
 use host::{ServiceManager, Stop, System};
 use journal::Journal;
 use serde_json::Value;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Instant;
 use watcher::{Message, Watcher};
@@ -93,11 +93,17 @@ pub enum Ended {
 }
 
 /// Watches until the system goes down, or somebody stops it. To be called
-/// before the program has begun a thread.
+/// before the program has begun a thread. Packages have put their checks into the
+/// folder `packaged`.
 ///
 /// Without a configuration, or with a broken one, a good slot is watched all
 /// the same; a trial fails by a broken one. An error is only that it cannot begin.
-pub fn run(config: Result<Option<Config>>, trial: &mut dyn Trial, events: Events) -> Result<Ended> {
+pub fn run(
+    config: Result<Option<Config>>,
+    packaged: &Path,
+    trial: &mut dyn Trial,
+    events: Events,
+) -> Result<Ended> {
     let cannot = |error: std::io::Error| Error::io("beginning to watch", &error);
     let signals = signals::take_over().map_err(cannot)?;
     let journal = Journal::begin(events, std::io::stderr()).map_err(cannot)?;
@@ -106,17 +112,17 @@ pub fn run(config: Result<Option<Config>>, trial: &mut dyn Trial, events: Events
     let mut host = System {
         inbox: inbox.clone(),
     };
-    let (config, broken) = usable(config);
+    let (config, broken) = usable(config, packaged);
     for key in &config.unknown_keys {
         let text = format!("unknown key {key} in the configuration is ignored");
         journal.say("config-unknown-key", text, Value::Null);
     }
     let start = Instant::now();
     let mut watcher = Watcher::begin(&config, trial, &mut host, &journal);
-    match broken {
-        Some(error) => watcher.broken_configuration(start.elapsed(), &error.to_string()),
-        None => checks::begin(&config.checks, start, &inbox).map_err(cannot)?,
+    if let Some((why, without)) = broken {
+        watcher.broken_configuration(start.elapsed(), why, without);
     }
+    checks::begin(&config.checks, start, &inbox).map_err(cannot)?;
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     Ok(watch(&mut watcher, start, &messages))
@@ -142,8 +148,12 @@ fn watch(watcher: &mut Watcher<'_>, start: Instant, messages: &Receiver<Message>
     }
 }
 
-/// The configuration to go by, and what is wrong with the one there is.
-fn usable(config: Result<Option<Config>>) -> (Config, Option<Error>) {
+/// The configuration to go by; and what is wrong with the one there is, and what a good
+/// slot is therefore watched without.
+fn usable(
+    config: Result<Option<Config>>,
+    packaged: &Path,
+) -> (Config, Option<(String, &'static str)>) {
     let none = Config {
         compatible: String::new(),
         watch: Watch::default(),
@@ -151,30 +161,19 @@ fn usable(config: Result<Option<Config>>) -> (Config, Option<Error>) {
         checks: Vec::new(),
         unknown_keys: Vec::new(),
     };
-    match config {
-        Ok(Some(config)) => {
-            let why = unsupported(&config);
-            (config, why)
-        }
-        Ok(None) => (none, None),
-        Err(error) => (none, Some(error)),
-    }
-}
-
-fn unsupported(config: &Config) -> Option<Error> {
-    let systemd = |check: &&config::Check| matches!(check.target, Target::Systemd(_));
-    let check = config.checks.iter().find(systemd)?;
-    let found = format!(
-        "check {}: kind `systemd` is not supported by this version",
-        check.name
-    );
-    Some(Error::new(Code::UnsupportedCheck, found).expected("expected `http`, `tcp` or `command`"))
+    let mut config = match config {
+        Ok(config) => config.unwrap_or(none),
+        Err(error) => return (none, Some((error.to_string(), "checks"))),
+    };
+    let wrong = config::add_packaged(&mut config, packaged);
+    let wrong: Vec<String> = wrong.iter().map(Error::to_string).collect();
+    let broken = (!wrong.is_empty()).then(|| (wrong.join("; "), "the checks in it"));
+    (config, broken)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn parsed(text: &str) -> Result<Option<Config>> {
         config::parse(text, Path::new("slotctl.toml")).map(Some)
@@ -183,14 +182,34 @@ mod tests {
     #[test]
     fn without_a_usable_file_the_defaults_pet_the_watchdog() {
         let broken = parsed("compatible = \"plc-4\"\n[watch]\ndeadline = 5\n");
-        let (config, why) = usable(broken);
+        let nowhere = Path::new("/nonexistent");
+        let (config, why) = usable(broken, nowhere);
         assert_eq!(config.watch, Watch::default());
-        let why = why.unwrap().to_string();
+        let (why, without) = why.unwrap();
         assert!(
             why.starts_with("slotctl.toml, line 3, column 12: "),
             "{why}"
         );
-        let (config, why) = usable(Ok(None));
+        assert_eq!(without, "checks");
+        let (config, why) = usable(Ok(None), nowhere);
         assert_eq!((config.watch, why), (Watch::default(), None));
+    }
+
+    #[test]
+    fn packages_vouch_where_nobody_has_configured_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        file(
+            "web.toml",
+            "[[check]]\nname = \"web\"\nkind = \"tcp\"\ntarget = \"a:1\"\n",
+        );
+        let (config, why) = usable(Ok(None), folder.path());
+        assert_eq!((config.checks.len(), why), (1, None));
+        file("torn.toml", "[[check]]\nname = \"to");
+        let (config, why) = usable(Ok(None), folder.path());
+        assert_eq!(config.checks.len(), 1, "that of the other file");
+        let (why, without) = why.unwrap();
+        assert!(why.contains("/torn.toml, line 2, column "), "{why}");
+        assert_eq!(without, "the checks in it");
     }
 }

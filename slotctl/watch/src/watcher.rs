@@ -9,10 +9,11 @@ use super::device::{Device, Disarmed};
 use super::host::{Host, Stop};
 use super::journal::Journal;
 use super::keeper;
+use super::probe::{Outcome, Trouble};
 use super::verdict::{Change, Decision, Verdict};
 use super::{Ended, Trial, Up};
 use crate::events::rfc3339;
-use config::{Config, Watch};
+use config::{Config, Importance, Watch};
 use controller::bootshim_update::RENEWED;
 use controller::code::Code;
 use controller::duration::spell;
@@ -42,8 +43,8 @@ pub(super) enum Message {
         check: usize,
         /// When, since the begin.
         at: Duration,
-        /// What it said, if it failed.
-        outcome: Result<(), String>,
+        /// What it said, if it did not pass.
+        outcome: Outcome,
     },
     /// Somebody asks this program to stop.
     Stop(Stop),
@@ -71,8 +72,9 @@ pub(super) struct Watcher<'a> {
     known: bool,
     /// Whether a person was told that the record cannot be asked.
     unknown_said: bool,
-    /// Why the configuration is of no use, until that is acted on.
-    broken: Option<String>,
+    /// Why the configuration is of no use, and what a good slot is watched without,
+    /// until that is acted on.
+    broken: Option<(String, &'static str)>,
     /// When the latest tick was.
     now: Duration,
     /// When it is noted that the system is up; `None` once that is done.
@@ -127,22 +129,30 @@ impl<'a> Watcher<'a> {
         self.next_petting.saturating_sub(now).min(TICK)
     }
 
-    /// A configuration that is of no use: a trial fails by it, a good slot does
-    /// not.
-    pub(super) fn broken_configuration(&mut self, now: Duration, why: &str) {
-        self.broken = Some(why.to_owned());
+    /// A configuration that is of no use: a trial fails by it; a good slot does not, and
+    /// is watched without what `without` says.
+    pub(super) fn broken_configuration(
+        &mut self,
+        now: Duration,
+        why: String,
+        without: &'static str,
+    ) {
+        self.broken = Some((why, without));
         self.judge_by_configuration(now);
     }
 
     /// As soon as it is known whether there is a trial.
     fn judge_by_configuration(&mut self, now: Duration) {
-        let Some(why) = self.broken.take_if(|_| self.known) else {
+        let Some((why, without)) = self.broken.take_if(|_| self.known) else {
             return;
         };
         if self.verdict.on_trial {
             self.give_up(now, &why);
         } else {
-            self.say("config-broken", format!("{why}; watching without checks"));
+            self.say(
+                "config-broken",
+                format!("{why}; watching without {without}"),
+            );
         }
     }
 
@@ -209,7 +219,7 @@ impl<'a> Watcher<'a> {
 
     fn note_up(&mut self, now: Duration) {
         self.up_at = Some(now + UP_AGAIN);
-        match self.trial.came_up(self.verdict.stable()) {
+        match self.trial.came_up(self.verdict.stable(now)) {
             Ok(Up::Noted) => {
                 self.up_at = None;
                 self.say("up", "the system is up");
@@ -446,18 +456,27 @@ impl<'a> Watcher<'a> {
     }
 
     fn report(&self, change: Change) {
-        let Change { check, outcome } = change;
-        let details = json!({ "check": check });
-        match outcome {
-            Ok(()) => {
-                let text = format!("check {check} passes");
-                self.journal.say("check-passed", text, details);
-            }
-            Err(said) => {
-                let text = format!("check {check} fails: {said}");
-                self.journal.say("check-failed", text, details);
-            }
-        }
+        let Change {
+            check,
+            importance,
+            outcome,
+        } = change;
+        let (check, details) = match importance {
+            Importance::Required => (format!("check {check}"), json!({ "check": check })),
+            Importance::Informative => (
+                format!("check {check} (informative)"),
+                json!({ "check": check, "importance": "informative" }),
+            ),
+        };
+        let (event, text) = match outcome {
+            Ok(()) => ("check-passed", format!("{check} passes")),
+            Err(Trouble::Fails(said)) => ("check-failed", format!("{check} fails: {said}")),
+            Err(Trouble::Unknown(said)) => (
+                "check-unknown",
+                format!("{check} could not be asked: {said}"),
+            ),
+        };
+        self.journal.say(event, text, details);
     }
 
     fn say(&self, event: &'static str, text: impl Into<String>) {

@@ -9,7 +9,6 @@ mod fetch;
 mod incoming;
 mod proxy;
 mod rate;
-mod roots;
 mod silence;
 pub(super) mod tries;
 

@@ -2,10 +2,10 @@
 //! with all that it began.
 
 use super::family::Family;
-use super::one_line;
-use controller::helper::{Answer, Helper, Task};
+use super::{Outcome, Trouble, one_line};
+use controller::helper::{Answer, Task};
 use std::ffi::{OsStr, OsString};
-use std::io::{PipeReader, Read};
+use std::io::{ErrorKind, PipeReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -25,16 +25,19 @@ pub const RUN: Task = ("run-program", |arguments| match arguments {
 });
 
 /// Has a helper run the program, for at most `limit`.
-pub(super) fn ask(command: &[String], limit: Duration) -> Result<(), String> {
+pub(super) fn ask(command: &[String], limit: Duration) -> Outcome {
     let milliseconds = limit.as_millis().to_string();
     let arguments = std::iter::once(&milliseconds).chain(command);
-    let helper = Helper::start(RUN, arguments);
-    let helper = helper.map_err(|error| format!("no helper: {}", super::plain(&error)))?;
-    helper.wait().map(drop)
+    match super::start(RUN, arguments)?.wait() {
+        Ok(said) if said.is_empty() => Ok(()),
+        Ok(said) => Err(Trouble::Fails(said)),
+        Err(why) => Err(Trouble::Unknown(why)),
+    }
 }
 
 /// In the helper: runs the program, without a shell, in a process group of its own.
-/// Whatever it began is ended when it ends, or when the time is over.
+/// Whatever it began is ended when it ends, or when the time is over. The answer is
+/// empty where it passes; an error is that it could not be run.
 fn run(limit: &OsStr, command: &[OsString]) -> Answer {
     let limit = limit.to_str().and_then(|limit| limit.parse().ok());
     let limit = Duration::from_millis(limit.ok_or("no time limit")?);
@@ -50,18 +53,25 @@ fn run(limit: &OsStr, command: &[OsString]) -> Answer {
         .stdout(writer.try_clone().map_err(failed)?)
         .stderr(writer)
         .process_group(0);
-    let (mut child, family) = Family::of(|| command.spawn()).map_err(failed)?;
+    let (mut child, family) = match Family::of(|| command.spawn()) {
+        Ok(begun) => begun,
+        // No memory and no processes to spare are not the program's fault.
+        Err(error) if matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::WouldBlock) => {
+            return Err(failed(error));
+        }
+        Err(error) => return Ok(failed(error)),
+    };
     // What writes into the pipe from here on is the family alone.
     drop(command);
     let status = ended_within(&mut child, limit);
     family.end().map_err(|errno| failed(errno.into()))?;
     match status.map_err(failed)? {
-        None => Err(super::too_slow(limit, &name)),
+        None => Ok(super::too_slow(limit, &name)),
         Some(status) if status.success() => Ok(String::new()),
         Some(status) => {
             // Unless it was handed to somebody else, nobody holds the pipe any more.
             let said = said.recv_timeout(LAST_WORDS).unwrap_or_default();
-            Err(format!("{} ({name})", complaint(status, &said)))
+            Ok(format!("{} ({name})", complaint(status, &said)))
         }
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::events::Events;
-use config::{Check, Target};
+use crate::probe::Trouble;
+use config::{Check, Importance, Target};
 use controller::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -113,6 +114,10 @@ fn controller(on_trial: bool) -> Controller {
         target: Target::Tcp("127.0.0.1:1".to_owned()),
         interval: s(1),
         timeout: s(1),
+        grace: s(0),
+        successes: 1,
+        failures: 1,
+        importance: Importance::Required,
     };
     let watch = Watch {
         device,
@@ -159,7 +164,7 @@ impl Controller {
     }
 }
 
-fn answer(at: u64, outcome: Result<(), String>) -> Message {
+fn answer(at: u64, outcome: Outcome) -> Message {
     let at = s(at);
     Message::Answer {
         check: 0,
@@ -169,15 +174,16 @@ fn answer(at: u64, outcome: Result<(), String>) -> Message {
 }
 
 /// Every second an answer and a turn.
-fn run(watcher: &mut Watcher<'_>, seconds: std::ops::Range<u64>, outcome: &Result<(), String>) {
+fn run(watcher: &mut Watcher<'_>, seconds: std::ops::Range<u64>, outcome: &Outcome) {
     for now in seconds {
         assert_eq!(watcher.take(answer(now, outcome.clone())), None);
         watcher.tick(s(now));
     }
 }
 
-fn refused() -> Result<(), String> {
-    Err("Connection refused (127.0.0.1:1)".to_owned())
+fn refused() -> Outcome {
+    let said = "Connection refused (127.0.0.1:1)".to_owned();
+    Err(Trouble::Fails(said))
 }
 
 #[test]
@@ -213,6 +219,20 @@ fn a_sick_trial_is_given_up_at_the_deadline_and_restarted() {
     assert!(done.ends_with("Z; deadline 1min 40s passed"), "{done}");
     assert_eq!(plc.host.restarts, 1);
     assert_eq!(log.last().unwrap(), "given-up");
+}
+
+#[test]
+fn what_could_not_be_asked_is_said_apart_from_what_fails() {
+    let mut plc = controller(true);
+    let unknown = Err(Trouble::Unknown("no bus".to_owned()));
+    let log = plc.watched(|watcher| run(watcher, 0..101, &unknown));
+    assert!(log.contains(&"check-unknown".to_owned()), "{log:?}");
+    assert!(!log.contains(&"check-failed".to_owned()), "{log:?}");
+    let [done] = plc.trial.done.as_slice() else {
+        panic!("{:?}", plc.trial.done)
+    };
+    let begin = "give up: check web: could not be asked: no bus, since 2";
+    assert!(done.starts_with(begin), "{done}");
 }
 
 #[test]
@@ -300,10 +320,15 @@ fn a_bootshim_waits_until_nobody_uses_the_esp_and_that_is_said_once() {
     assert_eq!(said("bootshim-renewed"), 1);
 }
 
+fn broken(watcher: &mut Watcher<'_>) {
+    let why = "line 3, column 1: nonsense".to_owned();
+    watcher.broken_configuration(s(0), why, "checks");
+}
+
 #[test]
 fn a_broken_configuration_fails_a_trial_with_its_error() {
     let mut plc = controller(true);
-    plc.watched(|watcher| watcher.broken_configuration(s(0), "line 3, column 1: nonsense"));
+    plc.watched(broken);
     assert_eq!(plc.trial.done, ["give up: line 3, column 1: nonsense"]);
     assert_eq!(plc.host.restarts, 1);
 }
@@ -313,7 +338,7 @@ fn a_broken_configuration_never_fails_a_good_slot() {
     let mut plc = controller(false);
     plc.config.checks.clear();
     let log = plc.watched(|watcher| {
-        watcher.broken_configuration(s(0), "line 3, column 1: nonsense");
+        broken(watcher);
         for now in 0..1000 {
             watcher.tick(s(now));
         }

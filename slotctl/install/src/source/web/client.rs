@@ -7,7 +7,7 @@ use super::dial::Dial;
 use super::rate::{self, Bucket, Pace};
 use super::silence::Silence;
 use super::tries::Patience;
-use super::{answer, proxy, roots};
+use super::{answer, proxy};
 use crate::source::Settings;
 use controller::code::Code;
 use controller::error::{Error, Result};
@@ -22,7 +22,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use ureq::http::{HeaderMap, StatusCode, Uri};
-use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector};
 use ureq::{Agent, Proxy, ProxyProtocol};
@@ -334,11 +333,8 @@ impl Client {
             .max_idle_connections(IDLE);
         let to_proxy = proxy.is_some_and(|proxy| proxy.protocol() == ProxyProtocol::Https);
         if tls || to_proxy {
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let tls = TlsConfig::builder()
-                .root_certs(roots::load(self.ca.as_deref())?)
-                .unversioned_rustls_crypto_provider(provider);
-            config = config.tls_config(tls.build());
+            let tls = config::tls::with_authorities(self.ca.as_deref(), "[source]")?;
+            config = config.tls_config(tls);
         }
         let dial = Dial::new(&self.first);
         let agent = match proxy {
