@@ -57,7 +57,7 @@ enum Command {
     /// Install an image into a slot that is not in use
     Install(install::Args),
     /// Slots, versions, states, what runs and what boots next
-    Status,
+    Status(status::Args),
     /// What bootshim would start, and why every other slot is passed over
     NextBoot(status::NextBoot),
     /// Make a slot the trial
@@ -73,7 +73,7 @@ enum Command {
     /// Pet the watchdog and check production, as a service
     Watch,
     /// What happened here
-    Log,
+    Log(log::Args),
     /// What a code means, and what to do
     Explain(explain::Args),
     /// Open the root of the slot that was started, for hooks in an initramfs
@@ -119,7 +119,7 @@ fn dispatch(global: &GlobalOptions, command: &Command, printer: Printer) -> Resu
         Command::Disk(disk::Command::Create(args)) => disk::create(args, printer),
         Command::Disk(disk::Command::Show) => disk::show(&open()?, printer),
         Command::Install(args) => install::run(global, args, printer),
-        Command::Status => status::status(&open()?, printer),
+        Command::Status(args) => status::run(&open()?, args, printer),
         Command::NextBoot(args) => status::next_boot(&open()?, args, printer),
         Command::Activate(args) => slots::activate(&open()?, args, printer),
         Command::Rollback(args) => slots::rollback(&open()?, args),
@@ -127,7 +127,7 @@ fn dispatch(global: &GlobalOptions, command: &Command, printer: Printer) -> Resu
         Command::Reject(args) => slots::reject(&open()?, args),
         Command::Verify(args) => slots::verify(&open()?, args, printer),
         Command::Watch => watch::run(global),
-        Command::Log => log::run(global, printer),
+        Command::Log(args) => log::run(global, args, printer),
         Command::Explain(args) => explain::run(args),
         Command::OpenRoot => Err(sibling::run("root", global, &[])),
     }

@@ -1,15 +1,23 @@
 //! `slotctl status` and `slotctl next-boot`.
 
+use crate::history;
+use blackbox::account;
+use blackbox::failure::Failure;
+use blackbox::motd::Motd;
+use blackbox::pstore::Pstore;
+use blackbox::ring::{Acknowledged, Ring};
+use blackbox::words;
 use bootshim::choice::{self, Situation, Slots, StartKind};
 use bootshim::copies::{Copy, Note};
-use bootshim::handover::WATCHDOG_VARIABLE;
 use bootshim::hardware::watchdog::Report;
-use bootshim::record::{NO_DIGEST, Reason, Slot, SlotId, State};
+use bootshim::record::{Failure as Noted, NO_DIGEST, Reason, Record, Slot, SlotId, State};
 use bootshim::reset::Cause;
 use controller::bootshim_update;
+use controller::code::Code;
+use controller::date::rfc3339;
 use controller::disk::Disk;
 use controller::efi_variable;
-use controller::error::Result;
+use controller::error::{Error, Result};
 use controller::found::Found;
 use controller::next_boot;
 use controller::plain;
@@ -17,9 +25,79 @@ use controller::trust;
 use images::hex;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::path::Path;
+use std::time::SystemTime;
 use talk::answer::{Answer, Printer, table};
+use watch::events::DIRECTORY;
 
-pub fn status(disk: &Disk, printer: Printer) -> Result<Answer> {
+/// The screen that a technician has, with one line for the next command.
+const SCREEN_ROWS: usize = 24;
+const SCREEN_COLUMNS: usize = 80;
+/// So many lines of a black box, where there is room.
+const BOX_ROWS: std::ops::RangeInclusive<usize> = 3..=10;
+
+/// Whether more is done than to look.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A person has seen the last failure: it is no longer said at each login
+    #[arg(long)]
+    pub acknowledge: bool,
+}
+
+pub fn run(disk: &Disk, args: &Args, printer: Printer) -> Result<Answer> {
+    match args.acknowledge {
+        true => acknowledge(disk, printer),
+        false => status(disk, printer),
+    }
+}
+
+fn acknowledge(disk: &Disk, printer: Printer) -> Result<Answer> {
+    if disk.handover().is_none() {
+        let path = disk.path().display();
+        let found = format!("this controller does not run from {path}");
+        return Err(Error::new(Code::NotRunning, found)
+            .expected("a failure is acknowledged on the controller itself: what is kept of it lies on its data partition")
+            .changed("nothing was written"));
+    }
+    let (record, _) = disk.read_record()?;
+    let ring = Ring::at(Path::new(DIRECTORY));
+    let (text, changed) = match record.last_failure {
+        None => ("nothing has failed".to_owned(), false),
+        Some(failure) if is_seen(&ring, &record, failure) => {
+            (format!("acknowledged already: {}", failed(failure)), false)
+        }
+        Some(failure) => {
+            let now = rfc3339(SystemTime::now());
+            ring.acknowledge(&Acknowledged::new(record.partition, failure.sequence, now))?;
+            history::note(disk, "acknowledged", &failed(failure));
+            (format!("acknowledged: {}", failed(failure)), true)
+        }
+    };
+    if let Err(error) = Motd::at(Path::new("/")).end() {
+        printer.warn(&error.to_string());
+    }
+    let mut answer = status(disk, printer)?;
+    answer.text = text;
+    answer.fields.insert("changed".into(), changed.into());
+    Ok(answer)
+}
+
+fn failed(failure: Noted) -> String {
+    let Noted {
+        slot,
+        reason,
+        stage,
+        ..
+    } = failure;
+    format!("slot {slot}: {reason} ({stage})")
+}
+
+fn is_seen(ring: &Ring, record: &Record, failure: Noted) -> bool {
+    let seen = ring.acknowledged();
+    seen.is_some_and(|seen| seen.is(record.partition, failure.sequence))
+}
+
+fn status(disk: &Disk, printer: Printer) -> Result<Answer> {
     // Without its bootshim a disk has no trusted keys; its record is shown all
     // the same, without versions.
     let trusted = trust::keys(disk).unwrap_or_else(|error| {
@@ -38,14 +116,15 @@ pub fn status(disk: &Disk, printer: Printer) -> Result<Answer> {
         // By the record alone; `next-boot` verifies the slots too.
         next: choice::first(&found.record, &now),
         bootshim_missing: bootshim_update::is_missing(&found),
-        found,
         note,
         copies: store
             .copies()
             .iter()
             .filter(|copy| matches!(copy, Copy::Valid(_)))
             .count(),
-        watchdog: disk.handover().and_then(|_| told_of_watchdog()),
+        watchdog: disk.handover().and_then(|_| efi_variable::watchdog()),
+        black_box: disk.handover().map(|_| look(&found.record, printer)),
+        found,
     };
     Ok(Answer::new(
         status_in_words(&status),
@@ -67,10 +146,37 @@ struct Status<'a> {
     bootshim_missing: bool,
     /// What boots next, if everything verifies.
     next: Option<(SlotId, StartKind)>,
+    /// What is kept of the last failure, where this controller runs from this disk.
+    black_box: Option<BlackBox>,
 }
 
-fn told_of_watchdog() -> Option<Report> {
-    Report::parse(&efi_variable::from_bootshim(WATCHDOG_VARIABLE).ok()??)
+/// What this controller has outside its slots about the last failure in the record.
+#[derive(Default)]
+struct BlackBox {
+    /// Its number for `slotctl log`, and what is known of it.
+    kept: Option<(usize, Failure)>,
+    /// A person has seen it.
+    acknowledged: bool,
+    /// There is no data partition.
+    no_place: bool,
+}
+
+fn look(record: &Record, printer: Printer) -> BlackBox {
+    let ring = Ring::at(Path::new(DIRECTORY));
+    let found = ring.read().unwrap_or_else(|error| {
+        printer.warn(&error.to_string());
+        Default::default()
+    });
+    for damaged in &found.damaged {
+        printer.warn(damaged);
+    }
+    let kept = account::find(record, &found.failures);
+    let failure = record.last_failure;
+    BlackBox {
+        kept: kept.map(|(place, failure)| (place + 1, failure.clone())),
+        acknowledged: failure.is_some_and(|failure| is_seen(&ring, record, failure)),
+        no_place: !ring.has_place(),
+    }
 }
 
 fn status_fields(status: &Status<'_>) -> Value {
@@ -98,6 +204,8 @@ fn status_fields(status: &Status<'_>) -> Value {
             "stage": failure.stage.to_string(),
             "sequence": failure.sequence,
             "note": status.note.text(),
+            "acknowledged": status.black_box.as_ref().map(|own| own.acknowledged),
+            "black_box": status.black_box.as_ref().and_then(black_box),
         })
     });
     json!({
@@ -124,6 +232,16 @@ fn status_fields(status: &Status<'_>) -> Value {
         "bootshim_missing": status.bootshim_missing,
         "record": { "sequence": record.sequence, "copies_valid": status.copies },
     })
+}
+
+fn black_box(own: &BlackBox) -> Option<Value> {
+    let (number, failure) = own.kept.as_ref()?;
+    Some(json!({
+        "failure": number,
+        "time": failure.time,
+        "version": failure.version,
+        "lines": words::first_lines(failure, *BOX_ROWS.end()),
+    }))
 }
 
 fn reason(reason: Reason) -> Option<String> {
@@ -172,19 +290,48 @@ fn status_in_words(status: &Status<'_>) -> String {
         let _ = writeln!(text, "bootshim: {}", missing(record.slot(slot).state));
     }
     if let Some(failure) = record.last_failure {
-        let _ = writeln!(
-            text,
-            "last failure: slot {}: {} ({})",
-            failure.slot, failure.reason, failure.stage
-        );
-        if !status.note.text().is_empty() {
-            let _ = writeln!(text, "  {}", plain::line(status.note.text()));
-        }
+        say_failure(&mut text, status, failure);
     }
     if status.copies < 4 {
         let _ = writeln!(text, "boot record: {} of 4 copies valid", status.copies);
     }
     text
+}
+
+/// The last failure with what was said of it, on one screen with all before it.
+fn say_failure(text: &mut String, status: &Status<'_>, failure: Noted) {
+    let none = BlackBox::default();
+    let own = status.black_box.as_ref().unwrap_or(&none);
+    let seen = if own.acknowledged {
+        ", acknowledged"
+    } else {
+        ""
+    };
+    let _ = writeln!(text, "last failure: {}{seen}", failed(failure));
+    let kept = own.kept.as_ref().map(|(_, failure)| failure);
+    let note = status.note.text();
+    if !note.is_empty() {
+        let _ = writeln!(text, "  {}", plain::line(words::note(note, kept)));
+    }
+    if status.black_box.is_some() {
+        let absent = Pstore::at(Path::new("/")).absent();
+        let helped = words::would_have_helped(note, kept, own.no_place, absent.as_deref());
+        helped.iter().for_each(|helped| {
+            let _ = writeln!(text, "  {helped}");
+        });
+    }
+    let Some((number, failure)) = &own.kept else {
+        return;
+    };
+    let rows = |line: &str| line.chars().count().div_ceil(SCREEN_COLUMNS).max(1);
+    let used: usize = text.lines().map(rows).sum();
+    // One for where all of it is.
+    let free = SCREEN_ROWS.saturating_sub(used + 1);
+    let free = free.clamp(*BOX_ROWS.start(), *BOX_ROWS.end());
+    for line in words::first_lines(failure, free) {
+        let _ = writeln!(text, "  {}", plain::line(&line));
+    }
+    let _ = writeln!(text, "  all of it: slotctl log --failure {number}");
 }
 
 fn watchdog(report: Option<Report>) -> String {

@@ -6,14 +6,15 @@ use std::path::Path;
 use talk::answer::Answer;
 use talk::options::GlobalOptions;
 use watch::events::Events;
-use watch::{Ended, RunningSlot};
+use watch::{BlackBox, Ended, RunningSlot};
 
 pub fn run(global: &GlobalOptions) -> Result<Answer> {
     let configuration = config::find(global.config.as_deref());
     let mut trial = RunningSlot::new(global.disk.clone());
     let packaged = Path::new(config::PACKAGED);
+    let black_box = BlackBox::of_this_controller(global.disk.clone());
     let events = Events::of_this_controller();
-    let exit = watch::run(configuration, packaged, &mut trial, events)?;
+    let exit = watch::run(configuration, packaged, &mut trial, events, black_box)?;
     let words = match exit {
         Ended::Stopped => "stopped",
         Ended::SystemGoesDown => "the system goes down",

@@ -14,6 +14,8 @@ mod bench;
 #[path = "files/halfway.rs"]
 #[allow(dead_code, reason = "shared with the tests on files")]
 mod halfway;
+#[path = "watch_process/pages.rs"]
+mod pages;
 #[path = "watch_process/postgresql.rs"]
 mod postgresql;
 #[path = "watch_process/programs.rs"]
@@ -39,6 +41,7 @@ use named;
 
 use bench::Bench;
 use bootshim::handover::Handover;
+use bootshim::record::SlotId;
 use controller::disk::Disk;
 use controller::error::Result;
 use controller::running::Running;
@@ -57,7 +60,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
 use watch::events::Events;
-use watch::{Trial, Up};
+use watch::{BlackBox, Facts, Source, Trial, Up};
 
 type Tested = std::result::Result<(), Failed>;
 
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
     }
     let mut tests = programs::tests();
     tests.extend(questions::tests());
+    tests.extend(pages::tests());
     tests.extend(postgresql::tests());
     tests.extend(units::tests());
     tests.extend(named![
@@ -85,6 +89,8 @@ fn main() -> ExitCode {
         a_shutdown_is_petted_on_after_watch_has_come_to_its_end,
         a_healthy_trial_is_confirmed_and_then_stopped_by_a_person,
         a_sick_trial_is_given_up_and_restarted,
+        what_programs_said_is_kept_before_the_restart_is_begun,
+        a_service_manager_that_hangs_holds_up_the_restart_for_a_while_and_never_the_petting,
         a_trial_that_a_person_stops_stays_armed,
         a_trial_is_confirmed_while_an_install_writes_and_neither_disturbs_the_other,
     ]);
@@ -102,7 +108,16 @@ fn child(directory: &Path) -> ExitCode {
     } else {
         &mut FileTrial(directory.to_owned())
     };
-    match watch::run(config, &directory.join("checks.d"), trial, events) {
+    let home = directory.join("var/lib/slotctl");
+    let kernel_log = directory.join("kmsg");
+    let black_box = BlackBox::at(Box::new(Nobody), directory, &home, &kernel_log);
+    match watch::run(
+        config,
+        &directory.join("checks.d"),
+        trial,
+        events,
+        black_box,
+    ) {
         Ok(exit) => {
             fs::write(directory.join("exit"), format!("{exit:?}")).expect("a place to write");
             ExitCode::SUCCESS
@@ -111,6 +126,19 @@ fn child(directory: &Path) -> ExitCode {
             eprintln!("{error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Knows no boot record.
+struct Nobody;
+
+impl Source for Nobody {
+    fn facts(&self) -> Result<Option<Facts>> {
+        Ok(None)
+    }
+
+    fn version(&self, _: SlotId) -> Option<String> {
+        None
     }
 }
 
@@ -342,8 +370,10 @@ fn service_manager(directory: &Path) {
     fs::write(directory.join("system"), "up").unwrap();
     let system = format!("read system <{}", directory.join("system").display());
     let restart = ": >\"$0.called\"; kill -TERM $PPID";
+    let units = directory.join("list-units");
+    let units = format!("[ -e {0} ] && . {0}", units.display());
     let systemctl = format!(
-        "case $1 in reboot) {restart}; exit;; esac; {system}\n\
+        "case $1 in reboot) {restart}; exit;; list-units) {units}; exit;; esac; {system}\n\
          case $system in up) echo running;; down) echo stopping;; esac"
     );
     let runlevel = format!(
@@ -414,6 +444,61 @@ fn a_sick_trial_is_given_up_and_restarted() -> Tested {
     let called = ["reboot.called", "systemctl.called"].map(|name| plc.file(name).is_some());
     assert!(called.contains(&true));
     assert!(!plc.disarmed());
+    Ok(())
+}
+
+/// A trial that fails, on a system with systemd and a data partition, where `list-units`
+/// does this.
+fn fails_with_systemd(list_units: &str) -> (tempfile::TempDir, Controller) {
+    let own = tempfile::tempdir().unwrap();
+    for folder in ["run/systemd/system", "var/lib"] {
+        fs::create_dir_all(own.path().join(folder)).unwrap();
+    }
+    fs::write(own.path().join("kmsg"), "6,1,1000000,-;a line\n").unwrap();
+    fs::write(own.path().join("list-units"), list_units).unwrap();
+    let journalctl = own.path().join("journalctl");
+    let said = r#"{"SYSLOG_IDENTIFIER":"postgres","MESSAGE":"FATAL: no room"}"#;
+    let script = format!("#!/bin/sh\necho '{said}'\n");
+    fs::write(&journalctl, script).unwrap();
+    fs::set_permissions(&journalctl, fs::Permissions::from_mode(0o755)).unwrap();
+    // A petting every quarter of a second.
+    let toml =
+        toml("command", "/bin/false", "1s").replace("[watch]\n", "[watch]\ntimeout = \"1s\"\n");
+    let controller = Controller::start_in(own.path(), &toml);
+    (own, controller)
+}
+
+fn what_programs_said_is_kept_before_the_restart_is_begun() -> Tested {
+    let listed = "echo 'postgresql@15-main.service loaded failed failed PostgreSQL'";
+    let (_own, mut plc) = fails_with_systemd(listed);
+    plc.expect_all(&[
+        "this start is given up",
+        "is kept: `slotctl log --failure 1`",
+    ]);
+    assert_eq!(plc.exit(), "GaveUp");
+    let kept = plc.file("var/lib/slotctl/failures/1.json").unwrap();
+    for words in [
+        r#""reason":"check web: exit status 1 (/bin/false), failing since "#,
+        r#""name":"postgresql@15-main.service","state":"failed""#,
+        r#""by":"postgres","text":"FATAL: no room""#,
+        r#""kernel":["[    1.000000] a line"]"#,
+    ] {
+        assert!(kept.contains(words), "{words}: {kept}");
+    }
+    Ok(())
+}
+
+fn a_service_manager_that_hangs_holds_up_the_restart_for_a_while_and_never_the_petting() -> Tested {
+    let (_own, mut plc) = fails_with_systemd("exec /bin/sleep 200");
+    plc.expect("this start is given up");
+    let before = plc.file("watchdog").unwrap().len();
+    plc.expect("is kept: `slotctl log --failure 1`");
+    let pettings = plc.file("watchdog").unwrap().len() - before;
+    assert!(pettings >= 10, "{pettings}");
+    assert_eq!(plc.exit(), "GaveUp");
+    let kept = plc.file("var/lib/slotctl/failures/1.json").unwrap();
+    let missing = r#""missing":[{"what":"units","why":"systemctl gave no answer in time"}"#;
+    assert!(kept.contains(missing), "{kept}");
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! Volatile EFI variables, in which bootshim tells something to the system that it
 //! starts.
 
-use bootshim::handover::VARIABLE_VENDOR;
+use bootshim::handover::{VARIABLE_VENDOR, WATCHDOG_VARIABLE};
+use bootshim::hardware::watchdog::Report;
 use std::io;
 
 /// Where Linux shows the variables of the firmware.
@@ -20,6 +21,11 @@ pub fn raw(name: &str) -> io::Result<Vec<u8>> {
 /// `None` where it is another one.
 pub fn from_bootshim(name: &str) -> io::Result<Option<Vec<u8>>> {
     Ok(content(&raw(name)?).map(<[u8]>::to_vec))
+}
+
+/// What bootshim told of the hardware's watchdog, where it told anything.
+pub fn watchdog() -> Option<Report> {
+    Report::parse(&from_bootshim(WATCHDOG_VARIABLE).ok()??)
 }
 
 fn content(variable: &[u8]) -> Option<&[u8]> {

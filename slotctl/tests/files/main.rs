@@ -13,6 +13,7 @@
 )]
 
 mod bench;
+mod black_box;
 mod block_device;
 mod booted;
 mod command_line;

@@ -10,6 +10,7 @@ mod file;
 mod tests;
 
 use bootshim::handover::Handover;
+use controller::date::rfc3339;
 use controller::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -21,7 +22,7 @@ use std::time::SystemTime;
 
 /// Where the event log lies: on the data partition, outside all slots.
 pub const DIRECTORY: &str = "/var/lib/slotctl";
-const KERNEL_LOG: &str = "/dev/kmsg";
+pub(crate) const KERNEL_LOG: &str = "/dev/kmsg";
 /// The kernel refuses messages of about 1 KiB.
 const KERNEL_LINE_MAX: usize = 900;
 const TEXT_MAX: usize = 4096;
@@ -217,17 +218,8 @@ impl Patient {
     }
 }
 
-/// A time as RFC 3339, in UTC, to the second; a clock outside of the years 1970
-/// to 9999 is taken for its nearest end.
-#[must_use]
-pub fn rfc3339(time: SystemTime) -> String {
-    const END_OF_9999: std::time::Duration = std::time::Duration::from_secs(253_402_300_799);
-    let latest = SystemTime::UNIX_EPOCH + END_OF_9999;
-    let time = time.clamp(SystemTime::UNIX_EPOCH, latest);
-    humantime::format_rfc3339_seconds(time).to_string()
-}
-
-fn uptime() -> Option<f64> {
+/// Seconds since the kernel started.
+pub(crate) fn uptime() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/uptime").ok()?;
     text.split_whitespace().next()?.parse().ok()
 }

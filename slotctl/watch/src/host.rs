@@ -1,5 +1,6 @@
 //! The system around `watch`: is it going down, and how it is restarted.
 
+use super::black_box::Account;
 use super::probe::ended_within;
 use super::watcher::Message;
 use nix::sys::reboot::{RebootMode, reboot};
@@ -7,7 +8,7 @@ use nix::sys::signal::Signal;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Sender, SyncSender};
 use std::time::Duration;
 
 /// How long a service manager may take to say whether the system goes down.
@@ -17,6 +18,9 @@ const SYSTEMD_SHUTDOWN: &str = "systemd-shutdow";
 
 /// What `watch` asks of the system.
 pub(super) trait Host {
+    /// Has the black box of this start written, and does not wait for it: a message says
+    /// when that is done. Whether it could be begun.
+    fn record(&mut self, known: Account) -> bool;
     /// Begins an orderly restart, and does not wait for it.
     fn restart(&mut self);
     /// Restarts at once, whatever still runs.
@@ -26,9 +30,15 @@ pub(super) trait Host {
 /// The system that this runs on.
 pub(super) struct System {
     pub(super) inbox: SyncSender<Message>,
+    /// Who writes the black box.
+    pub(super) recorder: Sender<Account>,
 }
 
 impl Host for System {
+    fn record(&mut self, known: Account) -> bool {
+        self.recorder.send(known).is_ok()
+    }
+
     fn restart(&mut self) {
         let inbox = self.inbox.clone();
         let restart = move || {

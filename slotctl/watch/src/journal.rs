@@ -26,7 +26,7 @@ enum Entry {
 }
 
 /// Where `watch` says what happens.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Journal {
     entries: SyncSender<Entry>,
     /// The event log that it writes into.

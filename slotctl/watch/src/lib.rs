@@ -11,9 +11,11 @@
 //! | `keeper` | petting on while the system goes down |
 //! | `running_slot` | the boot record, as far as it is concerned |
 //! | `journal`, `events` | saying what happens, and what is kept of it |
+//! | `black_box` | what is kept of a start that failed |
 
 #![deny(unsafe_code)]
 
+mod black_box;
 mod checks;
 mod device;
 mod host;
@@ -27,6 +29,7 @@ mod watcher;
 
 pub mod events;
 
+pub use black_box::{BlackBox, Facts, Source};
 pub use probe::{LOOK, READ, RUN};
 pub use running_slot::RunningSlot;
 
@@ -103,14 +106,17 @@ pub fn run(
     packaged: &Path,
     trial: &mut dyn Trial,
     events: Events,
+    black_box: BlackBox,
 ) -> Result<Ended> {
     let cannot = |error: std::io::Error| Error::io("beginning to watch", &error);
     let signals = signals::take_over().map_err(cannot)?;
     let journal = Journal::begin(events, std::io::stderr()).map_err(cannot)?;
     let (inbox, messages) = sync_channel(WAITING_MAX);
     signals::forward(signals, inbox.clone()).map_err(cannot)?;
+    let recorder = black_box.begin(&journal, &inbox).map_err(cannot)?;
     let mut host = System {
         inbox: inbox.clone(),
+        recorder,
     };
     let (config, broken) = usable(config, packaged);
     for key in &config.unknown_keys {

@@ -6,6 +6,7 @@ mod check;
 mod tests;
 
 use crate::probe::Outcome;
+use blackbox::failure;
 use bootshim::copies::NOTE_MAX;
 pub(super) use check::Change;
 use check::CheckState;
@@ -142,6 +143,12 @@ impl Verdict {
 
     fn required(&self) -> impl Iterator<Item = &CheckState> {
         self.checks.iter().filter(|check| check.is_required())
+    }
+
+    /// What each check said last; `clock` says the time of a moment.
+    pub(super) fn said(&self, clock: impl Fn(Duration) -> String) -> Vec<failure::Check> {
+        let said = self.checks.iter().map(|check| check.said(&clock));
+        said.collect()
     }
 
     /// Without a check nobody vouches for production.

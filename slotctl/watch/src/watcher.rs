@@ -5,6 +5,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::black_box::Account;
 use super::device::{Device, Disarmed};
 use super::host::{Host, Stop};
 use super::journal::Journal;
@@ -12,10 +13,10 @@ use super::keeper;
 use super::probe::{Outcome, Trouble};
 use super::verdict::{Change, Decision, Verdict};
 use super::{Ended, Trial, Up};
-use crate::events::rfc3339;
 use config::{Config, Importance, Watch};
 use controller::bootshim_update::RENEWED;
 use controller::code::Code;
+use controller::date::rfc3339;
 use controller::duration::spell;
 use controller::error::Error;
 use serde_json::{Value, json};
@@ -29,6 +30,9 @@ const UP_AGAIN: Duration = Duration::from_secs(5);
 /// How long after a failure it is tried again to put a new bootshim on an ESP that
 /// somebody uses.
 const RENEW_AGAIN: Duration = Duration::from_secs(60);
+/// How long a start that was given up waits for its black box: the programs that are
+/// asked have half of it.
+const COLLECTING_MAX: Duration = Duration::from_secs(20);
 
 /// How often, and with which pause, an old keeper of the watchdog is waited for.
 const RELIEVED: u32 = 20;
@@ -46,6 +50,8 @@ pub(super) enum Message {
         /// What it said, if it did not pass.
         outcome: Outcome,
     },
+    /// The black box of the start that was given up is written, or cannot be.
+    Recorded,
     /// Somebody asks this program to stop.
     Stop(Stop),
     /// The orderly restart could not be begun.
@@ -85,6 +91,8 @@ pub(super) struct Watcher<'a> {
     renew_at: Option<Duration>,
     /// Until when a restart of our own, which is under way, is petted.
     restarting: Option<Duration>,
+    /// Until when the restart waits for the black box.
+    collecting: Option<Duration>,
     trial: &'a mut dyn Trial,
     host: &'a mut dyn Host,
     journal: &'a Journal,
@@ -116,6 +124,7 @@ impl<'a> Watcher<'a> {
             up_fails: false,
             renew_at: None,
             restarting: None,
+            collecting: None,
             trial,
             host,
             journal,
@@ -165,6 +174,12 @@ impl<'a> Watcher<'a> {
                 }
                 None
             }
+            Message::Recorded => {
+                if self.collecting.is_some() {
+                    self.restart(self.now);
+                }
+                None
+            }
             Message::Stop(meaning) => Some(self.stop(meaning)),
             Message::RestartFailed(why) => {
                 self.say("restart-failed", format!("the restart failed: {why}"));
@@ -194,8 +209,7 @@ impl<'a> Watcher<'a> {
         match self.verdict.decide(now) {
             Some(Decision::Confirm) => self.confirm(now),
             Some(Decision::GiveUp) => {
-                let clock = |moment: Duration| rfc3339(SystemTime::now() - (now - moment));
-                let why = self.verdict.reason(clock);
+                let why = self.verdict.reason(clock(now));
                 self.give_up(now, &why);
             }
             None => {}
@@ -243,7 +257,12 @@ impl<'a> Watcher<'a> {
 
     /// Services have their time to stop; after it nobody pets, and the watchdog ends it.
     fn wait_for_restart(&mut self, now: Duration, until: Duration) {
-        if now < until {
+        if self.collecting.is_some_and(|until| now >= until) {
+            let limit = spell(COLLECTING_MAX);
+            let text = format!("what is known of this start was not collected within {limit}");
+            self.say("failure-not-kept", text);
+            self.restart(now);
+        } else if now < until {
             if now >= self.next_petting {
                 self.pet(now);
             }
@@ -331,9 +350,33 @@ impl<'a> Watcher<'a> {
             let text = format!("the reason could not be written: {error}");
             self.say("give-up-failed", text);
         }
+        let known = self.known(now, why);
         self.verdict.on_trial = false;
         self.journal.flush();
         self.pet(now);
+        self.restarting = Some(now + COLLECTING_MAX + self.rules.shutdown_max);
+        self.collecting = Some(now + COLLECTING_MAX);
+        if !self.host.record(known) {
+            self.restart(now);
+        }
+    }
+
+    /// What goes into the black box of this start, as far as it is known here.
+    fn known(&self, now: Duration, why: &str) -> Account {
+        let rules = &self.rules;
+        let timeout = self.device.as_ref().map_or(rules.timeout, |d| d.timeout);
+        Account {
+            reason: why.to_owned(),
+            checks: self.verdict.said(clock(now)),
+            device: rules.device.display().to_string(),
+            timeout: timeout.as_secs(),
+            open: self.device.is_some(),
+        }
+    }
+
+    fn restart(&mut self, now: Duration) {
+        self.collecting = None;
+        self.journal.flush();
         self.restarting = Some(now + self.rules.shutdown_max);
         self.host.restart();
     }
@@ -482,6 +525,11 @@ impl<'a> Watcher<'a> {
     fn say(&self, event: &'static str, text: impl Into<String>) {
         self.journal.say(event, text, Value::Null);
     }
+}
+
+/// The time of a moment that was counted as `now` is.
+fn clock(now: Duration) -> impl Fn(Duration) -> String {
+    move |moment| rfc3339(SystemTime::now() - now.saturating_sub(moment))
 }
 
 /// What came of it, in words.

@@ -1,6 +1,7 @@
 //! One check, and what its answers so far say.
 
 use crate::probe::{Outcome, Trouble};
+use blackbox::failure;
 use config::{Check, Importance};
 use controller::duration::spell;
 use std::time::Duration;
@@ -182,6 +183,22 @@ impl CheckState {
                 format!("check {name}: could not be asked: {said}, since {since}")
             }
         })
+    }
+
+    /// What it said last, for the black box.
+    pub(super) fn said(&self, clock: &impl Fn(Duration) -> String) -> failure::Check {
+        let (passes, has_words) = match self.health {
+            Health::New => (None, false),
+            Health::Passing => (Some(true), false),
+            Health::Failing => (Some(false), true),
+            Health::Unknown => (None, true),
+        };
+        failure::Check {
+            name: self.name.clone(),
+            passes,
+            since: clock(self.since),
+            said: has_words.then(|| self.said.clone()),
+        }
     }
 
     /// How long the words are that came as its answer.

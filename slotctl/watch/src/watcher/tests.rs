@@ -83,11 +83,19 @@ impl Trial for FakeTrial {
 
 #[derive(Default)]
 struct FakeHost {
+    /// Whether there is somebody who writes a black box.
+    records: bool,
+    recorded: Vec<Account>,
     restarts: u32,
     forced: u32,
 }
 
 impl Host for FakeHost {
+    fn record(&mut self, known: Account) -> bool {
+        self.recorded.push(known);
+        self.records
+    }
+
     fn restart(&mut self) {
         self.restarts += 1;
     }
@@ -272,6 +280,52 @@ fn a_reason_that_cannot_be_written_does_not_stop_the_restart() {
     let log = plc.watched(|watcher| run(watcher, 0..101, &refused()));
     assert_eq!(plc.host.restarts, 1);
     assert_eq!(log.last().unwrap(), "give-up-failed");
+}
+
+#[test]
+fn the_restart_waits_for_the_black_box_and_the_reason_is_in_the_record_before() {
+    let mut plc = controller(true);
+    plc.host.records = true;
+    plc.watched(|watcher| {
+        run(watcher, 0..105, &refused());
+        assert_eq!(watcher.take(Message::Recorded), None);
+        assert_eq!(watcher.take(Message::Recorded), None, "and once");
+        run(watcher, 105..110, &refused());
+    });
+    assert_eq!((plc.trial.done.len(), plc.host.restarts), (1, 1));
+    let [known] = plc.host.recorded.as_slice() else {
+        panic!("{:?}", plc.host.recorded)
+    };
+    assert!(plc.trial.done[0].ends_with(&known.reason), "{known:?}");
+    let [check] = known.checks.as_slice() else {
+        panic!("{known:?}")
+    };
+    assert_eq!((check.name.as_str(), check.passes), ("web", Some(false)));
+    assert_eq!(
+        check.said.as_deref(),
+        Some("Connection refused (127.0.0.1:1)")
+    );
+    assert!(known.reason.contains(&check.since), "{known:?}");
+    assert_eq!((known.timeout, known.open), (60, true));
+}
+
+#[test]
+fn a_black_box_that_takes_too_long_holds_up_neither_the_petting_nor_the_restart() {
+    let mut plc = controller(true);
+    plc.config.watch.timeout = s(4);
+    plc.host.records = true;
+    let log = plc.watched(|watcher| run(watcher, 0..120, &refused()));
+    assert_eq!((plc.host.recorded.len(), plc.host.restarts), (1, 0));
+    assert!(plc.pettings().len() >= 119, "{}", plc.pettings());
+    assert_eq!(log.last().unwrap(), "given-up");
+    let mut plc = controller(true);
+    plc.host.records = true;
+    let log = plc.watched(|watcher| {
+        run(watcher, 0..121, &refused());
+        assert_eq!(watcher.take(Message::Recorded), None, "too late");
+    });
+    assert_eq!(plc.host.restarts, 1);
+    assert_eq!(log.last().unwrap(), "failure-not-kept");
 }
 
 #[test]
