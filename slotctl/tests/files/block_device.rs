@@ -45,6 +45,11 @@ impl Device {
         }
     }
 
+    /// Its device node.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
     pub fn run(&self, bench: &Bench, words: &str) -> Ran {
         bench.run(&format!("--disk {} --json {words}", self.node))
     }
