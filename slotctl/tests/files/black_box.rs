@@ -18,7 +18,7 @@ use std::fs;
 /// The command line of the start, no disk but its own, and a data partition in `log`.
 const PREPARED: &str = "
     mount --bind cmdline /proc/cmdline
-    own=/sys/class/block/${disk##*/}; mkdir -p disks
+    own=/sys/class/block/${disk##*/}; rm -rf disks; mkdir disks
     for node in $own ${own}p*; do ln -sfn \"$(readlink -f $node)\" disks/; done
     mount --bind disks /sys/class/block
     mount -t tmpfs none /run
