@@ -29,8 +29,8 @@
 //! | 96 | 8 × 48 | the slots |
 //! | 480 | 32 | BLAKE3 of all before |
 //!
-//! A slot: state, reason, priority, tries, tries left, one byte kept (1 each),
-//! attempts (2), security version (8), BLAKE3 of the manifest (32).
+//! A slot: state, reason, priority, tries, tries left, activation (1 each; the last from
+//! minor 3 on), attempts (2), security version (8), BLAKE3 of the manifest (32).
 
 use crate::guid::Guid;
 use bytes::{Bytes, Out};
@@ -55,7 +55,7 @@ pub const DEFAULT_TRIES: u8 = 3;
 /// The major number of the format this code reads and writes.
 pub const MAJOR: u16 = 1;
 /// The highest minor number that this code knows all fields of.
-pub const MINOR: u16 = 2;
+pub const MINOR: u16 = 3;
 /// Sequence numbers from here on are invalid, so that adding one never wraps.
 pub const SEQUENCE_END: u64 = 1 << 63;
 
@@ -63,6 +63,8 @@ pub const SEQUENCE_END: u64 = 1 << 63;
 const MINOR_WATCHDOG_RESETS: u16 = 1;
 /// The first minor in which starts that never came up are counted.
 pub const MINOR_STARTS: u16 = 2;
+/// The first minor in which an activation has a number.
+pub const MINOR_ACTIVATIONS: u16 = 3;
 /// Where the marks of the systems that say when they are up begin among the kept
 /// bytes, and the length of each.
 const MARKS: usize = 11;
@@ -258,6 +260,15 @@ impl Record {
         if let Some(place) = self.kept.get_mut(mark_place(slot)) {
             self.minor = self.minor.max(MINOR_STARTS);
             place.copy_from_slice(&mark);
+        }
+    }
+
+    /// The number of the activation of a slot. With the slot and its manifest it names
+    /// what belongs to the slot on the data partition; 0: none was given.
+    pub fn activation(&self, slot: SlotId) -> u8 {
+        match self.minor {
+            MINOR_ACTIVATIONS.. => self.slot(slot).activation,
+            _ => 0,
         }
     }
 

@@ -9,7 +9,9 @@
 //! Each transition is a pure function from the record before to the [`Next`] one,
 //! which is all that [`crate::copies`] commits.
 
-use crate::record::{Armed, Arming, Digest, Failure, Reason, Record, Slot, SlotId, Stage, State};
+use crate::record::{
+    Armed, Arming, Digest, Failure, MINOR_ACTIVATIONS, Reason, Record, Slot, SlotId, Stage, State,
+};
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
@@ -191,7 +193,7 @@ pub fn begin_writing(
         slot,
         Slot {
             state: State::Writing,
-            kept: record.slot(slot).kept,
+            activation: record.slot(slot).activation,
             ..Slot::EMPTY
         },
     );
@@ -256,6 +258,18 @@ pub fn activate(record: &Record, slot: SlotId, tries: u8) -> Result<Next, Refusa
         s.tries_left = tries;
         s.attempts = 0;
     }))
+}
+
+/// The trial that `flip` begins has this number, under which its state was made ready.
+/// Nothing is numbered where `slot` was on trial before, or is good after it: it keeps
+/// the state that it has.
+pub fn number(before: &Record, flip: Next, slot: SlotId, activation: u8) -> Next {
+    if flip.trial() != Some(slot) || before.trial() == Some(slot) {
+        return flip;
+    }
+    let mut next = with(&flip, slot, |s| s.activation = activation);
+    next.0.minor = next.minor.max(MINOR_ACTIVATIONS);
+    next
 }
 
 /// The slot starts next, once; its state does not change. It is ready, trying or good.

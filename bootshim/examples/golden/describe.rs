@@ -66,6 +66,13 @@ fn fields(text: &mut String, record: &Record) {
     for id in record.ids().filter(|id| record.says_when_up(*id)) {
         line(text, "says when up", id);
     }
+    for id in record.ids().filter(|id| record.activation(*id) > 0) {
+        line(
+            text,
+            "activation",
+            format!("{id} {}", record.activation(id)),
+        );
+    }
     for (id, slot) in record.slots() {
         let numbers = format!(
             "state {} reason {} priority {} tries {} left {} kept {} attempts {} security {}",
@@ -74,7 +81,7 @@ fn fields(text: &mut String, record: &Record) {
             slot.priority,
             slot.tries,
             slot.tries_left,
-            slot.kept,
+            slot.activation,
             slot.attempts,
             slot.security_version,
         );

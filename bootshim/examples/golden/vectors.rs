@@ -39,10 +39,12 @@ pub fn all() -> Result<Vec<(&'static str, Blocks)>, Box<dyn Error>> {
         ("trial-armed-with-note", alone(trial()?)),
         ("last-failure", alone(failure()?)),
         ("later-minor", alone(later_minor()?)),
+        ("last-minor", alone(last_minor()?)),
         ("eight-slots", alone(eight_slots()?)),
         ("watchdog-resets", alone(watchdog_resets()?)),
         ("starts", alone(starts()?)),
         ("good-on-trial", alone(good_on_trial()?)),
+        ("activations", alone(activations()?)),
         ("note-with-more", alone(note_with_more()?)),
         ("newest-on-one-copy", [g5, g5, g6, g4]),
         ("torn-write", [g5, g5, torn, g4]),
@@ -91,7 +93,8 @@ fn failure() -> Result<Block, Box<dyn Error>> {
     Ok(block(record.into(), Note::default(), 20)?)
 }
 
-/// Written by a later minor: values and bytes that this one does not know.
+/// As a later minor than 2 was thought of before there was one: minor 3 has since given
+/// a meaning to the byte in the slot.
 fn later_minor() -> Result<Block, Box<dyn Error>> {
     let plain = block(installed()?, Note::default(), 5)?;
     let unknown = [
@@ -104,6 +107,14 @@ fn later_minor() -> Result<Block, Box<dyn Error>> {
         (101, 7),
     ];
     Ok(sealed(plain, &unknown))
+}
+
+/// The last minor: every byte that this one keeps is in use, and an unknown reason.
+fn last_minor() -> Result<Block, Box<dyn Error>> {
+    let plain = block(installed()?, Note::default(), 6)?;
+    let kept = [47].into_iter().chain(66..72).zip(1..);
+    let unknown = [(10, 255), (11, 255), (97, 201)];
+    Ok(sealed(plain, &kept.chain(unknown).collect::<Vec<_>>()))
 }
 
 /// Eight slots in every state, and the largest numbers.
@@ -132,7 +143,7 @@ fn full_slot(state: State, fill: u8) -> Slot {
         attempts: 65535,
         security_version: u64::MAX - u64::from(fill),
         manifest: [manifest; 32],
-        kept: 0,
+        activation: 0,
     }
 }
 
@@ -165,6 +176,20 @@ fn starts() -> Result<Block, Box<dyn Error>> {
 fn good_on_trial() -> Result<Block, Box<dyn Error>> {
     let record = state::activate(&two_good()?, id("a")?, 3)?;
     Ok(block(record.into(), Note::default(), 33)?)
+}
+
+/// Minor 3: slot b is on trial again under the number 255, slot a has never had one.
+fn activations() -> Result<Block, Box<dyn Error>> {
+    let (before, b) = (two_good()?, id("b")?);
+    let (a, note) = (id("a")?, Note::default());
+    let on_trial = state::activate(&before, a, 3)?;
+    let a_again = state::confirm(&state::arm(&on_trial, a, Arming::Trial), a, &[0xa1; 32])?;
+    let flip = state::activate(&a_again, b, 3)?;
+    Ok(block(
+        state::number(&a_again, flip, b, 255).into(),
+        note,
+        35,
+    )?)
 }
 
 /// A note with a byte behind it that is not zero, under a right hash: no note.

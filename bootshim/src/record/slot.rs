@@ -161,8 +161,9 @@ pub struct Slot {
     pub security_version: u64,
     /// BLAKE3 of the manifest in it.
     pub manifest: Digest,
-    /// A byte that a later minor may use; kept on rewrite.
-    pub kept: u8,
+    /// The number of its activation from minor 3 on ([`super::Record::activation`]); kept
+    /// on rewrite in every minor.
+    pub activation: u8,
 }
 
 impl Slot {
@@ -176,7 +177,7 @@ impl Slot {
         attempts: 0,
         security_version: 0,
         manifest: NO_DIGEST,
-        kept: 0,
+        activation: 0,
     };
 
     /// Most starts of its trial before it is bad however its OS restarts.
@@ -190,7 +191,7 @@ impl Slot {
             State::Empty => {
                 *self
                     == Slot {
-                        kept: self.kept,
+                        activation: self.activation,
                         ..Slot::EMPTY
                     }
             }
@@ -212,7 +213,7 @@ impl Slot {
             priority: bytes.u8()?,
             tries: bytes.u8()?,
             tries_left: bytes.u8()?,
-            kept: bytes.u8()?,
+            activation: bytes.u8()?,
             attempts: u16::from_le_bytes(bytes.take()?),
             security_version: bytes.u64()?,
             manifest: bytes.take()?,
@@ -221,7 +222,7 @@ impl Slot {
 
     pub(super) fn encode(&self, out: &mut Out<'_>) {
         out.put(&[self.state.code(), self.reason.code(), self.priority]);
-        out.put(&[self.tries, self.tries_left, self.kept]);
+        out.put(&[self.tries, self.tries_left, self.activation]);
         out.put(&self.attempts.to_le_bytes());
         out.put(&self.security_version.to_le_bytes());
         out.put(&self.manifest);

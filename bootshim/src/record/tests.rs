@@ -10,16 +10,16 @@ pub(crate) fn id(letter: &str) -> SlotId {
 prop_compose! {
     fn slot_and_state()(
         state in prop::sample::select(State::ALL.to_vec()),
-        reason in 0u8..14, priority: u8, tries in 1u8..=MAX_TRIES, left in 0u8..=MAX_TRIES,
-        attempts: u16, security_version: u64, fill in 1u8..,
+        reason in 0u8..15, priority: u8, tries in 1u8..=MAX_TRIES, left in 0u8..=MAX_TRIES,
+        attempts: u16, security_version: u64, fill in 1u8.., activation: u8,
     ) -> Slot {
         let full = Slot {
             state, reason: Reason::from_code(reason), priority, tries,
             tries_left: left.min(tries), attempts, security_version,
-            manifest: [fill; 32], kept: 0,
+            manifest: [fill; 32], activation,
         };
         match state {
-            State::Empty => Slot::EMPTY,
+            State::Empty => Slot { activation, ..Slot::EMPTY },
             State::Writing => Slot { manifest: NO_DIGEST, ..full },
             _ => full,
         }
@@ -241,11 +241,11 @@ fn what_a_slot_says_fits_its_state() {
     assert!(fits(State::Bad, 0, 0, 0) && fits(State::Bad, 1, 0, 0));
     assert!(fits(State::Trying, 1, 99, 99) && !fits(State::Trying, 1, 99, 100));
     assert!(!fits(State::Trying, 1, 100, 0));
-    let kept = Slot {
-        kept: 5,
+    let numbered = Slot {
+        activation: 5,
         ..Slot::EMPTY
     };
-    assert_eq!(kept.check(), Ok(()));
+    assert_eq!(numbered.check(), Ok(()));
 }
 
 #[test]

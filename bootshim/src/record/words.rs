@@ -73,6 +73,8 @@ open_enum! {
         Watchdog = 11, "the watchdog reset it again and again";
         /// It was started again and again, and its system never said that it is up.
         NeverUp = 12, "it never came up, again and again";
+        /// What it keeps on the data partition could not be made ready for it.
+        NoState = 13, "its state was not ready";
     }
 }
 

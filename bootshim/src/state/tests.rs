@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 mod details;
 mod last_resort;
+mod numbers;
 mod up;
 mod way_back;
 

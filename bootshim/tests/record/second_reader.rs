@@ -158,6 +158,13 @@ fn fields(text: &mut String, block: &Block) {
         }
     }
     for slot in 0..usize::from(block[12]) {
+        let activation = block[96 + 48 * slot + 5];
+        if minor >= 3 && activation > 0 {
+            let slot = char::from(b'a' + slot as u8);
+            line("activation", format!("{slot} {activation}"));
+        }
+    }
+    for slot in 0..usize::from(block[12]) {
         let at = 96 + 48 * slot;
         let names = [
             "state", "reason", "priority", "tries", "left", "kept", "attempts", "security",

@@ -498,6 +498,8 @@ pub(super) fn behaviour(record: &Record) -> Record {
             (State::Bad, reason) => badness(reason),
             _ => Reason::None,
         };
+        // It names a directory on the data partition, and decides nothing here.
+        known.activation = 0;
         if known.state != State::Trying {
             (known.tries, known.tries_left, known.attempts) = (0, 0, 0);
         }

@@ -5,7 +5,6 @@
 
 mod check;
 mod file;
-mod mistake;
 mod packaged;
 #[cfg(test)]
 mod tests;
@@ -17,6 +16,7 @@ pub use packaged::{PACKAGED, add_packaged};
 
 use controller::code::Code;
 use controller::error::{Error, Result};
+use controller::mistake;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

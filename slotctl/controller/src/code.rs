@@ -247,6 +247,9 @@ codes! {
     OtherVersion: Refused "other-version",
         "The programs of slotctl are of different versions.",
         "Install them from the same build.";
+    StateTooNew: Refused "state-too-new",
+        "What lies on the data partition is of a later format than the image reads.",
+        "Install an image that reads it.";
 
     NotAnImage: NotAuthentic "not-an-image",
         "This is no image of slotctl.",
@@ -323,6 +326,9 @@ codes! {
     BaseDamaged: NotAuthentic "base-damaged",
         "The slot that the delta is made against is damaged.",
         "`slotctl verify` it, and install the full image.";
+    BadState: NotAuthentic "bad-state",
+        "A file of slotctl on the data partition cannot be understood.",
+        "Correct the file that the message names, or take it away.";
 
     Io: Io "io",
         "The operating system could not read or write.",

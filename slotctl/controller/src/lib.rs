@@ -20,6 +20,7 @@ pub mod helper;
 pub mod lock;
 pub mod medium;
 pub mod memory;
+pub mod mistake;
 pub mod next_boot;
 pub mod overlay;
 pub mod plain;

@@ -8,12 +8,12 @@ fn armed(slot: usize, as_what: Arming) -> Option<Armed> {
 }
 
 #[test]
-fn what_a_later_minor_keeps_in_a_slot_outlives_its_images() {
-    let start = with(&record([Good, Bad, Empty]), id(B), |s| s.kept = 7);
+fn the_number_of_an_activation_outlives_the_images_of_a_slot() {
+    let start = with(&record([Good, Bad, Empty]), id(B), |s| s.activation = 7);
     let writing = begin_writing(&start, id(B), None).unwrap();
     let expected = Slot {
         state: Writing,
-        kept: 7,
+        activation: 7,
         ..Slot::EMPTY
     };
     assert_eq!(*writing.slot(id(B)), expected);

@@ -1,20 +1,21 @@
-//! A mistake in the configuration, and where it is.
+//! A mistake in a file that a person wrote, and where it is.
 
-use controller::code::Code;
-use controller::error::Error;
+use crate::code::Code;
+use crate::error::Error;
 use std::ops::Range;
 use std::path::Path;
 
 /// What is wrong, and at which bytes of the file.
 #[derive(Debug)]
-pub(super) struct Mistake {
+pub struct Mistake {
     at: Option<Range<usize>>,
     found: String,
     expected: String,
 }
 
 impl Mistake {
-    pub(super) fn new(
+    /// `at` are the bytes of the file that are wrong.
+    pub fn new(
         at: Option<Range<usize>>,
         found: impl Into<String>,
         expected: impl Into<String>,
@@ -27,13 +28,13 @@ impl Mistake {
     }
 
     /// The error that a person sees.
-    pub(super) fn into_error(self, text: &str, path: &Path) -> Error {
+    pub fn into_error(self, text: &str, path: &Path) -> Error {
         let error = self.into_error_of(Code::BadConfig, text, path);
         error.advice("correct the file")
     }
 
     /// The same with another code, where the file may be right.
-    pub(super) fn into_error_of(self, code: Code, text: &str, path: &Path) -> Error {
+    pub fn into_error_of(self, code: Code, text: &str, path: &Path) -> Error {
         let path = path.display();
         let found = match self.at.and_then(|at| position(text, at.start)) {
             Some((line, column)) => {
@@ -63,7 +64,7 @@ impl From<toml::de::Error> for Mistake {
 }
 
 /// Line and column, both from 1, columns in characters.
-fn position(text: &str, at: usize) -> Option<(usize, usize)> {
+pub fn position(text: &str, at: usize) -> Option<(usize, usize)> {
     let before = text.get(..at)?;
     let line = before.matches('\n').count().checked_add(1)?;
     let start_of_line = before.rsplit('\n').next()?;
