@@ -389,6 +389,13 @@ impl<'a> Watcher<'a> {
 
     fn stop(&mut self, meaning: Stop) -> Ended {
         let exit = match (self.restarting, meaning) {
+            // The restart has not begun: nobody must be left behind to pet instead of it.
+            (Some(_), Stop::Alone) if self.collecting.is_some() => {
+                self.restart(self.now);
+                let text = "stopped after this start was given up: where the restart does not come, the watchdog does it";
+                self.say("watch-stopped", text);
+                Ended::GaveUp
+            }
             (Some(until), _) => {
                 self.pet_on_for(until.saturating_sub(self.now));
                 Ended::GaveUp
