@@ -329,6 +329,19 @@ fn a_black_box_that_takes_too_long_holds_up_neither_the_petting_nor_the_restart(
 }
 
 #[test]
+fn who_stops_it_while_a_black_box_is_collected_does_not_keep_the_bad_start_alive() {
+    let mut plc = controller(true);
+    plc.host.records = true;
+    let log = plc.watched(|watcher| {
+        run(watcher, 0..105, &refused());
+        let ended = watcher.take(Message::Stop(Stop::Alone));
+        assert_eq!(ended, Some(Ended::GaveUp));
+    });
+    assert_eq!(plc.host.restarts, 1);
+    assert_eq!(log.last().unwrap(), "watch-stopped", "and nobody pets on");
+}
+
+#[test]
 fn a_confirm_that_cannot_be_written_is_tried_again() {
     let mut plc = controller(true);
     plc.trial.broken_writes = 2;
