@@ -59,7 +59,8 @@ pass() {
 began=$(date +%s)
 pass --cargo-arg=--lib --timeout 60
 beside=$(count caught) unviable=$(count unviable)
-pass --iterate --cargo-arg=--tests --test-package bootshim,images,controller,install,watch,slotctl
+# A pass takes half a minute; what has not ended after ten times that never does.
+pass --iterate --timeout 300 --cargo-arg=--tests --test-package bootshim,images,controller,install,watch,slotctl
 endless=$(count timeout)
 caught=$((beside + $(count caught) + endless))
 missed=$(count missed)
