@@ -260,11 +260,16 @@ pub fn activate(record: &Record, slot: SlotId, tries: u8) -> Result<Next, Refusa
     }))
 }
 
-/// The trial that `flip` begins has this number, under which its state was made ready.
-/// Nothing is numbered where `slot` was on trial before, or is good after it: it keeps
-/// the state that it has.
+/// Whether `flip` begins a trial of the slot. Where it was on trial before, or is good after
+/// it, it keeps the state that it has.
+pub fn begins(before: &Record, flip: &Record, slot: SlotId) -> bool {
+    flip.trial() == Some(slot) && before.trial() != Some(slot)
+}
+
+/// The trial that `flip` begins has this number, under which its state was made ready; any
+/// other flip stays as it is.
 pub fn number(before: &Record, flip: Next, slot: SlotId, activation: u8) -> Next {
-    if flip.trial() != Some(slot) || before.trial() == Some(slot) {
+    if !begins(before, &flip, slot) {
         return flip;
     }
     let mut next = with(&flip, slot, |s| s.activation = activation);

@@ -21,7 +21,7 @@ in_tree sh -c 'dpkg --install /packages/*.deb' >"$out/said" 2>&1 || {
 	cat "$out/said" >&2
 	exit 1
 }
-mkdir -p "$tree/data" "$tree/srv/www" "$tree/var/lib/slotctl"
+mkdir -p "$tree/srv/www" "$tree/var/lib/slotctl" "$tree/var/log/journal"
 # Its configuration; the cluster itself each controller makes.
 in_tree pg_createcluster 15 main >>"$out/said"
 rm -rf "$tree/var/lib/postgresql/15"

@@ -122,7 +122,7 @@ fn dispatch(global: &GlobalOptions, command: &Command, printer: Printer) -> Resu
         Command::Status(args) => status::run(&open()?, args, printer),
         Command::NextBoot(args) => status::next_boot(&open()?, args, printer),
         Command::Activate(args) => slots::activate(&open()?, args, printer),
-        Command::Rollback(args) => slots::rollback(&open()?, args),
+        Command::Rollback(args) => slots::rollback(&open()?, args, printer),
         Command::Confirm => slots::confirm(&open()?, printer),
         Command::Reject(args) => slots::reject(&open()?, args),
         Command::Verify(args) => slots::verify(&open()?, args, printer),

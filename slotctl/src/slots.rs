@@ -95,9 +95,9 @@ pub fn activate(disk: &Disk, args: &Activate, printer: Printer) -> Result<Answer
     answer(disk, slot, &done, "activated", text, restart)
 }
 
-pub fn rollback(disk: &Disk, args: &Rollback) -> Result<Answer> {
+pub fn rollback(disk: &Disk, args: &Rollback, printer: Printer) -> Result<Answer> {
     let restart = Restart::asked(disk, args.reboot)?;
-    let (slot, done) = activation::rollback(disk, trust::keys(disk))?;
+    let (slot, done) = activation::rollback(disk, trust::keys(disk), &Bar::new(printer))?;
     let after = done.durable.record();
     let text = match after.slot(slot).state {
         State::Trying => format!("rolling back to slot {slot}, on trial"),

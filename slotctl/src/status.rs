@@ -24,6 +24,7 @@ use controller::plain;
 use controller::trust;
 use images::hex;
 use serde_json::{Value, json};
+use slotctl_state::given::{self, LOST, MARK};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::SystemTime;
@@ -124,6 +125,7 @@ fn status(disk: &Disk, printer: Printer) -> Result<Answer> {
             .count(),
         watchdog: disk.handover().and_then(|_| efi_variable::watchdog()),
         black_box: disk.handover().map(|_| look(&found.record, printer)),
+        state: disk.handover().and_then(|_| state(printer)),
         found,
     };
     Ok(Answer::new(
@@ -148,6 +150,16 @@ struct Status<'a> {
     next: Option<(SlotId, StartKind)>,
     /// What is kept of the last failure, where this controller runs from this disk.
     black_box: Option<BlackBox>,
+    /// What the slot that runs keeps on the data partition, where it keeps state.
+    state: Option<Value>,
+}
+
+/// What the program in the initramfs has left of it.
+fn state(printer: Printer) -> Option<Value> {
+    given::read(Path::new(MARK)).unwrap_or_else(|error| {
+        printer.warn(&error.to_string());
+        None
+    })
 }
 
 /// What this controller has outside its slots about the last failure in the record.
@@ -230,6 +242,7 @@ fn status_fields(status: &Status<'_>) -> Value {
             "starts": starts,
         })),
         "bootshim_missing": status.bootshim_missing,
+        "state": status.state,
         "record": { "sequence": record.sequence, "copies_valid": status.copies },
     })
 }
@@ -279,6 +292,9 @@ fn status_in_words(status: &Status<'_>) -> String {
     if running.is_some() {
         let _ = writeln!(text, "watchdog: {}", watchdog(status.watchdog));
     }
+    if let Some(state) = &status.state {
+        say_state(&mut text, state);
+    }
     // The first start that has not said so yet is the one that runs.
     if let Some((slot, starts)) = record.starts().filter(|(_, starts)| *starts > 1) {
         let _ = writeln!(
@@ -296,6 +312,22 @@ fn status_in_words(status: &Status<'_>) -> String {
         let _ = writeln!(text, "boot record: {} of 4 copies valid", status.copies);
     }
     text
+}
+
+/// Where the slot that runs keeps what it writes, and what a person should know of that.
+fn say_state(text: &mut String, state: &Value) {
+    let _ = match state["data"].as_str() {
+        Some(node) => writeln!(
+            text,
+            "state: kept on {node}, activation {}",
+            state["activation"]
+        ),
+        None => writeln!(text, "state: the slot {LOST}"),
+    };
+    let remarks = state["remarks"].as_array().into_iter().flatten();
+    for remark in remarks.filter_map(Value::as_str) {
+        let _ = writeln!(text, "  {}", plain::line(remark));
+    }
 }
 
 /// The last failure with what was said of it, on one screen with all before it.

@@ -327,7 +327,9 @@ impl Bench<'_> {
             }
             Operation::Activate(slot) => self.activate(&disk, &trusted, slot, How::Trial(None)),
             Operation::Once(slot) => self.activate(&disk, &trusted, slot, How::Once),
-            Operation::Rollback => activation::rollback(&disk, Ok(trusted.clone())).map(drop),
+            Operation::Rollback => {
+                activation::rollback(&disk, Ok(trusted.clone()), &Quiet).map(drop)
+            }
             Operation::Confirm => {
                 let proven = trial().prove(|| Ok(trusted.clone()), &Quiet)?;
                 let confirmed = match proven {

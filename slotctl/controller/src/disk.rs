@@ -12,6 +12,7 @@ pub use search::Search;
 
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::esp;
 use crate::lock::{self, Lock, What};
 use crate::medium::{FileMedium, Mode};
 use bootshim::copies::{CommitError, Durable, Note, Store};
@@ -230,6 +231,18 @@ impl Disk {
         }
     }
 
+    /// The node of the data partition, for the kernel to mount.
+    pub fn data_node(&self) -> Result<PathBuf> {
+        match (&self.access, &self.layout.data) {
+            (Access::Block, Some(partition)) => block::partition_node(&self.path, partition),
+            _ => {
+                let found = format!("{} has no data partition", self.path.display());
+                Err(Error::new(Code::NoPartitionNode, found)
+                    .advice("`slotctl disk show` lists the partitions"))
+            }
+        }
+    }
+
     /// All of it, for reading.
     pub fn whole(&self) -> Result<Arc<dyn Device>> {
         match &self.access {
@@ -312,6 +325,14 @@ impl Disk {
             return Err(block::stale(&node));
         }
         Ok(Window::new(Arc::new(device), extent))
+    }
+
+    /// Whether the bootshim on the ESP reads a minor number of the boot record: nobody
+    /// writes a newer format than it reads.
+    pub fn bootshim_reads(&self, minor: u16) -> bool {
+        let program = self.whole();
+        let program = program.and_then(|whole| esp::read_program(whole, &self.layout));
+        program.is_ok_and(|program| program.trust().record_minor >= minor)
     }
 
     /// Reads the boot record.

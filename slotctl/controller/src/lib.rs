@@ -31,3 +31,4 @@ pub mod size;
 pub mod stream;
 pub mod trust;
 pub mod verify;
+pub mod verity;

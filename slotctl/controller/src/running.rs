@@ -3,7 +3,6 @@
 use crate::bootshim_update::{self, Confirmed, Ready};
 use crate::disk::{Committed, Disk};
 use crate::error::Result;
-use crate::esp;
 use crate::floor;
 use crate::found::Found;
 use crate::progress::Progress;
@@ -122,11 +121,9 @@ impl<'a> Running<'a> {
     }
 
     /// Whether the bootshim on the ESP counts starts, and so reads what is written to
-    /// end a row: nobody writes a newer format than it reads.
+    /// end a row.
     pub fn bootshim_counts(&self) -> bool {
-        let program = self.disk.whole();
-        let program = program.and_then(|whole| esp::read_program(whole, self.disk.layout()));
-        program.is_ok_and(|program| program.trust().record_minor >= MINOR_STARTS)
+        self.disk.bootshim_reads(MINOR_STARTS)
     }
 
     /// As what it runs, where it is not on trial.

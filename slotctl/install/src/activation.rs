@@ -1,7 +1,8 @@
 //! Which slot starts next, where a person says so: activating, and going back.
 
+use crate::ready::Ready;
 use bootshim::record::{Reason, Record, SlotId, State};
-use bootshim::state;
+use bootshim::state::{self, Next};
 use controller::code::Code;
 use controller::disk::{Committed, Disk};
 use controller::error::{Error, Result};
@@ -41,14 +42,18 @@ pub fn activate(
     if known.state == State::Bad || known.reason != Reason::None {
         verify::slot(found.as_ref().map_err(Clone::clone)?, slot, progress)?;
     }
+    let flip = |now: &Record| match how {
+        How::Once => state::activate_once(now, slot),
+        How::Trial(tries) => state::activate(now, slot, tries.unwrap_or(now.default_tries)),
+    };
+    let next = flip(&record)?;
+    check(&mut found, &record, &next, slot)?;
+    let ready = ready(disk, &mut found, (&record, &next), slot, progress)?;
     disk.update(|now, note| {
         verify::unchanged(&record, now, slot)?;
-        let next = match how {
-            How::Once => state::activate_once(now, slot)?,
-            How::Trial(tries) => state::activate(now, slot, tries.unwrap_or(now.default_tries))?,
-        };
+        let next = flip(now)?;
         check(&mut found, now, &next, slot)?;
-        Ok((next, note))
+        Ok((ready.number(now, next), note))
     })
 }
 
@@ -57,18 +62,45 @@ pub fn activate(
 /// # Errors
 /// Refused where there is none, or where bootshim would not start it, because it is
 /// below the floor or a good slot has revoked it; the record's.
-pub fn rollback(disk: &Disk, trusted: Result<Trust>) -> Result<(SlotId, Committed)> {
+pub fn rollback(
+    disk: &Disk,
+    trusted: Result<Trust>,
+    progress: &dyn Progress,
+) -> Result<(SlotId, Committed)> {
     let record = disk.record_to_change()?;
-    let mut found = trusted.map(|trusted| Found::new(disk, record, &trusted));
-    let mut target = None;
+    let mut found = trusted.map(|trusted| Found::new(disk, record.clone(), &trusted));
+    let flip = |now: &Record| state::rollback(now, disk.running(now), now.default_tries);
+    let (target, next) = flip(&record)?;
+    check(&mut found, &record, &next, target)?;
+    let ready = ready(disk, &mut found, (&record, &next), target, progress)?;
     let done = disk.update(|now, note| {
-        let (to, next) = state::rollback(now, disk.running(now), now.default_tries)?;
+        let (to, next) = flip(now)?;
+        if to != target {
+            let found = format!("slot {target} was to start next, and now it would be {to}");
+            return Err(Error::new(Code::Busy, found)
+                .advice("another command changed the record; try again")
+                .changed("nothing was written"));
+        }
+        verify::unchanged(&record, now, to)?;
         check(&mut found, now, &next, to)?;
-        target = Some(to);
-        Ok((next, note))
+        Ok((ready.number(now, next), note))
     })?;
-    let none = || Error::new(Code::Internal, "no slot to roll back to");
-    Ok((target.ok_or_else(none)?, done))
+    Ok((target, done))
+}
+
+fn ready(
+    disk: &Disk,
+    found: &mut Result<Found<'_>>,
+    flip: (&Record, &Next),
+    slot: SlotId,
+    progress: &dyn Progress,
+) -> Result<Ready> {
+    let manifest = || {
+        let found = found.as_mut().map_err(|error| error.clone())?;
+        found.manifest(slot).cloned()
+    };
+    let ready = Ready::make(disk, flip, slot, manifest, progress);
+    ready.map_err(|refused| refused.changed("nothing was written"))
 }
 
 /// What becomes the trial or the one-shot is what bootshim would start: else the next

@@ -7,6 +7,7 @@ pub mod activation;
 mod compatible;
 mod fit;
 mod pipeline;
+mod ready;
 mod reuse;
 pub mod source;
 mod target;
@@ -33,6 +34,7 @@ use images::head::Head;
 use images::manifest::Manifest;
 use images::trust::Trust;
 use pipeline::Copy;
+use ready::Ready;
 use reuse::{Origins, Reuse};
 use std::sync::atomic::AtomicU64;
 use target::{Complete, Writing};
@@ -204,6 +206,13 @@ impl Signed<'_> {
         Ok(state::activate(record, slot, tries)?)
     }
 
+    /// What the slot keeps is made ready for its trial, which would follow this record.
+    fn ready(&self, before: &Record, slot: SlotId) -> Result<Ready> {
+        let flip = self.activate(before, slot)?;
+        let manifest = || Ok(self.head.manifest.clone());
+        Ready::make(self.disk, (before, &flip), slot, manifest, self.progress)
+    }
+
     fn outcome(&self, slot: SlotId, state: State, moved: Moved) -> Outcome {
         Outcome {
             slot,
@@ -280,9 +289,11 @@ impl<'a> Checked<'a> {
             )
         };
         if request.activate && !request.dry_run {
+            let ready = self.signed.ready(record, slot)?;
             let committed = self.signed.disk.update(|now, note| {
                 verify::unchanged(record, now, slot)?;
-                Ok((self.signed.activate(now, slot)?, note))
+                let flip = self.signed.activate(now, slot)?;
+                Ok((ready.number(now, flip), note))
             });
             // As for an install: a commit that failed half-way may count.
             let committed = committed.map_err(|error| match error.exit() {
@@ -381,20 +392,33 @@ impl<'a> Claimed<'a> {
 }
 
 impl Filled<'_> {
-    /// The image is installed, and the trial where it is to be. A commit that fails
-    /// half-way may count all the same.
+    /// The image is installed, and the trial where it is to be. Where what the slot keeps
+    /// cannot be made ready, it waits. A commit that fails half-way may count all the same.
     fn commit(self) -> Result<Outcome> {
         let (signed, slot) = (self.signed, self.complete.slot());
+        let (manifest, request) = (self.complete.manifest(), signed.request);
         let version = signed.head.manifest.security_version;
+        let filled = |record: &Record| {
+            Ok::<Next, Error>(state::finish_writing(record, slot, manifest, version)?)
+        };
+        let ready = request.activate.then(|| {
+            let (record, _) = signed.disk.read_record()?;
+            let before = filled(&record)?;
+            signed.ready(&before, slot)
+        });
         let committed = signed.disk.update(|record, note| {
-            let ready = state::finish_writing(record, slot, self.complete.manifest(), version)?;
-            let next = match signed.request.activate {
-                true => signed.activate(&ready, slot)?,
-                false => ready,
+            let filled = filled(record)?;
+            let next = match &ready {
+                Some(Ok(ready)) => ready.number(&filled, signed.activate(&filled, slot)?),
+                _ => filled,
             };
             Ok((next, note))
         });
         let committed = committed.map_err(|error| signed.stopped(error, unsure(slot)))?;
+        if let Some(Err(refused)) = ready {
+            let changed = format!("slot {slot} holds the whole image, and does not start next");
+            return Err(signed.stopped(refused, changed));
+        }
         let state = committed.durable.record().slot(slot).state;
         Ok(signed.outcome(slot, state, self.moved))
     }

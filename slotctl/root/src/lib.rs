@@ -4,13 +4,11 @@
 //! Whom to believe comes from bootshim alone: it has verified the manifest, and its
 //! digest is on the kernel's command line. The disk is not believed again.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
-mod device_mapper;
+pub mod bind;
 mod start;
-mod verity;
 
-use crate::device_mapper::DeviceMapper;
 use bootshim::handover::Handover;
 use bootshim::medium::{Fault, Medium};
 use bootshim::record::{Reason, SlotId};
@@ -19,6 +17,7 @@ use controller::disk::{Disk, ROOT as NAME, Search, Slice};
 use controller::error::{Error, Result};
 use controller::medium::{Aligned, FileMedium, Mode};
 use controller::running::Running;
+use controller::verity::{self, DeviceMapper, OnDamage};
 use images::SLOT_AREA_LEN;
 use images::manifest::Manifest;
 use images::slot_area;
@@ -27,7 +26,6 @@ use start::Start;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use verity::OnDamage;
 
 /// How long disk and partitions may take to appear.
 const PATIENCE: Duration = Duration::from_secs(60);

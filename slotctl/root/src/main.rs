@@ -8,7 +8,12 @@ use controller::disk;
 use controller::error::{Error, Result};
 use controller::helper;
 use serde_json::json;
+use slotctl_root::bind::{self, bind};
 use slotctl_root::{Outcome, open, restart};
+use slotctl_state::declared::FOLDER;
+use slotctl_state::given::MARK;
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use talk::answer::{Answer, Printer};
 use talk::sibling::{Call, VERSION};
@@ -18,7 +23,10 @@ const HELP: &str = "\
 Opens the root of the slot that was started through dm-verity, as
 /dev/mapper/slotctl-root; for hooks in an initramfs.
 
-Usage: slotctl-root [--json] [--quiet]
+Usage: slotctl-root [--json] [--quiet] [bind-state ROOT]
+
+bind-state ROOT  mounts what the slot keeps on the data partition over ROOT, where
+                 that root is mounted
 ";
 
 fn main() -> ExitCode {
@@ -38,6 +46,14 @@ fn run(call: &Call, printer: Printer) -> Result<Answer> {
         Some(argument) if argument == "-V" || argument == "--version" => {
             Ok(Answer::raw(format!("{NAME} {VERSION}\n").into_bytes()))
         }
+        Some(argument) if argument == "bind-state" => match call.arguments.get(1..) {
+            Some([root]) => bind_state(Path::new(root), printer),
+            _ => Err(
+                Error::new(Code::Usage, "`bind-state` without the folder of the root")
+                    .advice(format!("`{NAME} --help` says what it takes"))
+                    .changed("nothing was done"),
+            ),
+        },
         Some(argument) => {
             let found = format!("{NAME} does not know `{}`", argument.display());
             Err(Error::new(Code::Usage, found)
@@ -73,4 +89,41 @@ fn open_root(printer: Printer) -> Result<Answer> {
             Ok(Answer::default())
         }
     }
+}
+
+fn bind_state(root: &Path, printer: Printer) -> Result<Answer> {
+    let given = match bind(root)? {
+        bind::Outcome::Nothing => {
+            let text = format!("the image declares nothing in /{FOLDER}");
+            return Ok(Answer::new(text, json!({ "paths": [] })));
+        }
+        bind::Outcome::Given(given) => given,
+        bind::Outcome::Restart { why, next } => {
+            let words = format!("{why}; restarting, slot {next} starts next");
+            printer.warn(&words);
+            to_kernel_log(&words);
+            restart()?;
+            return Ok(Answer::default());
+        }
+    };
+    let text = given.words();
+    for remark in &given.remarks {
+        printer.warn(remark);
+        to_kernel_log(remark);
+    }
+    if given.node.is_none() {
+        to_kernel_log(&text);
+    }
+    // For `status`; where it cannot be written, the kernel's log has the same words.
+    if let Err(error) = given.write(Path::new(MARK)) {
+        printer.warn(&error.to_string());
+    }
+    Ok(Answer::new(text, given.fields()))
+}
+
+/// As a warning, where the journal and a console that nobody watched have it later.
+fn to_kernel_log(words: &str) {
+    let log = std::fs::OpenOptions::new().write(true).open("/dev/kmsg");
+    // Where there is none, nobody can be told.
+    let _ = log.and_then(|mut log| writeln!(log, "<4>slotctl: {words}"));
 }

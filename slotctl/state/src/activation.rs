@@ -39,13 +39,14 @@ impl Activation {
         now.number.wrapping_sub(self.number)
     }
 
-    /// The number for the next flip: the first one after this that is not `taken` by a
-    /// directory of the same slot and image, and never 0. `None` where all are.
-    pub fn next(&self, taken: impl Fn(u8) -> bool) -> Option<u8> {
-        let after = (1..=u8::MAX).map(|step| self.number.wrapping_add(step));
-        after
+    /// What the next flip chooses: the first number after this that has no directory (is
+    /// not `taken`), and never 0. `None` where all have.
+    pub fn after(&self, taken: impl Fn(&Activation) -> bool) -> Option<Activation> {
+        let numbers = (1..=u8::MAX).map(|step| self.number.wrapping_add(step));
+        numbers
             .filter(|number| *number != 0)
-            .find(|number| !taken(*number))
+            .map(|number| Activation { number, ..*self })
+            .find(|next| !taken(next))
     }
 }
 
@@ -124,16 +125,16 @@ mod tests {
 
     #[test]
     fn the_next_number_is_one_that_nothing_has() {
-        assert_eq!(activation(0).next(|_| false), Some(1));
-        assert_eq!(activation(255).next(|_| false), Some(1));
-        assert_eq!(activation(3).next(|number| number == 4), Some(5));
-        assert_eq!(activation(3).next(|number| number != 2), Some(2));
-        assert_eq!(activation(3).next(|_| true), None);
-        assert_eq!(
-            activation(3).next(|number| number != 3),
-            None,
-            "not its own"
-        );
+        let after = |number, taken: fn(u8) -> bool| {
+            let next = activation(number).after(|next| taken(next.number));
+            next.map(|next| next.number)
+        };
+        assert_eq!(after(0, |_| false), Some(1));
+        assert_eq!(after(255, |_| false), Some(1));
+        assert_eq!(after(3, |number| number == 4), Some(5));
+        assert_eq!(after(3, |number| number != 2), Some(2));
+        assert_eq!(after(3, |_| true), None);
+        assert_eq!(after(3, |number| number != 3), None, "not its own");
     }
 
     #[test]

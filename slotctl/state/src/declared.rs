@@ -125,14 +125,18 @@ pub struct Declared {
 }
 
 impl Declared {
-    /// What the image below `root` declares; nothing where it has no such folder.
+    /// What the image below `root` declares; `None` where it has no such folder, and sees
+    /// to what it keeps itself.
     ///
     /// # Errors
     /// A mistake in a file, with line and column; a path that the image does not have, or
     /// that leads elsewhere; the operating system's.
-    pub fn read(root: &Path) -> Result<Declared> {
+    pub fn read(root: &Path) -> Result<Option<Declared>> {
+        let Some(files) = files(root)? else {
+            return Ok(None);
+        };
         let mut declared = Declared::default();
-        for path in files(root)? {
+        for path in files {
             let text = text(&path)?;
             let shown = Path::new("/").join(path.strip_prefix(root).unwrap_or(&path));
             declared.add(&text, &shown)?;
@@ -140,7 +144,7 @@ impl Declared {
         for declaration in &declared.paths {
             place::check(root, &declaration.path).map_err(|error| error.at(&declaration.at))?;
         }
-        Ok(declared)
+        Ok(Some(declared))
     }
 
     /// What a file declares besides; `path` is for messages.
@@ -200,12 +204,12 @@ fn overlap(one: &Declaration, other: &Declaration) -> Error {
 
 /// The files in the order of their names. Links are not followed: they could lead out
 /// of the image.
-fn files(root: &Path) -> Result<Vec<PathBuf>> {
+fn files(root: &Path) -> Result<Option<Vec<PathBuf>>> {
     let folder = root.join(FOLDER);
     let failed = |error: &_| Error::io(format_args!("reading {}", folder.display()), error);
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(&error)),
     };
     let mut files = Vec::new();
@@ -223,7 +227,7 @@ fn files(root: &Path) -> Result<Vec<PathBuf>> {
         files.push(path);
     }
     files.sort();
-    Ok(files)
+    Ok(Some(files))
 }
 
 fn text(path: &Path) -> Result<String> {

@@ -239,12 +239,11 @@ pub fn prepare(
     if !too_new.is_empty() {
         return Err(NotReady::TooNew(too_new));
     }
-    let at = |number| Activation { number, ..*now };
-    let taken = |number| found.directory(&at(number)).is_some();
-    let number = now.next(taken).ok_or(NotReady::NoNumber)?;
+    let taken = |next: &Activation| found.directory(next).is_some();
+    let next = now.after(taken).ok_or(NotReady::NoNumber)?;
     let left = found.directory(now).map(|directory| directory.activation);
-    let left = left.or_else(|| found.own(&at(number), false));
-    Ok((at(number), source(left)))
+    let left = left.or_else(|| found.own(&next, false));
+    Ok((next, source(left)))
 }
 
 /// The partition has less room than a flip needs.

@@ -84,7 +84,7 @@ impl Controller {
     }
 
     fn declared(&self, name: &str) -> Declared {
-        Declared::read(self.root(name)).unwrap()
+        Declared::read(self.root(name)).unwrap().unwrap()
     }
 
     fn steps(&self, name: &str) -> (Declared, Steps, Activation) {

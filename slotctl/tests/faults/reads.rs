@@ -84,7 +84,7 @@ fn no_command_reads_a_manifest_twice() {
             Ok((Next::by_hand(next), note))
         };
         disk.update(both_good).unwrap();
-        let (to, _) = rollback(disk, Ok(ground.trusted.clone())).unwrap();
+        let (to, _) = rollback(disk, Ok(ground.trusted.clone()), &Quiet).unwrap();
         assert_eq!(to, slot(1));
     });
     reads_once("verify", |disk, ground| {

@@ -17,10 +17,11 @@ installkernel() {
 install() {
 	inst_simple /usr/lib/slotctl/slotctl-root /usr/bin/slotctl-root
 	inst_simple /usr/lib/slotctl/open-watchdog /usr/bin/open-watchdog
-	inst_multiple mount reboot sleep
+	inst_multiple e2fsck mke2fs mount reboot sleep
 	inst_rules "$moddir/60-slotctl-root.rules"
 	inst_hook pre-udev 10 "$moddir/open-watchdog.sh"
 	inst_hook initqueue/settled 10 "$moddir/open-root.sh"
 	inst_hook initqueue/finished 10 "$moddir/root-opened.sh"
+	inst_hook pre-pivot 10 "$moddir/bind-state.sh"
 	dracut_need_initqueue
 }

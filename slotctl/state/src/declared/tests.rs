@@ -45,7 +45,7 @@ fn what_packages_declare_is_read_file_by_file() {
     let image = image(&files, &places);
     fs::write(image.path().join("etc/app"), "a file is kept as well").unwrap();
     fs::write(image.path().join(FOLDER).join("README"), "not one of them").unwrap();
-    let declared = Declared::read(image.path()).unwrap();
+    let declared = Declared::read(image.path()).unwrap().unwrap();
     let read: Vec<_> = declared
         .paths
         .iter()
@@ -66,7 +66,7 @@ fn what_packages_declare_is_read_file_by_file() {
 #[test]
 fn an_image_without_the_folder_declares_nothing() {
     let root = tempfile::tempdir().unwrap();
-    assert_eq!(Declared::read(root.path()).unwrap(), Declared::default());
+    assert_eq!(Declared::read(root.path()).unwrap(), None);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn unknown_keys_are_named_with_their_file_and_stop_nothing() {
         &[("a.toml", &path("/srv", "shared", "owner = 3"))],
         &["/srv"],
     );
-    let declared = Declared::read(image.path()).unwrap();
+    let declared = Declared::read(image.path()).unwrap().unwrap();
     assert_eq!(
         declared.unknown_keys,
         ["path.0.owner in /usr/lib/slotctl/state.d/a.toml"]

@@ -3,8 +3,8 @@
 
 #![allow(unsafe_code)]
 
-use controller::code::Code;
-use controller::error::{Error, Result};
+use crate::code::Code;
+use crate::error::{Error, Result};
 use nix::errno::Errno;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
@@ -22,6 +22,8 @@ const NAME: usize = 128;
 
 /// `DM_READONLY_FLAG`.
 const READ_ONLY: u32 = 1;
+/// `DM_DEFERRED_REMOVE`: it goes when nobody has it open any more, as udev may.
+const WHEN_CLOSED: u32 = 1 << 17;
 /// `DM_STATUS_TABLE_FLAG` is not set: what is asked for is the state.
 const NO_FLAGS: u32 = 0;
 
@@ -78,24 +80,24 @@ enum Call {
 
 /// A device that is one target from its first sector to its last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Table {
+pub struct Table {
     /// Its length, in sectors of 512 bytes.
-    pub(crate) sectors: u64,
+    pub sectors: u64,
     /// What it does: the name of a target.
-    pub(crate) target: &'static str,
+    pub target: &'static str,
     /// The words of that target.
-    pub(crate) parameters: String,
+    pub parameters: String,
 }
 
 /// The device mapper.
 #[derive(Debug)]
-pub(crate) struct DeviceMapper {
+pub struct DeviceMapper {
     control: File,
 }
 
 impl DeviceMapper {
     /// Opens its control device.
-    pub(crate) fn open() -> Result<DeviceMapper> {
+    pub fn open() -> Result<DeviceMapper> {
         let control = OpenOptions::new().read(true).write(true).open(CONTROL);
         let control = control.map_err(|error| {
             Error::io(format_args!("opening {CONTROL}"), &error)
@@ -106,7 +108,7 @@ impl DeviceMapper {
 
     /// Makes a read-only device, in the place of one of that name that nobody
     /// uses; its minor number.
-    pub(crate) fn make(&self, name: &str, table: &Table) -> Result<u64> {
+    pub fn make(&self, name: &str, table: &Table) -> Result<u64> {
         let failed = |errno| failed(name, "making the device", errno);
         let mut created = Message::new(name, NO_FLAGS);
         let first = self.call(Call::Create, &mut created);
@@ -127,7 +129,7 @@ impl DeviceMapper {
     }
 
     /// Gives a device a table, from the next read on.
-    pub(crate) fn load(&self, name: &str, table: &Table) -> Result<()> {
+    pub fn load(&self, name: &str, table: &Table) -> Result<()> {
         let mut message = Message::new(name, READ_ONLY);
         message.put_table(table)?;
         self.call(Call::Load, &mut message)
@@ -135,8 +137,14 @@ impl DeviceMapper {
             .map_err(|errno| failed(name, "loading the table of", errno))
     }
 
+    /// Removes a device as soon as nobody has it open.
+    pub fn remove_later(&self, name: &str) -> Result<()> {
+        self.call(Call::Remove, &mut Message::new(name, WHEN_CLOSED))
+            .map_err(|errno| failed(name, "removing", errno))
+    }
+
     /// What the target says of itself.
-    pub(crate) fn status(&self, name: &str) -> Result<String> {
+    pub fn status(&self, name: &str) -> Result<String> {
         let mut message = Message::new(name, NO_FLAGS);
         self.call(Call::Status, &mut message)
             .map_err(|errno| failed(name, "asking", errno))?;
@@ -230,7 +238,7 @@ fn failed(name: &str, doing: &str, errno: Errno) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use controller::code::Exit;
+    use crate::code::Exit;
 
     #[test]
     fn a_call_lies_where_the_kernel_looks_for_it() {

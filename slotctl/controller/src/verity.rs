@@ -1,20 +1,61 @@
-//! The table that makes dm-verity of a manifest (Linux,
+//! The root of a slot as a device that gives each block only as it was signed: dm-verity
+//! by the tree that the manifest binds (Linux,
 //! `Documentation/admin-guide/device-mapper/verity.rst`).
 
-use crate::device_mapper::Table;
-use controller::code::Code;
-use controller::error::{Error, Result};
+mod device_mapper;
+
+use crate::code::Code;
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use bootshim::record::SlotId;
+pub use device_mapper::{DeviceMapper, Table};
 use images::manifest::{Kind, Manifest};
 use images::verity::Shape;
 use images::{ALIGN, hex};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Sectors of the device mapper in a block.
 const SECTORS: u64 = ALIGN / 512;
 
+/// The root of a slot that does not run, for as long as this lives.
+#[derive(Debug)]
+pub struct SpareRoot {
+    mapper: DeviceMapper,
+    node: PathBuf,
+}
+
+impl SpareRoot {
+    /// Its name at the device mapper. There is one at a time: who opens it holds a lock.
+    const NAME: &str = "slotctl-spare";
+
+    /// Opens the root of `slot`, which holds the image of that manifest.
+    ///
+    /// # Errors
+    /// An image without a tree; the operating system's.
+    pub fn open(disk: &Disk, slot: SlotId, manifest: &Manifest) -> Result<SpareRoot> {
+        let table = table(&disk.slot_node(slot)?, manifest, OnDamage::Error)?;
+        let mapper = DeviceMapper::open()?;
+        let minor = mapper.make(SpareRoot::NAME, &table)?;
+        let node = PathBuf::from(format!("/dev/dm-{minor}"));
+        Ok(SpareRoot { mapper, node })
+    }
+
+    /// The device.
+    pub fn node(&self) -> &Path {
+        &self.node
+    }
+}
+
+impl Drop for SpareRoot {
+    fn drop(&mut self) {
+        // One that is left is replaced by the next.
+        let _ = self.mapper.remove_later(SpareRoot::NAME);
+    }
+}
+
 /// What a block does that is not what was signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OnDamage {
+pub enum OnDamage {
     /// It is a read error.
     Error,
     /// The kernel panics.
@@ -23,7 +64,7 @@ pub(super) enum OnDamage {
 
 impl OnDamage {
     /// For people.
-    pub(super) fn words(self) -> &'static str {
+    pub fn words(self) -> &'static str {
         match self {
             OnDamage::Error => "a read error",
             OnDamage::Panic => "a panic",
@@ -40,7 +81,7 @@ impl OnDamage {
 
 /// The table of the root in the slot at `node`. That the root begins the slot and the
 /// tree is as long as that of such a root is a rule of the manifest.
-pub(super) fn table(node: &Path, manifest: &Manifest, on_damage: OnDamage) -> Result<Table> {
+pub fn table(node: &Path, manifest: &Manifest, on_damage: OnDamage) -> Result<Table> {
     let payload = |kind| manifest.payload(kind);
     let (Some(root), Some(tree), Some(verity)) = (
         payload(Kind::Rootfs),
