@@ -31,10 +31,10 @@ base() {
 	list=$(sed '/^#/d' "$here/packages" | paste -sd,)
 	base=$out/base-$(echo "$list" | cat - "$0" | sha256sum | cut -c1-16).tar
 	[ ! -e "$base" ] || return 0
-	rm -f "$out"/base-*
+	rm -rf "$out"/base-*
 	echo "debian: fetching and unpacking Debian; two minutes"
 	# Of PostgreSQL no cluster: each controller makes its own.
-	mmdebstrap --quiet --variant=minbase --dpkgopt=force-confold --include="$list" \
+	mmdebstrap --quiet --format=tar --variant=minbase --dpkgopt=force-confold --include="$list" \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
 		--dpkgopt='path-exclude=/usr/share/man/*' \

@@ -13,7 +13,7 @@ chmod 755 "$tree"
 tar -x -f "$base" -C "$tree" --numeric-owner --xattrs
 cp -r --no-preserve=ownership "$here/root/." "$tree"
 
-in_tree() { chroot "$tree" env DEBIAN_FRONTEND=noninteractive "$@"; }
+in_tree() { chroot "$tree" env --unset=TMPDIR DEBIAN_FRONTEND=noninteractive "$@"; }
 
 mkdir "$tree/packages"
 cp "$packages"/slotctl_*_amd64.deb "$packages"/slotctl-initramfs_*_amd64.deb "$tree/packages"
