@@ -32,7 +32,7 @@ fetch_kernel() {
 # What is taken of Debian for arm64: the kernel, and the programs with their
 # libraries.
 foreign_parts() {
-	foreign "$debian" linux-image-arm64 busybox-static e2fsprogs util-linux \
+	foreign "$debian" linux-image-arm64 busybox-static e2fsprogs \
 		libblkid1 libc6 libcom-err2 libext2fs2 libuuid1
 	[ -e "$out/kernel" ] || ln -s "$debian" "$out/kernel"
 	depmod -b "$debian" "$(ls "$debian/lib/modules")"
@@ -119,10 +119,12 @@ modules_into() {
 
 initrd() {
 	tree=$(mktemp -d "$out/initrd.XXXXXX")
-	mkdir -p "$tree/dev" "$tree/proc" "$tree/sys" "$tree/newroot"
+	mkdir -p "$tree/dev" "$tree/proc" "$tree/run" "$tree/sys" "$tree/newroot"
 	cp -r "$here/initramfs/." "$tree"
 	busybox_into "$tree"
 	install -D "$programs/slotctl-root" "$tree/usr/bin/slotctl-root"
+	program "$tree" mke2fs
+	program "$tree" e2fsck
 	modules_into "$tree"
 	find "$tree" -exec touch -h -d @0 {} +
 	# Not compressed: unpacking would cost more than reading.
@@ -138,8 +140,7 @@ root() {
 		mkdir -p "$tree/$directory"
 	done
 	cp -r "$here/root/." "$tree"
-	program "$tree" mke2fs
-	program "$tree" blkid
+	: >"$tree/etc/machine-id"
 	busybox_into "$tree"
 	install -D -t "$tree/usr/bin" "$programs/slotctl" "$programs/slotctl-root"
 	printf 'NAME="slotctl demo"\nID=slotctl-demo\nVERSION_ID=%s\n' "$1" >"$tree/etc/os-release"

@@ -155,13 +155,14 @@ fn the_lines_for_an_initramfs_of_your_own_open_the_root() {
         /bin/busybox mount -t devtmpfs dev /dev\n\
         mount -t proc proc /proc\n\
         mount -t sysfs sys /sys\n\
-        for driver in virtio_pci virtio_blk crc32c_generic erofs; do modprobe $driver; done\n";
+        mount -t tmpfs -o mode=755 run /run\n\
+        for driver in virtio_pci virtio_blk crc32c_generic erofs ext4; do modprobe $driver; done\n";
     let hook = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../slotctl/dist/bare/open-root.sh"
     );
     let hook = fs::read_to_string(hook).unwrap();
-    let on = "for mount in dev proc sys; do mount -o move /$mount /newroot/$mount; done\n\
+    let on = "for mount in dev proc run sys; do mount -o move /$mount /newroot/$mount; done\n\
         exec switch_root /newroot /sbin/init\n";
     let initrd = initramfs_with(&PIPELINE, &format!("{init}{hook}{on}"), "bare-initrd");
     let disk = disk("bare", &PIPELINE.part("vmlinuz"), &initrd);

@@ -16,6 +16,8 @@ const MAGIC: [u8; 2] = [0x53, 0xef];
 /// A partition that begins with so many zeros has never been used.
 const BLANK: u64 = 1 << 20;
 
+/// Where mke2fs and e2fsck lie: an initramfs may have no search path.
+const PROGRAMS: &str = "/usr/sbin:/sbin:/usr/bin:/bin";
 /// From here on e2fsck has left something that a person must look at.
 const LEFT_UNCORRECTED: i32 = 4;
 
@@ -57,8 +59,14 @@ fn begin(node: &Path) -> io::Result<Vec<u8>> {
     Ok(begin)
 }
 
+fn program(name: &str) -> Command {
+    let mut program = Command::new(name);
+    program.env("PATH", PROGRAMS);
+    program
+}
+
 fn make(node: &Path) -> Result<()> {
-    let made = Command::new("mke2fs")
+    let made = program("mke2fs")
         .args(["-q", "-t", "ext4", "-L", bootshim::layout::DATA_NAME])
         .arg(node)
         .output();
@@ -75,7 +83,7 @@ fn make(node: &Path) -> Result<()> {
 
 /// Mends what can be mended without a person. Without e2fsck the kernel's journal has to do.
 fn check(node: &Path) -> Result<()> {
-    let checked = match Command::new("e2fsck").arg("-p").arg(node).output() {
+    let checked = match program("e2fsck").arg("-p").arg(node).output() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         checked => checked.map_err(|error| failed("running e2fsck on", node, error))?,
     };
