@@ -25,6 +25,7 @@ mod secure_boot;
 mod shim;
 mod shutdowns;
 mod starts;
+mod state;
 mod token;
 mod twin;
 mod verity;
