@@ -5,7 +5,6 @@ mod cmdline;
 mod content;
 mod erofs;
 mod error;
-mod fields;
 mod initrd;
 mod input;
 mod layout;

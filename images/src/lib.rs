@@ -35,6 +35,8 @@ pub mod chunk;
 pub mod content;
 #[cfg(feature = "build")]
 pub mod delta;
+#[cfg(feature = "build")]
+mod fields;
 pub mod group;
 pub mod head;
 pub mod header;
@@ -53,6 +55,8 @@ pub mod pipeline;
 #[cfg(feature = "std")]
 pub mod read;
 mod refused;
+#[cfg(feature = "std")]
+pub mod rootfs;
 #[cfg(feature = "build")]
 pub mod sign;
 pub mod signature;

@@ -1,5 +1,7 @@
 //! `slotctl image`.
 
+mod root;
+
 use crate::key::{self, Roots};
 use crate::key_set;
 use crate::sign::Sign;
@@ -196,12 +198,14 @@ fn build(args: &Build, printer: Printer) -> Result<Answer> {
         keys: key::secret_keys(&args.key)?,
         key_set: args.key_set.as_deref().map(key_set::load).transpose()?,
     };
+    let mut warnings = root::look(args)?;
     let built = following(printer, Phase::Building, |progress| {
         build::build(&inputs, &args.out, progress)
     })
     .map_err(not_built)?;
-    for warning in &built.warnings {
-        printer.warn(&warning.to_string());
+    warnings.extend(built.warnings.iter().map(ToString::to_string));
+    for warning in &warnings {
+        printer.warn(warning);
     }
     if inputs.keys.is_empty() {
         printer.warn("the image is not signed; no controller takes it before `slotctl image sign`");
@@ -224,7 +228,6 @@ fn build(args: &Build, printer: Printer) -> Result<Answer> {
             bytes(was)
         );
     }
-    let warnings: Vec<String> = built.warnings.iter().map(ToString::to_string).collect();
     let fields = json!({
         "changed": true, "file": out.to_string(), "manifest": hex(&built.digest),
         "file_length": length, "content_length": image.content_len,

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::path::Path;
 use std::vec::Vec;
 
-use super::fields::{u16_at, u32_at, u64_at};
 use super::{BuildError, Warning};
+use crate::fields::{u16_at, u32_at, u64_at};
 use crate::read::fill;
 
 /// The superblocks of all known filesystems end before this byte.

@@ -8,6 +8,7 @@ mod tests;
 
 use controller::code::Code;
 use controller::error::{Error, Result};
+use images::rootfs::{Folder, Found, Root};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -132,14 +133,21 @@ impl Declared {
     /// A mistake in a file, with line and column; a path that the image does not have, or
     /// that leads elsewhere; the operating system's.
     pub fn read(root: &Path) -> Result<Option<Declared>> {
+        Declared::look(&Folder(root))
+    }
+
+    /// What the image with this root declares, mounted or not.
+    ///
+    /// # Errors
+    /// As [`Declared::read`] has them.
+    pub fn look(root: &dyn Root) -> Result<Option<Declared>> {
         let Some(files) = files(root)? else {
             return Ok(None);
         };
         let mut declared = Declared::default();
         for path in files {
-            let text = text(&path)?;
-            let shown = Path::new("/").join(path.strip_prefix(root).unwrap_or(&path));
-            declared.add(&text, &shown)?;
+            let text = text(root, &path)?;
+            declared.add(&text, &path)?;
         }
         for declaration in &declared.paths {
             place::check(root, &declaration.path).map_err(|error| error.at(&declaration.at))?;
@@ -204,38 +212,41 @@ fn overlap(one: &Declaration, other: &Declaration) -> Error {
 
 /// The files in the order of their names. Links are not followed: they could lead out
 /// of the image.
-fn files(root: &Path) -> Result<Option<Vec<PathBuf>>> {
-    let folder = root.join(FOLDER);
-    let failed = |error: &_| Error::io(format_args!("reading {}", folder.display()), error);
-    let entries = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(&error)),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| failed(&error))?;
-        let path = entry.path();
-        if path.extension().is_none_or(|extension| extension != "toml") {
-            continue;
-        }
-        if !entry.file_type().map_err(|error| failed(&error))?.is_file() {
-            let found = format!("{} is not a file", path.display());
-            return Err(Error::new(Code::BadConfig, found)
-                .expected("expected a file of the image itself, not a link"));
-        }
-        files.push(path);
+fn files(root: &dyn Root) -> Result<Option<Vec<PathBuf>>> {
+    let folder = Path::new("/").join(FOLDER);
+    let unread = |error| unread(&folder, &error);
+    if root.find(&folder).map_err(unread)?.is_none() {
+        return Ok(None);
     }
+    let names = root.names(&folder).map_err(unread)?;
+    let paths = names.iter().map(|name| folder.join(name));
+    let is_ours = |path: &PathBuf| path.extension().is_some_and(|end| end == "toml");
+    let mut files: Vec<PathBuf> = paths.filter(is_ours).collect();
     files.sort();
     Ok(Some(files))
 }
 
-fn text(path: &Path) -> Result<String> {
-    let failed = |error| Error::io(format_args!("reading {}", path.display()), &error);
-    let length = std::fs::symlink_metadata(path).map_err(failed)?.len();
-    if length > FILE_MAX {
-        let found = format!("{} has {length} bytes", path.display());
-        return Err(Error::new(Code::BadConfig, found).expected("expected at most 1 MiB"));
+fn text(root: &dyn Root, path: &Path) -> Result<String> {
+    let wrong = |what: String, expected: &str| {
+        let found = format!("{} {what}", path.display());
+        Error::new(Code::BadConfig, found).expected(expected)
+    };
+    match root.find(path).map_err(|error| unread(path, &error))? {
+        Some(Found::File(length)) if length > FILE_MAX => Err(wrong(
+            format!("has {length} bytes"),
+            "expected at most 1 MiB",
+        )),
+        Some(Found::File(_)) => {
+            let bytes = root.read(path).map_err(|error| unread(path, &error))?;
+            String::from_utf8(bytes).map_err(|error| wrong(error.to_string(), "expected UTF-8"))
+        }
+        _ => Err(wrong(
+            "is not a file".into(),
+            "expected a file of the image itself, not a link",
+        )),
     }
-    std::fs::read_to_string(path).map_err(failed)
+}
+
+fn unread(path: &Path, error: &std::io::Error) -> Error {
+    Error::io(format_args!("reading {}", path.display()), error)
 }

@@ -40,6 +40,7 @@ mod ran;
 mod record_copies;
 mod renewing;
 mod revoking;
+mod roots;
 mod samples;
 mod sequences;
 mod shim_first;

@@ -3,10 +3,11 @@
 use super::Kept;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use controller::code::Code;
 use controller::error::Error;
+use images::rootfs::{Found, Root};
 
 /// Why nothing can be mounted there.
 #[derive(Debug)]
@@ -44,26 +45,19 @@ impl NoPlace {
 
 /// Whether the image has the path, by no link: one could lead out of what is mounted
 /// there, into another path, or round in a circle.
-pub(super) fn check(root: &Path, path: &Kept) -> Result<(), NoPlace> {
-    let mut here = root.to_path_buf();
+pub(super) fn check(root: &dyn Root, path: &Kept) -> Result<(), NoPlace> {
+    let mut here = PathBuf::from("/");
     let mut names = path.as_str().split('/').skip(1).peekable();
     while let Some(name) = names.next() {
         here.push(name);
-        let shown = || Path::new("/").join(here.strip_prefix(root).unwrap_or(&here));
-        let kind = match std::fs::symlink_metadata(&here) {
-            Ok(found) => found.file_type(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(NoPlace::Missing(path.clone()));
-            }
-            Err(error) => return Err(NoPlace::Unread(shown(), error)),
-        };
-        if kind.is_symlink() {
-            let to = std::fs::read_link(&here).unwrap_or_default();
-            return Err(NoPlace::Link(shown(), to));
-        }
         let last = names.peek().is_none();
-        if !(kind.is_dir() || last && kind.is_file()) {
-            return Err(NoPlace::Odd(path.clone()));
+        match root.find(&here) {
+            Ok(None) => return Err(NoPlace::Missing(path.clone())),
+            Ok(Some(Found::Folder)) => {}
+            Ok(Some(Found::File(_))) if last => {}
+            Ok(Some(Found::Link(to))) => return Err(NoPlace::Link(here, to)),
+            Ok(Some(_)) => return Err(NoPlace::Odd(path.clone())),
+            Err(error) => return Err(NoPlace::Unread(here, error)),
         }
     }
     Ok(())
