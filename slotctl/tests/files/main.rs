@@ -23,6 +23,7 @@ mod ending;
 mod environment;
 mod explaining;
 mod failing_device;
+mod following;
 mod full_log;
 mod golden;
 mod halfway;

@@ -6,6 +6,7 @@
 //! and the program runs on.
 
 mod file;
+mod follow;
 #[cfg(test)]
 mod tests;
 
@@ -16,9 +17,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+pub use follow::Follow;
 
 /// Where the event log lies: on the data partition, outside all slots.
 pub const DIRECTORY: &str = "/var/lib/slotctl";
@@ -125,28 +128,10 @@ impl Events {
         }
     }
 
-    /// All events that are kept, oldest first. Lines that were torn by a power
-    /// cut are left out. That there is no log is no error.
-    pub fn read(&self) -> Result<impl Iterator<Item = Result<Event>> + use<>> {
-        let mut files = Vec::new();
-        let directory = &self.directory;
-        for path in [file::previous(directory), file::current(directory)] {
-            match File::open(&path) {
-                Ok(file) => files.push((path, BufReader::new(file))),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(read_error(&path, &error)),
-            }
-        }
-        let lines = |(path, reader): (PathBuf, BufReader<_>)| {
-            reader
-                .split(b'\n')
-                .map(move |line| line.map_err(|error| read_error(&path, &error)))
-        };
-        let parse = |line: Result<Vec<u8>>| match line {
-            Ok(line) => serde_json::from_slice(&line).ok().map(Ok),
-            Err(error) => Some(Err(error)),
-        };
-        Ok(files.into_iter().flat_map(lines).filter_map(parse))
+    /// All events that are kept, and then those that come.
+    #[must_use]
+    pub fn follow(&self) -> Follow {
+        Follow::new(&self.directory)
     }
 
     fn append(&self, event: &Event) -> std::io::Result<()> {
@@ -219,7 +204,8 @@ impl Patient {
 }
 
 /// Seconds since the kernel started.
-pub(crate) fn uptime() -> Option<f64> {
+#[must_use]
+pub fn uptime() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/uptime").ok()?;
     text.split_whitespace().next()?.parse().ok()
 }

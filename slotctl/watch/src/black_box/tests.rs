@@ -141,11 +141,8 @@ impl Place {
 
     fn log(&self) -> Vec<String> {
         let events = Events::at(&self.path("log"), Path::new("/nonexistent"), None);
-        events
-            .read()
-            .unwrap()
-            .map(|event| event.unwrap().event)
-            .collect()
+        let all = events.follow().new_events().unwrap().into_iter();
+        all.map(|event| event.event).collect()
     }
 
     /// What a start does that finds this record; its events are in the log when it ends.

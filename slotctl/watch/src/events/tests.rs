@@ -27,9 +27,13 @@ impl Place {
     }
 
     fn texts(&self) -> Vec<String> {
-        let all = self.events.read().unwrap();
-        all.map(|event| event.unwrap().text).collect()
+        texts(&mut self.events.follow())
     }
+}
+
+fn texts(log: &mut Follow) -> Vec<String> {
+    let events = log.new_events().unwrap().into_iter();
+    events.map(|event| event.text).collect()
 }
 
 #[test]
@@ -38,7 +42,7 @@ fn what_happened_is_read_back_with_time_boot_and_uptime() {
     place
         .events
         .record("confirmed", "slot b is good", json!({"slot": "b"}));
-    let all: Vec<Event> = place.events.read().unwrap().map(Result::unwrap).collect();
+    let all = place.events.follow().new_events().unwrap();
     let [event] = all.as_slice() else {
         panic!("{all:?}")
     };
@@ -168,8 +172,7 @@ fn what_happens_before_the_data_partition_is_there_is_in_the_log_once_it_is() {
     fs::create_dir(&var).unwrap();
     log.record("x", "third", Value::Null);
     assert!(!log.is_waiting());
-    let texts: Vec<String> = events.read().unwrap().map(|e| e.unwrap().text).collect();
-    assert_eq!(texts, ["first", "second", "third"]);
+    assert_eq!(texts(&mut events.follow()), ["first", "second", "third"]);
     assert_eq!(place.kernel_log(), said, "and not twice");
 }
 
@@ -184,7 +187,7 @@ fn of_events_that_wait_for_ever_the_latest_are_kept() {
     }
     fs::create_dir(&var).unwrap();
     log.catch_up();
-    let texts: Vec<String> = events.read().unwrap().map(|e| e.unwrap().text).collect();
+    let texts = texts(&mut events.follow());
     assert_eq!(
         (texts.len(), texts.last().unwrap().as_str()),
         (WAITING_MAX, "999")
@@ -205,6 +208,78 @@ fn on_a_full_disk_the_line_goes_to_the_kernel_in_a_length_it_takes() {
 fn without_any_log_the_program_runs_on() {
     let nowhere = Path::new("/nonexistent");
     Events::at(nowhere, nowhere, None).record("x", "y", Value::Null);
+}
+
+#[test]
+fn whoever_follows_the_log_gets_each_event_once() {
+    let place = place();
+    let mut log = place.events.follow();
+    assert!(texts(&mut log).is_empty());
+    fs::remove_dir(place.directory.path().join("log")).unwrap();
+    assert!(texts(&mut log).is_empty());
+    for number in ["1", "2"] {
+        place.events.record("x", number, Value::Null);
+    }
+    assert_eq!(texts(&mut log), ["1", "2"]);
+    assert!(texts(&mut log).is_empty());
+    place.events.record("x", "3", Value::Null);
+    assert_eq!(texts(&mut log), ["3"]);
+}
+
+#[test]
+fn whoever_follows_the_log_gets_each_event_once_however_often_it_is_turned_over() {
+    let long = "x".repeat(TEXT_MAX);
+    // A file holds some 250 of these: looks between each of them, and less often than
+    // it is turned over.
+    for every in [1, 100, 260, 300] {
+        let place = place();
+        let mut log = place.events.follow();
+        let mut seen = Vec::new();
+        for number in 0..800 {
+            let text = format!("{number} {long}");
+            place.events.record("x", &text, Value::Null);
+            if (number + 1) % every == 0 {
+                seen.extend(texts(&mut log));
+            }
+        }
+        seen.extend(texts(&mut log));
+        let numbers = seen.iter().map(|text| text.split(' ').next().unwrap());
+        let numbers: Vec<u32> = numbers.map(|number| number.parse().unwrap()).collect();
+        assert_eq!(numbers, (0..800).collect::<Vec<_>>(), "every {every}");
+    }
+}
+
+#[test]
+fn a_line_that_comes_late_into_the_file_before_is_read_too() {
+    let place = place();
+    place.events.record("x", "first", Value::Null);
+    let mut late = fs::OpenOptions::new();
+    let mut late = late.append(true).open(place.file("events.log")).unwrap();
+    let mut log = place.events.follow();
+    assert_eq!(texts(&mut log), ["first"]);
+    fs::rename(place.file("events.log"), place.file("events.log.1")).unwrap();
+    place.events.record("x", "third", Value::Null);
+    assert_eq!(texts(&mut log), ["third"]);
+    let line = fs::read_to_string(place.file("events.log.1")).unwrap();
+    late.write_all(line.replace("first", "second").as_bytes())
+        .unwrap();
+    assert_eq!(texts(&mut log), ["second"]);
+}
+
+#[test]
+fn an_event_counts_once_its_line_has_an_end() {
+    let place = place();
+    place.events.record("x", "first", Value::Null);
+    let line = fs::read(place.file("events.log")).unwrap();
+    fs::write(place.file("events.log"), "").unwrap();
+    let mut log = place.events.follow();
+    let mut file = fs::OpenOptions::new();
+    let mut file = file.append(true).open(place.file("events.log")).unwrap();
+    for byte in line {
+        assert!(texts(&mut log).is_empty());
+        file.write_all(&[byte]).unwrap();
+    }
+    assert_eq!(texts(&mut log), ["first"]);
 }
 
 proptest! {

@@ -160,11 +160,8 @@ impl Controller {
         let (trial, host) = (&mut self.trial, &mut self.host);
         story(&mut Watcher::begin(&self.config, trial, host, &journal));
         journal.flush();
-        events
-            .read()
-            .unwrap()
-            .map(|event| event.unwrap().event)
-            .collect()
+        let all = events.follow().new_events().unwrap().into_iter();
+        all.map(|event| event.event).collect()
     }
 
     fn pettings(&self) -> String {
