@@ -9,6 +9,7 @@ use watch::events::Events;
 use watch::{BlackBox, Ended, RunningSlot};
 
 pub fn run(global: &GlobalOptions) -> Result<Answer> {
+    let _alone = watch::alone(Path::new(watch::LOCKED_IN))?;
     let configuration = config::find(global.config.as_deref());
     let mut trial = RunningSlot::new(global.disk.clone());
     let packaged = Path::new(config::PACKAGED);

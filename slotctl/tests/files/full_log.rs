@@ -1,4 +1,4 @@
-//! The event log on a disk that is full, through `watch`, which keeps it.
+//! The event log on a disk that is full, through `watch`, which keeps it; and two of them.
 
 use crate::bench::Bench;
 use crate::environment::in_own_mounts;
@@ -10,7 +10,7 @@ const PREPARED: &str = "
     mkdir log; mount -t tmpfs -o size=8k none log
     mkdir log/slotctl; mount --bind log /var/lib
     : >kmsg; mount --bind kmsg /dev/kmsg
-    : >watchdog
+    : >watchdog; mount -t tmpfs none /run
     watch() { timeout 60 \"$SLOTCTL\" --config slotctl.toml watch >/dev/null 2>said & }
     stop() { kill -INT $!; wait $!; }
     until_in() { until grep -qs \"$2\" \"$1\"; do kill -0 $!; sleep 0.05; done; }
@@ -72,4 +72,25 @@ fn a_clock_that_jumped_back_leaves_the_log_in_the_order_of_what_happened() {
     let first = ran.stdout.lines().next().unwrap();
     assert!(first.contains("2999-01-01"), "{}", ran.stdout);
     assert!(ran.stdout.lines().count() > 2, "{}", ran.stdout);
+}
+
+#[test]
+fn a_second_watch_is_refused_and_the_first_goes_on() {
+    let bench = bench();
+    let ran = in_own_mounts(
+        &bench,
+        &format!(
+            "{PREPARED}
+             watch; until_in $log check-failed
+             code=0; slotctl --config slotctl.toml watch >second || code=$?; test $code = 7
+             kill -0 $!; stop; watch; until_in said 'check web fails'; stop
+             cat second"
+        ),
+    );
+    let error = ran.ok().error(0, "busy");
+    assert_eq!(
+        error["found"],
+        "another `slotctl watch` runs on this controller"
+    );
+    assert_eq!(error["changed"], "it goes on, and nothing was changed");
 }

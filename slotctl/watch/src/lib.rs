@@ -10,11 +10,13 @@
 //! | `signals`, `host` | requests to stop, and the restart |
 //! | `keeper` | petting on while the system goes down |
 //! | `running_slot` | the boot record, as far as it is concerned |
+//! | `alone` | one of its kind on a controller |
 //! | `journal`, `events` | saying what happens, and what is kept of it |
 //! | `black_box` | what is kept of a start that failed |
 
 #![deny(unsafe_code)]
 
+mod alone;
 mod black_box;
 mod checks;
 mod device;
@@ -29,6 +31,7 @@ mod watcher;
 
 pub mod events;
 
+pub use alone::{Alone, LOCKED_IN, alone};
 pub use black_box::{BlackBox, Facts, Source};
 pub use probe::{LOOK, READ, RUN};
 pub use running_slot::RunningSlot;
