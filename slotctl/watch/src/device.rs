@@ -72,16 +72,8 @@ impl Device {
             timeout,
             remark: None,
         };
-        if let Err(error) = device.set_timeout(timeout) {
-            device.timeout = device.real_timeout().unwrap_or(timeout);
-            device.remark = Some(format!(
-                "watchdog {} does not take a timeout of {}: {}; going on with {}",
-                path.display(),
-                spell(timeout),
-                error.desc(),
-                spell(device.timeout),
-            ));
-        }
+        let taken = device.set_timeout(timeout);
+        device.remark = own_period(path, timeout, taken, device.timeout);
         Ok(device)
     }
 
@@ -109,14 +101,14 @@ impl Device {
         self.file.as_raw_fd()
     }
 
-    /// The driver may round: what it says afterwards counts.
+    /// The driver may round, or know a longest: what it says afterwards counts.
     fn set_timeout(&mut self, wanted: Duration) -> Result<(), Errno> {
         let mut seconds = i32::try_from(wanted.as_secs()).map_err(|_| Errno::EINVAL)?;
         // SAFETY: the descriptor is open, and the call reads and writes one
         // `int`, which `seconds` is.
-        unsafe { ioctl::set_timeout(self.file.as_raw_fd(), &raw mut seconds) }?;
+        let taken = unsafe { ioctl::set_timeout(self.file.as_raw_fd(), &raw mut seconds) };
         self.timeout = self.real_timeout().unwrap_or(wanted);
-        Ok(())
+        taken.map(drop)
     }
 
     fn real_timeout(&self) -> Option<Duration> {
@@ -127,6 +119,26 @@ impl Device {
         let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
         Some(Duration::from_secs(seconds))
     }
+}
+
+/// What a person should know of a watchdog that waits otherwise than it was told to.
+fn own_period(
+    path: &Path,
+    wanted: Duration,
+    taken: Result<(), Errno>,
+    timeout: Duration,
+) -> Option<String> {
+    let why = match taken {
+        Err(error) => format!(": {}", error.desc()),
+        Ok(()) if timeout != wanted => String::new(),
+        Ok(()) => return None,
+    };
+    Some(format!(
+        "watchdog {} does not take a timeout of {}{why}; going on with {}",
+        path.display(),
+        spell(wanted),
+        spell(timeout),
+    ))
 }
 
 /// What a driver's answer means. A chip that is locked makes some of them answer
@@ -190,6 +202,21 @@ mod tests {
         assert!(
             remark.contains("does not take a timeout of 1min"),
             "{remark}"
+        );
+    }
+
+    #[test]
+    fn a_driver_that_takes_another_timeout_without_a_word_is_said_too() {
+        let path = Path::new("/dev/watchdog");
+        let s = Duration::from_secs;
+        assert_eq!(own_period(path, s(60), Ok(()), s(60)), None);
+        assert_eq!(
+            own_period(path, s(60), Ok(()), s(17)).unwrap(),
+            "watchdog /dev/watchdog does not take a timeout of 1min; going on with 17s"
+        );
+        assert_eq!(
+            own_period(path, s(60), Err(Errno::EINVAL), s(17)).unwrap(),
+            "watchdog /dev/watchdog does not take a timeout of 1min: Invalid argument; going on with 17s"
         );
     }
 
