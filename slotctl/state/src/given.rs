@@ -52,7 +52,8 @@ impl Given {
         let (slot, paths) = (self.activation.slot, self.paths.len());
         match &self.node {
             Some(node) => format!(
-                "slot {slot} keeps {paths} paths on {}, activation {}",
+                "slot {slot} keeps {paths} {} on {}, activation {}",
+                if paths == 1 { "path" } else { "paths" },
                 node.display(),
                 self.activation.number
             ),
