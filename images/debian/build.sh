@@ -10,8 +10,9 @@ packages=$(realpath "$1")
 mkdir -p "$2"
 out=$(realpath "$2")
 here=$(dirname "$(realpath "$0")")
-# From the date of the commit, where nobody says another.
-: "${SOURCE_DATE_EPOCH:=$(git -C "$here" log -1 --format=%ct)}"
+# From the date of the commit, or of the package that this comes from, where nobody says
+# another.
+: "${SOURCE_DATE_EPOCH:=$(git -C "$here" log -1 --format=%ct 2>/dev/null || stat -c %Y "$here/packages")}"
 export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
 PATH=$PATH:/usr/sbin:/sbin
 umask 022
