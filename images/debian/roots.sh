@@ -22,6 +22,8 @@ in_tree sh -c 'dpkg --install /packages/*.deb' >"$out/said" 2>&1 || {
 	exit 1
 }
 mkdir -p "$tree/srv/www" "$tree/var/lib/slotctl" "$tree/var/log/journal"
+# Nobody makes it on a root that cannot be written.
+ln -sf /etc/machine-id "$tree/var/lib/dbus/machine-id"
 # Its configuration; the cluster itself each controller makes.
 in_tree pg_createcluster 15 main >>"$out/said"
 rm -rf "$tree/var/lib/postgresql/15"
