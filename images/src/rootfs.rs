@@ -7,6 +7,8 @@ pub(crate) mod erofs;
 mod ext4;
 #[cfg(feature = "build")]
 mod file;
+#[cfg(feature = "build")]
+mod squashfs;
 
 use std::ffi::OsString;
 use std::io;

@@ -9,6 +9,7 @@ use ext4_view::Ext4;
 
 use super::Root;
 use super::erofs::{self, Erofs};
+use super::squashfs::Squashfs;
 use crate::fields::{u16_at, u32_at};
 use crate::read::fill;
 
@@ -28,8 +29,7 @@ pub fn open(path: &Path) -> io::Result<Option<Box<dyn Root>>> {
         return Ok(Some(Box::new(Erofs::open(file)?)));
     }
     if begin.starts_with(b"hsqs") {
-        let what = "a squashfs is not looked into";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+        return Ok(Some(Box::new(Squashfs::open(file)?)));
     }
     if u16_at(sup, 0x38) == 0xef53 {
         return Ok(Some(Box::new(Ext4::load(Box::new(file))?)));

@@ -14,6 +14,7 @@ mod golden;
 mod head;
 mod initrd;
 mod openssl;
+mod rootfs;
 mod sample;
 mod signing;
 mod slot_area;
