@@ -1,5 +1,7 @@
 //! What a slot keeps on the data partition, made ready and flushed before the record says
-//! that it starts: a flip to what is not there would be found out with production down.
+//! that it starts: a flip to what is not there would be found out with production down. A
+//! cut before the flip leaves a directory that no record names; the next start of a good
+//! slot takes it away.
 
 use bootshim::record::{MINOR_ACTIVATIONS, Record, SlotId};
 use bootshim::state::{self, Next};

@@ -130,7 +130,7 @@ impl Partition {
         now: &Activation,
         image: &Path,
     ) -> Result<()> {
-        self.begin()?;
+        let _locked = self.begin()?;
         if let Some(source) = steps.make {
             self.make(declared, now, source, image)?;
         }
@@ -185,9 +185,9 @@ impl Partition {
         last_good: Option<&Activation>,
         image: &Path,
     ) -> Result<Activation> {
+        let _locked = self.begin()?;
         let found = self.found(declared)?;
         let (next, source) = plan::prepare(declared, &found, now).map_err(not_ready)?;
-        self.begin()?;
         let forward = last_good.map_or(Source::Image, |last_good| Source::Of(*last_good));
         let mut copies = 0_u64;
         for declaration in &declared.paths {
@@ -212,7 +212,7 @@ impl Partition {
     /// # Errors
     /// The operating system's.
     pub fn collect(&self, declared: &Declared, durable: &Durable) -> Result<Vec<Activation>> {
-        self.begin()?;
+        let _locked = self.begin()?;
         let gone = plan::collect(&self.found(declared)?, durable.record());
         for activation in &gone {
             let name = activation.to_string();
@@ -233,7 +233,7 @@ impl Partition {
         if exists(&place)? {
             return Ok(place);
         }
-        self.begin()?;
+        let _locked = self.begin()?;
         self.folder(&self.root.join("host"))?;
         let random = Path::new("/proc/sys/kernel/random/uuid");
         let uuid = fs::read_to_string(random).map_err(|error| failed("reading", random, &error))?;
@@ -298,9 +298,16 @@ impl Partition {
         Ok(path.below(image))
     }
 
-    /// The folders of ours are there, and what a cut left half done is not.
-    fn begin(&self) -> Result<()> {
+    /// The folders of ours are there, and what a cut left half done is not. For as long as
+    /// the answer lives nobody else makes anything here: an `activate` beside an `install`
+    /// waits.
+    fn begin(&self) -> Result<File> {
         self.folder(&self.state())?;
+        let locked = File::open(self.state()).and_then(|folder| {
+            folder.lock()?;
+            Ok(folder)
+        });
+        let locked = locked.map_err(|error| failed("locking", &self.state(), &error))?;
         for place in [
             self.slots(),
             self.state().join("shared"),
@@ -310,7 +317,8 @@ impl Partition {
             self.folder(&place)?;
         }
         self.empty(&self.new_place())?;
-        self.empty(&self.old())
+        self.empty(&self.old())?;
+        Ok(locked)
     }
 
     fn make(
