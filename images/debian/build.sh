@@ -7,9 +7,16 @@
 set -eu
 
 packages=$(realpath "$1")
+here=$(dirname "$(realpath "$0")")
+# Before minutes go by.
+for package in slotctl slotctl-initramfs; do
+	ls "$packages/$package"_*_amd64.deb >/dev/null 2>&1 || {
+		echo "debian: no ${package}_*_amd64.deb in $packages; nothing was built" >&2
+		exit 1
+	}
+done
 mkdir -p "$2"
 out=$(realpath "$2")
-here=$(dirname "$(realpath "$0")")
 # From the date of the commit, or of the package that this comes from, where nobody says
 # another.
 : "${SOURCE_DATE_EPOCH:=$(git -C "$here" log -1 --format=%ct 2>/dev/null || stat -c %Y "$here/packages")}"
@@ -33,7 +40,7 @@ base() {
 	base=$out/base-$(echo "$list" | cat - "$0" | sha256sum | cut -c1-16).tar
 	[ ! -e "$base" ] || return 0
 	rm -rf "$out"/base-*
-	echo "debian: fetching and unpacking Debian; two minutes"
+	echo "debian: fetching and unpacking Debian; some minutes"
 	# Of PostgreSQL no cluster: each controller makes its own.
 	mmdebstrap --quiet --format=tar --variant=minbase --dpkgopt=force-confold --include="$list" \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
