@@ -24,8 +24,8 @@ in_tree sh -c 'dpkg --install /packages/*.deb' >"$out/said" 2>&1 || {
 mkdir -p "$tree/srv/www" "$tree/var/lib/slotctl" "$tree/var/log/journal"
 # Nobody makes it on a root that cannot be written.
 ln -sf /etc/machine-id "$tree/var/lib/dbus/machine-id"
-# Its configuration; the cluster itself each controller makes.
-in_tree pg_createcluster 15 main >>"$out/said"
+# Its configuration, of which conf.d is a part; the cluster itself each controller makes.
+in_tree pg_createcluster 15 main --pgoption add_include_dir=conf.d >>"$out/said"
 rm -rf "$tree/var/lib/postgresql/15"
 in_tree systemctl --quiet enable slotctl-watch systemd-networkd shell postgresql-first
 # What writes to a root that cannot be written, or wants a network that is not there.
