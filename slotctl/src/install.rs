@@ -95,7 +95,7 @@ pub fn run(global: &GlobalOptions, args: &Args, printer: Printer) -> Result<Answ
     }
     let restarted = restart.after(done.changed);
     let restarted = restarted.map_err(|error| error.changed(answer.text.clone()))?;
-    answer.text.push_str(restarted);
+    answer.text.push_str(&restarted);
     let due = restart.is_due(done.changed);
     answer.fields.insert("restarting".into(), due.into());
     Ok(answer)

@@ -194,7 +194,7 @@ fn answer(
         "sequence": record.sequence,
         "restarting": restart.is_due(done.changed),
     });
-    Ok(Answer::new(text + restarted, fields))
+    Ok(Answer::new(text + &restarted, fields))
 }
 
 pub fn verify(disk: &Disk, args: &Verify, printer: Printer) -> Result<Answer> {

@@ -28,6 +28,9 @@ mod ran;
 #[path = "files/samples.rs"]
 #[allow(dead_code, reason = "shared with the tests on files")]
 mod samples;
+#[path = "files/system.rs"]
+#[allow(dead_code, reason = "shared with the tests on files")]
+mod system;
 #[path = "watch_process/units.rs"]
 mod units;
 

@@ -10,13 +10,11 @@
 //! | `ring` | the files, and what a person has acknowledged |
 //! | `account` | which failure a start belongs to that has ended: pure |
 //! | `kernel`, `systemd`, `pstore` | who is asked what happened |
-//! | `child` | asking a program that may hang |
 //! | `words`, `motd` | what a person is told |
 
 #![forbid(unsafe_code)]
 
 pub mod account;
-mod child;
 pub mod failure;
 pub mod kernel;
 pub mod motd;

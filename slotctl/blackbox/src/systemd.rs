@@ -5,9 +5,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::child;
 use crate::failure::{Line, Missing, Unit};
-use controller::plain;
+use controller::{child, plain};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Instant;

@@ -75,7 +75,7 @@ codes! {
         "The operating system gave no random bytes.",
         "Try again; on a small system, once it has started up.";
     NoRestart: Unexpected "no-restart",
-        "The machine was to restart, and the command for it failed.",
+        "The machine was to restart, and a program holds that up, or the command for it failed.",
         "Restart it by hand: what was asked for is on the disk.";
 
     Usage: Usage "usage",

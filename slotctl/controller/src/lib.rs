@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod bootshim_update;
+pub mod child;
 pub mod code;
 pub mod content;
 pub mod date;
@@ -17,6 +18,7 @@ pub mod esp;
 pub mod floor;
 pub mod found;
 pub mod helper;
+mod inhibitor;
 pub mod lock;
 pub mod medium;
 pub mod memory;

@@ -3,6 +3,7 @@
 use crate::code::Code;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::inhibitor;
 use std::path::Path;
 use std::process::Command;
 
@@ -37,23 +38,51 @@ impl Restart {
     }
 
     /// Restarts where it is due, and says in words that follow what was done where
-    /// it is not although it was asked for.
-    pub fn after(self, changed: bool) -> Result<&'static str> {
-        if self.is_due(changed) {
-            orderly()?;
+    /// it is not although it was asked for, or where nobody says if it may be.
+    ///
+    /// # Errors
+    /// A program holds it up, or it cannot be begun.
+    pub fn after(self, changed: bool) -> Result<String> {
+        if !self.is_due(changed) {
+            return Ok(match self.wanted {
+                true => "; nothing was changed, so nothing is restarted".to_owned(),
+                false => String::new(),
+            });
         }
-        Ok(match self.wanted && !changed {
-            true => "; nothing was changed, so nothing is restarted",
-            false => "",
-        })
+        let remark = match has_systemd() {
+            true => not_held_up()?,
+            false => String::new(),
+        };
+        orderly()?;
+        Ok(remark)
     }
 }
 
-/// Restarts in order: services are stopped and filesystems are unmounted.
+/// Where nobody can be asked, it was asked for all the same: that is said.
+fn not_held_up() -> Result<String> {
+    let holders = match inhibitor::holders() {
+        Ok(holders) if holders.is_empty() => return Ok(String::new()),
+        Ok(holders) => holders.join(", "),
+        Err(why) => {
+            return Ok(format!(
+                "; nobody says whether a program holds up the restart: {why}"
+            ));
+        }
+    };
+    let found = format!("an inhibitor lock holds up the restart: {holders}");
+    let advice = "`systemctl reboot` once it is gone, `systemctl reboot -i` in spite of it";
+    Err(Error::new(Code::NoRestart, found).advice(advice))
+}
+
+fn has_systemd() -> bool {
+    Path::new("/run/systemd/system").exists()
+}
+
+/// Restarts in order: services are stopped and filesystems are unmounted. Whoever may
+/// hold it up was asked before, or must not: a start that is given up ends.
 pub fn orderly() -> Result<()> {
-    let systemd = Path::new("/run/systemd/system").exists();
-    let (program, args): (_, &[&str]) = if systemd {
-        ("systemctl", &["reboot"])
+    let (program, args): (_, &[&str]) = if has_systemd() {
+        ("systemctl", &["reboot", "-i"])
     } else {
         ("reboot", &[])
     };

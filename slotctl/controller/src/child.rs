@@ -1,7 +1,7 @@
 //! Asking a program that may hang: it is waited for until a moment, and then left to
 //! itself.
 
-use controller::plain;
+use crate::plain;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::io::Read;
@@ -14,7 +14,10 @@ use std::time::Instant;
 const SAID_MAX: u64 = 1 << 20;
 
 /// What a program says, if it ends well before `until`; else why there is nothing.
-pub(crate) fn ask(program: &str, arguments: &[&str], until: Instant) -> Result<Vec<u8>, String> {
+///
+/// # Errors
+/// It is not there, failed, or hangs; one that hangs is ended.
+pub fn ask(program: &str, arguments: &[&str], until: Instant) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| format!("{program}: {error}");
     let mut child = Command::new(program)
         .args(arguments)
