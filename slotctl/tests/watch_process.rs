@@ -14,6 +14,8 @@ mod bench;
 #[path = "files/halfway.rs"]
 #[allow(dead_code, reason = "shared with the tests on files")]
 mod halfway;
+#[path = "watch_process/holder.rs"]
+mod holder;
 #[path = "watch_process/pages.rs"]
 mod pages;
 #[path = "watch_process/postgresql.rs"]
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
     }
     let mut tests = programs::tests();
     tests.extend(questions::tests());
+    tests.extend(holder::tests());
     tests.extend(pages::tests());
     tests.extend(postgresql::tests());
     tests.extend(units::tests());

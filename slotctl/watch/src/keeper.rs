@@ -12,6 +12,7 @@
 #![allow(unsafe_code)]
 
 use super::device::Device;
+use super::holder::holders;
 use controller::duration::spell;
 use controller::helper;
 use nix::libc;
@@ -78,26 +79,11 @@ fn keep(mut device: Device, limit: Duration, log: Option<File>, last_words: &[u8
 /// Ends those who were left behind with this device: there was no shutdown after all,
 /// and somebody is back who watches. Whether there were any.
 pub(super) fn relieve(device: &Path) -> bool {
-    let device = std::fs::canonicalize(device).unwrap_or_else(|_| device.to_owned());
     let mut any = false;
-    for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let id = process.file_name().to_str().and_then(|id| id.parse().ok());
-        if let Some(id) = id.filter(|_| is_keeper(&process.path(), &device)) {
-            any |= kill(Pid::from_raw(id), Signal::SIGTERM).is_ok();
-        }
+    for keeper in holders(device, |name| name.as_bytes() == NAME.to_bytes()) {
+        any |= kill(Pid::from_raw(keeper.process), Signal::SIGTERM).is_ok();
     }
     any
-}
-
-fn is_keeper(process: &Path, device: &Path) -> bool {
-    let name = std::fs::read(process.join("comm")).unwrap_or_default();
-    let files = std::fs::read_dir(process.join("fd"));
-    name.trim_ascii_end() == NAME.to_bytes()
-        && files
-            .into_iter()
-            .flatten()
-            .flatten()
-            .any(|file| std::fs::read_link(file.path()).is_ok_and(|link| link == device))
 }
 
 /// Closes all descriptors but these: pipes that others wait on, and disks.

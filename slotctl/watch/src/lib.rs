@@ -20,6 +20,7 @@ mod alone;
 mod black_box;
 mod checks;
 mod device;
+mod holder;
 mod host;
 mod journal;
 mod keeper;

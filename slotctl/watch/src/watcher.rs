@@ -7,6 +7,7 @@ mod tests;
 
 use super::black_box::Account;
 use super::device::{Device, Disarmed};
+use super::holder::{self, holders};
 use super::host::{Host, Stop};
 use super::journal::Journal;
 use super::keeper;
@@ -21,6 +22,7 @@ use controller::duration::spell;
 use controller::error::Error;
 use serde_json::{Value, json};
 use std::io::ErrorKind;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// The longest time from one tick to the next.
@@ -566,14 +568,14 @@ fn open(rules: &Watch, journal: &Journal) -> Option<Device> {
             let (event, why) = match error.kind() {
                 ErrorKind::ResourceBusy => (
                     "watchdog-busy",
-                    "is in use by another program (systemd's RuntimeWatchdogSec?); going on without it until it is free".to_owned(),
+                    holder::words(&holders(&rules.device, |_| true), Path::new("/")),
                 ),
                 _ => (
                     "watchdog-missing",
-                    format!("cannot be opened: {error}; going on without it until it can"),
+                    format!("cannot be opened: {error}: nobody restarts this machine if it hangs"),
                 ),
             };
-            let text = format!("watchdog {path} {why}: nobody restarts this machine if it hangs");
+            let text = format!("watchdog {path} {why}; going on without it until it can be had");
             journal.say(event, text, Value::Null);
             None
         }
