@@ -11,7 +11,7 @@ depends() {
 
 installkernel() {
 	hostonly='' instmods dm_mod dm_verity erofs squashfs ext4 \
-		efivarfs i6300esb wdat_wdt lpc_ich iTCO_wdt
+		efivarfs i6300esb wdat_wdt lpc_ich iTCO_wdt efi_pstore
 }
 
 install() {
