@@ -34,26 +34,33 @@ as_root() {
 }
 
 # Debian's own packages, once for each list of them: the network is needed only for
-# this. Documents and drivers that no controller has stay out.
+# this. Documents, drivers that no controller has, and the compiler that PostgreSQL has
+# for long questions stay out: what is in a root is written, read and proven each time.
 base() {
 	list=$(sed '/^#/d' "$here/packages" | paste -sd,)
 	base=$out/base-$(echo "$list" | cat - "$0" | sha256sum | cut -c1-16).tar
 	[ ! -e "$base" ] || return 0
 	rm -rf "$out"/base-*
 	echo "debian: fetching and unpacking Debian; some minutes"
-	# Of PostgreSQL no cluster: each controller makes its own.
-	mmdebstrap --quiet --format=tar --variant=minbase --dpkgopt=force-confold --include="$list" \
+	# Of PostgreSQL no cluster: each controller makes its own. The initramfs comes later.
+	INITRD=No mmdebstrap --quiet --format=tar --variant=minbase --dpkgopt=force-confold --include="$list" \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
 		--dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/i18n/locales/*' \
+		--dpkgopt='path-exclude=/lib/udev/hwdb.d/*' \
+		--dpkgopt='path-exclude=/usr/lib/*/libLLVM*' \
+		--dpkgopt='path-exclude=/usr/lib/*/libz3*' \
+		--dpkgopt='path-exclude=/usr/lib/postgresql/*/lib/bitcode/*' \
+		--dpkgopt='path-exclude=/usr/lib/postgresql/*/lib/llvmjit*' \
+		--dpkgopt='path-exclude=/lib/modules/*/kernel/lib/test_*' \
 		--dpkgopt='path-exclude=/lib/modules/*/kernel/sound/*' \
 		--dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/gpu/*' \
 		--dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/infiniband/*' \
 		--dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/media/*' \
 		--dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/net/wireless/*' \
-		--essential-hook='mkdir -p "$1/etc/postgresql-common" "$1/etc/initramfs-tools"' \
+		--essential-hook='mkdir -p "$1/etc/postgresql-common"' \
 		--essential-hook='echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"' \
-		--essential-hook='echo "update_initramfs=no" >"$1/etc/initramfs-tools/update-initramfs.conf"' \
 		bookworm "$base.new" >"$out/said" 2>&1 || {
 		tail -n 20 "$out/said" >&2
 		exit 1
