@@ -11,6 +11,7 @@
 mod alone;
 mod arm64;
 mod choice;
+mod debian;
 mod memory;
 mod power_cut;
 mod secure_boot;
