@@ -6,7 +6,7 @@
     reason = "of JSON: what is not there is null"
 )]
 
-use crate::machine::{Cause, Error, Line, Machine, START, WebServer};
+use crate::machine::{COMMAND, Cause, Error, Line, Machine, START, WebServer, target};
 use crate::pipeline::{Os, Pipeline};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -15,6 +15,14 @@ use std::time::{Duration, Instant};
 const INSTALL: Duration = Duration::from_secs(200);
 /// Ten times from the first petting to a confirm, or to the deadline.
 const TRIAL: Duration = Duration::from_secs(400);
+/// A technician's screen, but for the line of the next command.
+const SCREEN_COLUMNS: usize = 80;
+const SCREEN_ROWS: usize = 24;
+/// What PostgreSQL 15 says in version 3.
+const OF_POSTGRESQL: &str =
+    "FATAL:  could not access file \"plant_historian\": No such file or directory";
+/// What Linux says in version 4, whose process 1 ends.
+const OF_LINUX: &str = "Kernel panic - not syncing: Attempted to kill init!";
 
 /// One thing that was seen to happen.
 #[derive(Clone, Debug)]
@@ -62,19 +70,25 @@ impl<'a> Story<'a> {
         Ok(story)
     }
 
-    /// All of it, one update after the other; on Debian production's data is kept.
+    /// All of it, one update after the other; on Debian production's data is kept, and
+    /// each failed system has its say.
     pub fn whole(&mut self) -> Result<(), Error> {
-        let has_database = self.os == Os::Debian;
-        if has_database {
-            self.production_writes()?;
+        match self.os {
+            Os::Demo => {
+                self.good_update()?;
+                self.production_does_not_start(3)?;
+                self.system_hangs()
+            }
+            Os::Debian => {
+                self.production_writes()?;
+                self.good_update()?;
+                self.production_does_not_start(3)?;
+                self.postgresql_has_its_say()?;
+                self.a_person_acknowledges()?;
+                self.system_panics()?;
+                self.rows_are_kept()
+            }
         }
-        self.good_update()?;
-        self.production_does_not_start(3)?;
-        self.system_hangs()?;
-        if has_database {
-            self.rows_are_kept()?;
-        }
-        Ok(())
     }
 
     /// Version 2 goes into slot b, is tried, and is confirmed.
@@ -128,19 +142,10 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// Version 4 goes into slot c and hangs; the watchdog resets the machine,
-    /// and it is back in slot b.
+    /// Version 4 of the demo OS goes into slot c and hangs; the watchdog resets the
+    /// machine, and it is back in slot b.
     pub fn system_hangs(&mut self) -> Result<(), Error> {
-        self.install(4, "c", 1)?;
-        self.restart()?;
-        self.starts("c", "trial")?;
-        self.expect("version 4 hangs", START)?;
-        self.saw("version 4 hangs before anything watches it");
-        self.next_start(Cause::Watchdog)?;
-        self.saw("the watchdog has reset the machine");
-        self.starts("b", "good")?;
-        self.saw("back in slot b by itself");
-        self.runs("b", "2.0", "good")?;
+        self.system_dies("version 4 hangs")?;
         let failure = self.machine.status()?["last_failure"].clone();
         let said = failure["slot"] == "c" && failure["note"].to_string().contains("never said why");
         self.check(
@@ -148,6 +153,100 @@ impl<'a> Story<'a> {
             "status says that slot c gave no reason",
             &failure.to_string(),
         )
+    }
+
+    /// Version 4 of Debian goes into slot c, and its kernel panics before anything
+    /// watches it; back in slot b it is known what that said.
+    pub fn system_panics(&mut self) -> Result<(), Error> {
+        self.system_dies("Kernel panic")?;
+        self.one_screen_says(OF_LINUX, "status-after-panic.txt")?;
+        self.log_says(&["left by its kernel, Panic#1", OF_LINUX, "Call Trace:"])
+    }
+
+    fn system_dies(&mut self, last_words: &str) -> Result<(), Error> {
+        self.install(4, "c", 1)?;
+        self.restart()?;
+        self.starts("c", "trial")?;
+        let line = self.expect(last_words, START)?;
+        self.saw(&format!("before anything watches it: {}", line.text.trim()));
+        self.next_start(Cause::Watchdog)?;
+        self.saw("the watchdog has reset the machine");
+        self.starts("b", "good")?;
+        self.saw("back in slot b by itself");
+        self.runs("b", "2.0", "good")
+    }
+
+    /// What PostgreSQL itself said in version 3 is known in version 2.
+    pub fn postgresql_has_its_say(&mut self) -> Result<(), Error> {
+        self.one_screen_says(OF_POSTGRESQL, "status-after-bad-update.txt")?;
+        self.log_says(&[
+            "given up by slotctl watch",
+            "postgresql@15-main.service, failed:",
+            OF_POSTGRESQL,
+            "database system is shut down",
+            "checks:",
+            "kernel and console:",
+            "Linux version",
+        ])
+    }
+
+    /// Each login says that production failed, until a person has acknowledged it.
+    pub fn a_person_acknowledges(&mut self) -> Result<(), Error> {
+        let words = "slotctl: production failed in slot c";
+        let motd = "until [ -e /run/motd.d/slotctl ]; do sleep 1; done";
+        self.machine.run_within(motd, START)?;
+        let greeting = self.login()?;
+        self.check(greeting.contains(words), words, &greeting)?;
+        self.saw(&format!("each login says: {words}"));
+        let done = self.machine.run("slotctl status --acknowledge")?;
+        self.check(
+            done.stdout.starts_with("acknowledged: slot c"),
+            "acknowledged: slot c",
+            &format!("{}{}", done.stdout, done.stderr),
+        )?;
+        let greeting = self.login()?;
+        self.check(!greeting.contains(words), "no such words", &greeting)?;
+        self.saw("a person has acknowledged it: it is not said any more");
+        Ok(())
+    }
+
+    /// What a login says.
+    fn login(&mut self) -> Result<String, Error> {
+        let words = "echo exit | script -qec 'login -f root' /dev/null";
+        Ok(self.machine.run_within(words, COMMAND)?.stdout)
+    }
+
+    /// `slotctl status` says it on one screen, which stays under `target/demo`.
+    fn one_screen_says(&mut self, words: &str, name: &str) -> Result<(), Error> {
+        let screen = self.machine.run("slotctl status")?.stdout;
+        let rows = |line: &str| line.chars().count().div_ceil(SCREEN_COLUMNS).max(1);
+        let fits = screen.lines().map(rows).sum::<usize>() <= SCREEN_ROWS;
+        self.check(
+            fits && screen.contains(words),
+            &format!("{words:?} on one screen"),
+            &screen,
+        )?;
+        let file = target().join("demo").join(name);
+        std::fs::write(&file, &screen).map_err(Error::host(file.display().to_string()))?;
+        self.saw(&format!("`slotctl status` says on one screen: {words}"));
+        Ok(())
+    }
+
+    /// The black box of the last failure has all of this.
+    fn log_says(&mut self, expected: &[&str]) -> Result<(), Error> {
+        let log = self.machine.run("slotctl log --failure 1")?.stdout;
+        for words in expected {
+            self.check(
+                log.contains(words),
+                &format!("{words:?} in the black box"),
+                &log,
+            )?;
+        }
+        let lines = log.lines().count();
+        self.saw(&format!(
+            "`slotctl log --failure 1` has all of it, {lines} lines"
+        ));
+        Ok(())
     }
 
     /// Production writes a thousand rows into its database.

@@ -58,7 +58,11 @@ fn tell(what: What) -> Result<(), Error> {
     println!("|---|---|---|");
     println!("| 1.0 → 2.0 | installed, tried, healthy | 2.0 confirmed in slot b |");
     println!("| 2.0 → 3.0 | production did not start, 3 tries | back in slot b by itself |");
-    println!("| 2.0 → 4.0 | system hung, watchdog reset | back in slot b by itself |");
+    let died = match what {
+        What::Debian => "kernel panicked",
+        What::Demo | What::SecureBoot => "system hung",
+    };
+    println!("| 2.0 → 4.0 | {died}, watchdog reset | back in slot b by itself |");
     println!(
         "\ndemo: every step was seen, {} starts, {took:.0} s",
         machine::count()
