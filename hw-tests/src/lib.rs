@@ -11,6 +11,7 @@ pub mod power_cut;
 pub mod ready;
 pub mod secure_boot;
 pub mod sim;
+pub mod standstill;
 pub mod story;
 pub mod variables;
 

@@ -16,6 +16,7 @@
 //! What a machine leaves lies under `target/machines/NAME-PID`: above all `log`,
 //! with all that was seen on all its lines, in order and with times.
 
+mod answers;
 mod board;
 mod builder;
 mod counted;
@@ -40,6 +41,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+pub use answers::Answers;
 pub use board::Board;
 pub use builder::Builder;
 pub use counted::CountedDisk;
@@ -224,7 +226,17 @@ impl Machine {
     /// # Errors
     /// [`Error::Http`] when it does not answer within [`COMMAND`].
     pub fn get(&self, path: &str) -> Result<(u16, String), Error> {
-        web::get(&format!("http://127.0.0.1:{}{path}", self.production))
+        web::get(&self.url(path))
+    }
+
+    /// Asks production from now on, from outside, whether it answers.
+    pub fn answers(&self) -> Result<Answers, Error> {
+        let failed = Error::host("a thread to ask production");
+        Answers::of(&self.url("/"), self.timeline.since()).map_err(failed)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.production)
     }
 
     /// Presses the reset button.
@@ -306,6 +318,11 @@ impl Machine {
         })
     }
 
+    /// As much time as this is for the demo OS.
+    pub(crate) fn limit(&self, of_demo: Duration) -> Duration {
+        of_demo * self.slowness
+    }
+
     fn wait<T>(
         &self,
         from: Position,
@@ -314,7 +331,7 @@ impl Machine {
         find: impl FnMut(&Line) -> Option<T>,
     ) -> Result<(Position, T), Error> {
         let before = Instant::now();
-        let deadline = self.deadline.min(before + limit * self.slowness);
+        let deadline = self.deadline.min(before + self.limit(limit));
         self.timeline.wait(from, deadline, find).map_err(|missed| {
             let (machine, expected) = (self.name.clone(), expected.to_owned());
             match missed {

@@ -125,7 +125,7 @@ pub fn follow(
         .at
         .saturating_sub(kernel_time(&mark.text, MARK).unwrap_or_default());
     let log = machine.run("dmesg")?.stdout;
-    let mut at = |words: &str| {
+    let at = |words: &str| {
         let found = log.lines().find_map(|line| kernel_time(line, words));
         found
             .map(|since| zero + since)

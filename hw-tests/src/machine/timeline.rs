@@ -87,6 +87,11 @@ impl Timeline {
         }
     }
 
+    /// When the machine was switched on.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
     pub(super) fn add(&self, speaker: Speaker, text: String) {
         let line = Line {
             at: self.since.elapsed(),
