@@ -14,6 +14,10 @@ if [ "$(id -u)" = 0 ] && [ -e /dev/loop-control ]; then
 	also=--include-ignored
 fi
 
+# A machine waits about as often as it works: one more than there are cores.
+RUST_TEST_THREADS=$(($(nproc) + 1))
+export RUST_TEST_THREADS
+
 began=$(date +%s)
 status=0
 for run; do

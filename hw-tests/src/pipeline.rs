@@ -41,6 +41,15 @@ impl Os {
         }
     }
 
+    /// How long the watchdog waits from before the kernel until something pets it: twice
+    /// what that takes on a machine with other work, since a test of a hang waits for it.
+    fn watchdog(self) -> &'static str {
+        match self {
+            Os::Demo => "1min",
+            Os::Debian => "2min",
+        }
+    }
+
     fn disk_size(self) -> &'static str {
         match self {
             Os::Demo => "256MiB",
@@ -196,7 +205,7 @@ impl Pipeline {
             "image", "build",
             "--rootfs", &root,
             "--cmdline", &command_line,
-            "--watchdog", "2min",
+            "--watchdog", self.os.watchdog(),
             "--compatible", self.os.compatible(),
             "--version", &number,
             "--key", key,
