@@ -95,7 +95,11 @@ fn install(pipeline: &Pipeline, machine: &mut Machine) -> Result<(), Error> {
 /// The slot that does not run goes on trial and is confirmed: what an update does once it
 /// is installed.
 fn update(machine: &mut Machine, answers: &Answers) -> Result<Standstill, Error> {
-    let other = match machine.status()?["running"] == "a" {
+    let other = match machine
+        .status()?
+        .get("running")
+        .is_some_and(|slot| slot == "a")
+    {
         true => "b",
         false => "a",
     };
