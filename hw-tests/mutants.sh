@@ -59,7 +59,9 @@ pass() {
 began=$(date +%s)
 pass --cargo-arg=--lib --timeout 60
 beside=$(count caught) unviable=$(count unviable)
-# A pass takes half a minute; what has not ended after ten times that never does.
+# A pass takes half a minute, most of which its tests wait; what has not ended after ten
+# times that never does.
+export RUST_TEST_THREADS=8
 pass --iterate --timeout 300 --cargo-arg=--tests --test-package bootshim,images,controller,install,watch,slotctl
 endless=$(count timeout)
 caught=$((beside + $(count caught) + endless))
