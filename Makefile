@@ -24,7 +24,7 @@ help:
 demo:
 	@echo "demo: setting up, building and running; 15 minutes the first time, 6 later"
 	@hw-tests/setup.sh demo
-	@$(MAKE) --no-print-directory bootshim demo-os $(filter debian,$(OS))
+	@$(MAKE) --no-print-directory bootshim $(if $(filter debian,$(OS)),debian,demo-os)
 	@cargo run -q -p hw-tests --bin demo -- $(if $(filter 1,$(SECURE_BOOT)),secure-boot) $(filter debian,$(OS))
 
 .PHONY: test
@@ -164,7 +164,7 @@ $(PACKED): packed
 
 # A controller's Debian, with slotctl's own packages.
 .PHONY: debian
-debian: target/debian/root-v4.erofs
+debian: target/demo/slotctl target/debian/root-v4.erofs
 
 target/debian/root-v4.erofs: $(PACKED) $(shell find images/debian -type f)
 	images/debian/build.sh target/packed target/debian
