@@ -80,7 +80,7 @@ fn journal(
 }
 
 /// Lines of `systemctl list-units --plain --no-legend`: name, load, active, sub, and a
-/// description.
+/// description. A device that udev has not announced is "activating" and has no words.
 fn parse_units(list: &str) -> Vec<Unit> {
     let unit = |line: &str| {
         let mut words = line.split_whitespace();
@@ -95,7 +95,10 @@ fn parse_units(list: &str) -> Vec<Unit> {
             lines: Vec::new(),
         })
     };
-    list.lines().filter_map(unit).collect()
+    let units = list.lines().filter_map(unit);
+    units
+        .filter(|unit| !unit.name.ends_with(".device"))
+        .collect()
 }
 
 /// A line of `journalctl --output=json`; none where it is no such line.

@@ -107,6 +107,15 @@ fn where_systemd_does_not_answer_that_is_all_there_is() {
     );
 }
 
+/// A device that a mount names is being activated until udev has seen it, and has no words.
+#[test]
+fn a_device_that_udev_has_not_seen_is_no_unit_that_failed() {
+    let list = "dev-mapper-slotctl\\x2droot.device loaded activating tentative /dev/mapper/x\n\
+        postgresql@15-main.service loaded failed failed PostgreSQL Cluster 15-main\n";
+    let names = parse_units(list).into_iter().map(|unit| unit.name);
+    assert_eq!(names.collect::<Vec<_>>(), ["postgresql@15-main.service"]);
+}
+
 #[test]
 fn lines_of_anything_else_are_none() {
     for odd in ["", "\n\n", "one two three", "0 loaded units listed."] {
