@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Makes the root below the folder `$1`, and begins there. The bus listens in the folder
@@ -76,7 +77,10 @@ impl System {
         let script = folder.join("system.sh");
         fs::write(&script, SYSTEM).unwrap();
         // Of those around it systemd sees and moves nobody.
-        let group = groups().join(format!("slotctl-test-{}", std::process::id()));
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("slotctl-test-{}-{number}", std::process::id());
+        let group = groups().join(name);
         fs::create_dir(&group).unwrap();
         let begin = "echo $$ >\"$0/cgroup.procs\" && exec unshare -m -p -f -u -i -C --kill-child /bin/sh \"$1\" \"$2\"";
         let process = Command::new("/bin/sh")

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 pub fn tests() -> Vec<Test> {
     named![
@@ -74,10 +75,18 @@ fn processes(controller: &Controller) -> Vec<String> {
     found
 }
 
+/// What was killed is gone in a moment; what is left behind in these tests lives for minutes.
 #[track_caller]
 pub fn nothing_is_left(controller: &Controller) {
-    let found = processes(controller);
-    assert_eq!(found.len(), 1, "{found:#?}");
+    let begun = Instant::now();
+    loop {
+        let found = processes(controller);
+        if found.len() == 1 {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{found:#?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn a_program_passes_by_its_exit_status_and_is_quoted_where_it_fails() -> Tested {
