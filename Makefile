@@ -8,7 +8,7 @@ help:
 	@echo "make demo       a controller in QEMU is updated, and comes back from two bad updates;"
 	@echo "                with SECURE_BOOT=1 under keys of its owner, and Secure Boot;"
 	@echo "                with OS=debian on a Debian with systemd, nginx and PostgreSQL"
-	@echo "make test       everything, in some 20 minutes"
+	@echo "make test       everything; some 30 minutes the first time"
 	@echo "make test-long  the scenarios for which that is too short"
 	@echo "make deb        Debian's packages, in target/deb; with ARCH=arm64 for that processor"
 	@echo "make sim-full   the power-cut simulator over more states, and more finely"
