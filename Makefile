@@ -14,6 +14,8 @@ help:
 	@echo "make sim-full   the power-cut simulator over more states, and more finely"
 	@echo "make bench      times, sizes and memory beside the peers, in target/bench; half an hour, as root"
 	@echo "make bench-quick  the same with one round of each, for development"
+	@echo "make bench-debian  how long production stands still over an update, beside a plain"
+	@echo "                Debian's restart; three quarters of an hour, as root"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS (600) each"
 	@echo "make mutants    changes what decides, one spot at a time: a test must notice 98 of 100; hours"
 	@echo "make sabotage   breaks it on purpose in known ways: each must be noticed"
@@ -59,6 +61,15 @@ bench bench-quick: setup bootshim
 	@target/release/bench $(if $(filter bench-quick,$@),--quick) $(if $(ROWS),--only $(ROWS))
 	@cargo bench -q -p images -p bootshim --bench chunk --bench choice -- \
 		--warm-up-time 1 --measurement-time 2
+
+# Beside the same Debian without slotctl.
+.PHONY: bench-debian
+bench-debian: setup bootshim deb debian target/plain-debian.img
+	@cargo build -q --release -p hw-tests --bin bench-debian
+	@target/release/bench-debian
+
+target/plain-debian.img: hw-tests/plain-debian.sh target/debian/root-v4.erofs
+	$< target/debian/base-*.tar $@
 
 .PHONY: fuzz
 fuzz: setup

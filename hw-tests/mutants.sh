@@ -34,44 +34,69 @@ fi
 # The same cases in every run, and few of them: a run takes seconds.
 export PROPTEST_CASES=64 PROPTEST_RNG_SEED=1 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1
 export CARGO_PROFILE_TEST_DEBUG=0 CARGO_PROFILE_DEV_DEBUG=0
-# Dependencies are built once, not once for each pass.
-export CARGO_TARGET_DIR="$PWD/$out/build"
 
-# The tests of slotctl put it on a disk.
-mkdir -p "$out/build"
-ln -sfn "$PWD/target/bootshim" "$out/build/bootshim"
+# As many at a time as there are cores: each shard has a folder of its own for what it
+# builds, where dependencies are built once, not once for each pass, and one for what it
+# finds. The tests of slotctl put bootshim on a disk.
+shards=$(seq 0 $(($(nproc) - 1)))
+for shard in $shards; do
+	mkdir -p "$out/$shard/build"
+	ln -sfn "$PWD/target/bootshim" "$out/$shard/build/bootshim"
+done
 
-found=$out/mutants.out
-count() { wc -l <"$found/$1.txt"; }
+# Of all shards, what the last pass found: caught, missed, timeout or unviable.
+found() { for shard in $shards; do cat "$out/$shard/mutants.out/$1.txt"; done; }
 
+running=
+trap 'exit 130' INT TERM
+trap 'kill $running 2>/dev/null || true' EXIT
 pass() {
-	status=0
-	# shellcheck disable=SC2086 # words of options
-	cargo mutants $packages -o "$out" --colors never "$@" || status=$?
-	case $status in
-	0 | 2 | 3) ;; # all caught, some missed, some never ended: judged below
-	*) exit "$status" ;;
-	esac
+	echo "mutants: $* (see $out/*/log)"
+	running=
+	for shard in $shards; do
+		# shellcheck disable=SC2086 # words of options
+		CARGO_TARGET_DIR="$PWD/$out/$shard/build" cargo mutants $packages -o "$out/$shard" \
+			--shard "$shard/$(nproc)" --colors never "$@" >"$out/$shard/log" 2>&1 &
+		running="$running $!"
+	done
+	for pid in $running; do
+		status=0
+		wait "$pid" || status=$?
+		case $status in
+		0 | 2 | 3) ;; # all caught, some missed, some never ended: judged below
+		*)
+			tail -n 20 "$out"/*/log >&2
+			exit "$status"
+			;;
+		esac
+	done
 }
 
-# First against the tests beside the code, which build fastest; what these miss,
-# against all tests, those of the command line among them.
+# First against the tests beside the code, which build fastest and take a second or two:
+# what they do not end in a minute has no end.
 began=$(date +%s)
 pass --cargo-arg=--lib --timeout 60
-beside=$(count caught) unviable=$(count unviable)
-# A pass takes half a minute, most of which its tests wait; what has not ended after ten
-# times that never does.
+for what in caught timeout unviable; do found $what >"$out/$what"; done
+unviable=$(wc -l <"$out/unviable")
+
+# What these miss, against all tests, those of the command line among them. They take half a
+# minute, most of which they wait.
+for shard in $shards; do
+	cat "$out/caught" "$out/timeout" "$out/unviable" >"$out/$shard/mutants.out/caught.txt"
+done
 export RUST_TEST_THREADS=8
 pass --iterate --timeout 300 --cargo-arg=--tests --test-package bootshim,images,controller,install,watch,slotctl
-endless=$(count timeout)
-caught=$((beside + $(count caught) + endless))
-missed=$(count missed)
+for what in caught timeout; do found $what >>"$out/$what"; done
+found missed >"$out/missed.txt"
+endless=$(wc -l <"$out/timeout")
+caught=$(($(wc -l <"$out/caught") + endless))
+missed=$(wc -l <"$out/missed.txt")
 viable=$((caught + missed))
 echo "mutants took $((($(date +%s) - began) / 60)) min: $viable viable," \
 	"$caught caught ($endless of them never end), $missed missed," \
 	"$unviable do not compile"
 
-plain "$found/missed.txt" >"$out/missed"
+plain "$out/missed.txt" >"$out/missed"
 comm -13 "$out/missed" "$out/listed" | sed "s|^|caught, and still in $list: |"
 unlisted=$(comm -23 "$out/missed" "$out/listed")
 if [ -n "$unlisted" ]; then

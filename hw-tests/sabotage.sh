@@ -6,15 +6,7 @@
 set -eu
 
 patches=hw-tests/sabotage
-tree=target/sabotage/tree
-export CARGO_TARGET_DIR="$PWD/target/sabotage/build"
-
-# A copy of the last commit, so that nothing is broken here. Its files are of now:
-# cargo would take what an earlier run broke for newer than files of that commit.
-rm -rf "$tree"
-mkdir -p "$tree" "$CARGO_TARGET_DIR"
-git archive HEAD | tar xm -C "$tree"
-ln -sfn "$PWD/target/bootshim" "$CARGO_TARGET_DIR/bootshim"
+out=target/sabotage
 
 # Runs what guards against it; it has to fail, and to have compiled. What hangs for
 # half an hour has noticed, too.
@@ -25,51 +17,78 @@ guard() {
 		! timeout -k 10 1800 "$CARGO_TARGET_DIR/release/sim" quick
 		;;
 	*)
+		# shellcheck disable=SC2086 # words of options
 		cargo test -q --no-run -p $1 || return 2
+		# shellcheck disable=SC2086
 		! timeout -k 10 1800 cargo test -q -p $1
 		;;
 	esac
 }
 
-[ $# -gt 0 ] || set -- $(ls "$patches" | sed 's/\.patch$//')
-caught=0 missed=0 sound= unsound=
-# One that several guard against is tried against each of them.
-for name; do
-	patch=$PWD/$patches/$name.patch
-	what=$(sed -n 's/^What: \(.*\)\.$/\1/p' "$patch")
-	log=$PWD/target/sabotage/$name.log
-	while read -r by; do
-		began=$(date +%s)
-		status=0
-		case "$sound$unsound" in
-		*"|$by|"*) : >"$log" ;;
-		*)
-			(cd "$tree" && guard "$by" </dev/null) >"$log" 2>&1 || status=$?
-			case $status in
-			1) sound="$sound|$by|" ;;
-			*) unsound="$unsound|$by|" ;;
-			esac
+# Whether a guard passes with nothing broken: asked once, whoever asks first.
+sound() {
+	asked=$PWD/$out/sound/$(echo "$1" | tr -c 'a-z_\n' -)
+	(
+		flock 9
+		[ -s "$asked" ] || {
 			status=0
-			;;
-		esac
-		case $unsound in
-		*"|$by|"*) status=3 ;;
-		*)
-			patch -s -p1 -d "$tree" <"$patch" >>"$log"
-			(cd "$tree" && guard "$by" </dev/null) >>"$log" 2>&1 || status=$?
-			patch -s -R -p1 -d "$tree" <"$patch" >>"$log"
-			;;
-		esac
-		case $status in
-		0) caught=$((caught + 1)) word=caught ;;
-		2) missed=$((missed + 1)) word="DOES NOT BUILD" ;;
-		3) missed=$((missed + 1)) word="FAILS UNBROKEN" ;;
-		*) missed=$((missed + 1)) word=MISSED ;;
-		esac
-		printf '%-8s %-22s %s (%s, %s s)\n' "$word" "$name" "$what" "$by" $(($(date +%s) - began))
-	done <<-END
-		$(sed -n 's/^Caught by: //p' "$patch")
-	END
+			(cd "$tree" && guard "$1" </dev/null) >"$asked.log" 2>&1 || status=$?
+			echo "$status" >"$asked"
+		}
+	) 9>>"$asked"
+	[ "$(cat "$asked")" = 1 ]
+}
+
+# One of them, "NAME GUARD", in the tree of the worker that runs it.
+if [ "${1-}" = --one ]; then
+	name=${2%% *} by=${2#* }
+	patch=$PWD/$patches/$name.patch
+	log=$PWD/$out/$name.log
+	tree=$PWD/$out/$WORKER/tree
+	export CARGO_TARGET_DIR="$PWD/$out/$WORKER/build"
+	began=$(date +%s)
+	if sound "$by"; then
+		status=0
+		patch -s -p1 -d "$tree" <"$patch"
+		(cd "$tree" && guard "$by" </dev/null) >"$log" 2>&1 || status=$?
+		patch -s -R -p1 -d "$tree" <"$patch"
+	else
+		status=3
+	fi
+	case $status in
+	0) word=caught ;;
+	2) word="DOES NOT BUILD" ;;
+	3) word="FAILS UNBROKEN" ;;
+	*) word=MISSED ;;
+	esac
+	what=$(sed -n 's/^What: \(.*\)\.$/\1/p' "$patch")
+	printf '%-8s %-22s %s (%s, %s s)\n' "$word" "$name" "$what" "$by" $(($(date +%s) - began))
+	exit
+fi
+
+# As many at a time as there are cores, each in a copy of the last commit, so that nothing
+# is broken here. Its files are of now: cargo would take what an earlier run broke for newer
+# than files of that commit.
+rm -rf "$out/sound"
+mkdir -p "$out/sound"
+for worker in $(seq 0 $(($(nproc) - 1))); do
+	rm -rf "$out/$worker/tree"
+	mkdir -p "$out/$worker/tree" "$out/$worker/build"
+	git archive HEAD | tar xm -C "$out/$worker/tree"
+	ln -sfn "$PWD/target/bootshim" "$out/$worker/build/bootshim"
 done
-echo "sabotage: $caught caught, $missed missed"
-[ "$missed" = 0 ]
+
+# One that several guard against is tried against each of them. The simulator takes longest
+# and comes first.
+[ $# -gt 0 ] || set -- $(ls "$patches" | sed 's/\.patch$//')
+for name; do
+	sed -n "s/^Caught by: /$name /p" "$patches/$name.patch"
+done >"$out/all"
+{
+	grep ' simulator$' "$out/all" || true
+	grep -v ' simulator$' "$out/all" | sort -k2 || true
+} | xargs -d '\n' -n 1 -P "$(nproc)" --process-slot-var=WORKER "$0" --one | tee "$out/words"
+caught=$(grep -c '^caught ' "$out/words" || true)
+all=$(wc -l <"$out/all")
+echo "sabotage: $caught of $all caught"
+[ "$caught" = "$all" ]
