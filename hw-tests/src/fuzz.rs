@@ -30,6 +30,7 @@ mod patch;
 mod places;
 mod program;
 mod record;
+mod root;
 mod scratch;
 mod seeds;
 mod wdat;
@@ -49,6 +50,7 @@ pub use patch::patch;
 pub use places::places;
 pub use program::program;
 pub use record::record;
+pub use root::root;
 pub use seeds::seeds;
 pub use wdat::wdat;
 pub use words::words;
@@ -57,7 +59,7 @@ pub use words::words;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("record", record),
     ("gpt", gpt),
     ("head", head),
@@ -74,4 +76,5 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("keyset", keyset),
     ("wdat", wdat),
     ("places", places),
+    ("root", root),
 ];
