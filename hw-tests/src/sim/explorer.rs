@@ -325,9 +325,10 @@ impl Explorer {
         };
         let factory = record.known_good().is_none() && node.running.is_none();
         if factory {
-            // An older and a newer image, in either slot, before one of them is
-            // made good.
+            // An older and a newer image, in either slot, before one of them is made good;
+            // and one in the slot that the command chooses, beside what failed.
             let mut operations = vec![Operation::Provision, boots[0]];
+            operations.push(install(1, None, false, false));
             for slot in self.geometry.ids().take(2) {
                 let each = 0..usize::from(self.world.images.min(2));
                 operations.extend(each.map(|image| install(image, Some(slot), false, false)));
