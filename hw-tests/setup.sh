@@ -17,7 +17,7 @@ demo) ;;
 deb) packages=$deb ;;
 *)
 	packages="$packages apache2-bin casync dbus fonts-dejavu-core g++ librsvg2-bin postgresql-15
-		python3 rauc squashfs-tools swupdate systemd xdelta3 zstd"
+		python3 rauc squashfs-tools swupdate systemd tzdata xdelta3 zstd"
 	tools=cargo-mutants
 	if [ "${1:-}" != test ]; then
 		packages="$packages $deb lintian man-db" tools="$tools cargo-fuzz"
