@@ -24,11 +24,18 @@ fn the_running_system_neither_sees_nor_changes_the_floor() {
     assert!(seen.contains(FLOOR_VARIABLE), "{seen}");
     assert!(!seen.contains(FLOOR_KEPT_VARIABLE), "{seen}");
     // Linux itself protects it against mistakes; that is taken off, by this computer's
-    // chattr, whose libraries the demo OS has.
+    // chattr with its libraries: the demo OS has neither.
     let told = file_of(FLOOR_VARIABLE);
-    let server = WebServer::new(Path::new("/usr/bin")).unwrap();
-    let chattr = server.url_for_machine("chattr");
-    let free = format!("wget -q -O /tmp/x {chattr} && chmod +x /tmp/x && /tmp/x -i {told}");
+    let programs = WebServer::new(Path::new("/usr/bin")).unwrap();
+    let libraries = WebServer::new(Path::new("/lib/x86_64-linux-gnu")).unwrap();
+    let loader = "ld-linux-x86-64.so.2";
+    let names = [loader, "libe2p.so.2", "libcom_err.so.2", "libc.so.6"];
+    let urls = names.map(|name| libraries.url_for_machine(name)).join(" ");
+    let chattr = programs.url_for_machine("chattr");
+    let free = format!(
+        "cd /tmp && wget -q {chattr} && for url in {urls}; do wget -q $url || exit; done && \
+         chmod +x chattr {loader} && ./{loader} --library-path . ./chattr -i {told}"
+    );
     let freed = machine.run(&free).unwrap();
     assert_eq!(freed.status, 0, "{}", freed.stderr);
     let before = machine.run(&format!("base64 {told}")).unwrap().stdout;
