@@ -13,6 +13,7 @@ mod install;
 mod key;
 mod key_set;
 mod log;
+mod order;
 mod sign;
 mod slots;
 mod status;
@@ -48,6 +49,9 @@ enum Command {
     /// Build, sign and look at images
     #[command(subcommand)]
     Image(image::Command),
+    /// Make, sign and look at orders: what controllers are told to do
+    #[command(subcommand)]
+    Order(order::Command),
     /// Prepare bootshim
     #[command(subcommand)]
     Bootshim(bootshim::Command),
@@ -115,6 +119,7 @@ fn dispatch(global: &GlobalOptions, command: &Command, printer: Printer) -> Resu
     match command {
         Command::Key(command) => key::run(command),
         Command::Image(command) => image::run(global, command, printer),
+        Command::Order(command) => order::run(command),
         Command::Bootshim(command) => bootshim::run(command),
         Command::Disk(disk::Command::Create(args)) => disk::create(args, printer),
         Command::Disk(disk::Command::Show) => disk::show(&open()?, printer),

@@ -15,6 +15,18 @@
     )
 )]
 
+pub use images::Digest;
+pub use jiff::Timestamp;
+
+/// The 32 bytes of 64 hexadecimal digits in lower case: one spelling of each, so that a
+/// person who compares two is not misled.
+#[must_use]
+pub fn digest_of_hex(text: &str) -> Option<Digest> {
+    let upper = text.bytes().any(|byte| byte.is_ascii_uppercase());
+    let hash = blake3::Hash::from_hex(text).ok().filter(|_| !upper)?;
+    Some(*hash.as_bytes())
+}
+
 pub mod calendar;
 pub mod due;
 pub mod order;

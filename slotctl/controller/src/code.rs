@@ -117,6 +117,9 @@ codes! {
     BadKeySet: Usage "bad-key-set",
         "A key set cannot be made of what was given.",
         "The message says which value is wrong.";
+    BadOrder: Usage "bad-order",
+        "An order cannot be made of what was given, or not be signed.",
+        "The message says which value is wrong.";
     BadAddress: Usage "bad-address",
         "This is no address of the web that slotctl can use.",
         "Give an http or https address as RFC 3986 has it.";
@@ -290,6 +293,12 @@ codes! {
     NotAKeySet: NotAuthentic "not-a-key-set",
         "The file holds no key set, or a damaged one.",
         "`slotctl key set create` makes one.";
+    NotAnOrder: NotAuthentic "not-an-order",
+        "The file holds no order, or a damaged one.",
+        "`slotctl order create` makes one.";
+    OrderNotTrusted: NotAuthentic "order-not-trusted",
+        "No key that may give orders has signed it.",
+        "Sign it with an order key, by `slotctl order sign`.";
     NoTrustedKeys: NotAuthentic "no-trusted-keys",
         "The bootshim of the disk trusts no key, so nothing could be started.",
         "Make the disk with `slotctl disk create --trust`.";

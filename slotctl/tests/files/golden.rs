@@ -28,7 +28,8 @@ const SCRIPTS: &[Script] = &[
             \n--help\nkey --help\nkey generate --help\nkey show --help\nkey set --help\
             \nkey set create --help\nkey set tbs --help\nkey set sign --help\nimage --help\
             \nimage build --help\nimage tbs --help\nimage sign --help\nimage show --help\
-            \nimage verify --help\nimage delta --help\nbootshim --help\nbootshim trust --help\
+            \nimage verify --help\nimage delta --help\norder --help\norder create --help\
+            \norder sign --help\norder show --help\nbootshim --help\nbootshim trust --help\
             \ndisk --help\ndisk create --help\ndisk show --help\ninstall --help\nstatus --help\
             \nnext-boot --help\nactivate --help\nrollback --help\nconfirm --help\nreject --help\
             \nverify --help\nwatch --help\nlog --help\nexplain --help\nopen-root --help\nhelp install\

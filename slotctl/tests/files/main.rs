@@ -36,6 +36,7 @@ mod killed;
 mod last_resort;
 mod next_boot_table;
 mod older;
+mod orders;
 mod outside;
 mod ran;
 mod record_copies;

@@ -3,6 +3,7 @@
 
 use super::{COUNTER_LIMIT, Controllers, LENGTH_MAX, Order, OrderId, Run, What, When, Window};
 use crate::calendar::Calendar;
+use crate::digest_of_hex;
 use controller::duration;
 use images::{Digest, hex};
 use jiff::Timestamp;
@@ -276,15 +277,12 @@ impl File {
 }
 
 fn digest(key: &str, text: &str) -> Result<Digest, Mistake> {
-    // One spelling of each, so that a person who compares two is not misled.
-    let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
-    let read = blake3::Hash::from_hex(text).ok().filter(|_| lower);
     let wrong = || {
         Mistake(format!(
             "{key} {text:?} is not 64 hexadecimal digits in lower case"
         ))
     };
-    read.map(|hash| *hash.as_bytes()).ok_or_else(wrong)
+    digest_of_hex(text).ok_or_else(wrong)
 }
 
 fn moment(key: &str, time: Option<toml::value::Datetime>) -> Result<Option<Timestamp>, Mistake> {

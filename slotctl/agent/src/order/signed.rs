@@ -33,11 +33,24 @@ pub enum NotAnOrder {
     #[error("no order: {0}")]
     Form(&'static str),
     /// Nobody whose orders count has signed it.
-    #[error("{0}")]
+    #[error("{}", in_words(.0))]
     Unproven(Unproven),
     /// Somebody who may has signed it, and it makes no sense.
     #[error("no order: {0}")]
     Mistake(#[from] Mistake),
+}
+
+fn in_words(unproven: &Unproven) -> String {
+    match unproven {
+        Unproven::NotTrusted { found } => {
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            let found = found.join(", ");
+            format!("signed by {found}, and by no key that may give orders here")
+        }
+        Unproven::Unsigned | Unproven::Wrong { .. } | Unproven::TooFew { .. } => {
+            unproven.to_string()
+        }
+    }
 }
 
 /// An order as it travels.
