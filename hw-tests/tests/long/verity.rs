@@ -7,25 +7,63 @@ use hw_tests::damage;
 use hw_tests::machine::{Cause, Machine};
 use images::manifest::Kind;
 use std::path::Path;
+use std::process::Command;
 
-/// Overwrites block 500 of the root that runs, behind its back. It is in a library
-/// of programs that only a first start needs.
-fn overwrite(machine: &mut Machine, node: &str) {
-    let words = format!("dd if=/dev/urandom of={node} bs=4096 seek=500 count=1 conv=notrunc,fsync");
+const BLOCK: u64 = 4096;
+
+/// A block of a version's root that is in the middle of a program which only an initramfs
+/// runs, and of which the root has a copy too.
+fn unused_block(version: u32) -> u64 {
+    let told = Command::new("dump.erofs")
+        .args(["-e", "--path=/usr/bin/slotctl-root"])
+        .arg(PIPELINE.part(&format!("root-v{version}.erofs")))
+        .output()
+        .unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    // `   0:        0.. 1830912 | 1830912 :   13041664..  14872576 | 1830912`
+    let extent = told
+        .lines()
+        .find(|line| line.trim_start().starts_with("0:"));
+    let numbers: Vec<u64> = extent
+        .unwrap_or_else(|| panic!("{told}"))
+        .split(|of: char| !of.is_ascii_digit())
+        .filter_map(|number| number.parse().ok())
+        .collect();
+    let [.., begin, end, _] = numbers[..] else {
+        panic!("{told}")
+    };
+    begin.midpoint(end) / BLOCK
+}
+
+/// Overwrites a block of the root that runs, behind its back.
+fn overwrite(machine: &mut Machine, node: &str, block: u64) {
+    let words =
+        format!("dd if=/dev/urandom of={node} bs={BLOCK} seek={block} count=1 conv=notrunc,fsync");
     assert_eq!(machine.run(&words).unwrap().status, 0);
+}
+
+/// Reads it through dm-verity.
+fn read(block: u64) -> String {
+    format!(
+        "dd if=/dev/mapper/slotctl-root of=/dev/null bs={BLOCK} skip={block} count=1 iflag=direct"
+    )
+}
+
+fn not_signed(block: u64) -> String {
+    format!(
+        "the block at {} is not the one that was signed",
+        block * BLOCK
+    )
 }
 
 /// After a reset by the watchdog all of the root is read, the damage is found, and
 /// the same slot runs on.
-fn hangs_and_runs_on(machine: &mut Machine) {
+fn hangs_and_runs_on(machine: &mut Machine, block: u64) {
     machine.run("killall -KILL slotctl").unwrap();
     machine.restarts(Cause::Watchdog);
-    machine.says("the block at 2048000 is not the one that was signed");
+    machine.says(&not_signed(block));
     machine.says("a damaged block is a read error");
 }
-
-const READ: &str =
-    "dd if=/dev/mapper/slotctl-root of=/dev/null bs=4096 skip=500 count=1 iflag=direct";
 
 #[test]
 fn a_good_slot_whose_root_does_not_open_is_left_for_the_other_good_one() {
@@ -64,8 +102,9 @@ fn a_good_slot_whose_root_is_damaged_runs_on_where_the_other_good_one_does_not_s
     damage::flip(&disk, slot("b"), kernel_offset(&disk, "b")).unwrap();
     let mut machine = Machine::new("both-damaged").disk(&disk).start().unwrap();
     machine.says("slot b passed over: damaged: kernel");
-    overwrite(&mut machine, "/dev/vda3");
-    hangs_and_runs_on(&mut machine);
+    let block = unused_block(1);
+    overwrite(&mut machine, "/dev/vda3", block);
+    hangs_and_runs_on(&mut machine, block);
     assert_eq!(machine.status().unwrap()["running"], "a");
 }
 
@@ -103,7 +142,7 @@ fn a_good_slot_whose_root_is_damaged_runs_on_where_the_other_good_one_cannot_be_
         .start()
         .unwrap();
     machine.says("slot b passed over: unreadable");
-    overwrite(&mut machine, "/dev/vda3");
+    overwrite(&mut machine, "/dev/vda3", unused_block(1));
     machine.run("killall -KILL slotctl").unwrap();
     machine.restarts(Cause::Watchdog);
     machine.restarts(Cause::Reboot);
@@ -118,11 +157,12 @@ fn a_good_slot_that_is_damaged_while_it_runs_is_left_for_the_other_good_one() {
     let disk = two_good("rots");
     let mut machine = Machine::new("rots").disk(&disk).start().unwrap();
     machine.says("slot b, version 2.0, verified as it is read; a damaged block is a panic");
-    overwrite(&mut machine, "/dev/vda4");
-    machine.tell(READ).unwrap();
+    let block = unused_block(2);
+    overwrite(&mut machine, "/dev/vda4", block);
+    machine.tell(&read(block)).unwrap();
     machine.restarts(Cause::Watchdog);
     machine.says("starting slot b, version 2.0, as good");
-    machine.says("the block at 2048000 is not the one that was signed");
+    machine.says(&not_signed(block));
     machine.restarts(Cause::Reboot);
     machine.says("starting slot a, version 1.0, as good");
     assert_eq!(machine.status().unwrap()["slots"][1]["reason"], "damaged");
@@ -133,15 +173,16 @@ fn the_only_good_slot_runs_on_with_read_errors_where_it_is_damaged() {
     let disk = PIPELINE.disk("alone.img", 512).unwrap();
     let mut machine = Machine::new("rots-alone").disk(&disk).start().unwrap();
     machine.says("slot a, version 1.0, verified as it is read; a damaged block is a read error");
-    overwrite(&mut machine, "/dev/vda3");
-    let read = machine.run(READ).unwrap();
+    let block = unused_block(1);
+    overwrite(&mut machine, "/dev/vda3", block);
+    let read = machine.run(&read(block)).unwrap();
     assert!(
         read.status != 0 && read.stderr.contains("Input/output error"),
         "{}",
         read.stderr
     );
     // There is nowhere to go.
-    hangs_and_runs_on(&mut machine);
+    hangs_and_runs_on(&mut machine, block);
     let status = machine.status().unwrap();
     assert_eq!(status["running"], "a");
     assert_eq!(status["slots"][0]["state"], "good");
