@@ -25,13 +25,11 @@ fn unused_block(version: u32) -> u64 {
         .lines()
         .find(|line| line.trim_start().starts_with("0:"));
     let numbers: Vec<u64> = extent
-        .unwrap_or_else(|| panic!("{told}"))
+        .unwrap()
         .split(|of: char| !of.is_ascii_digit())
         .filter_map(|number| number.parse().ok())
         .collect();
-    let [.., begin, end, _] = numbers[..] else {
-        panic!("{told}")
-    };
+    let [.., begin, end, _]: [u64; 7] = numbers.try_into().unwrap();
     begin.midpoint(end) / BLOCK
 }
 
