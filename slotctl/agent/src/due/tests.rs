@@ -52,7 +52,8 @@ fn whens() -> impl Strategy<Value = When> {
         ]),
         1_u64..30,
     ));
-    (hour(), hour(), windows, 0_u64..30 * 3600).prop_map(|(before, after, begins, spread)| {
+    let spread = prop_oneof![Just(0), 0_u64..30 * 3600];
+    (hour(), hour(), windows, spread).prop_map(|(before, after, begins, spread)| {
         let window = begins.and_then(|(begin, hours)| window(begin, hours));
         let room = match (&window, before) {
             (Some(window), _) => window.length.as_secs(),
@@ -88,7 +89,7 @@ fn is_open(window: &Window, now: Timestamp) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
     /// Never outside its time; a wait tells its end; what is over stays over; and each
     /// moment between is asked, an hour at a time.
     #[test]
@@ -111,6 +112,12 @@ proptest! {
                     prop_assert_eq!(waits.len(), 1);
                     let until = waits[0].until().unwrap();
                     prop_assert!(until > now, "{}: {:?}", now, waits);
+                    let then = ask(&when, until, &name);
+                    let goes_on = match waits[0] {
+                        Wait::Turn(_) => then == Due::Now,
+                        _ => matches!(then, Due::Now | Due::NotYet(_)),
+                    };
+                    prop_assert!(goes_on, "{}: {:?}, and then {:?}", now, waits, then);
                     waiting = Some((until, waits[0].clone()));
                 }
                 Due::Over(_) => over = true,
