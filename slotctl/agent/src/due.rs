@@ -64,8 +64,10 @@ pub enum Wait {
 pub enum Over {
     /// Its last moment has passed.
     NotAfter(Timestamp),
-    /// No window opens before its last moment.
+    /// No window opens any more.
     NoWindow,
+    /// This controller has no turn before its last moment.
+    NoTurn(Timestamp),
 }
 
 impl fmt::Display for Wait {
@@ -87,7 +89,8 @@ impl fmt::Display for Over {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Over::NotAfter(time) => write!(f, "it was to be done before {time}"),
-            Over::NoWindow => f.write_str("no window opens before it would be too late"),
+            Over::NoWindow => f.write_str("no window opens any more"),
+            Over::NoTurn(time) => write!(f, "no turn of this controller comes before {time}"),
         }
     }
 }
@@ -156,28 +159,26 @@ fn times(
     let asked = early.unwrap_or(now);
     let begin = match &when.window {
         Some(window) => {
-            let next = window.begin.window(window.length, asked, known.zone);
-            let (begin, end) = next.ok_or(Over::NoWindow)?;
-            let turn = later(begin, turn(order, known.name, when.spread));
-            // Its turn in this window, or in a later one, must come before it is too late.
-            if when.not_after.is_some_and(|last| turn.max(asked) >= last) {
-                return Err(Over::NoWindow);
-            }
-            debug_assert!(turn < end, "a spread is shorter than its window");
-            Some(begin)
+            let open = window.begin.window(window.length, asked, known.zone);
+            Some(open.ok_or(Over::NoWindow)?.0)
         }
         None => when.not_before,
     };
-    if let Some(first) = early {
-        return Ok(Some(Wait::NotBefore(first)));
-    }
     let Some(begin) = begin else {
         return Ok(None);
     };
+    let turn = later(begin, turn(order, known.name, when.spread));
+    if let Some(last) = when.not_after
+        && turn.max(asked) >= last
+    {
+        return Err(Over::NoTurn(last));
+    }
+    if let Some(first) = early {
+        return Ok(Some(Wait::NotBefore(first)));
+    }
     if now < begin {
         return Ok(Some(Wait::Window(begin)));
     }
-    let turn = later(begin, turn(order, known.name, when.spread));
     Ok((now < turn).then_some(Wait::Turn(turn)))
 }
 

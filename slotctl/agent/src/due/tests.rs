@@ -199,7 +199,10 @@ fn a_window_that_opens_too_late_is_none() {
         window: window("Sun 02:00", 3),
         ..When::default()
     };
-    assert_eq!(ask(&when, at(0.0), "press-7"), Due::Over(Over::NoWindow));
+    assert_eq!(
+        ask(&when, at(0.0), "press-7"),
+        Due::Over(Over::NoTurn(at(48.0)))
+    );
 }
 
 #[test]

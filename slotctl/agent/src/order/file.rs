@@ -135,11 +135,16 @@ impl When {
                 "not_before {before} is not before not_after {after}"
             ));
         }
-        let room = match &self.window {
-            Some(window) => window.length,
-            None if self.not_before.is_some() => LENGTH_MAX,
-            None if self.spread.is_zero() => LENGTH_MAX,
-            None => return mistake("spread without a begin: a window, or not_before"),
+        let room = match (&self.window, self.not_before, self.not_after) {
+            (Some(window), ..) => window.length,
+            (None, Some(before), Some(after)) => {
+                LENGTH_MAX.min(after.duration_since(before).unsigned_abs())
+            }
+            (None, Some(_), None) => LENGTH_MAX,
+            (None, None, _) if self.spread.is_zero() => LENGTH_MAX,
+            (None, None, _) => {
+                return mistake("spread without a begin: a window, or not_before");
+            }
         };
         if room.is_zero() || room > LENGTH_MAX {
             return mistake("window_length is not from 1s to 7 days");

@@ -61,9 +61,14 @@ fn orders() -> impl Strategy<Value = Order> {
             (None, Some(_)) => LENGTH_MAX.as_secs(),
             (None, None) => 1,
         };
+        let after = after.filter(|after| before.is_none_or(|before| before < *after));
+        let room = match (&window, before, after) {
+            (None, Some(before), Some(after)) => room.min((after - before).get_seconds() as u64),
+            _ => room,
+        };
         When {
             not_before: before,
-            not_after: after.filter(|after| before.is_none_or(|before| before < *after)),
+            not_after: after,
             window,
             spread: Duration::from_secs(spread % room),
             approval,
