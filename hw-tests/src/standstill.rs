@@ -121,9 +121,9 @@ pub fn follow(
         "dmesg -n 7; echo '<5>{MARK}' >/dev/kmsg; dmesg -n 4"
     ))?;
     let mark = machine.expect(MARK, START)?;
-    let zero = mark
-        .at
-        .saturating_sub(kernel_time(&mark.text, MARK).unwrap_or_default());
+    let since = kernel_time(&mark.text, MARK);
+    let since = since.ok_or_else(|| machine.not_as_expected("a time", &mark.text))?;
+    let zero = mark.at.saturating_sub(since);
     let log = machine.run("dmesg")?.stdout;
     let at = |words: &str| {
         let found = log.lines().find_map(|line| kernel_time(line, words));
@@ -150,12 +150,12 @@ fn loader_time(machine: &mut Machine) -> Result<Duration, Error> {
     Ok(ended.saturating_sub(begun))
 }
 
-/// The time of a line of the kernel's log, where it says that: `[    5.140900] words`.
+/// The time of a line of the kernel's log, where it says that: `[    5.140900] words`. On a
+/// console it may stand behind something else, such as a prompt.
 fn kernel_time(line: &str, words: &str) -> Option<Duration> {
-    let (time, said) = line.trim_start().strip_prefix('[')?.split_once(']')?;
-    if !said.contains(words) {
-        return None;
-    }
+    let (before, _) = line.split_once(words)?;
+    let (_, time) = before.rsplit_once('[')?;
+    let (time, _) = time.split_once(']')?;
     let seconds: f64 = time.trim().parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
 }
@@ -200,6 +200,8 @@ mod tests {
             kernel_time(line, INIT),
             Some(Duration::from_micros(5_140_900))
         );
+        let behind_a_prompt = format!("plc login: {line}");
+        assert_eq!(kernel_time(&behind_a_prompt, INIT), kernel_time(line, INIT));
         for (line, words) in [
             (line, SYSTEMD),
             ("", INIT),
