@@ -3,7 +3,8 @@
 use crate::key;
 use agent::calendar::Calendar;
 use agent::order::{
-    Controllers, NotAnOrder, Order, OrderId, Run, SIZE_MAX, SignedOrder, What, When, Window,
+    Controllers, NotAnOrder, NotSigned, Order, OrderId, Run, SIZE_MAX, SignedOrder, What, When,
+    Window,
 };
 use agent::{Digest, Timestamp, digest_of_hex};
 use controller::code::Code;
@@ -11,8 +12,9 @@ use controller::duration;
 use controller::error::{Error, Result};
 use images::head::Head;
 use images::hex;
+use images::key::SecretKey;
 use images::new_file::{NewFile, ORDINARY};
-use images::signature::NotAdded;
+use images::sign::Signed;
 use install::source::{Settings, Source};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -118,7 +120,7 @@ fn create(args: &Create) -> Result<Answer> {
         Error::new(Code::BadOrder, mistake.to_string()).changed("nothing was written")
     })?;
     for key in &keys {
-        order.sign(key).map_err(not_added)?;
+        order.sign(key).map_err(|why| not_signed(&why))?;
     }
     let file = NewFile::create(&args.out, ORDINARY)?;
     write(file, &args.out, &order)?;
@@ -176,9 +178,7 @@ fn named(order: &str) -> Result<OrderId> {
 }
 
 fn sign(file: &Path, key: &Path) -> Result<Answer> {
-    let [key] = key::secret_keys(&[key.to_owned()])?
-        .try_into()
-        .map_err(|_| Error::new(Code::Internal, "one key file held another number of keys"))?;
+    let key = SecretKey::load(key).map_err(key::refused)?;
     let id = key.public().id();
     let new = NewFile::replace(file, ORDINARY)?;
     // Two that sign at once would lose one of the signatures.
@@ -191,12 +191,12 @@ fn sign(file: &Path, key: &Path) -> Result<Answer> {
         })?;
     let mut order = load(file)?;
     let (how, changed) = match order.sign(&key) {
-        Ok(()) => {
+        Ok(Signed::Added) => {
             write(new, file, &order)?;
             ("is signed", true)
         }
-        Err(NotAdded::Already { .. }) => ("was signed already", false),
-        Err(full) => return Err(not_added(full)),
+        Ok(Signed::Already) => ("was signed already", false),
+        Err(why) => return Err(not_signed(&why)),
     };
     let text = format!("{} {how} by key {id}", file.display());
     let fields = json!({ "changed": changed, "key": id.to_string() });
@@ -299,8 +299,12 @@ fn refused(file: &Path, error: &NotAnOrder) -> Error {
     Error::new(code, format!("{}: {error}", file.display()))
 }
 
-fn not_added(why: NotAdded) -> Error {
-    Error::new(Code::BadOrder, why.to_string()).changed("nothing was written")
+fn not_signed(why: &NotSigned) -> Error {
+    let code = match why {
+        NotSigned::NotAdded(_) => Code::BadOrder,
+        NotSigned::Wrong(_) => Code::OrderNotTrusted,
+    };
+    Error::new(code, why.to_string()).changed("nothing was written")
 }
 
 fn hexadecimal(text: &str) -> Result<Digest, &'static str> {

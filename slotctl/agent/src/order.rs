@@ -6,7 +6,7 @@ mod signed;
 mod tests;
 
 pub use file::{Mistake, SIZE_MAX};
-pub use signed::{NotAnOrder, SignedOrder, TBS_LEN, tbs};
+pub use signed::{NotAnOrder, NotSigned, SignedOrder, TBS_LEN, tbs};
 
 use crate::calendar::Calendar;
 use images::{Digest, hex};

@@ -93,6 +93,9 @@ fn a_byte_that_is_another_is_noticed() {
             "order-not-trusted",
         );
     }
+    // Nor is it taken for signed already.
+    let sign = "order sign bad.order --key order.key";
+    bench.fails(sign, 4, "order-not-trusted");
     fs::write(bench.directory().join("cut.order"), &text[..text.len() - 9]).unwrap();
     bench.fails("order show cut.order", 4, "not-an-order");
     bench.fails("order sign cut.order --key order.key", 4, "not-an-order");

@@ -3,6 +3,7 @@
 
 use super::{Mistake, Order, OrderId, SIZE_MAX};
 use images::key::{KeyId, PublicKey, SecretKey};
+use images::sign::Signed;
 use images::signature::{NotAdded, Signature, SignatureArea};
 use images::{Unproven, digest, hex};
 
@@ -38,6 +39,17 @@ pub enum NotAnOrder {
     /// Somebody who may has signed it, and it makes no sense.
     #[error("no order: {0}")]
     Mistake(#[from] Mistake),
+}
+
+/// Why an order was not signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotSigned {
+    /// No room for another signature.
+    #[error(transparent)]
+    NotAdded(#[from] NotAdded),
+    /// A signature that claims to be by this key, and is not.
+    #[error("{0}")]
+    Wrong(#[from] Unproven),
 }
 
 fn in_words(unproven: &Unproven) -> String {
@@ -101,15 +113,24 @@ impl SignedOrder {
         Ok(Sealed::split(bytes)?.parse()?)
     }
 
-    /// Signs it.
+    /// Signs it, and says whether that added a signature: a key signs once.
     ///
     /// # Errors
-    /// [`NotAdded`] if this key has signed, or there is no room.
-    pub fn sign(&mut self, key: &SecretKey) -> Result<(), NotAdded> {
-        self.signatures.insert(Signature {
-            key: key.public().id(),
-            bytes: key.sign(&tbs(&self.id)),
-        })
+    /// [`NotSigned`]; nothing is changed then.
+    pub fn sign(&mut self, key: &SecretKey) -> Result<Signed, NotSigned> {
+        let (message, public) = (tbs(&self.id), key.public());
+        let added = self.signatures.insert(Signature {
+            key: public.id(),
+            bytes: key.sign(&message),
+        });
+        match added {
+            Err(NotAdded::Already { .. }) => {
+                // What claims to be by this key may be anything.
+                self.signatures.verify(&message, &[public], 1)?;
+                Ok(Signed::Already)
+            }
+            other => Ok(other.map(|()| Signed::Added)?),
+        }
     }
 
     /// The text of the order, without signatures.

@@ -1,7 +1,7 @@
 use super::*;
 use images::Unproven;
 use images::key::SecretKey;
-use images::signature::NotAdded;
+use images::sign::Signed;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
@@ -26,7 +26,9 @@ fn key(of: u8) -> SecretKey {
 
 fn signed(text: &str, keys: &[u8]) -> Vec<u8> {
     let mut order = SignedOrder::open_untrusted(text.as_bytes()).unwrap();
-    keys.iter().for_each(|of| order.sign(&key(*of)).unwrap());
+    for of in keys {
+        order.sign(&key(*of)).unwrap();
+    }
     order.encode().into_bytes()
 }
 
@@ -178,10 +180,17 @@ fn what_nobody_signed_is_not_even_read() {
 }
 
 #[test]
-fn a_key_signs_once() {
+fn a_key_signs_once_and_what_only_claims_to_be_by_it_is_no_signature() {
     let mut order = SignedOrder::open_untrusted(WRITTEN.as_bytes()).unwrap();
-    order.sign(&key(1)).unwrap();
-    assert!(matches!(order.sign(&key(1)), Err(NotAdded::Already { .. })));
+    assert_eq!(order.sign(&key(1)), Ok(Signed::Added));
+    assert_eq!(order.sign(&key(1)), Ok(Signed::Already));
+    let other = WRITTEN.replace("counter = 12", "counter = 13");
+    let moved = order.encode().replace(WRITTEN, &other);
+    let mut moved = SignedOrder::open_untrusted(moved.as_bytes()).unwrap();
+    let wrong = Unproven::Wrong {
+        key: key(1).public().id(),
+    };
+    assert_eq!(moved.sign(&key(1)), Err(NotSigned::Wrong(wrong)));
 }
 
 #[test]
