@@ -24,7 +24,7 @@
 //! | 48 | 8 | last failed: sequence number when it was found |
 //! | 56 | 8 | floor hint |
 //! | 64 | 1 + 1 | starts in a row that never came up: good slot, how many (minor 2) |
-//! | 66 | 6 | kept |
+//! | 66 | 6 | highest counter of an order that was accepted (minor 4) |
 //! | 72 | 8 × 3 | whose system says when it is up: begin of its manifest's BLAKE3 (minor 2) |
 //! | 96 | 8 × 48 | the slots |
 //! | 480 | 32 | BLAKE3 of all before |
@@ -55,7 +55,7 @@ pub const DEFAULT_TRIES: u8 = 3;
 /// The major number of the format this code reads and writes.
 pub const MAJOR: u16 = 1;
 /// The highest minor number that this code knows all fields of.
-pub const MINOR: u16 = 3;
+pub const MINOR: u16 = 4;
 /// Sequence numbers from here on are invalid, so that adding one never wraps.
 pub const SEQUENCE_END: u64 = 1 << 63;
 
@@ -65,6 +65,11 @@ const MINOR_WATCHDOG_RESETS: u16 = 1;
 pub const MINOR_STARTS: u16 = 2;
 /// The first minor in which an activation has a number.
 pub const MINOR_ACTIVATIONS: u16 = 3;
+/// The first minor in which the counters of orders have a floor. A program that knows it
+/// reads key sets that name order keys.
+pub const MINOR_ORDERS: u16 = 4;
+/// Where the floor of the orders' counters begins among the kept bytes.
+const ORDERS: usize = 5;
 /// Where the marks of the systems that say when they are up begin among the kept
 /// bytes, and the length of each.
 const MARKS: usize = 11;
@@ -260,6 +265,36 @@ impl Record {
         if let Some(place) = self.kept.get_mut(mark_place(slot)) {
             self.minor = self.minor.max(MINOR_STARTS);
             place.copy_from_slice(&mark);
+        }
+    }
+
+    /// The highest counter of an order that was accepted here; 0: none was.
+    pub fn order_floor(&self) -> u64 {
+        let mut counter = [0; 8];
+        for (to, from) in counter
+            .iter_mut()
+            .zip(self.kept.get(ORDERS..MARKS).unwrap_or_default())
+        {
+            *to = *from;
+        }
+        match self.minor {
+            MINOR_ORDERS.. => u64::from_le_bytes(counter),
+            _ => 0,
+        }
+    }
+
+    /// Notes that an order with this counter, of at most 48 bits, was accepted. The floor
+    /// never falls.
+    pub fn raise_order_floor(&mut self, counter: u64) {
+        let [low @ .., 0, 0] = counter.to_le_bytes() else {
+            return;
+        };
+        if counter <= self.order_floor() {
+            return;
+        }
+        if let Some(place) = self.kept.get_mut(ORDERS..MARKS) {
+            self.minor = self.minor.max(MINOR_ORDERS);
+            place.copy_from_slice(&low);
         }
     }
 

@@ -277,6 +277,14 @@ pub fn number(before: &Record, flip: Next, slot: SlotId, activation: u8) -> Next
     next
 }
 
+/// An order with this counter was accepted: no earlier one counts here any more, whatever
+/// else is lost. A counter of more than 48 bits changes nothing; no order has one.
+pub fn accept_order(record: &Record, counter: u64) -> Next {
+    let mut next = Next::unchanged(record);
+    next.0.raise_order_floor(counter);
+    next
+}
+
 /// The slot starts next, once; its state does not change. It is ready, trying or good.
 pub fn activate_once(record: &Record, slot: SlotId) -> Result<Next, Refusal> {
     expect(record, slot, &[State::Ready, State::Trying, State::Good])?;

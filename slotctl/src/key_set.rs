@@ -5,7 +5,8 @@ use crate::sign::Sign;
 use controller::code::Code;
 use controller::error::{Error, Result};
 use images::hex;
-use images::key_set::{self, KeySetError, SignedKeySet, tbs};
+use images::key::PublicKey;
+use images::key_set::{self, KeySet, KeySetError, SignedKeySet, tbs};
 use images::sign::Signed;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -39,6 +40,9 @@ pub struct Create {
     /// Release keys
     #[arg(long, value_name = "PUB", num_args = 1.., required = true)]
     pub release: Vec<PathBuf>,
+    /// Order keys: they give orders, and sign no image
+    #[arg(long, value_name = "PUB", num_args = 1..)]
+    pub order: Vec<PathBuf>,
     /// Sign with these root keys
     #[arg(long, value_name = "K", num_args = 1..)]
     pub root: Vec<PathBuf>,
@@ -56,9 +60,14 @@ pub fn run(command: &Command) -> Result<Answer> {
 }
 
 fn create(args: &Create) -> Result<Answer> {
-    let release = key::public_keys(&args.release)?;
+    let set = KeySet {
+        epoch: args.epoch,
+        threshold: args.threshold,
+        keys: key::public_keys(&args.release)?,
+        order_keys: key::public_keys(&args.order)?,
+    };
     let roots = key::secret_keys(&args.root)?;
-    let set = SignedKeySet::create(args.epoch, args.threshold, release, &roots)
+    let set = SignedKeySet::create(set, &roots)
         .and_then(|set| set.save_new(&args.out).map(|()| set))
         .map_err(refused)?;
     let mut fields = describe(&set);
@@ -99,14 +108,18 @@ pub fn show(file: &Path) -> Result<Answer> {
     let mut text = in_words(&set);
     let mut line = |title: &str, value: &str| text += &format!("\n{title:18}{value}");
     line("digest", &hex(&set.digest));
-    release(&set).iter().for_each(|id| line("release key", id));
+    ids(&set.set.keys)
+        .iter()
+        .for_each(|id| line("release key", id));
+    ids(&set.set.order_keys)
+        .iter()
+        .for_each(|id| line("order key", id));
     signers(&set).iter().for_each(|id| line("signed by", id));
     Ok(Answer::new(text, describe(&set)))
 }
 
-fn release(set: &SignedKeySet) -> Vec<String> {
-    let keys = set.set.keys.iter();
-    keys.map(|key| key.id().to_string()).collect()
+fn ids(keys: &[PublicKey]) -> Vec<String> {
+    keys.iter().map(|key| key.id().to_string()).collect()
 }
 
 fn signers(set: &SignedKeySet) -> Vec<String> {
@@ -116,8 +129,13 @@ fn signers(set: &SignedKeySet) -> Vec<String> {
 
 /// A key set in one line.
 pub fn in_words(set: &SignedKeySet) -> String {
+    let orders = match set.set.order_keys.len() {
+        0 => String::new(),
+        1 => "; 1 order key".into(),
+        keys => format!("; {keys} order keys"),
+    };
     format!(
-        "epoch {}, {} of {} release keys sign; root signatures: {} (not checked)",
+        "epoch {}, {} of {} release keys sign{orders}; root signatures: {} (not checked)",
         set.set.epoch,
         set.set.threshold,
         set.set.keys.len(),
@@ -129,7 +147,8 @@ pub fn in_words(set: &SignedKeySet) -> String {
 pub fn describe(set: &SignedKeySet) -> Value {
     json!({
         "kind": "key-set", "epoch": set.set.epoch, "threshold": set.set.threshold,
-        "digest": hex(&set.digest), "release": release(set), "signatures": signers(set),
+        "digest": hex(&set.digest), "release": ids(&set.set.keys),
+        "order": ids(&set.set.order_keys), "signatures": signers(set),
     })
 }
 

@@ -1,12 +1,6 @@
 //! `slotctl order`: signed instructions to controllers, made and looked at.
 
 use crate::key;
-use agent::calendar::Calendar;
-use agent::order::{
-    Controllers, NotAnOrder, NotSigned, Order, OrderId, Run, SIZE_MAX, SignedOrder, What, When,
-    Window,
-};
-use agent::{Digest, Timestamp, digest_of_hex};
 use controller::code::Code;
 use controller::duration;
 use controller::error::{Error, Result};
@@ -16,6 +10,12 @@ use images::key::SecretKey;
 use images::new_file::{NewFile, ORDINARY};
 use images::sign::Signed;
 use install::source::{Settings, Source};
+use orders::calendar::Calendar;
+use orders::order::{
+    Controllers, NotAnOrder, NotSigned, Order, OrderId, Run, SIZE_MAX, SignedOrder, What, When,
+    Window,
+};
+use orders::{Digest, Timestamp, digest_of_hex};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{Read, Write};

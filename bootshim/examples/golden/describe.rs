@@ -73,6 +73,9 @@ fn fields(text: &mut String, record: &Record) {
             format!("{id} {}", record.activation(id)),
         );
     }
+    if record.order_floor() > 0 {
+        line(text, "orders", record.order_floor());
+    }
     for (id, slot) in record.slots() {
         let numbers = format!(
             "state {} reason {} priority {} tries {} left {} kept {} attempts {} security {}",

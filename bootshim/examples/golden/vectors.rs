@@ -45,6 +45,7 @@ pub fn all() -> Result<Vec<(&'static str, Blocks)>, Box<dyn Error>> {
         ("starts", alone(starts()?)),
         ("good-on-trial", alone(good_on_trial()?)),
         ("activations", alone(activations()?)),
+        ("orders", alone(orders()?)),
         ("note-with-more", alone(note_with_more()?)),
         ("newest-on-one-copy", [g5, g5, g6, g4]),
         ("torn-write", [g5, g5, torn, g4]),
@@ -190,6 +191,12 @@ fn activations() -> Result<Block, Box<dyn Error>> {
         note,
         35,
     )?)
+}
+
+/// Minor 4: an order was accepted whose counter has a value in each of its bytes.
+fn orders() -> Result<Block, Box<dyn Error>> {
+    let accepted = state::accept_order(&two_good()?, 0xfedc_ba98_7654);
+    Ok(block(accepted.into(), Note::default(), 36)?)
 }
 
 /// A note with a byte behind it that is not zero, under a right hash: no note.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 mod details;
 mod last_resort;
 mod numbers;
+mod orders;
 mod up;
 mod way_back;
 

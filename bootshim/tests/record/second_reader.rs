@@ -164,6 +164,12 @@ fn fields(text: &mut String, block: &Block) {
             line("activation", format!("{slot} {activation}"));
         }
     }
+    let orders = (66..72)
+        .rev()
+        .fold(0u64, |sum, at| sum << 8 | u64::from(block[at]));
+    if minor >= 4 && orders > 0 {
+        line("orders", orders.to_string());
+    }
     for slot in 0..usize::from(block[12]) {
         let at = 96 + 48 * slot;
         let names = [

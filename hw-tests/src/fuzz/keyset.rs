@@ -23,6 +23,8 @@ fn body(bytes: &[u8]) {
     assert_eq!(set.encode().as_deref(), Ok(bytes), "one encoding");
     assert!((1..=set.keys.len()).contains(&(set.threshold as usize)));
     assert!(set.epoch > 0);
+    let both = |key| set.keys.contains(key);
+    assert!(!set.order_keys.iter().any(both), "one key for either");
     let root = key();
     let mut signed = SignedKeySet::new(set).unwrap();
     let signature = Signature {

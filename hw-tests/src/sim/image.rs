@@ -204,6 +204,7 @@ fn key_set(epoch: u64, key: &SecretKey, root: &SecretKey) -> SignedKeySet {
         epoch,
         threshold: 1,
         keys: vec![key.public()],
+        order_keys: Vec::new(),
     };
     let mut signed = SignedKeySet::new(set).unwrap();
     let bytes = root.sign(&tbs(&signed.digest));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use images::build::{Boot, Inputs};
 use images::key::SecretKey;
-use images::key_set::SignedKeySet;
+use images::key_set::{KeySet, SignedKeySet};
 
 /// The key that signs the golden image.
 pub fn key() -> SecretKey {
@@ -15,10 +15,25 @@ pub fn key() -> SecretKey {
 
 /// The golden key set: epoch 7, two of three release keys, signed by two root keys.
 pub fn key_set() -> Option<SignedKeySet> {
-    let keys = |seeds: [u8; 3]| seeds.map(|seed| SecretKey::from_seed(&[seed; 32]));
-    let release = keys([0x51, 0x52, 0x53]).map(|key| key.public());
-    let [first, second, _] = keys(ROOTS);
-    SignedKeySet::create(7, 2, release.to_vec(), &[first, second]).ok()
+    key_set_of(7, &[])
+}
+
+/// The golden key set of format 2: epoch 8, the same with two order keys.
+pub fn key_set_with_orders() -> Option<SignedKeySet> {
+    key_set_of(8, &[0x71, 0x72])
+}
+
+fn key_set_of(epoch: u64, orders: &[u8]) -> Option<SignedKeySet> {
+    let key = |seed: &u8| SecretKey::from_seed(&[*seed; 32]);
+    let public = |seeds: &[u8]| seeds.iter().map(|seed| key(seed).public()).collect();
+    let set = KeySet {
+        epoch,
+        threshold: 2,
+        keys: public(&[0x51, 0x52, 0x53]),
+        order_keys: public(orders),
+    };
+    let [first, second, _] = ROOTS.map(|seed| key(&seed));
+    SignedKeySet::create(set, &[first, second]).ok()
 }
 
 /// What the root keys derive from; the third does not sign.

@@ -32,8 +32,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let head = Head::open(&header, &rest, &Trust::direct([inputs::key().public()]))?;
     fs::write(directory.join("manifest.bin"), &head.manifest_bytes)?;
     fs::write(directory.join("expected.txt"), expected(&head)?)?;
-    let key_set = inputs::key_set().ok_or("no key set")?;
-    fs::write(directory.join("set.keyset"), key_set.encode()?)?;
+    let sets = [
+        ("set.keyset", inputs::key_set()),
+        ("orders.keyset", inputs::key_set_with_orders()),
+    ];
+    for (name, key_set) in sets {
+        let key_set = key_set.ok_or("no key set")?;
+        fs::write(directory.join(name), key_set.encode()?)?;
+    }
     for name in ["secret.pem", "public.pem"] {
         let path = directory.join(name);
         if path.exists() {

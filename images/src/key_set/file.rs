@@ -46,8 +46,8 @@ pub enum KeySetError {
     /// There is no such set.
     #[error("{}", .0.what)]
     NoSuchSet(#[from] Malformed),
-    /// The same release key twice.
-    #[error("release key {0} is named twice")]
+    /// The same key twice, as whatever it is named.
+    #[error("key {0} is named twice")]
     SameKey(KeyId),
     /// The signature is not one by that key over this set.
     #[error("the signature is not one by key {key} over what `slotctl key set tbs` prints")]
@@ -73,27 +73,22 @@ impl KeySetError {
 }
 
 impl SignedKeySet {
-    /// A set of these release keys, in whatever order they are named, signed by
-    /// each of `roots`.
+    /// This set, whatever the order in which its keys are named, signed by each of
+    /// `roots`.
     ///
     /// # Errors
     /// [`KeySetError`] if there can be no such set.
-    pub fn create(
-        epoch: u64,
-        threshold: u32,
-        mut keys: Vec<PublicKey>,
-        roots: &[SecretKey],
-    ) -> Result<Self, KeySetError> {
-        keys.sort_by_key(PublicKey::id);
-        let twice = keys.iter().zip(keys.iter().skip(1)).find(|(a, b)| a == b);
+    pub fn create(mut set: KeySet, roots: &[SecretKey]) -> Result<Self, KeySetError> {
+        set.keys.sort_by_key(PublicKey::id);
+        set.order_keys.sort_by_key(PublicKey::id);
+        let keys = set.keys.iter().chain(&set.order_keys);
+        let mut ids: Vec<KeyId> = keys.map(PublicKey::id).collect();
+        ids.sort();
+        let twice = ids.iter().zip(ids.iter().skip(1)).find(|(a, b)| a == b);
         if let Some((key, _)) = twice {
-            return Err(KeySetError::SameKey(key.id()));
+            return Err(KeySetError::SameKey(*key));
         }
-        let mut signed = Self::new(KeySet {
-            epoch,
-            threshold,
-            keys,
-        })?;
+        let mut signed = Self::new(set)?;
         for root in roots {
             signed.signatures.insert(Signature {
                 key: root.public().id(),

@@ -8,8 +8,18 @@ fn key(seed: u8) -> SecretKey {
 }
 
 fn set(epoch: u64, threshold: u32, seeds: &[u8]) -> SignedKeySet {
-    let keys = seeds.iter().map(|seed| key(*seed).public()).collect();
-    SignedKeySet::create(epoch, threshold, keys, &[key(0x61)]).unwrap()
+    set_with_orders(epoch, threshold, seeds, &[])
+}
+
+fn set_with_orders(epoch: u64, threshold: u32, release: &[u8], order: &[u8]) -> SignedKeySet {
+    let public = |seeds: &[u8]| seeds.iter().map(|seed| key(*seed).public()).collect();
+    let set = KeySet {
+        epoch,
+        threshold,
+        keys: public(release),
+        order_keys: public(order),
+    };
+    SignedKeySet::create(set, &[key(0x61)]).unwrap()
 }
 
 #[test]
@@ -22,6 +32,7 @@ fn a_set_that_makes_no_sense_cannot_be_made_nor_read() {
         epoch: 1,
         threshold: 1,
         keys: pair.clone(),
+        order_keys: vec![],
     };
     assert_eq!(KeySet::parse(&good.encode().unwrap()), Ok(good.clone()));
     let cases = [
@@ -42,6 +53,7 @@ fn a_set_that_makes_no_sense_cannot_be_made_nor_read() {
             epoch,
             threshold,
             keys,
+            order_keys: vec![],
         };
         assert!(bad.encode().is_err(), "{bad:?}");
         let mut body = good.encode().unwrap();
@@ -72,12 +84,67 @@ fn a_key_of_small_order_is_no_release_key() {
 #[test]
 fn a_later_format_is_refused_by_its_number() {
     let mut body = set(1, 1, &[1]).set.encode().unwrap();
-    body[8] = 2;
+    body[8] = 3;
     let part = Part::KeySet;
     assert_eq!(
         KeySet::parse(&body),
-        Err(Refused::UnknownFormat { part, found: 2 })
+        Err(Refused::UnknownFormat { part, found: 3 })
     );
+}
+
+#[test]
+fn a_set_without_order_keys_is_what_it_was_before_there_were_any() {
+    let body = set(7, 1, &[1]).set.encode().unwrap();
+    assert_eq!((body[8], &body[28..32]), (1, &[0; 4][..]));
+    let mut none_of_them = body.clone();
+    none_of_them[8] = 2;
+    assert!(KeySet::parse(&none_of_them).is_err(), "a second encoding");
+    let mut with = set_with_orders(7, 1, &[1], &[2]).set.encode().unwrap();
+    assert_eq!((with[8], &with[28..32]), (2, &[1, 0, 0, 0][..]));
+    with[8] = 1;
+    assert!(KeySet::parse(&with).is_err(), "a second encoding");
+}
+
+#[test]
+fn a_key_gives_orders_or_signs_images_and_is_named_once() {
+    let sorted = |seeds: &[u8]| {
+        let mut keys: Vec<_> = seeds.iter().map(|seed| key(*seed).public()).collect();
+        keys.sort_by_key(PublicKey::id);
+        keys
+    };
+    let with = |order_keys| KeySet {
+        epoch: 1,
+        threshold: 1,
+        keys: sorted(&[1, 2]),
+        order_keys,
+    };
+    let back: Vec<_> = sorted(&[3, 4]).into_iter().rev().collect();
+    let many: Vec<_> = (3..3 + 33).collect();
+    assert!(with(sorted(&many[..32])).encode().is_ok());
+    for bad in [
+        sorted(&[1]),
+        sorted(&[2, 3]),
+        sorted(&[3, 3]),
+        back,
+        sorted(&many),
+    ] {
+        assert!(with(bad).encode().is_err());
+    }
+    for (release, order) in [
+        (vec![1, 1], vec![]),
+        (vec![1], vec![1]),
+        (vec![1], vec![2, 2]),
+    ] {
+        let public = |seeds: &[u8]| seeds.iter().map(|seed| key(*seed).public()).collect();
+        let set = KeySet {
+            epoch: 1,
+            threshold: 1,
+            keys: public(&release),
+            order_keys: public(&order),
+        };
+        let refused = SignedKeySet::create(set, &[]);
+        assert!(matches!(refused, Err(KeySetError::SameKey(_))));
+    }
 }
 
 #[test]
@@ -110,11 +177,13 @@ fn a_set_in_a_file_is_never_overwritten_and_signed_once_by_each_key() {
 proptest! {
     #[test]
     fn every_set_reads_as_it_was_written(
-        epoch in 1..EPOCH_LIMIT, threshold in 1u32..=32, seeds in prop::collection::hash_set(any::<u8>(), 1..=32),
+        epoch in 1..EPOCH_LIMIT, threshold in 1u32..=32, seeds in prop::collection::hash_set(any::<u8>(), 1..=64),
+        release in 1usize..=32,
     ) {
         let seeds: Vec<u8> = seeds.into_iter().collect();
-        let threshold = threshold.min(seeds.len() as u32);
-        let made = set(epoch, threshold, &seeds);
+        let release = release.min(seeds.len()).max(seeds.len().saturating_sub(32));
+        let threshold = threshold.min(release as u32);
+        let made = set_with_orders(epoch, threshold, &seeds[..release], &seeds[release..]);
         let bytes = made.encode().unwrap();
         prop_assert!(KEY_SET_LEN.contains(&bytes.len()));
         prop_assert_eq!(SignedKeySet::parse(&bytes), Ok(made));
@@ -122,7 +191,7 @@ proptest! {
 
     #[test]
     fn any_bytes_give_an_answer_and_what_is_accepted_has_one_encoding(bytes: Vec<u8>, keep in 0usize..64) {
-        let mut body = set(1, 1, &[1, 2]).set.encode().unwrap();
+        let mut body = set_with_orders(1, 1, &[1], &[2]).set.encode().unwrap();
         body.truncate(keep);
         body.extend(bytes);
         if let Ok(set) = KeySet::parse(&body) {

@@ -34,7 +34,13 @@ fn signatures(seeds: &[u8], message: &[u8]) -> SignatureArea {
 /// A set of the release keys `release`, signed by the root keys `by`.
 fn set(epoch: u64, threshold: u32, release: &[u8], by: &[u8]) -> SignedKeySet {
     let by: Vec<_> = by.iter().map(|seed| key(*seed)).collect();
-    SignedKeySet::create(epoch, threshold, public(release), &by).unwrap()
+    let set = KeySet {
+        epoch,
+        threshold,
+        keys: public(release),
+        order_keys: vec![],
+    };
+    SignedKeySet::create(set, &by).unwrap()
 }
 
 fn manifest(version: &str, key_set: Option<manifest::KeySet>) -> Vec<u8> {

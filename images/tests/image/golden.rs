@@ -23,6 +23,8 @@ const ROOT_HASH: &str = "61033b86666fcb50d9e9fb8c7db15f68f77b290d889030b3dfaf809
 
 /// BLAKE3 of the body of the golden key set.
 const KEY_SET: &str = "0f7de131309d3ffb047c2cbc2003561a35609283ee779d82d459f3f82aceeefa";
+const KEY_SET_WITH_ORDERS: &str =
+    "cf7ec9fbea401f3e5cc6c7b71a59e18beb1eb2d50609212bf8b375b907cc1797";
 
 #[path = "../../examples/golden/inputs.rs"]
 mod inputs;
@@ -93,6 +95,20 @@ fn the_golden_key_set_is_read_made_again_and_signed_by_its_root_keys() {
         own.next().map(|one| root.verifies(&message, &one.bytes))
     };
     assert_eq!(roots.each_ref().map(signs), [Some(true), Some(true), None]);
+}
+
+#[test]
+fn the_golden_key_set_with_order_keys_is_read_and_made_again() {
+    let bytes = fs::read(golden("orders.keyset")).unwrap();
+    let signed = SignedKeySet::parse(&bytes).unwrap();
+    let ids = signed.set.order_keys.iter().map(PublicKey::id);
+    let mut orders = [0x71, 0x72].map(|seed| SecretKey::from_seed(&[seed; 32]).public().id());
+    orders.sort();
+    assert_eq!(ids.collect::<Vec<_>>(), orders);
+    assert_eq!((signed.set.epoch, signed.set.keys.len()), (8, 3));
+    assert_eq!(hex(&signed.digest), KEY_SET_WITH_ORDERS);
+    let made = inputs::key_set_with_orders().unwrap();
+    assert_eq!(made.encode().unwrap(), bytes);
 }
 
 #[test]

@@ -190,6 +190,9 @@ codes! {
     OldKeySet: Refused "old-key-set",
         "The image was signed under a key set that a good slot has replaced.",
         "Sign it under the newer key set.";
+    OldBootshim: Refused "old-bootshim",
+        "The image needs a newer bootshim than the one on this disk, which would not start it.",
+        "First install an image that brings a newer bootshim.";
     MissingBase: Refused "missing-base",
         "No slot holds the image that the delta is made against.",
         "Install the full image.";

@@ -5,13 +5,15 @@ use super::Compatible;
 use super::target::Writing;
 use bootshim::layout::Layout;
 use bootshim::medium::Medium;
-use bootshim::record::{MAJOR, SlotId};
+use bootshim::record::{MAJOR, MINOR_ORDERS, SlotId};
 use controller::code::Code;
+use controller::disk::Disk;
 use controller::efi_program::Machine;
 use controller::error::{Error, Result};
 use controller::found::Found;
 use controller::size;
 use images::kernel::processor;
+use images::key_set::SignedKeySet;
 use images::manifest::{Kind, Manifest};
 use images::version;
 
@@ -48,6 +50,19 @@ pub(super) fn check_record_format(image: &Manifest) -> Result<()> {
     Err(Error::new(Code::RecordFormat, found)
         .expected(format!("this disk has one of format {MAJOR}"))
         .advice("build the image with a slotctl for this format"))
+}
+
+/// An older bootshim reads no key set that names order keys, and would not start the slot.
+/// That it knows of the orders' floor in the record is the sign that it does.
+pub(super) fn check_order_keys(disk: &Disk, key_set: Option<&SignedKeySet>) -> Result<()> {
+    let names_some = key_set.is_some_and(|signed| !signed.set.order_keys.is_empty());
+    if !names_some || disk.bootshim_reads(MINOR_ORDERS) {
+        return Ok(());
+    }
+    let found = "the key set of the image names order keys";
+    Err(Error::new(Code::OldBootshim, found)
+        .expected("the bootshim of this disk reads key sets without")
+        .advice("first install an image that brings a newer bootshim, under a key set without order keys"))
 }
 
 /// From the first good slot of a later key set on, nothing is installed that an

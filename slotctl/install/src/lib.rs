@@ -187,6 +187,7 @@ impl Signed<'_> {
             let found = Found::new(self.disk, self.disk.record_to_change()?, self.trusted);
             fit::check_compatible(&found, image, compatible)?;
             fit::check_record_format(image)?;
+            fit::check_order_keys(self.disk, self.head.key_set.as_ref())?;
             fit::check_epoch(&found, image)?;
             floor::check(&found, image, "image")
                 .map_err(|refused| refused.advice("install a newer image"))?;

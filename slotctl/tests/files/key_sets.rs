@@ -170,3 +170,32 @@ fn a_set_is_shown_and_a_changed_one_is_none() {
     image(&bench, "9", 1, "one", "altered.slotimg");
     bench.refuses("install altered.slotimg", 4, "key-set-not-trusted");
 }
+
+#[test]
+fn order_keys_come_with_an_image_and_sign_none() {
+    let bench = with_keys();
+    set(&bench, 5, "--release two.pub --order three.pub");
+    let shown = bench.ask("key show 5.keyset");
+    let three = bench.ask("key show three.pub")["id"].clone();
+    assert_eq!(shown["order"], serde_json::json!([three]));
+    image(&bench, "5.0", 5, "two", "e5.slotimg");
+    image(&bench, "5.1", 5, "three", "by-order-key.slotimg");
+    bench.refuses("install by-order-key.slotimg", 4, "not-trusted");
+    bench.ask("install e5.slotimg");
+    bench.boots_next("next-boot", "b", "trial");
+}
+
+#[test]
+fn a_key_set_that_the_bootshim_of_the_disk_does_not_read_is_refused() {
+    let bench = with_keys();
+    set(&bench, 5, "--release two.pub --order three.pub");
+    image(&bench, "5.0", 5, "two", "e5.slotimg");
+    // A bootshim from before there were order keys: of its keys' section the minor number.
+    bench.change("disk.img", |disk| {
+        let section = disk.windows(8).position(|bytes| bytes == b"SLOTKEYS");
+        disk[section.unwrap() + 14] = 3;
+    });
+    bench.refuses("install e5.slotimg", 3, "old-bootshim");
+    bench.refuses("install e5.slotimg --dry-run", 3, "old-bootshim");
+    bench.ask("install e2.slotimg");
+}

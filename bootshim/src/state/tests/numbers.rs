@@ -65,6 +65,7 @@ proptest! {
             begin_writing(&before, slot, None).ok(),
             finish_writing(&before, slot, [9; 32], 1).ok(),
             provision(&before, slot).ok(),
+            Some(accept_order(&before, 7)),
             Some(arm(&before, slot, as_what)),
             Some(fail(&before, slot, reason, Stage::Watch)),
             Some(leave(&before, slot, reason)),
