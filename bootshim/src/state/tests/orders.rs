@@ -30,15 +30,14 @@ proptest! {
         let after = accept_order(&before, counter);
         prop_assert_eq!(after.order_floor(), before.order_floor().max(counter));
         prop_assert_eq!(accept_order(&after, counter), after.clone());
-        for slot in before.ids() {
-            prop_assert_eq!(after.slot(slot), before.slot(slot));
-        }
-        // What an older one reads of it is the record that it was.
-        let as_minor_3 = |record: &Record| {
-            let mut record = record.clone();
-            record.minor = 3;
-            (record.watchdog_resets(), record.starts(), record.floor, record.sequence)
+        // Minor number, floor and hash apart, it is the same record to the last bit.
+        let rest = |record: &Record| {
+            let mut raw = record.encode();
+            for own in [10..12, 66..72, 480..512] {
+                raw[own].fill(0);
+            }
+            raw
         };
-        prop_assert_eq!(as_minor_3(&after), as_minor_3(&before));
+        prop_assert_eq!(rest(&after), rest(&before));
     }
 }
